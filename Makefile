@@ -1,0 +1,43 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both make their own virtual environment first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_CONSTRAINT := constraints.txt  # build environments too
+
+.PHONY: help demo test check bench clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: $(VENV)/demo.stamp ## encode and decode a real clip, beside plain HEVC
+	$(BIN)/python demo.py
+
+test: $(VENV)/test.stamp ## lint, types and every test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: $(VENV)/test.stamp ## lint, types and the fast tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+
+bench: $(VENV)/test.stamp ## the figures in docs/spine.md; takes a while
+	$(BIN)/python -m benchmarks.rate_distortion
+	$(BIN)/python -m benchmarks.speed
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[samples]
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[samples,dev]
+	touch $@
+
+clean: ## remove the environment and what the demo wrote
+	rm -rf $(VENV) demo build *.egg-info

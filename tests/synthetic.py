@@ -1,0 +1,191 @@
+"""Small clips made on the spot: a moving, textured, coloured scene, a tone, subtitles, chapters, attachments."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.subtitles.subtitle import SubtitleSet
+
+from tinct.frames import ColourTags, Frame, VideoInfo
+
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+UNTAGGED = ColourTags()
+
+ASS_HEADER = b"""[Script Info]
+ScriptType: v4.00+
+[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
+
+
+def scene(time: float, width: int, height: int, bit_depth: int = 8) -> Planes:
+    """The planes at `time` (in frames): a drifting texture, a red disc to the right, a blue bar downwards."""
+    y, cb, cr = _paint(time, np.arange(width), np.arange(height)), *_chroma(time, width, height)
+    unit = 1 << (bit_depth - 8)
+    dtype = np.uint8 if bit_depth == 8 else np.uint16
+    low, high = 16 * unit, 235 * unit
+    return tuple(np.clip(np.rint(p * unit), low, high).astype(dtype) for p in (y, cb, cr))  # type: ignore[return-value]
+
+
+def _paint(time: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    x, y = np.meshgrid(columns - 1.5 * time, rows - 0.5 * time)
+    texture = 30 * np.sin(x / 3) * np.cos(y / 4) + 15 * np.sin((x + y) / 1.7) + 7.37 * np.cos(x * y / 91)
+    return 110 + 0.3 * columns + texture
+
+
+def _chroma(time: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    x, y = np.meshgrid(np.arange(0, width, 2), np.arange(0, height, 2))
+    disc = np.hypot(x - width / 4 - 1.5 * time, y - height / 2) < height / 5
+    bar = np.abs(y - height / 4 - 0.5 * time) < height / 10
+    cb = 118 + 0.2 * x - 30.0 * disc + 60.0 * bar
+    cr = 132 - 0.2 * y + 70.0 * disc - 20.0 * bar
+    return cb, cr
+
+
+def clip(count: int, width: int = 64, height: int = 48, bit_depth: int = 8) -> list[Planes]:
+    return [scene(n, width, height, bit_depth) for n in range(count)]
+
+
+def info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
+    rate = changes.pop("frame_rate", Fraction(25))
+    base = Fraction(1, 1000) if rate is None else 1 / rate
+    fields = {"bit_depth": 8, "time_base": base, "frame_rate": rate, "frame_count": None, "duration_seconds": None}
+    return VideoInfo(width, height, **(fields | changes))
+
+
+def frames(planes: Sequence[Planes], about: VideoInfo, pts: Sequence[int] | None = None) -> list[Frame]:
+    return [Frame(*p, pts[n] if pts else n, about) for n, p in enumerate(planes)]
+
+
+def write_clip(
+    path: Path,
+    *,
+    frames: int = 12,
+    size: tuple[int, int] = (64, 48),
+    pix_fmt: str = "yuv420p",
+    rate: Fraction | int = 25,
+    codec: str = "ffv1",
+    codec_options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+    audio: str | None = None,
+    subtitles: Sequence[tuple[float, float, str]] = (),
+    rotation: int = 0,
+    vfr: Sequence[int] | None = None,
+    delay: int = 0,
+    colour: ColourTags = UNTAGGED,
+    sample_aspect_ratio: Fraction = Fraction(1),
+    chapters: Sequence[tuple[float, float, str]] = (),
+    attachments: Sequence[tuple[str, str, bytes]] = (),
+    metadata: dict[str, str] | None = None,
+    video_metadata: dict[str, str] | None = None,
+    audio_metadata: dict[str, str] | None = None,
+) -> list[Planes]:
+    """Write a clip in the format of the suffix and give its 4:2:0 planes, before any loss.
+
+    `size` is width, height. `vfr` gives the times in milliseconds, `delay` frames that the video starts late by.
+    `audio` names an encoder.
+    """
+    depth = 10 if "10" in pix_fmt else 8
+    planes = clip(frames, *size, depth)
+    with av.open(str(path), "w", container_options=container_options or {}) as out:
+        video = out.add_stream(codec, rate=Fraction(rate), options=codec_options or {})
+        video.width, video.height, video.pix_fmt = *size, pix_fmt
+        context = video.codec_context
+        context.time_base = video.time_base = Fraction(1, 1000) if vfr else 1 / Fraction(rate)
+        context.sample_aspect_ratio = sample_aspect_ratio
+        context.color_primaries, context.color_trc, context.colorspace = (
+            colour.primaries,
+            colour.transfer,
+            colour.matrix,
+        )
+        context.color_range = {None: 0, False: 1, True: 2}[colour.full_range]
+        if rotation:
+            video.set_display_rotation(-rotation)
+        video.metadata.update(video_metadata or {})
+        sound = _add_sound(out, audio, audio_metadata) if audio else None
+        texts = _add_texts(out) if subtitles else None
+        for name, kind, data in attachments:
+            out.add_attachment(name, kind, data)
+        out.metadata.update(metadata or {})
+        if chapters:
+            out.set_chapters([_chapter(n, *chapter) for n, chapter in enumerate(chapters)])
+        out.start_encoding()
+        for start, end, text in subtitles:
+            out.mux(_text_packet(texts, start, end, text))
+        if sound is not None:
+            _write_tone(out, sound, (frames + delay) / float(rate))
+        for n, p in enumerate(planes):
+            raw = to_av(p, pix_fmt, colour)
+            raw.pts, raw.time_base = (vfr[n] if vfr else n + delay), context.time_base
+            out.mux(video.encode(raw))
+        out.mux(video.encode(None))
+    return planes
+
+
+def to_av(planes: Planes, pix_fmt: str, colour: ColourTags = UNTAGGED) -> av.VideoFrame:
+    height, width = planes[0].shape
+    deep = planes[0].dtype == np.uint16
+    base = "yuv420p10le" if deep else "yuv420p"
+    own = pix_fmt in ("gray", "gray10le", "yuvj420p", base)
+    raw = av.VideoFrame(width, height, pix_fmt if own else base)
+    for plane, samples in zip(raw.planes, planes, strict=False):
+        rows = np.frombuffer(plane, samples.dtype).reshape(-1, plane.line_size // samples.itemsize)
+        rows[: samples.shape[0], : samples.shape[1]] = samples
+    raw.colorspace = colour.matrix
+    raw.color_range = {None: 0, False: 1, True: 2}[colour.full_range]
+    raw.color_primaries, raw.color_trc = colour.primaries, colour.transfer
+    return raw if own else raw.reformat(format=pix_fmt, threads=1)  # swscale's threads race at odd sizes
+
+
+def _add_sound(out: OutputContainer, codec: str, metadata: dict[str, str] | None) -> Any:
+    sound = out.add_stream(codec, rate=48000)
+    sound.codec_context.layout = "mono"
+    sound.metadata.update(metadata or {})
+    return sound
+
+
+def _write_tone(out: OutputContainer, sound: Any, seconds: float) -> None:
+    samples = (0.3 * np.sin(np.arange(round(48000 * seconds)) * 2 * np.pi * 440 / 48000) * 32767).astype(np.int16)
+    raw = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+    raw.sample_rate, raw.pts, raw.time_base = 48000, 0, Fraction(1, 48000)
+    out.mux(sound.encode(raw))
+    out.mux(sound.encode(None))
+
+
+def _add_texts(out: OutputContainer) -> Any:
+    codec = "mov_text" if out.format.name in ("mp4", "mov") else "subrip"
+    texts = out.add_stream(codec, time_base=Fraction(1, 1000))
+    texts.codec_context.subtitle_header = ASS_HEADER
+    texts.metadata["language"] = "ger"
+    return texts
+
+
+def _text_packet(stream: Any, start: float, end: float, text: str) -> Packet:
+    event = SubtitleSet.create(text=f"0,0,Default,,0,0,0,,{text}".encode(), start=0, end=round((end - start) * 1000))
+    packet = stream.codec_context.encode_subtitle(event)
+    packet.time_base = Fraction(1, 1000)
+    packet.pts = packet.dts = round(start * 1000)
+    packet.duration = round((end - start) * 1000)
+    packet.stream = stream
+    return packet
+
+
+def _chapter(number: int, start: float, end: float, title: str) -> Any:
+    base = Fraction(1, 1000)
+    return {
+        "id": number + 1,
+        "start": round(start * 1000),
+        "end": round(end * 1000),
+        "time_base": base,
+        "metadata": {"title": title},
+    }

@@ -1,0 +1,44 @@
+"""Tinct: a video codec that sends luma and restores colour at the decoder.
+
+    report = tinct.encode("talk.mp4", "talk.mkv", tinct.EncodeConfig(structure="intra", qp=32))
+    for frame in tinct.open("talk.mkv"):
+        frame.rgb()
+
+Names are loaded when they are first used, so that `tinct --help` does not wait for video libraries.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tinct.config import EncodeConfig, preset
+    from tinct.decoder import DecodeReport, decode
+    from tinct.decoder import Video as open  # noqa: N813
+    from tinct.encoder import EncodeReport, encode
+    from tinct.errors import CodecError
+    from tinct.frames import Frame, VideoInfo
+    from tinct.inspection import info, verify
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "config": ("EncodeConfig", "preset"),
+    "decoder": ("DecodeReport", "decode"),
+    "encoder": ("EncodeReport", "encode"),
+    "errors": ("CodecError",),
+    "frames": ("Frame", "VideoInfo"),
+    "inspection": ("info", "verify"),
+}
+__all__ = [
+    "CodecError", "DecodeReport", "EncodeConfig", "EncodeReport", "Frame", "VideoInfo", "decode", "encode", "info", "open",
+    "preset", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open":
+        return import_module("tinct.decoder").Video
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"tinct.{module}"), name)
+    raise AttributeError(f"module 'tinct' has no attribute {name!r}")

@@ -1,0 +1,210 @@
+"""The base layer: planes to HEVC packets and back, through x265 and libavcodec (PyAV). `container` stores the packets.
+
+One plane makes a 4:0:0 picture, three make 4:2:0. Pictures are padded by replication to what x265 takes; `HevcDecoder`
+returns them padded, and whoever knows the true size crops.
+"""
+
+import dataclasses
+import os
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from av.video.frame import PictureType
+
+from tinct.errors import CodecError
+from tinct.frames import VideoInfo
+from tinct.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
+
+MIN_SIDE = 16  # pixels; x265 refuses less
+MAX_OPEN_ENCODERS = 4  # of one all-intra track
+
+# What a structure is, in x265's words. Parameter sets and everything else are the same for all.
+STRUCTURES: dict[str, str] = {
+    "intra": "keyint=1",
+    "low-delay": "keyint=250:bframes=0",
+    "random-access": "keyint=250",
+    "colour": "keyint=-1:bframes=0:rc-lookahead=2:scenecut=0",  # IDR pictures only where `encode(idr=True)` asks
+}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One coded picture: Annex B bytes without repeated parameter sets; times in ticks of the video's time base."""
+
+    data: bytes
+    pts: int
+    dts: int
+    keyframe: bool
+
+
+@dataclass(frozen=True)
+class HevcSettings:
+    """Everything x265 is told. Exactly one of `qp`, `crf` and `bitrate_kbps` is set."""
+
+    structure: str  # a key of STRUCTURES
+    info: VideoInfo
+    qp: int | None = None
+    crf: float | None = None
+    bitrate_kbps: float | None = None
+    preset: str = "medium"
+    tune: str = "psnr"
+
+    def x265_params(self) -> str:
+        """`info=0` drops 2,275 bytes of text per intra frame; threads only change the bytes through frame-threads."""
+        rate = {"qp": self.qp, "crf": self.crf, "bitrate": self.bitrate_kbps}
+        chosen = [f"{name}={value}" for name, value in rate.items() if value is not None]
+        assert len(chosen) == 1, rate
+        fixed = ["aq-mode=0", "ipratio=1"] if self.qp is not None else []
+        common = [f"pools={os.cpu_count()}", "frame-threads=1", "info=0", "log-level=none"]
+        hdr = [f"master-display={self.info.hdr.master_display}"] if self.info.hdr.master_display else []
+        hdr += [f"max-cll={self.info.hdr.max_cll}"] if self.info.hdr.max_cll else []
+        return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr)
+
+
+class HevcEncoder:
+    """One x265 instance; packets come out a few pictures late, `flush` gives the rest.
+
+    `header` is the track's Annex B parameter sets, the same for every QP.
+    """
+
+    def __init__(self, settings: HevcSettings, shape: tuple[int, int], *, grey: bool) -> None:
+        self._info = settings.info
+        self.shape = coded_shape(shape, grey=grey)
+        context = av.CodecContext.create("libx265", "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.height, context.width = self.shape
+        self._format = pixel_format(settings.info.bit_depth, grey=grey)
+        context.pix_fmt = self._format
+        context.time_base = settings.info.time_base
+        context.framerate = settings.info.frame_rate or Fraction(30)
+        context.flags |= Flags.global_header
+        tags = settings.info.colour
+        context.color_primaries, context.color_trc, context.colorspace = tags.primaries, tags.transfer, tags.matrix
+        context.color_range = colour_range(tags.full_range)
+        context.sample_aspect_ratio = settings.info.sample_aspect_ratio
+        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": settings.x265_params()}
+        if settings.tune != "none":
+            context.options = {**context.options, "tune": settings.tune}
+        try:
+            context.open()
+        except av.error.FFmpegError as error:
+            raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
+        self._context = context
+        self.header = parameter_sets(context.extradata or b"")
+
+    def encode(self, planes: Planes, pts: int, *, idr: bool = False) -> list[Packet]:
+        picture = to_av_frame(planes, self._format, self.shape)
+        picture.pts = pts
+        picture.time_base = self._info.time_base
+        picture.pict_type = PictureType.I if idr else PictureType.NONE
+        return [self._packet(p) for p in self._context.encode(picture)]
+
+    def flush(self) -> list[Packet]:
+        return [self._packet(p) for p in self._context.encode(None)]
+
+    def _packet(self, packet: av.Packet) -> Packet:
+        data = bytes(packet).removeprefix(self.header)  # x265 repeats them with every intra picture
+        assert packet.pts is not None
+        assert packet.dts is not None
+        return Packet(data, packet.pts, packet.dts, bool(packet.is_keyframe))
+
+
+class IntraEncoder:
+    """All-intra coding with a QP per frame: an x265 instance for each QP in use, since its packets need no others."""
+
+    def __init__(self, settings: HevcSettings, shape: tuple[int, int], *, grey: bool) -> None:
+        self._settings, self._source_shape, self._grey = settings, shape, grey
+        self._encoders: dict[int, HevcEncoder] = {}
+        self._order: deque[int] = deque()  # pts in coding order
+        self._ready: dict[int, Packet] = {}
+        assert settings.qp is not None
+        self.header = self._encoder(settings.qp).header
+        self.shape = self._encoder(settings.qp).shape
+
+    def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
+        self._order.append(pts)
+        closed = self._make_room(qp)
+        return self._in_order(closed + self._encoder(qp).encode(planes, pts))
+
+    def flush(self) -> list[Packet]:
+        packets = [p for encoder in self._encoders.values() for p in encoder.flush()]
+        return self._in_order(packets)
+
+    def _make_room(self, qp: int) -> list[Packet]:
+        """Close the longest open encoder where a new QP would make too many (each holds several pictures)."""
+        if qp in self._encoders or len(self._encoders) < MAX_OPEN_ENCODERS:
+            return []
+        return self._encoders.pop(next(iter(self._encoders))).flush()
+
+    def _encoder(self, qp: int) -> HevcEncoder:
+        if qp not in self._encoders:
+            settings = dataclasses.replace(self._settings, qp=qp)
+            self._encoders[qp] = HevcEncoder(settings, self._source_shape, grey=self._grey)
+        return self._encoders[qp]
+
+    def _in_order(self, packets: Iterable[Packet]) -> list[Packet]:
+        self._ready.update((p.pts, p) for p in packets)
+        done = []
+        while self._order and self._order[0] in self._ready:
+            done.append(self._ready.pop(self._order.popleft()))
+        return done
+
+
+class HevcDecoder:
+    """Packets of one track to (pts, planes), in display order; `damaged` counts packets that gave no picture."""
+
+    def __init__(self, header: bytes | None, *, low_delay: bool = False) -> None:
+        context = av.CodecContext.create("hevc", "r")
+        assert isinstance(context, av.VideoCodecContext)
+        context.extradata = header
+        context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
+        self._context = context
+        self.damaged = 0
+
+    def decode(self, data: bytes, pts: int) -> list[tuple[int, Planes]]:
+        packet = av.Packet(data)
+        packet.pts = pts
+        return self._pictures(packet)
+
+    def flush(self) -> list[tuple[int, Planes]]:
+        return self._pictures(None)
+
+    def _pictures(self, packet: av.Packet | None) -> list[tuple[int, Planes]]:
+        try:
+            pictures = self._context.decode(packet)
+        except av.error.InvalidDataError:
+            self.damaged += 1
+            return []
+        return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
+
+
+def parameter_sets(header: bytes) -> bytes:
+    """The VPS, SPS and PPS (NAL unit types 32 to 34, ITU-T H.265 table 7-1) at the start of x265's Annex B header.
+
+    Matroska keeps these for the whole track; the HDR10 messages behind them have to stay with the pictures.
+    """
+    units = header.split(b"\0\0\0\1")[1:]
+    return b"".join(b"\0\0\0\1" + unit for unit in units if 32 <= (unit[0] >> 1) & 63 <= 34)
+
+
+def coded_shape(shape: tuple[int, int], *, grey: bool) -> tuple[int, int]:
+    """Height and width that x265 takes for a picture of `shape`: at least 16, and even where there is chroma."""
+    step = 1 if grey else 2
+    height, width = (max(MIN_SIDE, (side + step - 1) // step * step) for side in shape)
+    return height, width
+
+
+def stack_chroma(cb: np.ndarray, cr: np.ndarray) -> np.ndarray:
+    """Cb above Cr: one gray picture, [2 h, w]."""
+    return np.concatenate((cb, cr))
+
+
+def unstack_chroma(picture: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `stack_chroma` for chroma planes of `shape`, after padding has been added by `HevcEncoder`."""
+    height, width = shape
+    return picture[:height, :width].copy(), picture[height : 2 * height, :width].copy()

@@ -1,0 +1,76 @@
+"""Matrices, ranges and chroma sampling as pure functions on arrays; which tags a file carries is for `video.py`.
+
+Chroma is taken as left-sited (MPEG-2, the default of H.264 and HEVC): level with the even columns of luma, half-way
+between two rows. It is interpolated bilinearly, edges repeated.
+"""
+
+import cv2
+import numpy as np
+
+from tinct.frames import ColourTags, Frame
+
+BT709 = 1
+BT601 = 6  # 5 names the same matrix for 625-line video
+
+# (Kr, Kb) of H.273 MatrixCoefficients; 10 (constant luminance) is shown by the matrix of 9, as players do
+_LUMA_WEIGHTS = {
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),
+}
+
+
+def matrix_or_default(matrix: int, height: int) -> int:
+    """The matrix to use where a file names none that we know: BT.709 from 720 lines on, BT.601 below."""
+    if matrix in _LUMA_WEIGHTS:
+        return matrix
+    return BT709 if height >= 720 else BT601
+
+
+def to_rgb(frame: Frame) -> np.ndarray:
+    """8-bit R'G'B' [H, W, 3] of an 8- or 10-bit frame, rounded and clipped."""
+    return _rgb(frame, 255).astype(np.uint8)
+
+
+def to_rgb16(frame: Frame) -> np.ndarray:
+    """16-bit R'G'B' [H, W, 3], 65535 for white, so that nothing of a 10-bit frame is lost."""
+    return _rgb(frame, 65535).astype(np.uint16)
+
+
+def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A chroma plane at luma size as float32: [ceil(H/2), ceil(W/2)] -> [H, W]."""
+    # luma pixel (x, y) looks up chroma (x / 2, y / 2 - 1/4); quarters are exact in OpenCV's fixed point
+    lookup = np.array([[0.5, 0, 0], [0, 0.5, -0.25]], dtype=np.float64)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(chroma.astype(np.float32), lookup, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _rgb(frame: Frame, peak: int) -> np.ndarray:
+    info = frame.info
+    planes = [frame.y.astype(np.float32)]
+    planes += [upsample_chroma(chroma, info.height, info.width) for chroma in (frame.cb, frame.cr)]
+    rgb = cv2.transform(cv2.merge(planes), _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, peak))
+    return np.clip(rgb, 0, peak + 0.5, out=rgb)  # half a level is already in the matrix: truncation rounds
+
+
+def _ycbcr_to_rgb(colour: ColourTags, height: int, bit_depth: int, peak: int) -> np.ndarray:
+    """[3, 4]: code values (Y, Cb, Cr, 1) to R'G'B' of 0..peak plus a half. A range that nobody names is limited."""
+    kr, kb = _LUMA_WEIGHTS[matrix_or_default(colour.matrix, height)]
+    kg = 1 - kr - kb
+    unit = 1 << (bit_depth - 8)
+    top = (1 << bit_depth) - 1
+    black, luma_span, chroma_span = (0, top, top) if colour.full_range else (16 * unit, 219 * unit, 224 * unit)
+    from_unit = np.array(
+        [
+            [1, 0, 2 * (1 - kr)],
+            [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1, 2 * (1 - kb), 0],
+        ]
+    )
+    linear = peak * from_unit / np.array([luma_span, chroma_span, chroma_span])
+    offset = 0.5 - linear @ np.array([black, 128 * unit, 128 * unit])
+    return np.column_stack([linear, offset]).astype(np.float32)

@@ -1,0 +1,123 @@
+"""What a user may ask of an encode: the options, the presets, and which combinations contradict each other."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from tinct.errors import CodecError
+
+Structure = Literal["intra", "low-delay", "random-access"]
+Colour = Literal["auto", "track", "in-band"]
+KeyForm = Literal["chroma", "full"]
+
+MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
+MAX_QP = 51
+X265_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
+X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")
+
+
+@dataclass(frozen=True)
+class EncodeConfig:
+    """Options of one encode; None means "the structure's own default" (see `resolved`).
+
+    `qp` is nominal quality, as HEVC's. One of `crf` (in-band only, handed to x265) and `bitrate_kbps` (of all video
+    tracks) may replace it. `group` is the distance of key frames in frames. `key_boost` S codes key frames S steps
+    finer than the others.
+    """
+
+    structure: Structure = "intra"
+    colour: Colour | None = None
+    key_form: KeyForm = "chroma"
+    group: int | Literal["auto"] = "auto"
+    key_boost: int | Literal["auto"] = "auto"
+    colouriser: Literal["auto", "none"] = "auto"
+    qp: int = 32
+    crf: float | None = None
+    bitrate_kbps: float | None = None
+    x265_preset: str = "medium"
+    x265_tune: str = "psnr"
+    compatible: bool = False
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "default": {},
+    "paper": {"structure": "intra", "colour": "track", "key_form": "full", "group": 6, "key_boost": 0},
+}
+
+
+def preset(name: str, **options: object) -> EncodeConfig:
+    """The configuration of a named preset, with any option replaced by the caller's own."""
+    if name not in PRESETS:
+        raise CodecError(f"expected a preset of {', '.join(PRESETS)}; found {name!r}")
+    return EncodeConfig(**{**PRESETS[name], **options})  # type: ignore[arg-type]
+
+
+def resolved(config: EncodeConfig) -> EncodeConfig:
+    """The configuration with its defaults filled in, after every contradiction has been refused.
+
+    Raises CodecError on a value out of range or a combination that the format does not have.
+    """
+    _check_values(config)
+    intra = config.structure == "intra"
+    colour = config.colour or ("auto" if intra else "in-band")
+    if colour == "auto" and (config.key_form == "full" or config.compatible or (config.group != "auto" and not intra)):
+        colour = "track"  # these options only mean something where colour has a track of its own
+    if config.crf is not None and colour == "auto":
+        colour = "in-band"
+    filled = dataclasses.replace(config, colour=colour)
+    _check_combination(filled)
+    boost = 0 if config.key_boost == "auto" else config.key_boost  # only a network can use finer key frames' luma
+    return dataclasses.replace(filled, key_boost=boost, colouriser="none")
+
+
+def key_qp(qp: int, boost: int) -> int:
+    """QP of key frames' luma at nominal `qp`; the other frames have `other_qp`."""
+    return min(max(qp - round(0.4 * boost), 0), MAX_QP)
+
+
+def other_qp(qp: int, boost: int) -> int:
+    return min(max(qp + round(0.6 * boost), 0), MAX_QP)
+
+
+def _check_values(config: EncodeConfig) -> None:
+    one_of = {
+        "structure": (config.structure, get_args(Structure)),
+        "colour": (config.colour, (None, *get_args(Colour))),
+        "key-form": (config.key_form, get_args(KeyForm)),
+        "colouriser": (config.colouriser, ("auto", "none")),
+        "x265-preset": (config.x265_preset, X265_PRESETS),
+        "x265-tune": (config.x265_tune, X265_TUNES),
+    }
+    for option, (value, allowed) in one_of.items():
+        if value not in allowed:
+            raise CodecError(f"--{option}: expected one of {', '.join(str(a) for a in allowed if a)}; found {value}")
+    ranges = {
+        "qp": (config.qp, 0, MAX_QP),
+        "crf": (config.crf, 0, MAX_QP),
+        "bitrate": (config.bitrate_kbps, 1, 1_000_000),
+        "group": (config.group, 1, MAX_GROUP),
+        "key-boost": (config.key_boost, 0, 40),
+    }
+    for option, (number, low, high) in ranges.items():
+        if isinstance(number, int | float) and not low <= number <= high:
+            raise CodecError(f"--{option}: expected {low} to {high}; found {number:g}")
+
+
+def _check_combination(config: EncodeConfig) -> None:
+    contradictions = [
+        (config.crf is not None and config.bitrate_kbps is not None, "--crf and --bitrate exclude each other"),
+        (config.crf is not None and config.colour != "in-band", "--crf needs --colour in-band; use --qp or --bitrate"),
+        (config.key_form == "full" and config.structure != "intra", "--key-form full needs --structure intra"),
+        (config.key_form == "full" and config.colour == "in-band", "--key-form full needs --colour track"),
+        (config.key_form == "full" and config.group == "auto", "--key-form full needs a fixed --group, such as 6"),
+        (config.key_form == "full" and config.group == 1, "--key-form full needs --group 2 or more"),
+        (config.colour == "in-band" and config.group != "auto", "--group needs --colour track; in-band has no groups"),
+        (config.colour == "in-band" and config.compatible, "--compatible needs --colour track; in-band already is 4:2:0"),
+        (config.key_boost not in ("auto", 0) and config.structure != "intra", "--key-boost needs --structure intra"),
+        (config.key_boost not in ("auto", 0) and config.colour == "in-band", "--key-boost needs --colour track"),
+    ]
+    for wrong, message in contradictions:
+        if wrong:
+            raise CodecError(f"contradictory options: {message}")

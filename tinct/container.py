@@ -1,0 +1,305 @@
+"""The Tinct file: its specification, its reader and its writer. No network code is imported here.
+
+# Format, version 1
+
+A Tinct file is a Matroska file that any player opens. It holds, in this order:
+
+| part | what |
+|---|---|
+| track 1, named `luma`, default | HEVC: 4:0:0, or 4:2:0 with flat chroma (`--compatible`); in-band 4:2:0 with its colour |
+| track 2, named `colour`, not default | HEVC, packets only at the times of key frames. No such track in-band |
+| further tracks | sound and subtitles, copied from the source |
+| attachment `tinct.json` | the manifest, below |
+| attachment `update.bin` | weights that adapting changed, where a colouriser has them (none in version 1) |
+
+A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an ordinary video.
+
+## Layouts
+
+- `chroma`: track 1 has every frame; track 2 has one 4:0:0 picture of ceil(w/2) x 2 ceil(h/2) for each key frame, Cb above Cr,
+  inter-coded from key frame to key frame without reordering, an IDR picture at least every 10 s.
+- `full`: track 2 has the key frames whole, 4:2:0, intra; track 1 has all the other frames and only them.
+- `in-band`: one 4:2:0 track. It only carries a manifest where the size has to be cropped (see Size).
+
+Key frames are the frames at the times of track 2's packets. A group is a key frame and the frames before the next one.
+A frame of a group takes its colour from the group's key frame and from the next key frame, from the first alone where the
+group is open or the last.
+
+## Manifest
+
+UTF-8 JSON without white space, keys in this order, defaults left out. A reader refuses unknown keys: version 1 has no others.
+
+| key | value | default |
+|---|---|---|
+| `tinct` | format version, 1 | required |
+| `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
+| `size` | [width, height] of the video, 1 to 16384 | required |
+| `rate` | [numerator, denominator] of a constant frame rate, in frames per second | variable rate |
+| `frames` | number of frames of the video | required |
+| `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
+| `colouriser` | name of the network that finishes frames | `"none"` |
+
+## Size
+
+Luma is padded by replication to at least 16 x 16, and to even sides where the track is 4:2:0; the colour picture to at least
+16 x 16. A decoder crops to `size`: the top left part is the video.
+
+## Time
+
+Matroska keeps milliseconds. With `rate`, the frame at m milliseconds is frame n = round(m * rate / 1000) and its time is
+n / rate exactly; without, its time is m.
+
+## Tags
+
+Colour primaries, transfer, matrix, range and HDR10 metadata are in track 1's HEVC stream, rotation and sample aspect ratio in
+Matroska. Track 2 carries none.
+"""
+
+import heapq
+import io
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import repeat
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from tinct.base import Packet, coded_shape
+from tinct.demux import open_input
+from tinct.errors import CodecError
+from tinct.extras import Extras
+from tinct.frames import MAX_SIDE, VideoInfo
+
+VERSION = 1
+MANIFEST_NAME = "tinct.json"
+MAX_MANIFEST_BYTES = 1 << 20  # a year of hourly cuts is a tenth of it
+MAX_FRAMES = 1 << 31
+LUMA, COLOUR = "luma", "colour"
+
+Layout = Literal["chroma", "full", "in-band"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`tinct.json`, as specified above; `size` is (width, height), `rate` None for a variable frame rate."""
+
+    size: tuple[int, int]
+    frames: int
+    layout: Layout = "chroma"
+    rate: Fraction | None = None
+    open: tuple[int, ...] = ()
+    colouriser: str = "none"
+
+
+def write_manifest(manifest: Manifest) -> bytes:
+    fields: dict[str, Any] = {"tinct": VERSION}
+    if manifest.layout != "chroma":
+        fields["layout"] = manifest.layout
+    fields["size"] = manifest.size
+    if manifest.rate is not None:
+        fields["rate"] = [manifest.rate.numerator, manifest.rate.denominator]
+    fields["frames"] = manifest.frames
+    if manifest.open:
+        fields["open"] = manifest.open
+    if manifest.colouriser != "none":
+        fields["colouriser"] = manifest.colouriser
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def read_manifest(data: bytes) -> Manifest:
+    """The inverse of `write_manifest` for bytes from strangers; CodecError names what is wrong."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise CodecError(f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}")
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"damaged {MANIFEST_NAME}: expected JSON, found {data[:20]!r}; get the file again") from error
+    version = fields.get("tinct") if isinstance(fields, dict) else None
+    if not _is_count(version, 1, MAX_FRAMES):
+        raise CodecError(f"damaged {MANIFEST_NAME}: expected a format version, found {version!r}; get the file again")
+    if version != VERSION:
+        raise CodecError(f"expected Tinct format version {VERSION}, found {version}; it takes a newer tinct to read it")
+    _check_fields(fields)
+    rate = fields.get("rate")
+    return Manifest(
+        size=(fields["size"][0], fields["size"][1]),
+        frames=fields["frames"],
+        layout=fields.get("layout", "chroma"),
+        rate=Fraction(*rate) if rate else None,
+        open=tuple(fields.get("open", ())),
+        colouriser=fields.get("colouriser", "none"),
+    )
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """Refuse what the table above does not allow."""
+    numbers = fields.get("open", [])
+    allowed = {
+        "tinct": True,
+        "layout": fields.get("layout", "chroma") in ("chroma", "full", "in-band"),
+        "size": _are_counts(fields.get("size"), 1, MAX_SIDE, length=2),
+        "rate": "rate" not in fields or _are_counts(fields["rate"], 1, MAX_FRAMES, length=2),
+        "frames": _is_count(fields.get("frames"), 1, MAX_FRAMES),
+        "open": _are_counts(numbers, 0, MAX_FRAMES) and sorted(set(numbers)) == numbers,
+        "colouriser": fields.get("colouriser", "none") == "none",
+    }
+    for key in [*fields, *allowed]:
+        if not allowed.get(key, False):
+            found = json.dumps(fields.get(key))[:40]
+            raise CodecError(f"damaged {MANIFEST_NAME}: {key!r} is not as format {VERSION} has it, found {found}")
+
+
+def _is_count(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _are_counts(values: object, low: int, high: int, length: int | None = None) -> bool:
+    return isinstance(values, list) and (length is None or len(values) == length) and all(_is_count(v, low, high) for v in values)
+
+
+# ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Spool:
+    """One track's packets on disk until the file is muxed, so that memory does not grow with the video."""
+
+    name: str
+    header: bytes
+    file: IO[bytes]
+    size_bytes: int = 0
+    _first: bytes = field(default=b"", repr=False)
+
+    _RECORD = struct.Struct("<qqBI")  # pts, dts, keyframe, length
+
+    def write(self, packets: list[Packet]) -> None:
+        for packet in packets:
+            self._first = self._first or packet.data
+            self.file.write(self._RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data)))
+            self.file.write(packet.data)
+            self.size_bytes += len(packet.data)
+
+    def read(self) -> Iterator[Packet]:
+        self.file.seek(0)
+        while record := self.file.read(self._RECORD.size):
+            pts, dts, keyframe, length = self._RECORD.unpack(record)
+            yield Packet(self.file.read(length), pts, dts, bool(keyframe))
+
+    def template(self) -> InputContainer:
+        """The track as FFmpeg knows it from its first picture: size, profile, colour tags, parameter sets."""
+        container = av.open(io.BytesIO(self.header + self._first), "r", format="hevc")
+        assert isinstance(container, InputContainer)
+        return container
+
+
+def mux(path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None) -> list[str]:
+    """Write the file: tracks in order of decoding time, the other streams of `source` beside them, the manifest.
+
+    Without a manifest this is an ordinary HEVC file. Returns notes on what could not be carried over.
+    """
+    with av.open(f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
+        streams = [_add_track(out, spool, info, named=manifest is not None) for spool in spools]
+        if manifest is not None:
+            out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
+        extras = Extras(source, out) if source is not None else None
+        if extras is not None:
+            streams[0].metadata.update(_kept(extras.video_metadata, named=manifest is not None))
+        tracks = [zip(repeat(stream), spool.read()) for stream, spool in zip(streams, spools, strict=True)]
+        for stream, packet in heapq.merge(*tracks, key=lambda item: item[1].dts):
+            if extras is not None:
+                extras.mux_until(float(packet.pts * info.time_base))
+            out.mux(_av_packet(packet, stream, info))
+        if extras is not None:
+            extras.finish()
+        return extras.notes if extras is not None else []
+
+
+def _kept(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
+    """The source's video track's own tags; a Tinct file's track keeps its name."""
+    return {key: value for key, value in metadata.items() if not (named and key == "title")}
+
+
+def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bool) -> VideoStream:
+    with spool.template() as template:
+        stream = out.add_stream_from_template(template.streams.video[0])
+    stream.time_base = info.time_base
+    if spool.name == LUMA:
+        stream.disposition = Disposition.default
+        if info.rotation:
+            stream.set_display_rotation(info.rotation)
+    if named:
+        stream.metadata["title"] = spool.name
+    return stream
+
+
+def _av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:
+    result = av.Packet(packet.data)
+    result.pts, result.dts, result.time_base = packet.pts, packet.dts, info.time_base
+    result.is_keyframe = packet.keyframe
+    result.stream = stream
+    if info.frame_rate is not None:
+        result.duration = 1
+    return result
+
+
+# ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read_file_manifest(path: str) -> Manifest | None:
+    """The manifest of a file; None if there is no Tinct in it.
+
+    Raises CodecError on a Tinct file whose manifest is missing, damaged or of another version, or whose tracks are not
+    those that it names.
+    """
+    with open_input(path) as container:
+        attached = [s for s in container.streams if s.type == "attachment" and getattr(s, "name", None) == MANIFEST_NAME]
+        names = [s.metadata.get("title") for s in container.streams.video]
+        if not attached:
+            if LUMA in names and COLOUR in names:
+                raise CodecError(f"expected {MANIFEST_NAME} beside Tinct's tracks, found none in {path}; get the original file")
+            return None
+        if len(attached) > 1:
+            raise CodecError(f"expected one {MANIFEST_NAME}, found {len(attached)} in {path}")
+        manifest = read_manifest(attached[0].data)  # type: ignore[attr-defined]
+        _check_tracks(path, container, manifest)
+        return manifest
+
+
+def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> None:
+    tracks = {}
+    for stream in container.streams.video:
+        name = stream.metadata.get("title")
+        if name in (LUMA, COLOUR):
+            if name in tracks:
+                raise CodecError(f"expected one track {name}, found two in {path}")
+            tracks[name] = stream
+    wanted = [LUMA] if manifest.layout == "in-band" else [LUMA, COLOUR]
+    for name in wanted:
+        if name not in tracks:
+            raise CodecError(f"expected a track {name} for layout {manifest.layout}, found none in {path}; get the file again")
+        if tracks[name].codec_context.name != "hevc":
+            raise CodecError(f"expected HEVC in track {name}, found {tracks[name].codec_context.name} in {path}")
+    width, height = manifest.size
+    chroma = ((height + 1) // 2, (width + 1) // 2)
+    shapes = {LUMA: (height, width), COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width)}
+    for name in wanted:
+        context = tracks[name].codec_context
+        shape = coded_shape(shapes[name], grey=(context.pix_fmt or "").startswith("gray"))
+        if (context.height, context.width) != shape:
+            raise CodecError(
+                f"{MANIFEST_NAME} says {width}x{height}, so track {name} should be {shape[1]}x{shape[0]}; "
+                f"found {context.width}x{context.height} in {path}"
+            )
+
+
+def video_tracks(container: InputContainer, manifest: Manifest) -> dict[str, VideoStream]:
+    """The tracks of an opened Tinct file by name, as `read_file_manifest` has checked them."""
+    named = {stream.metadata.get("title"): stream for stream in container.streams.video}
+    return {name: named[name] for name in ((LUMA,) if manifest.layout == "in-band" else (LUMA, COLOUR))}

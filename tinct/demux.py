@@ -1,0 +1,82 @@
+"""User files opened and taken apart into packets (PyAV), with one clear error for what is no video."""
+
+from collections.abc import Generator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+from av.video.stream import VideoStream
+
+from tinct.errors import CodecError
+
+AnyPacket: TypeAlias = "Packet[Any]"
+
+OWN_ATTACHMENTS = ("tinct.json", "update.bin")  # of the Tinct file, never carried on
+MILLISECOND = Fraction(1, 1000)
+
+X264_CRF = "16"
+
+# formats that FFmpeg reads from plain text: pictures of text, or lists of other files
+_NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "lavfi"}
+
+
+def open_input(path: str) -> InputContainer:
+    file = Path(path)
+    if not file.exists():
+        raise CodecError(f"expected a video file, found nothing at {path}; check the name")
+    if file.is_dir():
+        raise CodecError(f"expected a video file, found a folder at {path}; name a file in it")
+    if file.is_file() and file.stat().st_size == 0:
+        raise CodecError(f"expected a video file, found an empty file at {path}")
+    try:
+        # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
+        container = av.open(f"file:{file.absolute()}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
+    except (FFmpegError, OSError) as error:
+        raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
+    if container.format.name in _NOT_VIDEO:
+        container.close()
+        raise CodecError(f"expected a video file, found text or a list of files in {path}")
+    return container
+
+
+def reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error).splitlines()[0]
+
+
+def packets_of(container: InputContainer, *streams: Stream) -> Generator[AnyPacket, None, None]:
+    """Packets to the end. Damage in MPEG-TS can conjure up a new track, at which PyAV stumbles: read on behind it."""
+    while True:
+        try:
+            yield from container.demux(*streams)
+            return
+        except IndexError:
+            continue
+
+
+def is_flush(packet: AnyPacket) -> bool:
+    return packet.size == 0 and packet.dts is None and packet.pts is None
+
+
+def origin(container: InputContainer) -> Fraction:
+    """Seconds on the file's own clock that count as 0 (see the top of this file)."""
+    if container.start_time is None or any(s.name in OWN_ATTACHMENTS for s in attachments(container)):
+        return Fraction(0)
+    return max(Fraction(0), Fraction(container.start_time, av.time_base))
+
+
+def attachments(container: InputContainer) -> list[AttachmentStream]:
+    return [stream for stream in container.streams if isinstance(stream, AttachmentStream)]
+
+
+def only_video(container: InputContainer, stream: VideoStream) -> VideoStream:
+    """The stream, set up to be decoded, its container told to leave out all others."""
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = Discard.all
+    stream.thread_type = "AUTO"
+    return stream

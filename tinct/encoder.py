@@ -1,0 +1,339 @@
+"""A video file to a Tinct file: the plan carried out group by group, the decoder's own view measured on the way.
+
+`plan` decides on samples, `keyframes` cuts groups, `base` codes, `restore` shows what the decoder will, `container` muxes.
+"""
+
+import logging
+import math
+import os
+import tempfile
+import time
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
+from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
+from tinct.container import COLOUR, LUMA, Manifest, Spool, mux
+from tinct.errors import CodecError
+from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.keyframes import Group, groups
+from tinct.paths import check_output, temporary_path
+from tinct.plan import IDR_SECONDS, Plan, chroma_qp, make_plan, sample
+from tinct.planes import Planes
+from tinct.psnr import Psnr, plane_errors
+from tinct.restore import Restorer
+from tinct.video import open_source
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int | None], None]  # frames done, frames in all where known
+COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
+RATE_WINDOW = 50  # frames over which a surplus or debt of bits is worked off
+RATE_MEMORY = 12  # frames that tell what a QP costs at present
+RATE_SLACK = 0.6  # QP; keeps the QP from swinging between two values
+RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What an encode did. `psnr` is of Y, Cb and Cr, of what the decoder shows against the source.
+
+    `plan` holds what plain HEVC takes on the sample groups; `notes` what was converted or left out.
+    """
+
+    frames: int
+    seconds: float
+    size_bytes: int
+    luma_bytes: int
+    colour_bytes: int
+    psnr: tuple[Psnr, Psnr, Psnr]
+    plan: Plan
+    config: EncodeConfig
+    notes: list[str]
+
+    @property
+    def tinct(self) -> bool:
+        """False where plain HEVC was the better file."""
+        return self.plan.layout != "in-band"
+
+
+def encode(
+    source: str,
+    destination: str,
+    config: EncodeConfig = EncodeConfig(),
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> EncodeReport:
+    """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
+
+    The file appears whole or not at all. Raises CodecError on bad input, bad options and what the disk refuses.
+    """
+    began = time.monotonic()
+    config = resolved(config)
+    target = Path(destination)
+    if target.suffix.lower() != ".mkv" or target.is_dir():
+        raise CodecError(f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file")
+    check_output(destination, source, overwrite=overwrite)
+    video = open_source(source)
+    stretches, frames = sample(video)
+    plan = make_plan(stretches, video.info, config)
+    del stretches
+    temporary = temporary_path(target)
+    try:
+        with _Coding(video.info, plan, config, target.parent) as coding:
+            for count, frame_count in coding.run(frames):
+                if progress is not None:
+                    progress(count, frame_count)
+            notes = mux(temporary, video.info, coding.spools, coding.manifest(), None if source == "-" else source)
+            size = temporary.stat().st_size
+            os.replace(temporary, target)
+    except OSError as error:
+        found = error.strerror or error
+        raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    sizes = {spool.name: spool.size_bytes for spool in coding.spools}
+    return EncodeReport(
+        frames=coding.frames,
+        seconds=time.monotonic() - began,
+        size_bytes=size,
+        luma_bytes=sizes[LUMA],
+        colour_bytes=sizes.get(COLOUR, 0),
+        psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
+        plan=plan,
+        config=config,
+        notes=video.notes + notes,
+    )
+
+
+class _Coding:
+    """The encode of one video under way: encoders, spools, and the decoder's own view of what has been coded."""
+
+    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path) -> None:
+        self._info, self._plan, self._config = info, plan, config
+        self._stack = ExitStack()
+        self._folder = folder
+        self.frames = 0
+        self.errors: tuple[array[float], array[float], array[float]] = (array("d"), array("d"), array("d"))
+        self.spools: list[Spool] = []
+        self._decoders: dict[str, HevcDecoder] = {}
+        self._open_keys: set[int] = set()
+        self._originals: deque[Frame] = deque()  # coded, but not yet restored
+
+    def __enter__(self) -> "_Coding":
+        restorer = Restorer(self._info, self._plan.layout, open_keys=self._open_keys)
+        self._restorer = self._stack.enter_context(restorer)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
+        """Code the whole video; yields how far it is."""
+        for tracks in self._coded(frames):
+            for name, packets in tracks:
+                self._spool(name).write(packets)
+                for packet in packets:
+                    self._show(name, self._decoders[name].decode(packet.data, packet.pts))
+            yield len(self.errors[0]), self._info.frame_count
+        for name, decoder in self._decoders.items():
+            self._show(name, decoder.flush())
+        self._compare(self._restorer.flush())
+        assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
+
+    def manifest(self) -> Manifest | None:
+        """None for plain HEVC, which has no need of one."""
+        info = self._info
+        shape = (info.height, info.width)
+        if self._plan.layout == "in-band" and coded_shape(shape, grey=False) == shape:
+            return None
+        return Manifest((info.width, info.height), self.frames, self._plan.layout, info.frame_rate, tuple(sorted(self._open_keys)))
+
+    def _coded(self, frames: Iterator[Frame]) -> Iterator[list[tuple[str, list[Packet]]]]:
+        """Packets by track, as they come."""
+        settings = HevcSettings(
+            self._config.structure, self._info, qp=self._plan.qp, preset=self._config.x265_preset, tune=self._config.x265_tune
+        )  # fmt: skip
+        if self._plan.layout == "in-band":
+            coder = _Pictures(_with_x265_rate(settings, self._config), self._info, grey=False)
+            self._open(LUMA, coder.header)
+            for frame in frames:
+                self._count(frame)
+                yield [(LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, self._plan.qp))]
+            yield [(LUMA, coder.flush())]
+            return
+        yield from self._coded_tracks(frames, settings)
+
+    def _coded_tracks(self, frames: Iterator[Frame], settings: HevcSettings) -> Iterator[list[tuple[str, list[Packet]]]]:
+        plan, config, info = self._plan, self._config, self._info
+        assert isinstance(config.key_boost, int)
+        rate = _Rate(config, plan, info, lambda: sum(spool.size_bytes for spool in self.spools))
+        # between intra pictures x265 has to keep to a bitrate itself
+        luma_settings = settings if config.structure == "intra" else _with_x265_rate(settings, config)
+        luma = _Pictures(luma_settings, info, grey=not config.compatible)
+        colour = _colour_coder(settings, plan, config, info)
+        self._open(LUMA, luma.header)
+        self._open(COLOUR, colour.header)
+        for group in groups(frames, plan.spacing):
+            self._mark(group)
+            for position, frame in enumerate(group.frames):
+                self._count(frame)
+                qp = rate.qp(self.frames)
+                packets: list[tuple[str, list[Packet]]] = []
+                if position == 0:
+                    packets.append((COLOUR, colour.encode(frame, key_qp(qp, config.key_boost))))
+                if position > 0 or plan.layout == "chroma":
+                    own_qp = key_qp(qp, config.key_boost) if position == 0 else other_qp(qp, config.key_boost)
+                    packets.append((LUMA, luma.encode(_luma_planes(frame, config.compatible), frame.pts, own_qp)))
+                yield packets
+        yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
+
+    def _mark(self, group: Group) -> None:
+        if not group.closed and len(group.frames) > 1:
+            self._open_keys.add(group.frames[0].pts)
+
+    def _count(self, frame: Frame) -> None:
+        self._originals.append(frame)
+        self.frames += 1
+
+    def _open(self, name: str, header: bytes) -> None:
+        file = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115  vanishes with the process
+        self.spools.append(Spool(name, header, file))
+        self._decoders[name] = HevcDecoder(header, low_delay=name == COLOUR)
+
+    def _spool(self, name: str) -> Spool:
+        return next(spool for spool in self.spools if spool.name == name)
+
+    def _show(self, name: str, pictures: list[tuple[int, Planes]]) -> None:
+        for pts, planes in pictures:
+            self._compare(self._restorer.push(name, pts, planes))
+
+    def _compare(self, restored: list[Frame]) -> None:
+        for frame in restored:
+            original = self._originals.popleft()
+            assert original.pts == frame.pts, (original.pts, frame.pts)
+            for plane, error in zip(self.errors, plane_errors(original, frame), strict=True):
+                plane.append(error)
+
+
+class _Pictures:
+    """One track of pictures in a structure: a QP for each frame where that is possible, else one for all."""
+
+    def __init__(self, settings: HevcSettings, info: VideoInfo, *, grey: bool) -> None:
+        shape = (info.height, info.width)
+        varies = settings.structure == "intra" and settings.qp is not None
+        self._coder = IntraEncoder(settings, shape, grey=grey) if varies else HevcEncoder(settings, shape, grey=grey)
+        self.header = self._coder.header
+
+    def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
+        if isinstance(self._coder, IntraEncoder):
+            return self._coder.encode(planes, pts, qp)
+        return self._coder.encode(planes, pts)
+
+    def flush(self) -> list[Packet]:
+        return self._coder.flush()
+
+
+class _ChromaTrack:
+    """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
+
+    def __init__(self, settings: HevcSettings, info: VideoInfo, plan: Plan, reach: int) -> None:
+        self._settings, self._info = settings, info
+        self._offset = plan.colour_qp - chroma_qp(plan.qp)
+        self._reach_seconds = reach / float(info.frame_rate or 25)
+        self._key_qp = plan.qp
+        self._coder = self._new_coder(plan.qp)
+        self._idr_pts: int | None = None
+        self.header = self._coder.header
+
+    def encode(self, frame: Frame, key_qp: int) -> list[Packet]:
+        packets: list[Packet] = []
+        if abs(key_qp - self._key_qp) >= COLOUR_QP_DRIFT:
+            packets = self._coder.flush()
+            self._coder, self._key_qp, self._idr_pts = self._new_coder(key_qp), key_qp, None
+        idr = self._idr_pts is None or self._is_due(frame.pts - self._idr_pts)
+        if idr:
+            self._idr_pts = frame.pts
+        return packets + self._coder.encode((stack_chroma(frame.cb, frame.cr),), frame.pts, idr=idr)
+
+    def flush(self) -> list[Packet]:
+        return self._coder.flush()
+
+    def _is_due(self, ticks: int) -> bool:
+        return float(ticks * self._info.time_base) >= IDR_SECONDS - self._reach_seconds
+
+    def _new_coder(self, key_qp: int) -> HevcEncoder:
+        height, width = self._info.chroma_shape
+        qp = min(max(chroma_qp(key_qp) + self._offset, 0), MAX_QP)
+        return HevcEncoder(replace(self._settings, qp=qp), (2 * height, width), grey=True)
+
+
+class _FullTrack:
+    """Whole key frames, 4:2:0, intra; see layout `full`."""
+
+    def __init__(self, settings: HevcSettings, info: VideoInfo) -> None:
+        self._coder = IntraEncoder(settings, (info.height, info.width), grey=False)
+        self.header = self._coder.header
+
+    def encode(self, frame: Frame, key_qp: int) -> list[Packet]:
+        return self._coder.encode((frame.y, frame.cb, frame.cr), frame.pts, key_qp)
+
+    def flush(self) -> list[Packet]:
+        return self._coder.flush()
+
+
+def _colour_coder(settings: HevcSettings, plan: Plan, config: EncodeConfig, info: VideoInfo) -> _ChromaTrack | _FullTrack:
+    if plan.layout == "full":
+        return _FullTrack(settings, info)
+    assert isinstance(config.key_boost, int)
+    bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
+    keyed = replace(plan, qp=key_qp(plan.qp, config.key_boost))
+    return _ChromaTrack(bare, info, keyed, plan.spacing.reach)
+
+
+class _Rate:
+    """QP along the video: constant, or in a track layout steered towards `bitrate_kbps` frame by frame."""
+
+    def __init__(self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]) -> None:
+        self._steered = config.bitrate_kbps is not None and config.structure == "intra"
+        self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.frame_rate or 25)  # bits a frame
+        self._total = info.frame_count
+        self._spent_bytes = spent_bytes
+        self._qp = plan.qp
+        self._past: deque[tuple[int, int]] = deque(maxlen=RATE_MEMORY)  # bits spent before a frame, and its QP
+
+    def qp(self, frame_number: int) -> int:
+        """Of frame `frame_number`, counted from 1."""
+        if not self._steered:
+            return self._qp
+        done, spent = frame_number - 1, 8 * self._spent_bytes()
+        self._past.append((spent, self._qp))
+        if done >= 4:
+            left = RATE_WINDOW if self._total is None else max(1, min(RATE_WINDOW, self._total - done))
+            affordable = max((self._wanted * (done + left) - spent) / left, self._wanted / 8)
+            recent = max(spent - self._past[0][0], 1) / (len(self._past) - 1)
+            ideal = float(np.mean([qp for _, qp in self._past])) + math.log(recent / affordable) / RATE_STEP
+            if abs(ideal - self._qp) > RATE_SLACK:
+                self._qp = min(max(self._qp + (1 if ideal > self._qp else -1), 0), MAX_QP)
+        return self._qp
+
+
+def _with_x265_rate(settings: HevcSettings, config: EncodeConfig) -> HevcSettings:
+    """The settings with x265's own rate control, where the user asked for a CRF or a bitrate."""
+    if config.crf is None and config.bitrate_kbps is None:
+        return settings
+    return replace(settings, qp=None, crf=config.crf, bitrate_kbps=config.bitrate_kbps)
+
+
+def _luma_planes(frame: Frame, compatible: bool) -> Planes:
+    if not compatible:
+        return (frame.y,)
+    flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
+    return frame.y, flat, flat

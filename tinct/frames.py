@@ -1,0 +1,91 @@
+"""What travels through the codec: the properties of a video, and its frames.
+
+Samples are planar 4:2:0 integers as coded: uint8 for 8 bit, uint16 for 10 bit. Code numbers of colour tags are
+those of ITU-T H.273. Times are whole ticks of `VideoInfo.time_base`.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from tinct.errors import CodecError
+
+MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """H.273 code numbers; 2 is "unspecified". `full_range` is None where the source does not say."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool | None = None
+
+
+@dataclass(frozen=True)
+class Hdr:
+    """HDR10 metadata in x265's own text form: `master_display` as G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min), `max_cll` as "cll,fall"."""
+
+    master_display: str | None = None
+    max_cll: str | None = None
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """Properties of one video track.
+
+    `frame_rate` is None for a variable rate; then `time_base` is a millisecond, otherwise exactly 1 / frame_rate.
+    `frame_count` is None where it cannot be known before decoding (a pipe). `rotation` is in degrees clockwise, as
+    players apply it: 0, 90, 180 or 270.
+    """
+
+    width: int
+    height: int
+    bit_depth: int
+    time_base: Fraction
+    frame_rate: Fraction | None
+    frame_count: int | None
+    duration_seconds: float | None
+    colour: ColourTags = ColourTags()
+    sample_aspect_ratio: Fraction = Fraction(1)
+    rotation: int = 0
+    hdr: Hdr = Hdr()
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise CodecError(f"expected a frame of 1 to {MAX_SIDE} pixels a side, found {self.width}x{self.height}")
+        assert self.bit_depth in (8, 10), self.bit_depth
+
+    @property
+    def chroma_shape(self) -> tuple[int, int]:
+        """Height and width of a 4:2:0 chroma plane, odd sides rounded up."""
+        return (self.height + 1) // 2, (self.width + 1) // 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One 4:2:0 picture: `y` is [H, W], `cb` and `cr` are [ceil(H/2), ceil(W/2)]; `pts` in ticks of `info.time_base`."""
+
+    y: np.ndarray
+    cb: np.ndarray
+    cr: np.ndarray
+    pts: int
+    info: VideoInfo
+
+    def __post_init__(self) -> None:
+        dtype = np.uint8 if self.info.bit_depth == 8 else np.uint16
+        assert self.y.shape == (self.info.height, self.info.width), (self.y.shape, self.info)
+        assert self.cb.shape == self.cr.shape == self.info.chroma_shape, (self.cb.shape, self.cr.shape)
+        assert self.y.dtype == self.cb.dtype == self.cr.dtype == dtype, (self.y.dtype, self.cb.dtype)
+
+    @property
+    def pts_seconds(self) -> float:
+        return float(self.pts * self.info.time_base)
+
+    def rgb(self) -> np.ndarray:
+        """8-bit R'G'B' [H, W, 3], by the matrix and range that the video names (see `colour.to_rgb`)."""
+        from tinct.colour import to_rgb
+
+        return to_rgb(self)

@@ -1,0 +1,289 @@
+"""What pays on this very video, measured on sample groups before the encode: colour track or not, its QP, its spacing.
+
+"Pays" is the lower D + slope * R: D the squared error of what the decoder would show, 6:1:1 over the planes, each relative to
+plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2 on the same samples. `encoder` carries it out.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import chain, islice
+
+import numpy as np
+
+from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, stack_chroma, unstack_chroma
+from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
+from tinct.container import Layout
+from tinct.frames import Frame, VideoInfo
+from tinct.keyframes import Group, Spacing, groups
+from tinct.planes import Planes
+from tinct.propagate import KeyView, LumaView, propagate
+from tinct.video import Source
+
+Stretch = list[Frame]
+STRETCH_FRAMES = 24
+MAX_STRETCHES = 4
+FRAMES_PER_STRETCH = 100  # of video; bounds what sampling costs
+MAX_SAMPLE_BYTES = 256 << 20
+PLAIN_STEP = 3  # all-intra frames are independent: every third tells what plain HEVC takes
+SLOPE_STEP = 2  # QP
+PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
+FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; a plane without texture has next to none
+FIRST_GROUP = 8  # frames, to learn what a key frame costs
+COLOUR_OFFSETS = (0, -3, -6, -9, -12, -15)  # of the colour track's QP from HEVC's chroma QP
+FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
+PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
+KEYINT = 250  # frames; x265's default distance of intra pictures
+IDR_SECONDS = 10.0  # the colour track can be entered at least this often
+PILOT_QP = 32  # where the search for a bitrate's QP starts
+CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels."""
+
+    bits: float
+    error: tuple[float, float, float]
+
+    def distortion(self, plain: "Cost") -> float:
+        """D: 6:1:1 over the planes, each plane's error relative to that of plain HEVC at the same QP."""
+        return sum(w * e / max(p, FLAT_ERROR) for w, e, p in zip(PLANE_WEIGHTS, self.error, plain.error, strict=True))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the video will be coded. `colour_qp` and `spacing` are of the colour track.
+
+    `track`, `plain` (HEVC of the same structure) and `random_access` are what was measured on the samples; None where
+    it was not. `slope` is D per bit a frame.
+    """
+
+    layout: Layout
+    qp: int
+    colour_qp: int = 0
+    spacing: Spacing = field(default_factory=lambda: Spacing("auto"))
+    slope: float = 0.0
+    track: Cost | None = None
+    plain: Cost | None = None
+    random_access: Cost | None = None
+
+    @property
+    def pays(self) -> bool:
+        """Whether the colour track beats plain HEVC on the samples."""
+        assert self.track is not None
+        assert self.plain is not None
+        return self.cost(self.track) < self.cost(self.plain)
+
+    def cost(self, of: Cost) -> float:
+        """D + slope * R."""
+        assert self.plain is not None
+        return of.distortion(self.plain) + self.slope * of.bits
+
+
+def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
+    """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start."""
+    frames = source.info.frame_count
+    size = source.info.width * source.info.height * (3 if source.info.bit_depth > 8 else 2)
+    length = max(2, min(STRETCH_FRAMES, MAX_SAMPLE_BYTES // size))
+    if frames is None:
+        stream = iter(source)
+        head = list(islice(stream, length))
+        return [head], chain(head, stream)
+    count = max(1, min(MAX_STRETCHES, frames // FRAMES_PER_STRETCH, MAX_SAMPLE_BYTES // (size * length)))
+    if frames <= length:
+        return [list(source)], iter(source)
+    duration = source.info.duration_seconds or 0.0
+    step = duration / frames
+    starts = [(i + 0.5) / count * duration - length / 2 * step for i in range(count)]
+    return [list(islice(source.part(max(0.0, start)), length)) for start in starts], iter(source)
+
+
+def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
+    """Decide on samples. In-band there is nothing to decide, and nothing is measured."""
+    if config.colour == "in-band":
+        return Plan("in-band", config.qp)
+    qp = config.qp if config.bitrate_kbps is None else _qp_for(config.bitrate_kbps, stretches, info, config)
+    settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
+    plain = _plain(stretches, settings)
+    coarser = _plain(stretches, replace(settings, qp=min(qp + SLOPE_STEP, MAX_QP)))
+    slope = (coarser.distortion(plain) - plain.distortion(plain)) / max(plain.bits - coarser.bits, 1.0)
+    ra = _plain(stretches, replace(settings, structure="random-access"))
+    measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
+    if config.key_form == "full":
+        assert config.group != "auto"
+        return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False))
+    best = _best_track(stretches, info, config, measured)
+    return best if config.colour == "track" or best.pays else measured
+
+
+def chroma_qp(qp: int) -> int:
+    """The QP that 4:2:0 HEVC codes chroma with at luma `qp` (ITU-T H.265 table 8-10)."""
+    return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
+
+
+def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan) -> Plan:
+    """The colour QP, with key frames spaced for it, that costs least; finer is tried until it no longer helps."""
+    luma = _LumaCoder(stretches, info, config, measured.qp)
+    best: tuple[float, Plan] | None = None
+    for offset in COLOUR_OFFSETS:
+        colour_qp = max(0, chroma_qp(key_qp(measured.qp, _boost(config))) + offset)
+        plan = _track(stretches, luma, replace(measured, layout="chroma", colour_qp=colour_qp), config)
+        assert plan.track is not None
+        cost = plan.cost(plan.track)
+        if best is not None and cost >= best[0]:
+            break
+        best = (cost, plan)
+    assert best is not None
+    return best[1]
+
+
+def _track(stretches: list[Stretch], luma: "_LumaCoder", plan: Plan, config: EncodeConfig) -> Plan:
+    """The plan with its spacing and with what the samples cost by it."""
+    settings = HevcSettings("colour", luma.info, qp=plan.colour_qp, preset=config.x265_preset, tune=config.x265_tune)
+    pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in stretches]
+    key_bits = float(np.mean([bits for keys in pilot for bits in keys.bits[1:]] or [keys.bits[0] for keys in pilot]))
+    spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, _chroma_weights(plan))
+    errors: list[tuple[float, float, float]] = []
+    luma_bits: list[float] = []
+    later_bits: list[float] = []
+    first_bits: list[float] = []
+    for index, stretch in enumerate(stretches):
+        cut = list(groups(stretch, spacing))
+        keys = _Keys.coded(cut, settings)
+        first_bits.append(keys.bits[0])
+        later_bits += [bits + PACKET_OVERHEAD_BITS for bits in keys.bits[1:]]
+        for number, group in enumerate(cut):
+            ends = [keys.views(number, luma.views(index, key=True), cut)]
+            if group.closed and number + 1 < len(cut):
+                ends.append(keys.views(number + 1, luma.views(index, key=True), cut))
+            for position, frame in enumerate(group.frames):
+                view = luma.views(index, key=position == 0)[frame.pts]
+                chroma = (ends[0].cb, ends[0].cr) if position == 0 else propagate(view, ends)
+                errors.append(_errors(frame, (view.y, *chroma)))
+                luma_bits.append(luma.bits(index, key=position == 0)[frame.pts])
+    frames = sum(len(s) for s in stretches)
+    entered = luma.info.frame_count or 10 * KEYINT
+    idr_every = min(entered, IDR_SECONDS * float(luma.info.frame_rate or 25))
+    bits = (sum(luma_bits) + sum(later_bits)) / frames + float(np.mean(first_bits)) / idr_every + FILE_OVERHEAD_BITS / entered
+    return replace(plan, spacing=spacing, track=Cost(bits, _mean_errors(errors)))
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The colour track of one stretch: bits and decoded chroma of each group's key frame."""
+
+    bits: list[float]
+    chroma: list[tuple[np.ndarray, np.ndarray]]
+
+    @classmethod
+    def coded(cls, cut: list[Group], settings: HevcSettings) -> "_Keys":
+        keys = [group.frames[0] for group in cut]
+        pictures: list[Planes] = [(stack_chroma(key.cb, key.cr),) for key in keys]
+        coded = _code(pictures, settings, grey=True)
+        shape = settings.info.chroma_shape
+        return cls([bits for bits, _ in coded], [unstack_chroma(planes[0], shape) for _, planes in coded])
+
+    def views(self, number: int, luma: dict[int, LumaView], cut: list[Group]) -> KeyView:
+        return KeyView(luma[cut[number].frames[0].pts], *self.chroma[number])
+
+
+class _LumaCoder:
+    """Luma of the samples as the decoder will see it, coded once for each QP that is asked for."""
+
+    def __init__(self, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, qp: int) -> None:
+        self.info = info
+        self._stretches, self._config = stretches, config
+        self._qps = {True: key_qp(qp, _boost(config)), False: other_qp(qp, _boost(config))}
+        self._coded: Callable[[int, int], list[tuple[float, Planes]]] = lru_cache(maxsize=None)(self._code)
+        self._views: Callable[[int, int], dict[int, LumaView]] = lru_cache(maxsize=None)(self._make_views)
+
+    def views(self, stretch: int, *, key: bool) -> dict[int, LumaView]:
+        """By pts, coded as key frames or as the others are."""
+        return self._views(stretch, self._qps[key])
+
+    def bits(self, stretch: int, *, key: bool) -> dict[int, float]:
+        coded = self._coded(stretch, self._qps[key])
+        return {f.pts: bits for f, (bits, _) in zip(self._stretches[stretch], coded, strict=True)}
+
+    def _code(self, stretch: int, qp: int) -> list[tuple[float, Planes]]:
+        config = self._config
+        settings = HevcSettings(config.structure, self.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
+        return _amortised(_code([(f.y,) for f in self._stretches[stretch]], settings, grey=True), settings)
+
+    def _make_views(self, stretch: int, qp: int) -> dict[int, LumaView]:
+        height, width = self.info.height, self.info.width
+        frames = zip(self._stretches[stretch], self._coded(stretch, qp), strict=True)
+        return {
+            f.pts: LumaView(np.ascontiguousarray(planes[0][:height, :width]), self.info.bit_depth, f.pts)
+            for f, (_, planes) in frames
+        }
+
+
+def _plain(stretches: list[Stretch], settings: HevcSettings) -> Cost:
+    """4:2:0 HEVC on the samples."""
+    bits: list[float] = []
+    errors: list[tuple[float, float, float]] = []
+    for stretch in stretches:
+        frames = stretch[::PLAIN_STEP] if settings.structure == "intra" else stretch
+        coded = _amortised(_code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
+        bits += [b for b, _ in coded]
+        errors += [_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
+    return Cost(float(np.mean(bits)), _mean_errors(errors))
+
+
+def _code(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:
+    """Each picture's bits and what decodes from them, padded as coded."""
+    height, width = pictures[0][0].shape
+    encoder = HevcEncoder(settings, (height, width), grey=grey)
+    decoder = HevcDecoder(encoder.header)
+    packets = [p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)] + encoder.flush()
+    decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
+    decoded.update(decoder.flush())
+    bits = {p.pts: 8.0 * len(p.data) for p in packets}
+    return [(bits[i], decoded[i]) for i in range(len(pictures))]
+
+
+def _amortised(coded: list[tuple[float, Planes]], settings: HevcSettings) -> list[tuple[float, Planes]]:
+    """With the first picture's bits spread as in a long video, where few pictures are intra."""
+    if settings.structure == "intra" or len(coded) < 2:
+        return coded
+    usual = float(np.mean([bits for bits, _ in coded[1:]]))
+    intra_share = len(coded) / min(settings.info.frame_count or KEYINT, KEYINT)
+    first, planes = coded[0]
+    return [(usual + max(0.0, first - usual) * intra_share, planes), *coded[1:]]
+
+
+def _errors(frame: Frame, planes: Planes) -> tuple[float, float, float]:
+    scale = 4.0 ** (frame.info.bit_depth - 8)
+    pairs = zip((frame.y, frame.cb, frame.cr), planes, strict=True)
+    y, cb, cr = (float(np.mean(np.square(a.astype(np.float32) - b[: a.shape[0], : a.shape[1]]))) / scale for a, b in pairs)
+    return y, cb, cr
+
+
+def _chroma_weights(plan: Plan) -> tuple[float, float]:
+    """What a squared error of Cb and of Cr counts in D."""
+    assert plan.plain is not None
+    cb, cr = (w / max(p, FLAT_ERROR) for w, p in zip(PLANE_WEIGHTS[1:], plan.plain.error[1:], strict=True))
+    return cb, cr
+
+
+def _mean_errors(errors: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+    y, cb, cr = np.mean(errors, axis=0)
+    return float(y), float(cb), float(cr)
+
+
+def _qp_for(bitrate_kbps: float, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> int:
+    """The QP at which plain HEVC takes about `bitrate_kbps`: bits halve about every 6 QP, how fast is measured."""
+    settings = HevcSettings(config.structure, info, qp=PILOT_QP, preset=config.x265_preset, tune=config.x265_tune)
+    here = _plain(stretches, settings).bits
+    further = _plain(stretches, replace(settings, qp=PILOT_QP + 4)).bits
+    wanted = bitrate_kbps * 1000 / float(info.frame_rate or 25)
+    per_qp = max(math.log(here / further) / 4, 0.03)
+    return round(min(max(PILOT_QP + math.log(here / wanted) / per_qp, 0), MAX_QP))
+
+
+def _boost(config: EncodeConfig) -> int:
+    assert isinstance(config.key_boost, int), "an unresolved configuration"
+    return config.key_boost

@@ -1,0 +1,126 @@
+"""Propagation: the colour of key frames carried to the frames between them along the motion of the luma.
+
+Only decoded luma and decoded key-frame colour go in, so encoder and decoder compute the same prior. `keyframes` decides
+which frames are keys, `colouriser` finishes what comes out of here.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+
+MIN_FLOW_SIDE = 16  # pixels; DIS needs a few patches of 8, smaller pictures are copied without motion
+FULL_FLOW_AREA = 640 * 360  # luma samples; larger pictures are matched at half the resolution, at no measured loss
+MATCH_WINDOW = 5  # chroma samples a side, over which a match is judged
+MATCH_FLOOR = 4.0  # squared 8-bit levels; a mismatch below coding noise says nothing
+
+_local = threading.local()  # a DIS object holds buffers: one for each thread
+
+
+@dataclass(frozen=True)
+class LumaView:
+    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks."""
+
+    y: np.ndarray
+    bit_depth: int
+    pts: int
+
+    @cached_property
+    def full(self) -> np.ndarray:
+        """8-bit luma, [H, W]."""
+        return self.y if self.bit_depth == 8 else (self.y >> (self.bit_depth - 8)).astype(np.uint8)
+
+    @cached_property
+    def half(self) -> np.ndarray:
+        """8-bit luma at chroma resolution, [ceil(H/2), ceil(W/2)]."""
+        height, width = self.y.shape
+        return cv2.resize(self.full, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+
+    @property
+    def matched(self) -> np.ndarray:
+        """The plane that optical flow is computed on."""
+        return self.full if self.y.size <= FULL_FLOW_AREA else self.half
+
+
+@dataclass(frozen=True)
+class KeyView:
+    """A key frame: its luma and its colour, `cb` and `cr` [h, w], uint8 or uint16."""
+
+    luma: LumaView
+    cb: np.ndarray
+    cr: np.ndarray
+
+    @cached_property
+    def picture(self) -> np.ndarray:
+        """Luma, Cb and Cr at chroma resolution, [h, w, 3] float32: what is warped."""
+        return cv2.merge((self.luma.half, self.cb, self.cr) if self.luma.bit_depth == 8 else self._deep()).astype(np.float32)
+
+    def _deep(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.luma.half.astype(np.uint16), self.cb, self.cr
+
+
+def propagate(luma: LumaView, keys: Sequence[KeyView]) -> tuple[np.ndarray, np.ndarray]:
+    """The prior of one frame, Cb and Cr in the keys' own type: each key aligned, then blended per pixel.
+
+    A key's weight is 1 / (distance in time x squared mismatch^2). `keys` are one or two, none from another shot.
+    """
+    assert 1 <= len(keys) <= 2, len(keys)
+    blended = align(luma, keys[0])
+    if len(keys) == 2:
+        other = align(luma, keys[1])
+        doubt, other_doubt = (
+            abs(luma.pts - key.luma.pts) * (mismatch(luma, warped) + MATCH_FLOOR) ** 2
+            for key, warped in zip(keys, (blended, other), strict=True)
+        )
+        share = doubt / (doubt + other_doubt)
+        blended += share[..., None] * (other - blended)
+    blended = np.rint(blended).astype(keys[0].cb.dtype)  # blends of valid samples stay in range
+    return np.ascontiguousarray(blended[..., 1]), np.ascontiguousarray(blended[..., 2])
+
+
+def align(luma: LumaView, key: KeyView) -> np.ndarray:
+    """The key frame's `picture` moved to where `luma` shows its content, [h, w, 3] float32."""
+    flow = motion(luma, key.luma)
+    return key.picture.copy() if flow is None else warp(key.picture, flow)
+
+
+def mismatch(luma: LumaView, warped: np.ndarray) -> np.ndarray:
+    """Mean squared luma error of an aligned key around each chroma sample, [h, w], in 8-bit levels."""
+    error = warped[..., 0] - luma.half
+    return cv2.blur(error * error, (MATCH_WINDOW, MATCH_WINDOW), borderType=cv2.BORDER_REPLICATE)
+
+
+def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
+    """Where each chroma sample of `luma` lies in `reference`: displacement [h, w, 2] (x, y) in chroma samples.
+
+    None where the picture is too small for optical flow.
+    """
+    target, source = luma.matched, reference.matched
+    if min(target.shape) < MIN_FLOW_SIDE:
+        return None
+    flow = _optical_flow().calc(target, source, None)  # type: ignore[call-overload]
+    height, width = luma.half.shape
+    if flow.shape[:2] == (height, width):
+        return flow
+    return cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+
+
+def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge."""
+    columns, rows = _grid(*flow.shape[:2])
+    return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _optical_flow() -> cv2.DISOpticalFlow:
+    if not hasattr(_local, "flow"):
+        _local.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    return _local.flow
+
+
+@lru_cache(maxsize=4)
+def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    return columns, rows
