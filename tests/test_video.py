@@ -15,8 +15,8 @@ from synthetic import Planes, clip, frames, info, write_clip
 
 from tinct.colour import to_rgb16
 from tinct.errors import CodecError
-from tinct.frames import ColourTags, Frame, Hdr, VideoInfo
 from tinct.extras import Extras
+from tinct.frames import ColourTags, Frame, Hdr, VideoInfo
 from tinct.paths import temporary_path
 from tinct.sink import open_sink
 from tinct.timing import constant_rate

@@ -62,9 +62,9 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
     _check_values(config)
     intra = config.structure == "intra"
     colour = config.colour or ("auto" if intra else "in-band")
-    if colour == "auto" and (config.key_form == "full" or config.compatible or (config.group != "auto" and not intra)):
-        colour = "track"  # these options only mean something where colour has a track of its own
-    if config.crf is not None and colour == "auto":
+    if colour == "auto" and config.key_form == "full":
+        colour = "track"
+    if colour == "auto" and config.crf is not None:
         colour = "in-band"
     filled = dataclasses.replace(config, colour=colour)
     _check_combination(filled)

@@ -153,7 +153,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):
             found = json.dumps(fields.get(key))[:40]
-            raise CodecError(f"damaged {MANIFEST_NAME}: {key!r} is not as format {VERSION} has it, found {found}")
+            raise CodecError(f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, found {found}")
 
 
 def _is_count(value: object, low: int, high: int) -> bool:

@@ -11,6 +11,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,9 @@ from tinct.video import open_source
 
 logger = logging.getLogger(__name__)
 
+_Coded = list[tuple[str, list[Packet]]]  # packets by track
 Progress = Callable[[int, int | None], None]  # frames done, frames in all where known
+MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
 COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
 RATE_WINDOW = 50  # frames over which a surplus or debt of bits is worked off
 RATE_MEMORY = 12  # frames that tell what a QP costs at present
@@ -136,16 +139,22 @@ class _Coding:
         self._stack.close()
 
     def run(self, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
-        """Code the whole video; yields how far it is."""
-        for tracks in self._coded(frames):
-            for name, packets in tracks:
-                self._spool(name).write(packets)
-                for packet in packets:
-                    self._show(name, self._decoders[name].decode(packet.data, packet.pts))
-            yield len(self.errors[0]), self._info.frame_count
+        """Code the whole video; yields how far it is. The decoder's view is taken beside the coding, on a thread."""
+        with ThreadPoolExecutor(1) as viewer:
+            views: deque[Future[None]] = deque()
+            for tracks in self._coded(frames):
+                for name, packets in tracks:
+                    self._spool(name).write(packets)
+                views.append(viewer.submit(self._view, tracks))
+                while len(views) > MAX_VIEWS:
+                    views.popleft().result()
+                yield len(self.errors[0]), self._info.frame_count
+            for view in views:
+                view.result()
         for name, decoder in self._decoders.items():
             self._show(name, decoder.flush())
         self._compare(self._restorer.flush())
+        yield len(self.errors[0]), self._info.frame_count
         assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
 
     def manifest(self) -> Manifest | None:
@@ -156,27 +165,32 @@ class _Coding:
             return None
         return Manifest((info.width, info.height), self.frames, self._plan.layout, info.frame_rate, tuple(sorted(self._open_keys)))
 
-    def _coded(self, frames: Iterator[Frame]) -> Iterator[list[tuple[str, list[Packet]]]]:
+    def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:
         """Packets by track, as they come."""
         settings = HevcSettings(
             self._config.structure, self._info, qp=self._plan.qp, preset=self._config.x265_preset, tune=self._config.x265_tune
         )  # fmt: skip
+        # between intra pictures x265 has to keep to a bitrate itself; a CRF is its own in any case
+        rated = _with_x265_rate(settings, self._config) if self._config.structure != "intra" or self._config.crf else settings
+        rate = _Rate(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
         if self._plan.layout == "in-band":
-            coder = _Pictures(_with_x265_rate(settings, self._config), self._info, grey=False)
-            self._open(LUMA, coder.header)
-            for frame in frames:
-                self._count(frame)
-                yield [(LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, self._plan.qp))]
-            yield [(LUMA, coder.flush())]
-            return
-        yield from self._coded_tracks(frames, settings)
+            yield from self._coded_in_band(frames, rated, rate)
+        else:
+            yield from self._coded_tracks(frames, rated, settings, rate)
 
-    def _coded_tracks(self, frames: Iterator[Frame], settings: HevcSettings) -> Iterator[list[tuple[str, list[Packet]]]]:
+    def _coded_in_band(self, frames: Iterator[Frame], settings: HevcSettings, rate: "_Rate") -> Iterator[_Coded]:
+        coder = _Pictures(settings, self._info, grey=False)
+        self._open(LUMA, coder.header)
+        for frame in frames:
+            self._count(frame)
+            yield [(LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, rate.qp(self.frames)))]
+        yield [(LUMA, coder.flush())]
+
+    def _coded_tracks(
+        self, frames: Iterator[Frame], luma_settings: HevcSettings, settings: HevcSettings, rate: "_Rate"
+    ) -> Iterator[_Coded]:
         plan, config, info = self._plan, self._config, self._info
         assert isinstance(config.key_boost, int)
-        rate = _Rate(config, plan, info, lambda: sum(spool.size_bytes for spool in self.spools))
-        # between intra pictures x265 has to keep to a bitrate itself
-        luma_settings = settings if config.structure == "intra" else _with_x265_rate(settings, config)
         luma = _Pictures(luma_settings, info, grey=not config.compatible)
         colour = _colour_coder(settings, plan, config, info)
         self._open(LUMA, luma.header)
@@ -186,7 +200,7 @@ class _Coding:
             for position, frame in enumerate(group.frames):
                 self._count(frame)
                 qp = rate.qp(self.frames)
-                packets: list[tuple[str, list[Packet]]] = []
+                packets: _Coded = []
                 if position == 0:
                     packets.append((COLOUR, colour.encode(frame, key_qp(qp, config.key_boost))))
                 if position > 0 or plan.layout == "chroma":
@@ -210,6 +224,11 @@ class _Coding:
 
     def _spool(self, name: str) -> Spool:
         return next(spool for spool in self.spools if spool.name == name)
+
+    def _view(self, tracks: _Coded) -> None:
+        for name, packets in tracks:
+            for packet in packets:
+                self._show(name, self._decoders[name].decode(packet.data, packet.pts))
 
     def _show(self, name: str, pictures: list[tuple[int, Planes]]) -> None:
         for pts, planes in pictures:

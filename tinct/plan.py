@@ -101,14 +101,14 @@ def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
 
 
 def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
-    """Decide on samples. In-band there is nothing to decide, and nothing is measured."""
-    if config.colour == "in-band":
-        return Plan("in-band", config.qp)
+    """Decide on samples. In-band there is nothing to decide but the QP that a bitrate starts from."""
     qp = config.qp if config.bitrate_kbps is None else _qp_for(config.bitrate_kbps, stretches, info, config)
+    if config.colour == "in-band":
+        return Plan("in-band", qp)
     settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
     plain = _plain(stretches, settings)
-    coarser = _plain(stretches, replace(settings, qp=min(qp + SLOPE_STEP, MAX_QP)))
-    slope = (coarser.distortion(plain) - plain.distortion(plain)) / max(plain.bits - coarser.bits, 1.0)
+    near = _plain(stretches, replace(settings, qp=qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP))
+    slope = (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0)
     ra = _plain(stretches, replace(settings, structure="random-access"))
     measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
     if config.key_form == "full":

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,13 +73,13 @@ def propagate(luma: LumaView, keys: Sequence[KeyView]) -> tuple[np.ndarray, np.n
     if len(keys) == 2:
         other = align(luma, keys[1])
         doubt, other_doubt = (
-            abs(luma.pts - key.luma.pts) * (mismatch(luma, warped) + MATCH_FLOOR) ** 2
+            np.float32(abs(luma.pts - key.luma.pts)) * np.square(mismatch(luma, warped) + MATCH_FLOOR)
             for key, warped in zip(keys, (blended, other), strict=True)
         )
         share = doubt / (doubt + other_doubt)
-        blended += share[..., None] * (other - blended)
-    blended = np.rint(blended).astype(keys[0].cb.dtype)  # blends of valid samples stay in range
-    return np.ascontiguousarray(blended[..., 1]), np.ascontiguousarray(blended[..., 2])
+        blended = cv2.blendLinear(blended, other, 1 - share, share)
+    _, cb, cr = cv2.split(blended)
+    return _rounded(cb, keys[0].cb.dtype), _rounded(cr, keys[0].cr.dtype)
 
 
 def align(luma: LumaView, key: KeyView) -> np.ndarray:
@@ -110,8 +111,8 @@ def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
 
 def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge."""
-    columns, rows = _grid(*flow.shape[:2])
-    return cv2.remap(picture, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    places = _grid(*flow.shape[:2]) + flow
+    return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
 
 
 def _optical_flow() -> cv2.DISOpticalFlow:
@@ -121,6 +122,11 @@ def _optical_flow() -> cv2.DISOpticalFlow:
 
 
 @lru_cache(maxsize=4)
-def _grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    return columns, rows
+def _grid(height: int, width: int) -> np.ndarray:
+    """Each sample's own place (x, y), [h, w, 2]."""
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return np.dstack((columns, rows))
+
+
+def _rounded(plane: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.rint(plane).astype(dtype)  # blends of valid samples stay in range

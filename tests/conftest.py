@@ -1,0 +1,32 @@
+"""Clips and encodes that several tests look at; each is made once for a test run."""
+
+from pathlib import Path
+
+import pytest
+from synthetic import write_clip
+
+import tinct
+
+
+@pytest.fixture(scope="session")
+def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 lossless frames, 64x48, 25 a second."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    write_clip(path, frames=40)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tinct_path(clip_path: Path) -> Path:
+    """The clip in layout `chroma`, key frames 8 apart."""
+    path = clip_path.with_name("tinct.mkv")
+    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8))
+    return path
+
+
+@pytest.fixture(scope="session")
+def plain_path(clip_path: Path) -> Path:
+    """The clip as plain HEVC, without a byte of Tinct."""
+    path = clip_path.with_name("plain.mkv")
+    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="in-band"))
+    return path
