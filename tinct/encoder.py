@@ -23,7 +23,7 @@ from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
 from tinct.container import COLOUR, LUMA, Manifest, Spool, mux
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, VideoInfo
-from tinct.keyframes import Group, groups
+from tinct.keyframes import Group, groups, look
 from tinct.paths import check_output, temporary_path
 from tinct.plan import IDR_SECONDS, Plan, chroma_qp, make_plan, sample
 from tinct.planes import Planes
@@ -195,7 +195,7 @@ class _Coding:
         colour = _colour_coder(settings, plan, config, info)
         self._open(LUMA, luma.header)
         self._open(COLOUR, colour.header)
-        for group in groups(frames, plan.spacing):
+        for group in groups(look(frames), plan.spacing):
             self._mark(group)
             for position, frame in enumerate(group.frames):
                 self._count(frame)

@@ -52,11 +52,41 @@ class Spacing:
         return AUTO_LENGTHS[-1] if self.group == "auto" else self.group
 
 
-def groups(frames: Iterable[Frame], spacing: Spacing) -> Iterator[Group]:
+@dataclass(frozen=True)
+class Seen:
+    """A frame, whether a shot starts with it, and the small copy on which decisions are made.
+
+    `small` has luma at chroma resolution and chroma at half of that.
+    """
+
+    frame: Frame
+    small: KeyView
+    starts_shot: bool
+
+
+def look(frames: Iterable[Frame]) -> Iterator[Seen]:
+    """Look at each frame once: a small copy, and whether the frame before predicts it."""
+    before: LumaView | None = None
+    recent: deque[float] = deque(maxlen=CUT_MEMORY)
+    for frame in frames:
+        small = _small(frame)
+        view = _tiny(small.luma)
+        unpredicted = 0.0 if before is None else _unpredicted(view, before)
+        usual = sum(recent) / len(recent) if recent else 0.0
+        cut = unpredicted > CUT_MISMATCH and unpredicted > CUT_RISE * usual
+        if cut:
+            recent.clear()
+        else:
+            recent.append(unpredicted)
+        before = view
+        yield Seen(frame, small, cut)
+
+
+def groups(frames: Iterable[Seen], spacing: Spacing) -> Iterator[Group]:
     """Cut a video into groups; holds `spacing.reach` + 1 frames at most."""
-    shot: list[_Seen] = []
-    for seen, starts_shot in _mark_cuts(frames):
-        if starts_shot:
+    shot: list[Seen] = []
+    for seen in frames:
+        if seen.starts_shot:
             yield from _finish_shot(shot, spacing)
             shot = []
         shot.append(seen)
@@ -67,34 +97,18 @@ def groups(frames: Iterable[Frame], spacing: Spacing) -> Iterator[Group]:
     yield from _finish_shot(shot, spacing)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """A frame, and its small copy on which decisions are made: luma at chroma resolution, chroma at half of that."""
-
-    frame: Frame
-    small: KeyView
-
-    @classmethod
-    def of(cls, frame: Frame) -> "_Seen":
-        depth = frame.info.bit_depth
-        half = LumaView(frame.y, depth, frame.pts).half
-        size = ((half.shape[1] + 1) // 2, (half.shape[0] + 1) // 2)
-        cb, cr = (cv2.resize(LumaView(p, depth, frame.pts).full, size, interpolation=cv2.INTER_AREA) for p in (frame.cb, frame.cr))
-        return cls(frame, KeyView(LumaView(half, 8, frame.pts), cb, cr))
-
-
-def _group(seen: Sequence[_Seen], *, closed: bool) -> Group:
+def _group(seen: Sequence[Seen], *, closed: bool) -> Group:
     return Group(tuple(s.frame for s in seen), closed)
 
 
-def _finish_shot(shot: list[_Seen], spacing: Spacing) -> Iterator[Group]:
+def _finish_shot(shot: list[Seen], spacing: Spacing) -> Iterator[Group]:
     while shot:
         length = len(shot) if len(shot) == 1 else _best_last_length(shot, spacing)
         yield _group(shot[:length], closed=length < len(shot))
         shot = shot[length:]
 
 
-def _best_length(shot: list[_Seen], spacing: Spacing) -> int:
+def _best_length(shot: list[Seen], spacing: Spacing) -> int:
     """Frames to the next key frame, where the shot goes on for at least `reach` frames more."""
     if spacing.group != "auto":
         return spacing.group
@@ -107,7 +121,7 @@ def _best_length(shot: list[_Seen], spacing: Spacing) -> int:
     return best
 
 
-def _best_last_length(shot: list[_Seen], spacing: Spacing) -> int:
+def _best_last_length(shot: list[Seen], spacing: Spacing) -> int:
     """As `_best_length`, near a shot's end: all that is left may be one open group, or its last frame a key frame."""
     left = len(shot)
     if spacing.group != "auto" and left > spacing.group:
@@ -124,7 +138,7 @@ def _best_last_length(shot: list[_Seen], spacing: Spacing) -> int:
     return min(costs, key=lambda length: costs[length])
 
 
-def _group_error(shot: list[_Seen], length: int, spacing: Spacing) -> float:
+def _group_error(shot: list[Seen], length: int, spacing: Spacing) -> float:
     """Estimated chroma error, summed over the frames between the keys shot[0] and shot[length], from two of them."""
     if length == 1:
         return 0.0
@@ -135,30 +149,24 @@ def _group_error(shot: list[_Seen], length: int, spacing: Spacing) -> float:
     return (middle + 2 * _chroma_error(shot[length // 4], keys, spacing)) / 3 * (length - 1)
 
 
-def _open_error(shot: list[_Seen], spacing: Spacing) -> float:
+def _open_error(shot: list[Seen], spacing: Spacing) -> float:
     """The same where only shot[0] is a key: error grows about evenly with distance."""
     return _chroma_error(shot[len(shot) // 2], (shot[0].small,), spacing) * (len(shot) - 1)
 
 
-def _chroma_error(seen: _Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
+def _chroma_error(seen: Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
     prior = propagate(seen.small.luma, keys)
     planes = zip(spacing.chroma_weights, prior, (seen.small.cb, seen.small.cr), strict=True)
     return sum(w * float(np.mean(np.square(a.astype(np.float32) - b))) for w, a, b in planes)
 
 
-def _mark_cuts(frames: Iterable[Frame]) -> Iterator[tuple[_Seen, bool]]:
-    """Each frame, and whether a shot starts with it (the first frame's does not count)."""
-    before: LumaView | None = None
-    recent: deque[float] = deque(maxlen=CUT_MEMORY)
-    for frame in frames:
-        seen = _Seen.of(frame)
-        view = _tiny(seen.small.luma)
-        unpredicted = 0.0 if before is None else _unpredicted(view, before)
-        usual = sum(recent) / len(recent) if recent else 0.0
-        cut = unpredicted > CUT_MISMATCH and unpredicted > CUT_RISE * usual
-        recent.clear() if cut else recent.append(unpredicted)
-        before = view
-        yield seen, cut
+def _small(frame: Frame) -> KeyView:
+    depth = frame.info.bit_depth
+    half = LumaView(frame.y, depth, frame.pts).half
+    size = ((half.shape[1] + 1) // 2, (half.shape[0] + 1) // 2)
+    planes = (LumaView(p, depth, frame.pts).full for p in (frame.cb, frame.cr))
+    cb, cr = (cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in planes)
+    return KeyView(LumaView(half, 8, frame.pts), cb, cr)
 
 
 def _unpredicted(luma: LumaView, before: LumaView) -> float:

@@ -7,7 +7,7 @@ plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from itertools import chain, islice
 
 import numpy as np
@@ -16,7 +16,7 @@ from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, stack_chroma, uns
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
 from tinct.container import Layout
 from tinct.frames import Frame, VideoInfo
-from tinct.keyframes import Group, Spacing, groups
+from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView, propagate
 from tinct.video import Source
@@ -31,7 +31,7 @@ SLOPE_STEP = 2  # QP
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; a plane without texture has next to none
 FIRST_GROUP = 8  # frames, to learn what a key frame costs
-COLOUR_OFFSETS = (0, -3, -6, -9, -12, -15)  # of the colour track's QP from HEVC's chroma QP
+COLOUR_OFFSETS = (-18, -15, -12, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
 PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 KEYINT = 250  # frames; x265's default distance of intra pictures
@@ -124,32 +124,38 @@ def chroma_qp(qp: int) -> int:
 
 
 def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan) -> Plan:
-    """The colour QP, with key frames spaced for it, that costs least; finer is tried until it no longer helps."""
+    """The colour QP, with key frames spaced for it, that costs least: from the middle offset, down or up while it helps."""
     luma = _LumaCoder(stretches, info, config, measured.qp)
-    best: tuple[float, Plan] | None = None
-    for offset in COLOUR_OFFSETS:
-        colour_qp = max(0, chroma_qp(key_qp(measured.qp, _boost(config))) + offset)
-        plan = _track(stretches, luma, replace(measured, layout="chroma", colour_qp=colour_qp), config)
-        assert plan.track is not None
-        cost = plan.cost(plan.track)
-        if best is not None and cost >= best[0]:
-            break
-        best = (cost, plan)
-    assert best is not None
-    return best[1]
+    seen = [list(look(stretch)) for stretch in stretches]
+    base_qp = chroma_qp(key_qp(measured.qp, _boost(config)))
+
+    @cache
+    def plan(index: int) -> Plan:
+        return _track(seen, luma, replace(measured, layout="chroma", colour_qp=max(0, base_qp + COLOUR_OFFSETS[index])), config)
+
+    def cost(index: int) -> float:
+        track = plan(index).track
+        assert track is not None
+        return measured.cost(track)
+
+    best = len(COLOUR_OFFSETS) // 2
+    for step in (1, -1):
+        while 0 <= best + step < len(COLOUR_OFFSETS) and cost(best + step) < cost(best):
+            best += step
+    return plan(best)
 
 
-def _track(stretches: list[Stretch], luma: "_LumaCoder", plan: Plan, config: EncodeConfig) -> Plan:
+def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: EncodeConfig) -> Plan:
     """The plan with its spacing and with what the samples cost by it."""
     settings = HevcSettings("colour", luma.info, qp=plan.colour_qp, preset=config.x265_preset, tune=config.x265_tune)
-    pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in stretches]
+    pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in seen]
     key_bits = float(np.mean([bits for keys in pilot for bits in keys.bits[1:]] or [keys.bits[0] for keys in pilot]))
     spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, _chroma_weights(plan))
     errors: list[tuple[float, float, float]] = []
     luma_bits: list[float] = []
     later_bits: list[float] = []
     first_bits: list[float] = []
-    for index, stretch in enumerate(stretches):
+    for index, stretch in enumerate(seen):
         cut = list(groups(stretch, spacing))
         keys = _Keys.coded(cut, settings)
         first_bits.append(keys.bits[0])
@@ -163,7 +169,7 @@ def _track(stretches: list[Stretch], luma: "_LumaCoder", plan: Plan, config: Enc
                 chroma = (ends[0].cb, ends[0].cr) if position == 0 else propagate(view, ends)
                 errors.append(_errors(frame, (view.y, *chroma)))
                 luma_bits.append(luma.bits(index, key=position == 0)[frame.pts])
-    frames = sum(len(s) for s in stretches)
+    frames = sum(len(s) for s in seen)
     entered = luma.info.frame_count or 10 * KEYINT
     idr_every = min(entered, IDR_SECONDS * float(luma.info.frame_rate or 25))
     bits = (sum(luma_bits) + sum(later_bits)) / frames + float(np.mean(first_bits)) / idr_every + FILE_OVERHEAD_BITS / entered
@@ -196,8 +202,8 @@ class _LumaCoder:
         self.info = info
         self._stretches, self._config = stretches, config
         self._qps = {True: key_qp(qp, _boost(config)), False: other_qp(qp, _boost(config))}
-        self._coded: Callable[[int, int], list[tuple[float, Planes]]] = lru_cache(maxsize=None)(self._code)
-        self._views: Callable[[int, int], dict[int, LumaView]] = lru_cache(maxsize=None)(self._make_views)
+        self._coded: Callable[[int, int], list[tuple[float, Planes]]] = cache(self._code)
+        self._views: Callable[[int, int], dict[int, LumaView]] = cache(self._make_views)
 
     def views(self, stretch: int, *, key: bool) -> dict[int, LumaView]:
         """By pts, coded as key frames or as the others are."""
