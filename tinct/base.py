@@ -156,7 +156,7 @@ class IntraEncoder:
 
 
 class HevcDecoder:
-    """Packets of one track to (pts, planes), in display order; `damaged` counts packets that gave no picture."""
+    """Packets of one track to (pts, planes), in display order; `damaged` counts packets that gave none or a broken one."""
 
     def __init__(self, header: bytes | None, *, low_delay: bool = False) -> None:
         context = av.CodecContext.create("hevc", "r")
@@ -180,6 +180,7 @@ class HevcDecoder:
         except av.error.InvalidDataError:
             self.damaged += 1
             return []
+        self.damaged += sum(f.is_corrupt for f in pictures)
         return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
 
 

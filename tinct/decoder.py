@@ -22,6 +22,7 @@ from tinct.demux import MILLISECOND, open_input, packets_of
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.paths import check_output
+from tinct.planes import Planes
 from tinct.restore import Restorer
 from tinct.sink import open_sink
 from tinct.video import Source, open_source
@@ -62,6 +63,7 @@ class Video:
             raise CodecError(f"expected --start 0 or later and a --duration above 0, found {start_seconds} and {duration_seconds}")
         self.path = path
         self.damage = Damage()
+        self._expected = 0  # frames in the cut
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
             self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
@@ -82,8 +84,7 @@ class Video:
             yield from self._plain
             self.damage = Damage(packets=self._plain.damaged)
             return
-        frames = self._concealed(self._restored())
-        for frame in frames:
+        for frame in self._concealed(self._in_cut(self._restored())):
             yield dataclasses.replace(frame, pts=frame.pts - self._start)
 
     def _cut_info(self, whole: VideoInfo) -> VideoInfo:
@@ -107,10 +108,17 @@ class Video:
             before, count = frame, count + 1
         if before is None:
             raise CodecError(f"expected frames that decode, found none in {self.path}; get the file again")
-        if self.info.frame_count is not None and (self.info.frame_rate is not None or self._end is None):
-            self.damage.missing_frames = max(0, self.info.frame_count - count)
+        self.damage.missing_frames = max(0, self._expected - count)
+
+    def _in_cut(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            if self._end is not None and frame.pts >= self._end:
+                return
+            if frame.pts >= self._start:
+                yield frame
 
     def _restored(self) -> Iterator[Frame]:
+        """All frames from where the tracks are entered, finished."""
         assert self.manifest is not None
         manifest = self.manifest
         with (
@@ -118,21 +126,30 @@ class Video:
             Restorer(self.info, manifest.layout, colouriser=manifest.colouriser, open_keys=manifest.open) as restorer,
         ):
             streams = video_tracks(container, manifest)
-            # frame threads would hold colour back behind the luma that waits for it
-            decoders = {
-                name: HevcDecoder(stream.codec_context.extradata, low_delay=name == COLOUR) for name, stream in streams.items()
-            }
-            for name, packet in self._packets(container, streams):
-                for picture_pts, planes in decoders[name].decode(bytes(packet), _time(packet, self.info)):
-                    for frame in restorer.push(name, picture_pts, planes):
-                        if self._end is not None and frame.pts >= self._end:
-                            return
-                        if frame.pts >= self._start:
-                            yield frame
-            rest = [(n, *picture) for n, decoder in decoders.items() for picture in decoder.flush()]
-            self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
-            tail = [frame for picture in rest for frame in restorer.push(*picture)] + restorer.flush()
-            yield from (f for f in tail if f.pts >= self._start and (self._end is None or f.pts < self._end))
+            self._expected = self._count_expected(manifest, streams)
+            for picture in self._pictures(container, streams):
+                yield from restorer.push(*picture)
+            yield from restorer.flush()
+
+    def _count_expected(self, manifest: Manifest, streams: dict[str, VideoStream]) -> int:
+        """Frames that the cut should have; 0 where that cannot be known before they are decoded."""
+        if self.info.frame_rate is None:
+            return manifest.frames if self._start == 0 and self._end is None else 0
+        first = min(_ticks(stream.start_time or 0, self.info) for stream in streams.values())
+        end = first + manifest.frames if self._end is None else min(self._end, first + manifest.frames)
+        return max(0, end - max(self._start, first))
+
+    def _pictures(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, Planes]]:
+        """Decoded pictures of both tracks as (track, pts, planes)."""
+        # frame threads would hold colour back behind the luma that waits for it
+        decoders = {name: HevcDecoder(stream.codec_context.extradata, low_delay=name == COLOUR) for name, stream in streams.items()}
+        for name, packet in self._packets(container, streams):
+            for pts, planes in decoders[name].decode(bytes(packet), _time(packet, self.info)):
+                yield name, pts, planes
+        for name, decoder in decoders.items():
+            for pts, planes in decoder.flush():
+                yield name, pts, planes
+        self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
 
     def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, Packet]]:
         """Packets from the last point where both tracks can be entered before the cut starts."""
@@ -183,9 +200,13 @@ def _readable(container: InputContainer, streams: list[VideoStream]) -> Iterator
 
 
 def _time(packet: Packet, info: VideoInfo) -> int:
-    """Matroska's milliseconds in ticks of the video's time base; `_readable` leaves out packets without a time."""
-    assert packet.pts is not None
-    return round(packet.pts * MILLISECOND / info.time_base)
+    assert packet.pts is not None  # `_readable` leaves out packets without a time
+    return _ticks(packet.pts, info)
+
+
+def _ticks(milliseconds: int, info: VideoInfo) -> int:
+    """Matroska's time in ticks of the video's time base."""
+    return round(milliseconds * MILLISECOND / info.time_base)
 
 
 def _tinct_info(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
