@@ -6,6 +6,7 @@ returns them padded, and whoever knows the true size crops.
 
 import dataclasses
 import os
+import re
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ class HevcEncoder:
         except av.error.FFmpegError as error:
             raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
         self._context = context
-        self.header = parameter_sets(context.extradata or b"")
+        self._repeated = context.extradata or b""
+        self.header, self._messages = split_header(self._repeated)
 
     def encode(self, planes: Planes, pts: int, *, idr: bool = False) -> list[Packet]:
         picture = to_av_frame(planes, self._format, self.shape)
@@ -108,7 +110,9 @@ class HevcEncoder:
         return [self._packet(p) for p in self._context.encode(None)]
 
     def _packet(self, packet: av.Packet) -> Packet:
-        data = bytes(packet).removeprefix(self.header)  # x265 repeats them with every intra picture
+        data = bytes(packet).removeprefix(self._repeated)  # x265 writes them again with every intra picture of `intra`
+        if packet.is_keyframe:
+            data = self._messages + data
         assert packet.pts is not None
         assert packet.dts is not None
         return Packet(data, packet.pts, packet.dts, bool(packet.is_keyframe))
@@ -184,13 +188,14 @@ class HevcDecoder:
         return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
 
 
-def parameter_sets(header: bytes) -> bytes:
-    """The VPS, SPS and PPS (NAL unit types 32 to 34, ITU-T H.265 table 7-1) at the start of x265's Annex B header.
+def split_header(header: bytes) -> tuple[bytes, bytes]:
+    """VPS, SPS and PPS of x265's Annex B header (NAL unit types 32 to 34, ITU-T H.265 table 7-1), and the rest of it.
 
-    Matroska keeps these for the whole track; the HDR10 messages behind them have to stay with the pictures.
+    The rest are HDR10 messages. x265 writes them here alone and Matroska has no room for them, so they go with key pictures.
     """
-    units = header.split(b"\0\0\0\1")[1:]
-    return b"".join(b"\0\0\0\1" + unit for unit in units if 32 <= (unit[0] >> 1) & 63 <= 34)
+    units = [b"\0\0\0\1" + unit for unit in re.split(rb"\x00?\x00\x00\x01", header)[1:]]
+    sets = [unit for unit in units if 32 <= (unit[4] >> 1) & 63 <= 34]
+    return b"".join(sets), b"".join(unit for unit in units if unit not in sets)
 
 
 def coded_shape(shape: tuple[int, int], *, grey: bool) -> tuple[int, int]:
