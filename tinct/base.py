@@ -21,7 +21,7 @@ from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
-MIN_SIDE = 16  # pixels; x265 refuses less
+MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_coding_tree`
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
 
 # What a structure is, in x265's words. Parameter sets and everything else are the same for all.
@@ -67,6 +67,14 @@ class HevcSettings:
         return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr)
 
 
+def _coding_tree(width: int) -> str:
+    """x265 reads and writes beyond its buffers where a picture is just as wide as a coding tree unit: make that half.
+
+    The bytes then differ from run to run, found with MALLOC_PERTURB_. 16 cannot be halved, so nothing is coded 16 wide.
+    """
+    return f":ctu={width // 2}" if width in (32, 64) else ""
+
+
 class HevcEncoder:
     """One x265 instance; packets come out a few pictures late, `flush` gives the rest.
 
@@ -88,7 +96,8 @@ class HevcEncoder:
         context.color_primaries, context.color_trc, context.colorspace = tags.primaries, tags.transfer, tags.matrix
         context.color_range = colour_range(tags.full_range)
         context.sample_aspect_ratio = settings.info.sample_aspect_ratio
-        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": settings.x265_params()}
+        parameters = settings.x265_params() + _coding_tree(context.width)
+        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": parameters}
         if settings.tune != "none":
             context.options = {**context.options, "tune": settings.tune}
         try:
@@ -171,7 +180,9 @@ class HevcDecoder:
         self.damaged = 0
 
     def decode(self, data: bytes, pts: int) -> list[tuple[int, Planes]]:
-        packet = av.Packet(data)
+        # copied: to let go of Python's own bytes a frame thread needs the interpreter, which a closing decoder keeps from it
+        packet = av.Packet(len(data))
+        packet.update(data)
         packet.pts = pts
         return self._pictures(packet)
 
@@ -199,9 +210,11 @@ def split_header(header: bytes) -> tuple[bytes, bytes]:
 
 
 def coded_shape(shape: tuple[int, int], *, grey: bool) -> tuple[int, int]:
-    """Height and width that x265 takes for a picture of `shape`: at least 16, and even where there is chroma."""
+    """Height and width that x265 takes for a picture of `shape`: at least 16 x 18, and even where there is chroma."""
     step = 1 if grey else 2
-    height, width = (max(MIN_SIDE, (side + step - 1) // step * step) for side in shape)
+    height, width = (
+        max(least, (side + step - 1) // step * step) for side, least in zip(shape, (MIN_HEIGHT, MIN_WIDTH), strict=True)
+    )
     return height, width
 
 

@@ -41,8 +41,8 @@ UTF-8 JSON without white space, keys in this order, defaults left out. A reader 
 
 ## Size
 
-Luma is padded by replication to at least 16 x 16, and to even sides where the track is 4:2:0; the colour picture to at least
-16 x 16. A decoder crops to `size`: the top left part is the video.
+Luma is padded by replication to at least 18 x 16, and to even sides where the track is 4:2:0; the colour picture to at least
+18 x 16. A decoder crops to `size`: the top left part is the video.
 
 ## Time
 

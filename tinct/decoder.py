@@ -7,7 +7,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 from av.container import InputContainer
@@ -25,6 +24,7 @@ from tinct.paths import check_output
 from tinct.planes import Planes
 from tinct.restore import Restorer
 from tinct.sink import open_sink
+from tinct.timing import cut
 from tinct.video import Source, open_source
 
 logger = logging.getLogger(__name__)
@@ -59,8 +59,6 @@ class Video:
     """
 
     def __init__(self, path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> None:
-        if start_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
-            raise CodecError(f"expected --start 0 or later and a --duration above 0, found {start_seconds} and {duration_seconds}")
         self.path = path
         self.damage = Damage()
         self._expected = 0  # frames in the cut
@@ -71,8 +69,7 @@ class Video:
             return
         self._plain = None
         whole = _tinct_info(open_source(path).info, self.manifest)
-        self._start = -int(-Fraction(start_seconds) // whole.time_base)  # the first whole frame
-        self._end = None if duration_seconds is None else -int(-Fraction(start_seconds + duration_seconds) // whole.time_base)
+        self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._cut_info(whole)
         if self.info.frame_count == 0:

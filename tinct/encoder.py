@@ -20,7 +20,7 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
-from tinct.container import COLOUR, LUMA, Manifest, Spool, mux
+from tinct.container import COLOUR, LUMA, Layout, Manifest, Spool, mux
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, VideoInfo
 from tinct.keyframes import Group, groups, look
@@ -94,7 +94,7 @@ def encode(
             for count, frame_count in coding.run(frames):
                 if progress is not None:
                     progress(count, frame_count)
-            notes = mux(temporary, video.info, coding.spools, coding.manifest(), None if source == "-" else source)
+            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source)
             size = temporary.stat().st_size
             os.replace(temporary, target)
     except OSError as error:
@@ -102,7 +102,7 @@ def encode(
         raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
     finally:
         temporary.unlink(missing_ok=True)
-    sizes = {spool.name: spool.size_bytes for spool in coding.spools}
+    sizes = {spool.name: spool.size_bytes for spool in coding.tracks()}
     return EncodeReport(
         frames=coding.frames,
         seconds=time.monotonic() - began,
@@ -110,7 +110,7 @@ def encode(
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
         psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
-        plan=plan,
+        plan=replace(plan, layout=coding.layout),
         config=config,
         notes=video.notes + notes,
     )
@@ -157,13 +157,22 @@ class _Coding:
         yield len(self.errors[0]), self._info.frame_count
         assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
 
+    @property
+    def layout(self) -> Layout:
+        """The plan's; but `full` where every frame turned out a key frame leaves one whole track: that is in-band."""
+        all_keys = self._plan.layout == "full" and self._spool(LUMA).size_bytes == 0
+        return "in-band" if all_keys else self._plan.layout
+
+    def tracks(self) -> list[Spool]:
+        return self.spools if self.layout == self._plan.layout else [replace(self._spool(COLOUR), name=LUMA)]
+
     def manifest(self) -> Manifest | None:
         """None for plain HEVC, which has no need of one."""
         info = self._info
         shape = (info.height, info.width)
-        if self._plan.layout == "in-band" and coded_shape(shape, grey=False) == shape:
+        if self.layout == "in-band" and coded_shape(shape, grey=False) == shape:
             return None
-        return Manifest((info.width, info.height), self.frames, self._plan.layout, info.frame_rate, tuple(sorted(self._open_keys)))
+        return Manifest((info.width, info.height), self.frames, self.layout, info.frame_rate, tuple(sorted(self._open_keys)))
 
     def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:
         """Packets by track, as they come."""
@@ -195,7 +204,7 @@ class _Coding:
         colour = _colour_coder(settings, plan, config, info)
         self._open(LUMA, luma.header)
         self._open(COLOUR, colour.header)
-        for group in groups(look(frames), plan.spacing):
+        for group in _ahead(groups(look(frames), plan.spacing)):
             self._mark(group)
             for position, frame in enumerate(group.frames):
                 self._count(frame)
@@ -240,6 +249,15 @@ class _Coding:
             assert original.pts == frame.pts, (original.pts, frame.pts)
             for plane, error in zip(self.errors, plane_errors(original, frame), strict=True):
                 plane.append(error)
+
+
+def _ahead(cut: Iterator[Group]) -> Iterator[Group]:
+    """The same groups, the next one read and cut on a thread while the caller codes this one."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, cut, None)
+        while (group := following.result()) is not None:
+            following = reader.submit(next, cut, None)
+            yield group
 
 
 class _Pictures:

@@ -5,9 +5,10 @@ plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 
 import numpy as np
@@ -19,19 +20,22 @@ from tinct.frames import Frame, VideoInfo
 from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView, propagate
+from tinct.psnr import squared_error
 from tinct.video import Source
 
 Stretch = list[Frame]
-STRETCH_FRAMES = 24
-MAX_STRETCHES = 4
-FRAMES_PER_STRETCH = 100  # of video; bounds what sampling costs
+STRETCH_FRAMES = 16
+MIN_STRETCH_FRAMES = 4
+MAX_STRETCHES = 3
+FRAMES_PER_STRETCH = 96  # of video: a sixth of it is sampled at most
 MAX_SAMPLE_BYTES = 256 << 20
-PLAIN_STEP = 3  # all-intra frames are independent: every third tells what plain HEVC takes
+INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; a plane without texture has next to none
 FIRST_GROUP = 8  # frames, to learn what a key frame costs
-COLOUR_OFFSETS = (-18, -15, -12, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
+USUAL_OFFSET = -12
+COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
 PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 KEYINT = 250  # frames; x265's default distance of intra pictures
@@ -86,7 +90,9 @@ def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
     """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start."""
     frames = source.info.frame_count
     size = source.info.width * source.info.height * (3 if source.info.bit_depth > 8 else 2)
-    length = max(2, min(STRETCH_FRAMES, MAX_SAMPLE_BYTES // size))
+    length = max(MIN_STRETCH_FRAMES, min(STRETCH_FRAMES, MAX_SAMPLE_BYTES // size))
+    if frames is not None:
+        length = max(MIN_STRETCH_FRAMES, min(length, frames * STRETCH_FRAMES // FRAMES_PER_STRETCH))
     if frames is None:
         stream = iter(source)
         head = list(islice(stream, length))
@@ -106,10 +112,11 @@ def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -
     if config.colour == "in-band":
         return Plan("in-band", qp)
     settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
-    plain = _plain(stretches, settings)
-    near = _plain(stretches, replace(settings, qp=qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP))
+    near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
+    trials = (settings, replace(settings, qp=near_qp), replace(settings, structure="random-access"))
+    with ThreadPoolExecutor() as pool:
+        plain, near, ra = pool.map(partial(_plain, stretches), trials)
     slope = (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0)
-    ra = _plain(stretches, replace(settings, structure="random-access"))
     measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
     if config.key_form == "full":
         assert config.group != "auto"
@@ -124,7 +131,7 @@ def chroma_qp(qp: int) -> int:
 
 
 def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan) -> Plan:
-    """The colour QP, with key frames spaced for it, that costs least: from the middle offset, down or up while it helps."""
+    """The colour QP, with key frames spaced for it, that costs least: from the usual offset, finer or coarser while it helps."""
     luma = _LumaCoder(stretches, info, config, measured.qp)
     seen = [list(look(stretch)) for stretch in stretches]
     base_qp = chroma_qp(key_qp(measured.qp, _boost(config)))
@@ -138,8 +145,8 @@ def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig,
         assert track is not None
         return measured.cost(track)
 
-    best = len(COLOUR_OFFSETS) // 2
-    for step in (1, -1):
+    best = COLOUR_OFFSETS.index(USUAL_OFFSET)
+    for step in (-1, 1):
         while 0 <= best + step < len(COLOUR_OFFSETS) and cost(best + step) < cost(best):
             best += step
     return plan(best)
@@ -151,29 +158,56 @@ def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: Encod
     pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in seen]
     key_bits = float(np.mean([bits for keys in pilot for bits in keys.bits[1:]] or [keys.bits[0] for keys in pilot]))
     spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, _chroma_weights(plan))
-    errors: list[tuple[float, float, float]] = []
-    luma_bits: list[float] = []
-    later_bits: list[float] = []
-    first_bits: list[float] = []
-    for index, stretch in enumerate(seen):
-        cut = list(groups(stretch, spacing))
-        keys = _Keys.coded(cut, settings)
-        first_bits.append(keys.bits[0])
-        later_bits += [bits + PACKET_OVERHEAD_BITS for bits in keys.bits[1:]]
-        for number, group in enumerate(cut):
-            ends = [keys.views(number, luma.views(index, key=True), cut)]
-            if group.closed and number + 1 < len(cut):
-                ends.append(keys.views(number + 1, luma.views(index, key=True), cut))
-            for position, frame in enumerate(group.frames):
-                view = luma.views(index, key=position == 0)[frame.pts]
-                chroma = (ends[0].cb, ends[0].cr) if position == 0 else propagate(view, ends)
-                errors.append(_errors(frame, (view.y, *chroma)))
-                luma_bits.append(luma.bits(index, key=position == 0)[frame.pts])
-    frames = sum(len(s) for s in seen)
+    sampled = [_sampled(index, list(groups(stretch, spacing)), luma, settings) for index, stretch in enumerate(seen)]
+    frames = sum(len(stretch) for stretch in seen)
+    share = sum(len(s.keys.bits) for s in sampled) / frames  # of key frames
+    luma_cost = np.mean([cost for s in sampled for cost in s.luma], axis=0) + share * np.mean(
+        [cost for s in sampled for cost in s.boost], axis=0
+    )
+    at_keys = np.mean([error for s in sampled for error in s.key_errors], axis=0)
+    between = np.mean([error for s in sampled for error in s.other_errors] or [at_keys], axis=0)
+    cb, cr = share * at_keys + (1 - share) * between
     entered = luma.info.frame_count or 10 * KEYINT
-    idr_every = min(entered, IDR_SECONDS * float(luma.info.frame_rate or 25))
-    bits = (sum(luma_bits) + sum(later_bits)) / frames + float(np.mean(first_bits)) / idr_every + FILE_OVERHEAD_BITS / entered
-    return replace(plan, spacing=spacing, track=Cost(bits, _mean_errors(errors)))
+    idr_bits = float(np.mean([s.keys.bits[0] for s in sampled])) / min(entered, IDR_SECONDS * float(luma.info.frame_rate or 25))
+    later_bits = sum(bits + PACKET_OVERHEAD_BITS for s in sampled for bits in s.keys.bits[1:]) / frames
+    bits = float(luma_cost[0]) + later_bits + idr_bits + FILE_OVERHEAD_BITS / entered
+    return replace(plan, spacing=spacing, track=Cost(bits, (float(luma_cost[1]), float(cb), float(cr))))
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """What one stretch costs. `luma` is (bits, error) of the judged frames, `boost` what each key frame adds to that.
+
+    Errors of colour are (Cb, Cr), of key frames and of judged frames between them.
+    """
+
+    keys: "_Keys"
+    luma: list[tuple[float, float]]
+    boost: list[tuple[float, float]]
+    key_errors: list[tuple[float, float]]
+    other_errors: list[tuple[float, float]]
+
+
+def _sampled(index: int, cut: list[Group], luma: "_LumaCoder", settings: HevcSettings) -> _Sampled:
+    key_frames = [group.frames[0] for group in cut]
+    judged = [frame for group in cut for frame in group.frames][:: luma.step]
+    fine, coarse = luma.coded(index, key_frames, key=True), luma.coded(index, judged + key_frames, key=False)
+    keys = _Keys.coded(cut, settings)
+    views = [KeyView(fine[f.pts].view, *chroma) for f, chroma in zip(key_frames, keys.chroma, strict=True)]
+    other_errors = []
+    wanted = {frame.pts for frame in judged} - {frame.pts for frame in key_frames}
+    for number, group in enumerate(cut):
+        ends = views[number : number + 2] if group.closed else views[number : number + 1]
+        for frame in group.frames:
+            if frame.pts in wanted:
+                other_errors.append(_chroma_errors(frame, propagate(coarse[frame.pts].view, ends)))
+    return _Sampled(
+        keys,
+        luma=[(coarse[f.pts].bits, coarse[f.pts].error) for f in judged],
+        boost=[(fine[f.pts].bits - coarse[f.pts].bits, fine[f.pts].error - coarse[f.pts].error) for f in key_frames],
+        key_errors=[_chroma_errors(f, (view.cb, view.cr)) for f, view in zip(key_frames, views, strict=True)],
+        other_errors=other_errors,
+    )
 
 
 @dataclass(frozen=True)
@@ -191,40 +225,46 @@ class _Keys:
         shape = settings.info.chroma_shape
         return cls([bits for bits, _ in coded], [unstack_chroma(planes[0], shape) for _, planes in coded])
 
-    def views(self, number: int, luma: dict[int, LumaView], cut: list[Group]) -> KeyView:
-        return KeyView(luma[cut[number].frames[0].pts], *self.chroma[number])
+
+@dataclass(frozen=True)
+class _CodedLuma:
+    """One frame's luma as the decoder will see it, its bits and its squared error in 8-bit levels."""
+
+    view: LumaView
+    bits: float
+    error: float
 
 
 class _LumaCoder:
-    """Luma of the samples as the decoder will see it, coded once for each QP that is asked for."""
+    """Luma of the samples, coded when it is asked for: all-intra frames one by one, others by the stretch.
+
+    `step`: every how many frames are judged.
+    """
 
     def __init__(self, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, qp: int) -> None:
         self.info = info
+        self.step = _step(config.structure)
         self._stretches, self._config = stretches, config
         self._qps = {True: key_qp(qp, _boost(config)), False: other_qp(qp, _boost(config))}
-        self._coded: Callable[[int, int], list[tuple[float, Planes]]] = cache(self._code)
-        self._views: Callable[[int, int], dict[int, LumaView]] = cache(self._make_views)
+        self._known: dict[tuple[int, int], dict[int, _CodedLuma]] = {}
 
-    def views(self, stretch: int, *, key: bool) -> dict[int, LumaView]:
-        """By pts, coded as key frames or as the others are."""
-        return self._views(stretch, self._qps[key])
+    def coded(self, stretch: int, frames: list[Frame], *, key: bool) -> dict[int, _CodedLuma]:
+        """By pts, coded as key frames or as the others are: `frames` at least."""
+        config, qp = self._config, self._qps[key]
+        known = self._known.setdefault((stretch, qp), {})
+        missing = [f for f in self._stretches[stretch] if f.pts not in known]
+        if config.structure == "intra":
+            asked = {f.pts for f in frames}
+            missing = [f for f in missing if f.pts in asked]
+        if missing:
+            settings = HevcSettings(config.structure, self.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
+            coded = _amortised(_code([(f.y,) for f in missing], settings, grey=True), settings)
+            known.update((f.pts, self._seen(f, bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
+        return known
 
-    def bits(self, stretch: int, *, key: bool) -> dict[int, float]:
-        coded = self._coded(stretch, self._qps[key])
-        return {f.pts: bits for f, (bits, _) in zip(self._stretches[stretch], coded, strict=True)}
-
-    def _code(self, stretch: int, qp: int) -> list[tuple[float, Planes]]:
-        config = self._config
-        settings = HevcSettings(config.structure, self.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
-        return _amortised(_code([(f.y,) for f in self._stretches[stretch]], settings, grey=True), settings)
-
-    def _make_views(self, stretch: int, qp: int) -> dict[int, LumaView]:
-        height, width = self.info.height, self.info.width
-        frames = zip(self._stretches[stretch], self._coded(stretch, qp), strict=True)
-        return {
-            f.pts: LumaView(np.ascontiguousarray(planes[0][:height, :width]), self.info.bit_depth, f.pts)
-            for f, (_, planes) in frames
-        }
+    def _seen(self, frame: Frame, bits: float, decoded: np.ndarray) -> _CodedLuma:
+        y = np.ascontiguousarray(decoded[: self.info.height, : self.info.width])
+        return _CodedLuma(LumaView(y, self.info.bit_depth, frame.pts), bits, squared_error(frame.y, y, self.info.bit_depth))
 
 
 def _plain(stretches: list[Stretch], settings: HevcSettings) -> Cost:
@@ -232,7 +272,7 @@ def _plain(stretches: list[Stretch], settings: HevcSettings) -> Cost:
     bits: list[float] = []
     errors: list[tuple[float, float, float]] = []
     for stretch in stretches:
-        frames = stretch[::PLAIN_STEP] if settings.structure == "intra" else stretch
+        frames = stretch[:: _step(settings.structure)]
         coded = _amortised(_code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
         bits += [b for b, _ in coded]
         errors += [_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
@@ -262,10 +302,17 @@ def _amortised(coded: list[tuple[float, Planes]], settings: HevcSettings) -> lis
 
 
 def _errors(frame: Frame, planes: Planes) -> tuple[float, float, float]:
-    scale = 4.0 ** (frame.info.bit_depth - 8)
-    pairs = zip((frame.y, frame.cb, frame.cr), planes, strict=True)
-    y, cb, cr = (float(np.mean(np.square(a.astype(np.float32) - b[: a.shape[0], : a.shape[1]]))) / scale for a, b in pairs)
-    return y, cb, cr
+    y, cb, cr = planes
+    return (squared_error(frame.y, y, frame.info.bit_depth), *_chroma_errors(frame, (cb, cr)))
+
+
+def _chroma_errors(frame: Frame, chroma: Planes) -> tuple[float, float]:
+    cb, cr = (squared_error(a, b, frame.info.bit_depth) for a, b in zip((frame.cb, frame.cr), chroma, strict=True))
+    return cb, cr
+
+
+def _step(structure: str) -> int:
+    return INTRA_STEP if structure == "intra" else 1
 
 
 def _chroma_weights(plan: Plan) -> tuple[float, float]:

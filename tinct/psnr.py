@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from tinct.frames import Frame
@@ -24,10 +25,15 @@ class Psnr:
         return cls(float(np.mean(10 * np.log10(255**2 / mse))), float(10 * np.log10(255**2 / mse.mean())))
 
 
+def squared_error(a: np.ndarray, b: np.ndarray, bit_depth: int) -> float:
+    """Mean squared error in 8-bit levels; `b` may be padded below and to the right."""
+    height, width = a.shape
+    return cv2.norm(a, b[:height, :width], cv2.NORM_L2SQR) / a.size / 4.0 ** (bit_depth - 8)
+
+
 def plane_errors(a: Frame, b: Frame) -> tuple[float, float, float]:
     """Mean squared error of Y, Cb and Cr in 8-bit levels."""
     assert a.info.bit_depth == b.info.bit_depth, (a.info.bit_depth, b.info.bit_depth)
-    scale = 4.0 ** (a.info.bit_depth - 8)
     planes = ((a.y, b.y), (a.cb, b.cb), (a.cr, b.cr))
-    y, cb, cr = (float(np.mean(np.square(p.astype(np.float32) - q))) / scale for p, q in planes)
+    y, cb, cr = (squared_error(p, q, a.info.bit_depth) for p, q in planes)
     return y, cb, cr

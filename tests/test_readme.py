@@ -1,0 +1,61 @@
+"""README keeps its word: its Python lines run, its command lines work, and its tree is the package."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import run
+from synthetic import write_clip
+
+import tinct
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture
+def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with talk.mp4, which is the current one."""
+    write_clip(tmp_path / "talk.mp4", frames=30, codec="libx264", codec_options={"crf": "10"}, audio="aac")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(block, names)
+    report, rgb = names["report"], names["rgb"]
+    assert isinstance(report, tinct.EncodeReport)
+    assert report.frames == 30
+    assert (talk / "talk.mkv").stat().st_size == report.size_bytes
+    assert 36 < report.psnr[0].mean_db < 42
+    assert capsys.readouterr().out == f"{report.size_bytes:,} bytes, PSNR Y {report.psnr[0].mean_db:.2f} dB\n"
+    assert isinstance(rgb, np.ndarray)
+    last = list(tinct.open("talk.mp4"))[-1].rgb()
+    assert (rgb.dtype, rgb.shape) == (np.uint8, last.shape)
+    assert 1 < np.abs(rgb.astype(float) - last).mean() < 7
+
+
+def test_command_lines_work(talk: Path) -> None:
+    lines = re.findall(r"^    tinct (.*)$", README, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["encode", "decode"]
+    for line in lines:
+        done = run(*line.split())
+        assert done.returncode == 0, done.stderr
+    assert len(list(tinct.open("talk-colour.mp4"))) == 30
+
+
+def test_tree_is_the_package() -> None:
+    tree = README.split("\n    tinct/\n")[1].split("\n    benchmarks/")[0]
+    named = set(re.findall(r"^      (\S+)", tree, re.MULTILINE))
+    modules = {path.name for path in (ROOT / "tinct").glob("[!_]*.py")}
+    package = modules | {f"{path.parent.name}/" for path in (ROOT / "tinct").glob("*/__init__.py")}
+    assert named == package
+
+
+def test_every_option_of_encode_is_in_the_table() -> None:
+    shown = set(re.findall(r"^  (--[\w-]+)", run("encode", "--help").stdout.decode(), re.MULTILINE)) - {"--help"}
+    rows = "\n".join(line for line in README.splitlines() if line.startswith("| `--"))
+    assert set(re.findall(r"`(--[\w-]+)`", "\n".join(row.split("|")[1] for row in rows.splitlines()))) == shown
