@@ -180,7 +180,11 @@ class _Coding:
             self._config.structure, self._info, qp=self._plan.qp, preset=self._config.x265_preset, tune=self._config.x265_tune
         )  # fmt: skip
         # between intra pictures x265 has to keep to a bitrate itself; a CRF is its own in any case
-        rated = _with_x265_rate(settings, self._config) if self._config.structure != "intra" or self._config.crf else settings
+        rated = (
+            _with_x265_rate(settings, self._config)
+            if self._config.structure != "intra" or self._config.crf is not None
+            else settings
+        )
         rate = _Rate(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
         if self._plan.layout == "in-band":
             yield from self._coded_in_band(frames, rated, rate)

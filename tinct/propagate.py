@@ -4,7 +4,6 @@ Only decoded luma and decoded key-frame colour go in, so encoder and decoder com
 which frames are keys, `colouriser` finishes what comes out of here.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,12 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-MIN_FLOW_SIDE = 16  # pixels; DIS needs a few patches of 8, smaller pictures are copied without motion
+MIN_FLOW_SIDE = 32  # pixels; DIS (OpenCV 5.0) crashes on wide pictures below, which are copied without motion instead
 FULL_FLOW_AREA = 640 * 360  # luma samples; larger pictures are matched at half the resolution, at no measured loss
 MATCH_WINDOW = 5  # chroma samples a side, over which a match is judged
 MATCH_FLOOR = 4.0  # squared 8-bit levels; a mismatch below coding noise says nothing
-
-_local = threading.local()  # a DIS object holds buffers: one for each thread
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,11 @@ def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
 
     None where the picture is too small for optical flow.
     """
+    # a new object each time: a call on a small picture changes its settings for good
     target, source = luma.matched, reference.matched
     if min(target.shape) < MIN_FLOW_SIDE:
         return None
-    flow = _optical_flow().calc(target, source, None)  # type: ignore[call-overload]
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(target, source, None)  # type: ignore[call-overload]
     height, width = luma.half.shape
     if flow.shape[:2] == (height, width):
         return flow
@@ -113,12 +111,6 @@ def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge."""
     places = _grid(*flow.shape[:2]) + flow
     return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-
-
-def _optical_flow() -> cv2.DISOpticalFlow:
-    if not hasattr(_local, "flow"):
-        _local.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    return _local.flow
 
 
 @lru_cache(maxsize=4)
