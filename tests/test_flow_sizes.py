@@ -1,4 +1,4 @@
-"""Colour carried along motion: pictures of any shape, the same answer every time."""
+"""Optical flow on pictures of any shape: it ends no process, and gives the same answer every time."""
 
 import numpy as np
 import pytest
