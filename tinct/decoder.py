@@ -154,7 +154,8 @@ class Video:
         if self._start > 0:
             group_seconds = MAX_GROUP / float(self.info.frame_rate or 24)
             earliest = max(0.0, self.start_seconds - IDR_SECONDS - group_seconds)
-            container.seek(int(earliest * av.time_base))
+            if earliest > 0:  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
+                container.seek(int(earliest * av.time_base))
         packets = _readable(container, list(streams.values()))
         if self._start > 0:
             packets = self._entered(packets, names)
@@ -181,9 +182,22 @@ class Video:
 
 
 def _from_entry(held: list[Packet], key: Packet) -> list[Packet]:
-    """What of the held packets is needed from key frame `key` on: all colour, luma from its last entry point."""
-    entry = max((i for i, p in enumerate(held) if p.is_keyframe and p.stream_index != key.stream_index), default=0)
+    """What of the held packets is needed from key frame `key` on: all colour, luma from its last entry point.
+
+    An entry point later than `key` does not count: intra pictures come ahead of the pictures shown before them.
+    """
+    entry = 0
+    for i, packet in enumerate(held):
+        luma = packet.stream_index != key.stream_index
+        if luma and packet.is_keyframe and _is_by(packet, key):
+            entry = i
     return [p for i, p in enumerate(held) if i >= entry or p.stream_index == key.stream_index]
+
+
+def _is_by(packet: Packet, key: Packet) -> bool:
+    assert packet.pts is not None
+    assert key.pts is not None
+    return packet.pts <= key.pts
 
 
 def _readable(container: InputContainer, streams: list[VideoStream]) -> Iterator[Packet]:
