@@ -22,14 +22,16 @@ from tinct.frames import VideoInfo
 from tinct.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
 MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_coding_tree`
+REORDER_DELAY = 2  # pictures by which x265's B pictures put off decoding
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
 
 # What a structure is, in x265's words. Parameter sets and everything else are the same for all.
 STRUCTURES: dict[str, str] = {
     "intra": "keyint=1",
+    "intra-main": "keyint=2:bframes=0:rc-lookahead=0:scenecut=0:open-gop=0",  # x265 calls keyint=1 Rext, which hardware refuses
     "low-delay": "keyint=250:bframes=0",
     "random-access": "keyint=250",
-    "colour": "keyint=-1:bframes=0:rc-lookahead=2:scenecut=0",  # IDR pictures only where `encode(idr=True)` asks
+    "colour": "keyint=-1:bframes=0:rc-lookahead=2:scenecut=0:open-gop=0",  # IDR pictures only where `encode(idr=True)` asks
 }
 
 
@@ -105,6 +107,7 @@ class HevcEncoder:
         except av.error.FFmpegError as error:
             raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
         self._context = context
+        self._count = 0  # pictures taken
         self._repeated = context.extradata or b""
         self.header, self._messages = split_header(self._repeated)
 
@@ -113,6 +116,7 @@ class HevcEncoder:
         picture.pts = pts
         picture.time_base = self._info.time_base
         picture.pict_type = PictureType.I if idr else PictureType.NONE
+        self._count += 1
         return [self._packet(p) for p in self._context.encode(picture)]
 
     def flush(self) -> list[Packet]:
@@ -123,8 +127,10 @@ class HevcEncoder:
         if packet.is_keyframe:
             data = self._messages + data
         assert packet.pts is not None
-        assert packet.dts is not None
-        return Packet(data, packet.pts, packet.dts, bool(packet.is_keyframe))
+        # of a video shorter than its delay x265 gives memory that was never set; two pictures have no other order
+        dts = packet.pts if self._count <= REORDER_DELAY else packet.dts
+        assert dts is not None
+        return Packet(data, packet.pts, dts, bool(packet.is_keyframe))
 
 
 class IntraEncoder:
@@ -142,7 +148,7 @@ class IntraEncoder:
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
         self._order.append(pts)
         closed = self._make_room(qp)
-        return self._in_order(closed + self._encoder(qp).encode(planes, pts))
+        return self._in_order(closed + self._encoder(qp).encode(planes, pts, idr=True))
 
     def flush(self) -> list[Packet]:
         packets = [p for encoder in self._encoders.values() for p in encoder.flush()]
@@ -169,7 +175,11 @@ class IntraEncoder:
 
 
 class HevcDecoder:
-    """Packets of one track to (pts, planes), in display order; `damaged` counts packets that gave none or a broken one."""
+    """Packets of one track to (pts, planes), in display order.
+
+    `damaged` counts packets that gave an error or a broken picture. After `flush`, `unanswered` are those that gave nothing
+    without a word: damage too, unless they lead in to a picture at which the track was entered.
+    """
 
     def __init__(self, header: bytes | None, *, low_delay: bool = False) -> None:
         context = av.CodecContext.create("hevc", "r")
@@ -178,12 +188,14 @@ class HevcDecoder:
         context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
         self._context = context
         self.damaged = 0
+        self.unanswered = 0
 
     def decode(self, data: bytes, pts: int) -> list[tuple[int, Planes]]:
         # copied: to let go of Python's own bytes a frame thread needs the interpreter, which a closing decoder keeps from it
         packet = av.Packet(len(data))
         packet.update(data)
         packet.pts = pts
+        self.unanswered += 1
         return self._pictures(packet)
 
     def flush(self) -> list[tuple[int, Planes]]:
@@ -194,7 +206,9 @@ class HevcDecoder:
             pictures = self._context.decode(packet)
         except av.error.InvalidDataError:
             self.damaged += 1
+            self.unanswered -= packet is not None
             return []
+        self.unanswered -= len(pictures)
         self.damaged += sum(f.is_corrupt for f in pictures)
         return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
 

@@ -142,6 +142,8 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
+            _say("interrupted, nothing was written")
     except (CodecError, TyperException) as error:
         if debug:
             logging.getLogger(__name__).exception("traceback")

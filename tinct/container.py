@@ -233,7 +233,7 @@ def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bo
     if spool.name == LUMA:
         stream.disposition = Disposition.default
         if info.rotation:
-            stream.set_display_rotation(info.rotation)
+            stream.set_display_rotation(-info.rotation)  # FFmpeg's angle runs counter-clockwise
     if named:
         stream.metadata["title"] = spool.name
     return stream

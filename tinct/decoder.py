@@ -147,6 +147,8 @@ class Video:
             for pts, planes in decoder.flush():
                 yield name, pts, planes
         self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
+        if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
+            self.damage.packets += max(0, decoders[COLOUR].unanswered)
 
     def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, Packet]]:
         """Packets from the last point where both tracks can be entered before the cut starts."""

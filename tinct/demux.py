@@ -64,9 +64,14 @@ def is_flush(packet: AnyPacket) -> bool:
 
 def origin(container: InputContainer) -> Fraction:
     """Seconds on the file's own clock that count as 0 (see the top of this file)."""
-    if container.start_time is None or any(s.name in OWN_ATTACHMENTS for s in attachments(container)):
+    if container.start_time is None or is_own(container):
         return Fraction(0)
     return max(Fraction(0), Fraction(container.start_time, av.time_base))
+
+
+def is_own(container: InputContainer) -> bool:
+    """Whether there is Tinct in the file."""
+    return any(stream.name in OWN_ATTACHMENTS for stream in attachments(container))
 
 
 def attachments(container: InputContainer) -> list[AttachmentStream]:

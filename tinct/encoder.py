@@ -204,6 +204,8 @@ class _Coding:
     ) -> Iterator[_Coded]:
         plan, config, info = self._plan, self._config, self._info
         assert isinstance(config.key_boost, int)
+        if config.compatible and config.structure == "intra":
+            luma_settings = replace(luma_settings, structure="intra-main")
         luma = _Pictures(luma_settings, info, grey=not config.compatible)
         colour = _colour_coder(settings, plan, config, info)
         self._open(LUMA, luma.header)
@@ -269,7 +271,7 @@ class _Pictures:
 
     def __init__(self, settings: HevcSettings, info: VideoInfo, *, grey: bool) -> None:
         shape = (info.height, info.width)
-        varies = settings.structure == "intra" and settings.qp is not None
+        varies = settings.structure in ("intra", "intra-main") and settings.qp is not None
         self._coder = IntraEncoder(settings, shape, grey=grey) if varies else HevcEncoder(settings, shape, grey=grey)
         self.header = self._coder.header
 

@@ -15,7 +15,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from tinct.demux import MILLISECOND, OWN_ATTACHMENTS, AnyPacket, is_flush, open_input, origin, packets_of, reason
+from tinct.demux import MILLISECOND, OWN_ATTACHMENTS, AnyPacket, is_flush, is_own, open_input, origin, packets_of, reason
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,8 @@ class Extras:
             else:
                 if not self.video_metadata:
                     self.video_metadata = _kept_tags(stream.metadata)
+                    if is_own(self._container):
+                        self.video_metadata.pop("title", None)  # the track's name in the format
                 return
         elif isinstance(stream, AttachmentStream):
             if stream.name in OWN_ATTACHMENTS:

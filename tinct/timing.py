@@ -1,5 +1,6 @@
 """When frames are shown: stream timestamps judged to be a constant or a variable rate, and turned into ticks."""
 
+import math
 from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -110,7 +111,7 @@ def _usual(rate: Fraction) -> Fraction:
 
 def cut(time_base: Fraction, start_seconds: float, duration_seconds: float | None) -> tuple[int, int | None]:
     """First tick and the one after the last; a frame belongs to the cut if it starts in it, give or take 1 µs."""
-    if start_seconds < 0 or (duration_seconds is not None and duration_seconds <= 0):
+    if not 0 <= start_seconds < math.inf or not 0 < (1 if duration_seconds is None else duration_seconds) < math.inf:
         raise CodecError(f"expected a start from 0 and a duration above 0, found {start_seconds} and {duration_seconds}")
     tick = float(time_base)
     start = int(np.ceil((start_seconds - 1e-6) / tick))
