@@ -24,7 +24,7 @@ check: $(VENV)/test.stamp ## lint, types and the fast tests
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not slow"
 
-bench: $(VENV)/test.stamp ## the figures in docs/spine.md; takes a while
+bench: $(VENV)/test.stamp ## the figures in the README; takes a while
 	$(BIN)/python -m benchmarks.rate_distortion
 	$(BIN)/python -m benchmarks.speed
 
