@@ -189,3 +189,18 @@ def _chapter(number: int, start: float, end: float, title: str) -> Any:
         "time_base": base,
         "metadata": {"title": title},
     }
+
+
+def write_rich_clip(path: Path) -> Path:
+    """Two seconds of MP4 with everything that MP4 has: sound, subtitles, chapters and tags."""
+    write_clip(
+        path,
+        frames=50,
+        codec="libx264",
+        audio="aac",
+        subtitles=[(0.2, 0.9, "Hello {\\i1}you{\\i0}"), (1.2, 1.6, "two\\Nlines")],
+        chapters=[(0, 1, "first"), (1, 2, "second")],
+        metadata={"title": "A film", "artist": "Someone"},
+        audio_metadata={"language": "fre", "title": "Voice"},
+    )
+    return path

@@ -10,7 +10,7 @@ from typing import Any
 import av
 import pytest
 from helpers import ffprobe, is_default, needs_ffprobe, payloads
-from synthetic import clip, frames, info, write_clip
+from synthetic import clip, frames, info, write_clip, write_rich_clip
 
 import tinct
 from tinct.frames import ColourTags, Hdr
@@ -31,19 +31,7 @@ OUTPUTS = ("mkv", "mp4")
 
 @pytest.fixture(scope="module")
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of MP4 with everything that MP4 has."""
-    path = tmp_path_factory.mktemp("rich") / "rich.mp4"
-    write_clip(
-        path,
-        frames=50,
-        codec="libx264",
-        audio="aac",
-        subtitles=[(0.2, 0.9, "Hello {\\i1}you{\\i0}"), (1.2, 1.6, "two\\Nlines")],
-        chapters=[(0, 1, "first"), (1, 2, "second")],
-        metadata={"title": "A film", "artist": "Someone"},
-        audio_metadata={"language": "fre", "title": "Voice"},
-    )
-    return path
+    return write_rich_clip(tmp_path_factory.mktemp("rich") / "rich.mp4")
 
 
 @pytest.fixture(scope="module", params=LAYOUTS)

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from synthetic import Planes, clip, frames, info, write_clip
+from synthetic import Planes, clip, frames, info, write_clip, write_rich_clip
 
 from tinct.colour import to_rgb16
 from tinct.errors import CodecError
@@ -222,19 +222,7 @@ def test_raw_streams_without_times_are_counted(tmp_path: Path) -> None:
 
 @pytest.fixture
 def rich(tmp_path: Path) -> Path:
-    """Two seconds of MP4 with everything that MP4 has."""
-    path = tmp_path / "rich.mp4"
-    write_clip(
-        path,
-        frames=50,
-        codec="libx264",
-        audio="aac",
-        subtitles=[(0.2, 0.9, "Hello {\\i1}you{\\i0}"), (1.2, 1.6, "two\\Nlines")],
-        chapters=[(0, 1, "first"), (1, 2, "second")],
-        metadata={"title": "A film"},
-        audio_metadata={"language": "fre", "title": "Voice"},
-    )
-    return path
+    return write_rich_clip(tmp_path / "rich.mp4")
 
 
 def copy_through(source: Path, target: Path, **cut: float) -> list[str]:

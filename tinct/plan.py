@@ -27,7 +27,8 @@ Stretch = list[Frame]
 STRETCH_FRAMES = 16
 MIN_STRETCH_FRAMES = 4
 MAX_STRETCHES = 3
-FRAMES_PER_STRETCH = 96  # of video: a sixth of it is sampled at most
+WHOLE_FRAMES = 64  # a video this short is sampled whole: a part of it says too little of the rest
+FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
 MAX_SAMPLE_BYTES = 256 << 20
 INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
@@ -89,17 +90,16 @@ class Plan:
 def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
     """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start."""
     frames = source.info.frame_count
-    size = source.info.width * source.info.height * (3 if source.info.bit_depth > 8 else 2)
-    length = max(MIN_STRETCH_FRAMES, min(STRETCH_FRAMES, MAX_SAMPLE_BYTES // size))
-    if frames is not None:
-        length = max(MIN_STRETCH_FRAMES, min(length, frames * STRETCH_FRAMES // FRAMES_PER_STRETCH))
+    frame_bytes = source.info.width * source.info.height * (3 if source.info.bit_depth > 8 else 2)
+    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // frame_bytes)
+    length = min(STRETCH_FRAMES, most)
     if frames is None:
         stream = iter(source)
         head = list(islice(stream, length))
         return [head], chain(head, stream)
-    count = max(1, min(MAX_STRETCHES, frames // FRAMES_PER_STRETCH, MAX_SAMPLE_BYTES // (size * length)))
-    if frames <= length:
+    if frames <= min(WHOLE_FRAMES, most):
         return [list(source)], iter(source)
+    count = max(1, min(MAX_STRETCHES, frames // FRAMES_PER_STRETCH, most // length))
     duration = source.info.duration_seconds or 0.0
     step = duration / frames
     starts = [(i + 0.5) / count * duration - length / 2 * step for i in range(count)]
