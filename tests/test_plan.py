@@ -6,6 +6,7 @@ import pytest
 from helpers import sample_clip
 
 import tinct
+from tinct.plan import Cost
 
 
 @pytest.mark.slow
@@ -20,3 +21,10 @@ def test_the_estimate_of_a_short_video_is_near_its_file(tmp_path: Path) -> None:
     plain = tinct.encode(str(source), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
     assert report.size_bytes < plain.size_bytes
     assert report.psnr[1].pooled_db > plain.psnr[1].pooled_db
+
+
+def test_error_that_nobody_sees_is_worth_no_bit() -> None:
+    plain = Cost(1000, (0.2, 0.04, 0.04))
+    assert Cost(1000, (0.2, 0.001, 0.001)).distortion(plain) == plain.distortion(plain) == 1.0
+    assert Cost(1000, (0.2, 0.1, 0.04)).distortion(plain) == pytest.approx(1.125)
+    assert Cost(1000, (0.1, 0.04, 0.04)).distortion(plain) == pytest.approx(0.625)

@@ -284,8 +284,9 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
     for name in wanted:
         if name not in tracks:
             raise CodecError(f"expected a track {name} for layout {manifest.layout}, found none in {path}; get the file again")
-        if tracks[name].codec_context.name != "hevc":
-            raise CodecError(f"expected HEVC in track {name}, found {tracks[name].codec_context.name} in {path}")
+        codec = tracks[name].codec_context  # None where FFmpeg does not know the codec
+        if codec is None or codec.name != "hevc":
+            raise CodecError(f"expected HEVC in track {name}, found {codec.name if codec else 'an unknown codec'} in {path}")
     width, height = manifest.size
     chroma = ((height + 1) // 2, (width + 1) // 2)
     shapes = {LUMA: (height, width), COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width)}

@@ -33,7 +33,7 @@ MAX_SAMPLE_BYTES = 256 << 20
 INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
-FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; a plane without texture has next to none
+FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
 FIRST_GROUP = 8  # frames, to learn what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
@@ -54,7 +54,8 @@ class Cost:
 
     def distortion(self, plain: "Cost") -> float:
         """D: 6:1:1 over the planes, each plane's error relative to that of plain HEVC at the same QP."""
-        return sum(w * e / max(p, FLAT_ERROR) for w, e, p in zip(PLANE_WEIGHTS, self.error, plain.error, strict=True))
+        planes = zip(PLANE_WEIGHTS, self.error, plain.error, strict=True)
+        return sum(w * max(e, FLAT_ERROR) / max(p, FLAT_ERROR) for w, e, p in planes)
 
 
 @dataclass(frozen=True)
@@ -135,19 +136,20 @@ def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig,
     luma = _LumaCoder(stretches, info, config, measured.qp)
     seen = [list(look(stretch)) for stretch in stretches]
     base_qp = chroma_qp(key_qp(measured.qp, _boost(config)))
+    qps = sorted({max(0, base_qp + offset) for offset in COLOUR_OFFSETS})  # several offsets may come to QP 0
 
     @cache
     def plan(index: int) -> Plan:
-        return _track(seen, luma, replace(measured, layout="chroma", colour_qp=max(0, base_qp + COLOUR_OFFSETS[index])), config)
+        return _track(seen, luma, replace(measured, layout="chroma", colour_qp=qps[index]), config)
 
     def cost(index: int) -> float:
         track = plan(index).track
         assert track is not None
         return measured.cost(track)
 
-    best = COLOUR_OFFSETS.index(USUAL_OFFSET)
+    best = qps.index(max(0, base_qp + USUAL_OFFSET))
     for step in (-1, 1):
-        while 0 <= best + step < len(COLOUR_OFFSETS) and cost(best + step) < cost(best):
+        while 0 <= best + step < len(qps) and cost(best + step) < cost(best):
             best += step
     return plan(best)
 
