@@ -7,6 +7,7 @@ returns them padded, and whoever knows the true size crops.
 import dataclasses
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
-MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_coding_tree`
+MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_size_options`
 REORDER_DELAY = 2  # pictures by which x265's B pictures put off decoding
+_opening = threading.Lock()  # x265 fills tables of the whole process at first
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
 
 # What a structure is, in x265's words. Parameter sets and everything else are the same for all.
@@ -31,7 +33,7 @@ STRUCTURES: dict[str, str] = {
     "intra-main": "keyint=2:bframes=0:rc-lookahead=0:scenecut=0:open-gop=0",  # x265 calls keyint=1 Rext, which hardware refuses
     "low-delay": "keyint=250:bframes=0",
     "random-access": "keyint=250",
-    "colour": "keyint=-1:bframes=0:rc-lookahead=2:scenecut=0:open-gop=0",  # IDR pictures only where `encode(idr=True)` asks
+    "colour": "keyint=-1:bframes=0:rc-lookahead=0:scenecut=0:open-gop=0",  # IDR pictures only where `encode(idr=True)` asks
 }
 
 
@@ -57,24 +59,36 @@ class HevcSettings:
     preset: str = "medium"
     tune: str = "psnr"
 
-    def x265_params(self) -> str:
-        """`info=0` drops 2,275 bytes of text per intra frame; threads only change the bytes through frame-threads."""
+    def x265_params(self, shape: tuple[int, int]) -> str:
+        """For pictures of (height, width). `info=0` drops 2,275 bytes of text per intra frame.
+
+        Of the threads only frame-threads change the bytes.
+        """
         rate = {"qp": self.qp, "crf": self.crf, "bitrate": self.bitrate_kbps}
         chosen = [f"{name}={value}" for name, value in rate.items() if value is not None]
         assert len(chosen) == 1, rate
         fixed = ["aq-mode=0", "ipratio=1"] if self.qp is not None else []
-        common = [f"pools={os.cpu_count()}", "frame-threads=1", "info=0", "log-level=none"]
+        common = ["frame-threads=1", "info=0", "log-level=none"]
         hdr = [f"master-display={self.info.hdr.master_display}"] if self.info.hdr.master_display else []
         hdr += [f"max-cll={self.info.hdr.max_cll}"] if self.info.hdr.max_cll else []
-        return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr)
+        return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr + _size_options(shape))
 
 
-def _coding_tree(width: int) -> str:
-    """x265 reads and writes beyond its buffers where a picture is just as wide as a coding tree unit: make that half.
+def _size_options(shape: tuple[int, int]) -> list[str]:
+    """What x265 4 must be told for small pictures of (height, width), found with valgrind, MALLOC_PERTURB_ and gdb.
 
-    The bytes then differ from run to run, found with MALLOC_PERTURB_. 16 cannot be halved, so nothing is coded 16 wide.
+    Its lookahead takes from a queue without a lock, and crashes where threads decide faster than that; its weighted
+    prediction reads unset memory where there is one row of coding tree units; its cutree writes beyond a row of fewer than
+    four blocks. All of it reads unset memory where a picture is just as wide as a coding tree unit, and 16 cannot be
+    halved: nothing is coded 16 wide.
     """
-    return f":ctu={width // 2}" if width in (32, 64) else ""
+    height, width = shape
+    options = ["pools=none", "weightp=0"] if min(height, width) <= 64 else [f"pools={os.cpu_count()}"]
+    if width in (32, 64):
+        options.append(f"ctu={width // 2}")
+    if width <= 48:
+        options.append("cutree=0")
+    return options
 
 
 class HevcEncoder:
@@ -98,12 +112,12 @@ class HevcEncoder:
         context.color_primaries, context.color_trc, context.colorspace = tags.primaries, tags.transfer, tags.matrix
         context.color_range = colour_range(tags.full_range)
         context.sample_aspect_ratio = settings.info.sample_aspect_ratio
-        parameters = settings.x265_params() + _coding_tree(context.width)
-        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": parameters}
+        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": settings.x265_params(self.shape)}
         if settings.tune != "none":
             context.options = {**context.options, "tune": settings.tune}
         try:
-            context.open()
+            with _opening:
+                context.open()
         except av.error.FFmpegError as error:
             raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
         self._context = context

@@ -114,9 +114,12 @@ def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -
         return Plan("in-band", qp)
     settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
     near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
-    trials = (settings, replace(settings, qp=near_qp), replace(settings, structure="random-access"))
-    with ThreadPoolExecutor() as pool:
-        plain, near, ra = pool.map(partial(_plain, stretches), trials)
+    near_settings, ra_settings = replace(settings, qp=near_qp), replace(settings, structure="random-access")
+    trials = list(dict.fromkeys((settings, near_settings, ra_settings)))
+    # x265 reads its table of motion costs while another instance may be filling it: side by side where one uses it
+    with ThreadPoolExecutor(max_workers=3 if config.structure == "intra" else 1) as pool:
+        costs = dict(zip(trials, pool.map(partial(_plain, stretches), trials), strict=True))
+    plain, near, ra = costs[settings], costs[near_settings], costs[ra_settings]
     slope = (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0)
     measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
     if config.key_form == "full":
