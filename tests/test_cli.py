@@ -18,7 +18,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from helpers import assert_same_frames, attached, one_line, remux, run
+from helpers import assert_same_frames, attached, one_line, payloads, remux, run
 from synthetic import write_clip
 
 import tinct
@@ -150,15 +150,20 @@ SPOILT: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "size beyond": (lambda s, t: with_manifest(s, t, size=[16385, 48]), "damaged tinct.json: 'size'"),
     "larger": (lambda s, t: with_manifest(s, t, size=[640, 480]), "says 640x480, so track luma should be 640x480; found 64x48"),
     "smaller": (lambda s, t: with_manifest(s, t, size=[62, 48]), "says 62x48, so track luma should be 62x48; found 64x48"),
-    "other layout": (lambda s, t: with_manifest(s, t, layout="full"), "track colour should be 64x48; found 32x48"),
+    "other layout": (
+        lambda s, t: with_manifest(s, t, layout="full"),
+        "expected other pixels in track colour for layout full, found gray",
+    ),
     "colouriser": (lambda s, t: with_manifest(s, t, colouriser="magic"), "damaged tinct.json: 'colouriser'"),
+    "in-band": (lambda s, t: with_manifest(s, t, layout="in-band"), "expected other pixels in track luma for layout in-band"),
+    "slow": (lambda s, t: with_manifest(s, t, rate=[1, 1001]), "damaged tinct.json: 'rate'"),
+    "fast": (lambda s, t: with_manifest(s, t, rate=[1000, 1]), "damaged tinct.json: 'rate'"),
     "not JSON": (lambda s, t: remux(s, t, attachments=lambda name, data: [(name, data[:20])]), "damaged tinct.json: expected JSON"),
     "no attachment": (lambda s, t: remux(s, t, attachments=lambda name, data: []), "expected tinct.json beside Tinct's tracks"),
     "two attachments": (lambda s, t: remux(s, t, attachments=lambda n, d: [(n, d), (n, d)]), "expected one tinct.json, found 2"),
     "no colour": (lambda s, t: remux(s, t, tracks=("luma",)), "expected a track colour for layout chroma, found none"),
     "no luma": (lambda s, t: remux(s, t, tracks=("colour",)), "expected a track luma for layout chroma, found none"),
     "two lumas": (lambda s, t: remux(s, t, names={"colour": "luma"}), "expected one track luma, found two"),
-    "empty colour": (lambda s, t: remux(s, t, packet=lambda track, n, d: d if track == "luma" else None), "expected|colour"),
 }
 
 
@@ -233,11 +238,54 @@ def test_a_lost_packet_is_concealed_and_named(
     result = run("decode", tmp_path / "a.mkv", folder / "b.mkv")
     found = list(tinct.open(str(folder / "b.mkv")))
     assert [f.pts for f in found] == list(range(40))
+    said = one_line(result, 3)
+    assert re.search(r"[1-9] packets are lost", said) if track == "colour" else "1 frames were concealed" in said
     if track == "luma":
-        assert "1 frames were concealed" in one_line(result, 3)
         assert_same_frames([found[2]], [tinct.Frame(whole[2].y, whole[2].cb, whole[2].cr, 2, found[2].info)])
         assert np.array_equal(found[3].y, whole[2].y)
     assert all(np.array_equal(a.y, b.y) for a, b in zip(found[4:], whole[4:], strict=True))
+
+
+@pytest.mark.parametrize("lost", [range(1), range(99)])
+def test_where_colour_is_lost_frames_are_grey(
+    tinct_path: Path, tmp_path: Path, folder: Path, whole: list[tinct.Frame], lost: range
+) -> None:
+    """Nothing of this colour track decodes without its one IDR picture."""
+    remux(tinct_path, tmp_path / "a.mkv", packet=lambda name, n, data: None if name == "colour" and n in lost else data)
+    said = one_line(run("decode", tmp_path / "a.mkv", folder / "b.mkv"), 3)
+    assert "40 frames written" in said
+    assert re.search("[1-9]\\d* frames were concealed", said)
+    found = list(tinct.open(str(folder / "b.mkv")))
+    assert all(np.array_equal(a.y, b.y) for a, b in zip(found, whole, strict=True))
+    assert np.all(found[0].cb == 128)
+
+
+def test_damage_in_a_cut_is_named(tinct_path: Path, tmp_path: Path, folder: Path) -> None:
+    remux(tinct_path, tmp_path / "a.mkv", packet=lambda name, n, data: data[:9] if (name, n) == ("luma", 12) else data)
+    one_line(run("decode", tmp_path / "a.mkv", folder / "b.mkv", "--start", 0.4, "--duration", 0.4), 3)
+    result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", "--start", 0.8, "--duration", 0.4)
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_a_damaged_source_is_coded_and_named(tmp_path: Path, folder: Path) -> None:
+    write_clip(tmp_path / "a.mkv", frames=30, size=(192, 144), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    packet = payloads(tmp_path / "a.mkv", "video")[12][1]
+    spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
+    (tmp_path / "a.mkv").write_bytes(spoilt)
+    said = one_line(run("encode", tmp_path / "a.mkv", folder / "b.mkv", "--quiet"), 3)
+    assert re.search("is damaged: [1-9] packets or frames of it are lost", said)
+    assert len(list(tinct.open(str(folder / "b.mkv")))) == 30
+
+
+def test_a_tinct_file_is_no_source(clip_path: Path, tinct_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+    assert "found a Tinct file" in refuse("encode", tinct_path, folder / "a.mkv")
+    assert "found a Tinct file" in refuse("verify", tinct_path, "--against", tinct_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_refused_rather_than_waited_for(tmp_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+    os.mkfifo(tmp_path / "a.y4m")
+    assert "found a pipe or device" in refuse("encode", tmp_path / "a.y4m", folder / "a.mkv")
 
 
 @pytest.mark.parametrize("track", ["luma", "colour"])
@@ -293,12 +341,15 @@ def test_the_input_is_never_the_output(clip_path: Path, folder: Path, command: s
 @pytest.mark.parametrize(
     ("command", "output", "words"),
     [("encode", "a.mp4", r"ending in \.mkv"), ("encode", "none/a.mkv", "to exist"), ("encode", "", r"ending in \.mkv"),
-     ("decode", "a.avi", r"ending in \.mp4"), ("decode", "none/a.mkv", "to exist")],
+     ("decode", "a.avi", r"ending in \.mp4"), ("decode", "none/a.mkv", "to exist"),
+     ("decode", "../pictures", "expected a folder for PNGs, found a file")],
 )  # fmt: skip
 def test_bad_outputs_are_refused(
-    tinct_path: Path, folder: Path, refuse: Callable[..., str], command: str, output: str, words: str
+    clip_path: Path, tinct_path: Path, folder: Path, refuse: Callable[..., str], command: str, output: str, words: str
 ) -> None:
-    said = refuse(command, tinct_path, folder / output)
+    (folder.parent / "pictures").touch()
+    arguments = ("--overwrite",) if output == "../pictures" else ()
+    said = refuse(command, clip_path if command == "encode" else tinct_path, folder / output, *arguments)
     assert re.search(words, said), said
 
 
@@ -495,7 +546,7 @@ def test_encode_reports_size_quality_and_plain_hevc(clip_path: Path, folder: Pat
     size = (folder / "a.mkv").stat().st_size
     assert f"40 frames, {size:,} bytes (luma " in said
     assert re.search(r"PSNR Y \d\d\.\d\d dB \(pooled \d\d\.\d\d\), U ", said)
-    assert re.search(r"bits a frame: Tinct [\d,]+, plain HEVC intra [\d,]+, random-access [\d,]+", said)
+    assert re.search(r"bits a frame: Tinct [\d,]+, plain HEVC intra [\d,]+, plain HEVC random-access [\d,]+", said)
 
 
 def test_info_adds_up(tinct_path: Path) -> None:

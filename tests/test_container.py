@@ -17,8 +17,8 @@ GOLDEN = {
     b'{"tinct":1,"layout":"in-band","size":[17,33],"frames":5}': Manifest((17, 33), 5, layout="in-band"),
     b'{"tinct":1,"size":[64,48],"rate":[30000,1001],"frames":12}': Manifest((64, 48), 12, rate=Fraction(30000, 1001)),
     b'{"tinct":1,"size":[64,48],"rate":[25,1],"frames":12,"open":[0,5]}': Manifest((64, 48), 12, rate=Fraction(25), open=(0, 5)),
-    b'{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"open":[6]}': Manifest(
-        (64, 48), 12, "full", Fraction(25), (6,)
+    b'{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"keys":2,"open":[6]}': Manifest(
+        (64, 48), 12, 2, "full", Fraction(25), (6,)
     ),
 }
 
@@ -56,6 +56,8 @@ NONSENSE: dict[str, Any] = {
     "frames -1": {"frames": -1},
     "frames huge": {"frames": 10**12},
     "frames bool": {"frames": True},
+    "keys -1": {"keys": -1},
+    "keys text": {"keys": "2"},
     "frames float": {"frames": 12.0},
     "frames text": {"frames": "12"},
     "frames list": {"frames": [12]},

@@ -15,7 +15,7 @@ from synthetic import clip, frames, info, write_clip, write_rich_clip
 import tinct
 from tinct.frames import ColourTags, Hdr
 from tinct.sink import open_sink
-from tinct.video import probe
+from tinct.video import open_source
 
 NTSC = Fraction(30000, 1001)
 HDR = Hdr("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)", "1000,400")
@@ -120,7 +120,7 @@ def test_picture_properties_come_back(tmp_path: Path, layout: str) -> None:
     assert tinct.open(str(tmp_path / "b.mkv")).info == expected
     for suffix in OUTPUTS:
         tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / f"c.{suffix}"))
-        assert probe(str(tmp_path / f"c.{suffix}")) == expected, suffix
+        assert open_source(str(tmp_path / f"c.{suffix}")).info == expected, suffix
 
 
 @pytest.mark.parametrize("rotation", [90, 180])

@@ -37,6 +37,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "intra-boost": {"colour": "track", "key_boost": 8},
     "intra-full-boost": {"colour": "track", "key_form": "full", "group": 6, "key_boost": 10},
     "intra-crf": {"crf": 30.0},
+    "low-delay-crf": {"structure": "low-delay", "crf": 31.0},
     "intra-bitrate": {"bitrate_kbps": 120.0, "colour": "track"},
     "intra-bitrate-in-band": {"bitrate_kbps": 120.0, "colour": "in-band"},
     "random-access-bitrate": {"structure": "random-access", "bitrate_kbps": 120.0, "colour": "track"},
@@ -281,6 +282,48 @@ def test_a_cut_of_a_variable_rate_keeps_the_distances(tmp_path: Path) -> None:
     assert [f.pts for f in found] == [t - 300 for t in TIMES if 300 <= t < 1800]
 
 
+@pytest.mark.parametrize("structure", ["intra", "random-access"])
+def test_a_cut_of_a_slow_video_reaches_back_far_enough(tmp_path: Path, structure: str) -> None:
+    """A slide show behind a lively start: key frames and intra pictures are minutes apart."""
+    times = [*range(0, 4000, 40), *range(4000, 900_000, 30_000)]
+    write_clip(tmp_path / "a.mkv", frames=len(times), size=(48, 32), vfr=times)
+    config = tinct.EncodeConfig(structure=structure, colour="track", group=8)
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), config)
+    whole = list(tinct.open(str(tmp_path / "b.mkv")))
+    assert [f.pts for f in whole] == times
+    for start in (3.0, 100.0, 500.0, 874.0):
+        video = tinct.open(str(tmp_path / "b.mkv"), start_seconds=start)
+        wanted = [Frame(f.y, f.cb, f.cr, f.pts - round(1000 * start), f.info) for f in whole if f.pts >= 1000 * start]
+        assert_same_frames(list(video), wanted)
+        assert not video.damage
+
+
+@pytest.mark.slow
+def test_a_cut_beside_an_intra_picture_gives_the_same_frames(tmp_path: Path) -> None:
+    """Where x265's open GOP shows pictures before the intra picture that they come after."""
+    write_clip(tmp_path / "a.mkv", frames=560, size=(96, 80))
+    config = tinct.EncodeConfig(structure="random-access", colour="track", group=6)
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), config)
+    entries = [round(p.pts / 40) for p in track_packets(tmp_path / "b.mkv", "luma") if p.is_keyframe]
+    assert len(entries) > 2
+    assert_cuts_are_slices(tmp_path / "b.mkv", [(n / 25, 0.2) for entry in entries[1:] for n in range(entry - 8, entry + 9)])
+
+
+def test_a_cut_of_a_video_that_starts_late_counts_from_the_files_start(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", frames=30, delay=10, audio="flac")
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track", group=4))
+    whole = list(tinct.open(str(tmp_path / "b.mkv")))
+    assert [f.pts for f in whole] == list(range(10, 40))
+    cuts = [(0.0, 0.6, range(10, 15)), (0.2, None, range(5, 35)), (0.8, 0.4, range(10)), (1.4, 1.0, range(5))]
+    for start, duration, wanted in cuts:
+        video = tinct.open(str(tmp_path / "b.mkv"), start_seconds=start, duration_seconds=duration)
+        assert [f.pts for f in video] == list(wanted), (start, duration)
+        assert video.info.frame_count == len(wanted)
+        assert not video.damage
+    with pytest.raises(tinct.CodecError, match=r"the first is at 0\.400 s"):
+        tinct.open(str(tmp_path / "b.mkv"), duration_seconds=0.4)
+
+
 # ── other ways in and out ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -326,12 +369,34 @@ def test_other_formats_are_converted_and_said_so(tmp_path: Path, pix_fmt: str) -
     assert any("converted to" in note for note in report.notes) == (pix_fmt != "gray")
 
 
-def test_bitrate_is_met(tmp_path: Path) -> None:
-    """By all video tracks within 5 %, where there are frames enough to steer by."""
-    write_clip(tmp_path / "a.mkv", frames=250, size=(96, 80))
+@pytest.mark.parametrize("times", [None, range(0, 250 * 100, 100)])
+def test_bitrate_is_met(tmp_path: Path, times: range | None) -> None:
+    """By all video tracks within 5 %, where there are frames enough to steer by; at 25 frames a second, and at 10."""
+    uneven = [t + 7 * (n % 2) for n, t in enumerate(times)] if times else None
+    write_clip(tmp_path / "a.mkv", frames=250, size=(96, 80), vfr=uneven)
     report = tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track", bitrate_kbps=150))
-    kbps = (report.luma_bytes + report.colour_bytes) * 8 / 1000 / 10
+    kbps = (report.luma_bytes + report.colour_bytes) * 8 / 1000 / (25 if times else 10)
     assert 150 * 0.95 < kbps < 150 * 1.05
+
+
+def test_a_long_last_frame_is_no_obstacle(tmp_path: Path) -> None:
+    times = [*range(0, 8000, 80), 500_000]
+    write_clip(tmp_path / "a.mkv", frames=len(times), size=(48, 32), vfr=times)
+    _, found = code(tmp_path / "a.mkv", tmp_path / "b.mkv", colour="track")
+    assert [f.pts for f in found] == times
+
+
+def test_crf_0_is_nearly_lossless(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv")
+    report, _ = code(tmp_path / "a.mkv", tmp_path / "b.mkv", crf=0.0)
+    assert 55 < report.psnr[0].mean_db < 75
+
+
+def test_transparency_is_left_out_and_said_so(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", pix_fmt="yuva420p")
+    report, _ = code(tmp_path / "a.mkv", tmp_path / "b.mkv", colour="track")
+    assert "transparency is left out" in report.notes
+    assert 35 < report.psnr[0].mean_db < 42
 
 
 # ── real clips ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,7 +20,7 @@ from tinct.frames import ColourTags, Frame, Hdr, VideoInfo
 from tinct.paths import temporary_path
 from tinct.sink import open_sink
 from tinct.timing import constant_rate
-from tinct.video import open_source, probe
+from tinct.video import open_source
 
 NTSC = Fraction(30000, 1001)
 HDR = Hdr("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)", "1000,400")
@@ -134,7 +134,7 @@ def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
     )
     path = tmp_path / f"a.{suffix}"
     write(path, clip(6, bit_depth=10), about)
-    assert probe(str(path)) == replace(about, frame_count=6, duration_seconds=float(6 / NTSC))
+    assert open_source(str(path)).info == replace(about, frame_count=6, duration_seconds=float(6 / NTSC))
 
 
 @pytest.mark.parametrize("full_range", [None, False, True])
@@ -142,7 +142,7 @@ def test_range_and_rotation_come_back(tmp_path: Path, full_range: bool | None) -
     for rotation, suffix in ((90, "mkv"), (180, "mp4")):
         colour = ColourTags(1, 1, 1, full_range)
         write(tmp_path / f"a.{suffix}", clip(2), info(colour=colour, rotation=rotation))
-        found = probe(str(tmp_path / f"a.{suffix}"))
+        found = open_source(str(tmp_path / f"a.{suffix}")).info
         assert found.rotation == rotation
         assert found.colour == colour or (full_range is None and not found.colour.full_range)
 
@@ -153,7 +153,7 @@ def test_y4m_names_range_and_aspect(tmp_path: Path) -> None:
     assert (
         (tmp_path / "a.y4m").read_bytes().startswith(b"YUV4MPEG2 W64 H48 F30000:1001 Ip A4:3 C420mpeg2 XCOLORRANGE=FULL\nFRAME\n")
     )
-    found = probe(str(tmp_path / "a.y4m"))
+    found = open_source(str(tmp_path / "a.y4m")).info
     assert (found.colour.full_range, found.sample_aspect_ratio, found.frame_rate) == (True, Fraction(4, 3), NTSC)
 
 
@@ -295,7 +295,7 @@ def test_attachments_travel_but_not_the_codecs_own(tmp_path: Path) -> None:
     copy_through(tmp_path / "a.mkv", tmp_path / "d.mp4", start_seconds=0.2)
     with av.open(str(tmp_path / "d.mp4")) as container:
         assert bytes(next(container.demux(container.streams.video[1]))) == picture.tobytes()  # in a cut as well
-    assert probe(str(tmp_path / "c.mp4")).width == 64  # not the cover's 8
+    assert open_source(str(tmp_path / "c.mp4")).info.width == 64  # not the cover's 8
 
 
 def test_sound_that_mp4_cannot_hold_becomes_aac_in_step(tmp_path: Path) -> None:
@@ -464,7 +464,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         assert temporary_path(path).exists()
         assert temporary_path(path).name.startswith(".")
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
-    assert probe(str(path)).frame_count == 1
+    assert open_source(str(path)).info.frame_count == 1
 
 
 def test_bad_destinations_are_named(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.error import FFmpegError
 from av.video.frame import PictureType
 
 from tinct.errors import CodecError
@@ -106,7 +106,7 @@ class HevcEncoder:
         self._format = pixel_format(settings.info.bit_depth, grey=grey)
         context.pix_fmt = self._format
         context.time_base = settings.info.time_base
-        context.framerate = settings.info.frame_rate or Fraction(30)
+        context.framerate = settings.info.mean_rate
         context.flags |= Flags.global_header
         tags = settings.info.colour
         context.color_primaries, context.color_trc, context.colorspace = tags.primaries, tags.transfer, tags.matrix
@@ -118,7 +118,7 @@ class HevcEncoder:
         try:
             with _opening:
                 context.open()
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
         self._context = context
         self._count = 0  # pictures taken
@@ -218,7 +218,7 @@ class HevcDecoder:
     def _pictures(self, packet: av.Packet | None) -> list[tuple[int, Planes]]:
         try:
             pictures = self._context.decode(packet)
-        except av.error.InvalidDataError:
+        except FFmpegError:  # of many kinds; all say that this packet does not decode
             self.damaged += 1
             self.unanswered -= packet is not None
             return []

@@ -70,6 +70,9 @@ def encode(
     _notes(report.notes)
     if not quiet:
         print("\n".join(_encode_lines(report, output)), file=sys.stderr)
+    if report.damaged:
+        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is coded")
+        raise typer.Exit(DAMAGED)
 
 
 @app.command()
@@ -220,11 +223,11 @@ def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
     plan = report.plan
     if not report.tinct and plan.plain is not None:
         lines.append("colour on a track of its own does not pay on this video: this is plain HEVC")
-    if plan.track is not None and plan.plain is not None and plan.random_access is not None:
-        lines.append(
-            f"on sample groups, bits a frame: Tinct {plan.track.bits:,.0f}, "
-            f"plain HEVC {report.config.structure} {plan.plain.bits:,.0f}, random-access {plan.random_access.bits:,.0f}"
-        )
+    if plan.plain is not None and plan.random_access is not None:
+        costs = {f"plain HEVC {report.config.structure}": plan.plain, "plain HEVC random-access": plan.random_access}
+        if plan.track is not None:
+            costs = {"Tinct": plan.track, **costs}
+        lines.append("on samples, bits a frame: " + ", ".join(f"{name} {cost.bits:,.0f}" for name, cost in costs.items()))
     return lines
 
 

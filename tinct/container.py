@@ -36,6 +36,7 @@ UTF-8 JSON without white space, keys in this order, defaults left out. A reader 
 | `size` | [width, height] of the video, 1 to 16384 | required |
 | `rate` | [numerator, denominator] of a constant frame rate, in frames per second | variable rate |
 | `frames` | number of frames of the video | required |
+| `keys` | number of packets of track 2 | 0 |
 | `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
 | `colouriser` | name of the network that finishes frames | `"none"` |
 
@@ -51,8 +52,8 @@ n / rate exactly; without, its time is m.
 
 ## Tags
 
-Colour primaries, transfer, matrix, range and HDR10 metadata are in track 1's HEVC stream, rotation and sample aspect ratio in
-Matroska. Track 2 carries none.
+Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadata are in track 1's HEVC stream, rotation in
+Matroska. Those of track 2 mean nothing.
 """
 
 import heapq
@@ -68,19 +69,22 @@ from typing import IO, Any, Literal
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.base import Packet, coded_shape
-from tinct.demux import open_input
+from tinct.demux import open_input, reason
 from tinct.errors import CodecError
 from tinct.extras import Extras
 from tinct.frames import MAX_SIDE, VideoInfo
 
 VERSION = 1
 MANIFEST_NAME = "tinct.json"
-MAX_MANIFEST_BYTES = 1 << 20  # a year of hourly cuts is a tenth of it
+MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_FRAMES = 1 << 31
+MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
+IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
 
 Layout = Literal["chroma", "full", "in-band"]
@@ -92,6 +96,7 @@ class Manifest:
 
     size: tuple[int, int]
     frames: int
+    keys: int = 0
     layout: Layout = "chroma"
     rate: Fraction | None = None
     open: tuple[int, ...] = ()
@@ -106,6 +111,8 @@ def write_manifest(manifest: Manifest) -> bytes:
     if manifest.rate is not None:
         fields["rate"] = [manifest.rate.numerator, manifest.rate.denominator]
     fields["frames"] = manifest.frames
+    if manifest.keys:
+        fields["keys"] = manifest.keys
     if manifest.open:
         fields["open"] = manifest.open
     if manifest.colouriser != "none":
@@ -131,6 +138,7 @@ def read_manifest(data: bytes) -> Manifest:
     return Manifest(
         size=(fields["size"][0], fields["size"][1]),
         frames=fields["frames"],
+        keys=fields.get("keys", 0),
         layout=fields.get("layout", "chroma"),
         rate=Fraction(*rate) if rate else None,
         open=tuple(fields.get("open", ())),
@@ -141,12 +149,14 @@ def read_manifest(data: bytes) -> Manifest:
 def _check_fields(fields: dict[str, Any]) -> None:
     """Refuse what the table above does not allow."""
     numbers = fields.get("open", [])
+    rate = fields.get("rate", [25, 1])
     allowed = {
         "tinct": True,
         "layout": fields.get("layout", "chroma") in ("chroma", "full", "in-band"),
         "size": _are_counts(fields.get("size"), 1, MAX_SIDE, length=2),
-        "rate": "rate" not in fields or _are_counts(fields["rate"], 1, MAX_FRAMES, length=2),
+        "rate": _are_counts(rate, 1, MAX_FRAMES, length=2) and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
         "frames": _is_count(fields.get("frames"), 1, MAX_FRAMES),
+        "keys": _is_count(fields.get("keys", 0), 0, MAX_FRAMES),
         "open": _are_counts(numbers, 0, MAX_FRAMES) and sorted(set(numbers)) == numbers,
         "colouriser": fields.get("colouriser", "none") == "none",
     }
@@ -204,6 +214,15 @@ def mux(path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | N
 
     Without a manifest this is an ordinary HEVC file. Returns notes on what could not be carried over.
     """
+    try:
+        return _mux(path, info, spools, manifest, source)
+    except FFmpegError as error:
+        if isinstance(error, OSError):
+            raise
+        raise CodecError(f'expected Matroska to take the tracks, found "{reason(error)}"') from error
+
+
+def _mux(path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None) -> list[str]:
     with av.open(f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
         streams = [_add_track(out, spool, info, named=manifest is not None) for spool in spools]
         if manifest is not None:
@@ -292,12 +311,20 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
     shapes = {LUMA: (height, width), COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width)}
     for name in wanted:
         context = tracks[name].codec_context
+        _check_planes(path, name, manifest.layout, context.pix_fmt or "of no known kind")
         shape = coded_shape(shapes[name], grey=(context.pix_fmt or "").startswith("gray"))
         if (context.height, context.width) != shape:
             raise CodecError(
                 f"{MANIFEST_NAME} says {width}x{height}, so track {name} should be {shape[1]}x{shape[0]}; "
                 f"found {context.width}x{context.height} in {path}"
             )
+
+
+def _check_planes(path: str, name: str, layout: Layout, pixels: str) -> None:
+    grey = pixels.startswith("gray")
+    allowed = {("chroma", COLOUR): grey, ("full", COLOUR): not grey, ("in-band", LUMA): not grey}
+    if not allowed.get((layout, name), True) or pixels not in ("gray", "gray10le", "yuv420p", "yuvj420p", "yuv420p10le"):
+        raise CodecError(f"expected other pixels in track {name} for layout {layout}, found {pixels} in {path}; get the file again")
 
 
 def video_tracks(container: InputContainer, manifest: Manifest) -> dict[str, VideoStream]:

@@ -5,8 +5,10 @@
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 
 import av
 from av.container import InputContainer
@@ -16,10 +18,10 @@ from av.video.stream import VideoStream
 
 from tinct.base import HevcDecoder
 from tinct.config import MAX_GROUP
-from tinct.container import COLOUR, Manifest, read_file_manifest, video_tracks
+from tinct.container import COLOUR, IDR_SECONDS, LUMA, Manifest, read_file_manifest, video_tracks
 from tinct.demux import MILLISECOND, open_input, packets_of
 from tinct.errors import CodecError
-from tinct.frames import Frame, VideoInfo
+from tinct.frames import Frame, Progress, VideoInfo
 from tinct.paths import check_output
 from tinct.planes import Planes
 from tinct.restore import Restorer
@@ -29,13 +31,12 @@ from tinct.video import Source, open_source
 
 logger = logging.getLogger(__name__)
 
-IDR_SECONDS = 10.0  # the colour track can be entered at least this often
-Progress = Callable[[int, int | None], None]  # frames done, frames in all where known
+LOOK_BACK_SECONDS = (0.0, 30.0, 300.0)  # behind the usual distance, for where the tracks can be entered
 
 
 @dataclass
 class Damage:
-    """What was not whole: packets that did not decode, frames that repeat the one before, frames missing at the end."""
+    """What was not whole: packets that are lost or did not decode; frames that repeat the one before, or are grey, or missing."""
 
     packets: int = 0
     concealed_frames: int = 0
@@ -46,7 +47,7 @@ class Damage:
 
     def __str__(self) -> str:
         return (
-            f"{self.packets} packets did not decode, {self.concealed_frames} frames were concealed, "
+            f"{self.packets} packets are lost or did not decode, {self.concealed_frames} frames were concealed, "
             f"{self.missing_frames} frames are missing at the end"
         )
 
@@ -61,7 +62,7 @@ class Video:
     def __init__(self, path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> None:
         self.path = path
         self.damage = Damage()
-        self._expected = 0  # frames in the cut
+        self._lost_keys = 0
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
             self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
@@ -71,9 +72,7 @@ class Video:
         whole = _tinct_info(open_source(path).info, self.manifest)
         self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
-        self.info = self._cut_info(whole)
-        if self.info.frame_count == 0:
-            raise CodecError(f"expected --start before the end at {whole.duration_seconds:.3f} s, found {start_seconds}")
+        self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
@@ -84,12 +83,22 @@ class Video:
         for frame in self._concealed(self._in_cut(self._restored())):
             yield dataclasses.replace(frame, pts=frame.pts - self._start)
 
-    def _cut_info(self, whole: VideoInfo) -> VideoInfo:
-        if whole.frame_rate is None or whole.frame_count is None:
+    def _cut_info(self, whole: VideoInfo, first: int) -> VideoInfo:
+        """Properties of the cut of a video that starts at tick `first`; how many frames is not known of a variable rate."""
+        if self._start == 0 and self._end is None:
             return whole
-        end = whole.frame_count if self._end is None else min(self._end, whole.frame_count)
-        count = max(0, end - self._start)
-        return dataclasses.replace(whole, frame_count=count, duration_seconds=float(count / whole.frame_rate))
+        if whole.frame_rate is None or whole.frame_count is None:
+            return dataclasses.replace(whole, frame_count=None, duration_seconds=None)
+        end = first + whole.frame_count
+        if self._start >= end:
+            raise CodecError(
+                f"expected --start before the end at {float(end / whole.frame_rate):.3f} s, found {self.start_seconds:.3f} s"
+            )
+        last = end if self._end is None else min(self._end, end)
+        if last <= first:
+            raise CodecError(f"expected a frame in the time asked for, the first is at {float(first / whole.frame_rate):.3f} s")
+        count = last - max(self._start, first)
+        return dataclasses.replace(whole, frame_count=count, duration_seconds=float((last - self._start) / whole.frame_rate))
 
     def _concealed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The frames of the cut; at a constant rate, short gaps are filled with the frame before."""
@@ -104,17 +113,18 @@ class Video:
             yield frame
             before, count = frame, count + 1
         if before is None:
-            raise CodecError(f"expected frames that decode, found none in {self.path}; get the file again")
-        self.damage.missing_frames = max(0, self._expected - count)
+            raise CodecError(f"expected frames that decode from {self.start_seconds:.3f} s on, found none in {self.path}")
+        self.damage.missing_frames = max(0, (self.info.frame_count or 0) - count)
 
-    def _in_cut(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        for frame in frames:
-            if self._end is not None and frame.pts >= self._end:
-                return
-            if frame.pts >= self._start:
-                yield frame
+    def _in_cut(self, frames: Generator[Frame, None, None]) -> Iterator[Frame]:
+        with closing(frames):
+            for frame in frames:
+                if self._end is not None and frame.pts >= self._end:
+                    return
+                if frame.pts >= self._start:
+                    yield frame
 
-    def _restored(self) -> Iterator[Frame]:
+    def _restored(self) -> Generator[Frame, None, None]:
         """All frames from where the tracks are entered, finished."""
         assert self.manifest is not None
         manifest = self.manifest
@@ -123,64 +133,72 @@ class Video:
             Restorer(self.info, manifest.layout, colouriser=manifest.colouriser, open_keys=manifest.open) as restorer,
         ):
             streams = video_tracks(container, manifest)
-            self._expected = self._count_expected(manifest, streams)
-            for picture in self._pictures(container, streams):
-                yield from restorer.push(*picture)
-            yield from restorer.flush()
+            # frame threads would hold colour back behind the luma that waits for it
+            decoders = {n: HevcDecoder(s.codec_context.extradata, low_delay=n == COLOUR) for n, s in streams.items()}
+            try:
+                for picture in _pictures(decoders, self._packets(container, streams)):
+                    yield from restorer.push(*picture)
+                yield from restorer.flush()
+            finally:  # also where the cut ends before the file does
+                self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
+                self.damage.concealed_frames += restorer.colourless
+            if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
+                self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
 
-    def _count_expected(self, manifest: Manifest, streams: dict[str, VideoStream]) -> int:
-        """Frames that the cut should have; 0 where that cannot be known before they are decoded."""
-        if self.info.frame_rate is None:
-            return manifest.frames if self._start == 0 and self._end is None else 0
-        first = min(_ticks(stream.start_time or 0, self.info) for stream in streams.values())
-        end = first + manifest.frames if self._end is None else min(self._end, first + manifest.frames)
-        return max(0, end - max(self._start, first))
-
-    def _pictures(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, Planes]]:
-        """Decoded pictures of both tracks as (track, pts, planes)."""
-        # frame threads would hold colour back behind the luma that waits for it
-        decoders = {name: HevcDecoder(stream.codec_context.extradata, low_delay=name == COLOUR) for name, stream in streams.items()}
-        for name, packet in self._packets(container, streams):
-            for pts, planes in decoders[name].decode(bytes(packet), _time(packet, self.info)):
-                yield name, pts, planes
-        for name, decoder in decoders.items():
-            for pts, planes in decoder.flush():
-                yield name, pts, planes
-        self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
-        if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
-            self.damage.packets += max(0, decoders[COLOUR].unanswered)
-
-    def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, Packet]]:
-        """Packets from the last point where both tracks can be entered before the cut starts."""
-        names = {stream.index: name for name, stream in streams.items()}
-        if self._start > 0:
-            group_seconds = MAX_GROUP / float(self.info.frame_rate or 24)
-            earliest = max(0.0, self.start_seconds - IDR_SECONDS - group_seconds)
-            if earliest > 0:  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
-                container.seek(int(earliest * av.time_base))
+    def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, bytes]]:
+        """Packets as (track, pts, data) from the last point where both tracks can be entered before the cut starts."""
+        assert self.manifest is not None
+        names = _names(streams)
+        earliest = self._entry_seconds() if self._start > 0 else 0.0
+        if earliest > 0:  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
+            container.seek(int(earliest * av.time_base))
         packets = _readable(container, list(streams.values()))
         if self._start > 0:
-            packets = self._entered(packets, names)
+            packets = chain(self._needed(packets, names)[0], packets)
+        keys = 0
         for packet in packets:
-            yield names[packet.stream_index], packet
+            keys += names[packet.stream_index] == COLOUR
+            yield names[packet.stream_index], _time(packet, self.info), bytes(packet)
+        self._lost_keys = max(0, self.manifest.keys - keys) if self._start == 0 else 0  # how many a cut has is not known
 
-    def _entered(self, packets: Iterator[Packet], names: dict[int, str]) -> Iterator[Packet]:
-        """Leave out luma that no frame of the cut needs: what is before the last key frame in front of it."""
+    def _entry_seconds(self) -> float:
+        """Where reading has to start for the cut: at the usual distance, further back in a slow video or a foreign file."""
+        assert self.manifest is not None
+        usual = IDR_SECONDS + MAX_GROUP / float(self.info.mean_rate)
+        for back in LOOK_BACK_SECONDS:
+            earliest = self.start_seconds - usual - back
+            if earliest <= 0:
+                break
+            with open_input(self.path) as container:
+                streams = video_tracks(container, self.manifest)
+                container.seek(int(earliest * av.time_base))
+                if self._needed(_readable(container, list(streams.values())), _names(streams))[1]:
+                    return earliest
+        return 0.0
+
+    def _needed(self, packets: Iterator[Packet], names: dict[int, str]) -> tuple[list[Packet], bool]:
+        """Packets up to where the cut starts on every track, less the luma before the last key frame in front of it.
+
+        Also whether there is such a key frame, and luma to enter at by its time.
+        """
+        assert self.manifest is not None
         held: list[Packet] = []
-        entered = False
+        key: Packet | None = None  # the last one by the start of the cut
         for packet in packets:
             late = _time(packet, self.info) > self._start
             if names[packet.stream_index] == COLOUR:
-                entered = entered or packet.is_keyframe
-                if entered:
-                    held = held if late else _from_entry(held, packet)
-                    held.append(packet)
-            else:
-                held.append(packet)
+                if key is None and not packet.is_keyframe:
+                    continue
+                if not late:
+                    held, key = _from_entry(held, packet), packet
+            held.append(packet)
             if late and len(names) == len({names[p.stream_index] for p in held}):
                 break
-        yield from held
-        yield from packets
+        if COLOUR in names.values() and key is None:
+            return held, False
+        entry = self._start if key is None else _time(key, self.info)
+        luma = [p for p in held if names[p.stream_index] == LUMA and p.is_keyframe and _time(p, self.info) <= entry]
+        return held, bool(luma) or self.manifest.layout == "full"  # whose luma are all entry points
 
 
 def _from_entry(held: list[Packet], key: Packet) -> list[Packet]:
@@ -202,6 +220,20 @@ def _is_by(packet: Packet, key: Packet) -> bool:
     return packet.pts <= key.pts
 
 
+def _pictures(decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, Planes]]:
+    """Decoded pictures of all tracks as (track, pts, planes)."""
+    for name, tick, data in packets:
+        for pts, planes in decoders[name].decode(data, tick):
+            yield name, pts, planes
+    for name, decoder in decoders.items():
+        for pts, planes in decoder.flush():
+            yield name, pts, planes
+
+
+def _names(streams: dict[str, VideoStream]) -> dict[int, str]:
+    return {stream.index: name for name, stream in streams.items()}
+
+
 def _readable(container: InputContainer, streams: list[VideoStream]) -> Iterator[Packet]:
     """Packets with a time; a file that was cut short ends early."""
     try:
@@ -213,13 +245,17 @@ def _readable(container: InputContainer, streams: list[VideoStream]) -> Iterator
 
 
 def _time(packet: Packet, info: VideoInfo) -> int:
-    assert packet.pts is not None  # `_readable` leaves out packets without a time
-    return _ticks(packet.pts, info)
-
-
-def _ticks(milliseconds: int, info: VideoInfo) -> int:
     """Matroska's time in ticks of the video's time base."""
-    return round(milliseconds * MILLISECOND / info.time_base)
+    assert packet.pts is not None  # `_readable` leaves out packets without a time
+    return round(packet.pts * packet.time_base / info.time_base)
+
+
+def _first_tick(path: str, manifest: Manifest, info: VideoInfo) -> int:
+    """Of the first frame of a Tinct file; a video may begin later than its sound."""
+    with open_input(path) as container:
+        streams = video_tracks(container, manifest).values()
+        first = min((s.start_time or 0) * (s.time_base or MILLISECOND) for s in streams)
+    return round(first / info.time_base)
 
 
 def _tinct_info(luma: VideoInfo, manifest: Manifest) -> VideoInfo:

@@ -19,8 +19,6 @@ AnyPacket: TypeAlias = "Packet[Any]"
 OWN_ATTACHMENTS = ("tinct.json", "update.bin")  # of the Tinct file, never carried on
 MILLISECOND = Fraction(1, 1000)
 
-X264_CRF = "16"
-
 # formats that FFmpeg reads from plain text: pictures of text, or lists of other files
 _NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "lavfi"}
 
@@ -31,7 +29,9 @@ def open_input(path: str) -> InputContainer:
         raise CodecError(f"expected a video file, found nothing at {path}; check the name")
     if file.is_dir():
         raise CodecError(f"expected a video file, found a folder at {path}; name a file in it")
-    if file.is_file() and file.stat().st_size == 0:
+    if not file.is_file():
+        raise CodecError(f"expected a video file, found a pipe or device at {path}; give YUV4MPEG2 on stdin as -")
+    if file.stat().st_size == 0:
         raise CodecError(f"expected a video file, found an empty file at {path}")
     try:
         # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it

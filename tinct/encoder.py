@@ -3,7 +3,6 @@
 `plan` decides on samples, `keyframes` cuts groups, `base` codes, `restore` shows what the decoder will, `container` muxes.
 """
 
-import logging
 import math
 import os
 import tempfile
@@ -20,23 +19,21 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
-from tinct.container import COLOUR, LUMA, Layout, Manifest, Spool, mux
+from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, mux, read_file_manifest
 from tinct.errors import CodecError
-from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
 from tinct.paths import check_output, temporary_path
-from tinct.plan import IDR_SECONDS, Plan, chroma_qp, make_plan, sample
+from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
 from tinct.restore import Restorer
 from tinct.video import open_source
 
-logger = logging.getLogger(__name__)
-
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
-Progress = Callable[[int, int | None], None]  # frames done, frames in all where known
 MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
 COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
+MIN_LUMA_SHARE = 0.5  # of a bitrate, whatever colour takes
 RATE_WINDOW = 50  # frames over which a surplus or debt of bits is worked off
 RATE_MEMORY = 12  # frames that tell what a QP costs at present
 RATE_SLACK = 0.6  # QP; keeps the QP from swinging between two values
@@ -47,7 +44,8 @@ RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
 class EncodeReport:
     """What an encode did. `psnr` is of Y, Cb and Cr, of what the decoder shows against the source.
 
-    `plan` holds what plain HEVC takes on the sample groups; `notes` what was converted or left out.
+    `plan` holds what plain HEVC takes on the sample groups; `notes` what was converted or left out. `damaged` counts
+    packets of the source that did not decode and frames that it lacks: the rest of it was coded.
     """
 
     frames: int
@@ -59,6 +57,7 @@ class EncodeReport:
     plan: Plan
     config: EncodeConfig
     notes: list[str]
+    damaged: int
 
     @property
     def tinct(self) -> bool:
@@ -84,8 +83,12 @@ def encode(
     if target.suffix.lower() != ".mkv" or target.is_dir():
         raise CodecError(f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file")
     check_output(destination, source, overwrite=overwrite)
+    if source != "-" and read_file_manifest(source) is not None:
+        raise CodecError(
+            f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
+        )
     video = open_source(source)
-    stretches, frames = sample(video)
+    stretches, frames = sample(video) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
     del stretches
     temporary = temporary_path(target)
@@ -113,6 +116,7 @@ def encode(
         plan=replace(plan, layout=coding.layout),
         config=config,
         notes=video.notes + notes,
+        damaged=video.damaged,
     )
 
 
@@ -128,6 +132,7 @@ class _Coding:
         self.spools: list[Spool] = []
         self._decoders: dict[str, HevcDecoder] = {}
         self._open_keys: set[int] = set()
+        self._keys = 0
         self._originals: deque[Frame] = deque()  # coded, but not yet restored
 
     def __enter__(self) -> "_Coding":
@@ -172,7 +177,8 @@ class _Coding:
         shape = (info.height, info.width)
         if self.layout == "in-band" and coded_shape(shape, grey=False) == shape:
             return None
-        return Manifest((info.width, info.height), self.frames, self.layout, info.frame_rate, tuple(sorted(self._open_keys)))
+        keys = self._keys if self.layout != "in-band" else 0
+        return Manifest((info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)))
 
     def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:
         """Packets by track, as they come."""
@@ -180,11 +186,8 @@ class _Coding:
             self._config.structure, self._info, qp=self._plan.qp, preset=self._config.x265_preset, tune=self._config.x265_tune
         )  # fmt: skip
         # between intra pictures x265 has to keep to a bitrate itself; a CRF is its own in any case
-        rated = (
-            _with_x265_rate(settings, self._config)
-            if self._config.structure != "intra" or self._config.crf is not None
-            else settings
-        )
+        x265_rates = self._config.structure != "intra" or self._config.crf is not None
+        rated = _with_x265_rate(settings, self._config, self._plan) if x265_rates else settings
         rate = _Rate(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
         if self._plan.layout == "in-band":
             yield from self._coded_in_band(frames, rated, rate)
@@ -217,7 +220,7 @@ class _Coding:
                 qp = rate.qp(self.frames)
                 packets: _Coded = []
                 if position == 0:
-                    packets.append((COLOUR, colour.encode(frame, key_qp(qp, config.key_boost))))
+                    packets.append((COLOUR, colour.encode(group, key_qp(qp, config.key_boost))))
                 if position > 0 or plan.layout == "chroma":
                     own_qp = key_qp(qp, config.key_boost) if position == 0 else other_qp(qp, config.key_boost)
                     packets.append((LUMA, luma.encode(_luma_planes(frame, config.compatible), frame.pts, own_qp)))
@@ -225,6 +228,7 @@ class _Coding:
         yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
 
     def _mark(self, group: Group) -> None:
+        self._keys += 1
         if not group.closed and len(group.frames) > 1:
             self._open_keys.add(group.frames[0].pts)
 
@@ -287,21 +291,21 @@ class _Pictures:
 class _ChromaTrack:
     """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
 
-    def __init__(self, settings: HevcSettings, info: VideoInfo, plan: Plan, reach: int) -> None:
+    def __init__(self, settings: HevcSettings, info: VideoInfo, plan: Plan) -> None:
         self._settings, self._info = settings, info
         self._offset = plan.colour_qp - chroma_qp(plan.qp)
-        self._reach_seconds = reach / float(info.frame_rate or 25)
         self._key_qp = plan.qp
         self._coder = self._new_coder(plan.qp)
         self._idr_pts: int | None = None
         self.header = self._coder.header
 
-    def encode(self, frame: Frame, key_qp: int) -> list[Packet]:
+    def encode(self, group: Group, key_qp: int) -> list[Packet]:
+        frame = group.frames[0]
         packets: list[Packet] = []
         if abs(key_qp - self._key_qp) >= COLOUR_QP_DRIFT:
             packets = self._coder.flush()
             self._coder, self._key_qp, self._idr_pts = self._new_coder(key_qp), key_qp, None
-        idr = self._idr_pts is None or self._is_due(frame.pts - self._idr_pts)
+        idr = self._idr_pts is None or self._is_due(group.frames[-1].pts - self._idr_pts)
         if idr:
             self._idr_pts = frame.pts
         return packets + self._coder.encode((stack_chroma(frame.cb, frame.cr),), frame.pts, idr=idr)
@@ -310,7 +314,7 @@ class _ChromaTrack:
         return self._coder.flush()
 
     def _is_due(self, ticks: int) -> bool:
-        return float(ticks * self._info.time_base) >= IDR_SECONDS - self._reach_seconds
+        return float(ticks * self._info.time_base) >= IDR_SECONDS
 
     def _new_coder(self, key_qp: int) -> HevcEncoder:
         height, width = self._info.chroma_shape
@@ -325,7 +329,8 @@ class _FullTrack:
         self._coder = IntraEncoder(settings, (info.height, info.width), grey=False)
         self.header = self._coder.header
 
-    def encode(self, frame: Frame, key_qp: int) -> list[Packet]:
+    def encode(self, group: Group, key_qp: int) -> list[Packet]:
+        frame = group.frames[0]
         return self._coder.encode((frame.y, frame.cb, frame.cr), frame.pts, key_qp)
 
     def flush(self) -> list[Packet]:
@@ -338,7 +343,7 @@ def _colour_coder(settings: HevcSettings, plan: Plan, config: EncodeConfig, info
     assert isinstance(config.key_boost, int)
     bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
     keyed = replace(plan, qp=key_qp(plan.qp, config.key_boost))
-    return _ChromaTrack(bare, info, keyed, plan.spacing.reach)
+    return _ChromaTrack(bare, info, keyed)
 
 
 class _Rate:
@@ -346,7 +351,7 @@ class _Rate:
 
     def __init__(self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]) -> None:
         self._steered = config.bitrate_kbps is not None and config.structure == "intra"
-        self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.frame_rate or 25)  # bits a frame
+        self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.mean_rate)  # bits a frame
         self._total = info.frame_count
         self._spent_bytes = spent_bytes
         self._qp = plan.qp
@@ -368,11 +373,14 @@ class _Rate:
         return self._qp
 
 
-def _with_x265_rate(settings: HevcSettings, config: EncodeConfig) -> HevcSettings:
-    """The settings with x265's own rate control, where the user asked for a CRF or a bitrate."""
-    if config.crf is None and config.bitrate_kbps is None:
+def _with_x265_rate(settings: HevcSettings, config: EncodeConfig, plan: Plan) -> HevcSettings:
+    """The settings with x265's own rate control, where the user asked for a CRF or a bitrate of luma and colour together."""
+    if config.crf is not None:
+        return replace(settings, qp=None, crf=config.crf)
+    if config.bitrate_kbps is None:
         return settings
-    return replace(settings, qp=None, crf=config.crf, bitrate_kbps=config.bitrate_kbps)
+    colour_kbps = plan.colour_bits * float(settings.info.mean_rate) / 1000 if plan.layout != "in-band" else 0.0
+    return replace(settings, qp=None, bitrate_kbps=max(config.bitrate_kbps - colour_kbps, MIN_LUMA_SHARE * config.bitrate_kbps))
 
 
 def _luma_planes(frame: Frame, compatible: bool) -> Planes:

@@ -4,6 +4,7 @@ Samples are planar 4:2:0 integers as coded: uint8 for 8 bit, uint16 for 10 bit. 
 those of ITU-T H.273. Times are whole ticks of `VideoInfo.time_base`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,9 +60,21 @@ class VideoInfo:
         assert self.bit_depth in (8, 10), self.bit_depth
 
     @property
+    def mean_rate(self) -> Fraction:
+        """Frames per second; of a variable rate the mean, 25 where that is not known."""
+        if self.frame_rate is not None:
+            return self.frame_rate
+        if not self.frame_count or not self.duration_seconds:
+            return Fraction(25)
+        return Fraction(self.frame_count / self.duration_seconds).limit_denominator(1000) or Fraction(1, 1000)
+
+    @property
     def chroma_shape(self) -> tuple[int, int]:
         """Height and width of a 4:2:0 chroma plane, odd sides rounded up."""
         return (self.height + 1) // 2, (self.width + 1) // 2
+
+
+Progress = Callable[[int, int | None], None]  # of work on a video: frames done, frames in all where known
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from tinct.container import COLOUR, LUMA, Manifest, read_file_manifest, video_tracks
-from tinct.decoder import Damage, Progress, Video
+from tinct.decoder import Damage, Video
 from tinct.demux import open_input, packets_of
 from tinct.errors import CodecError
-from tinct.frames import VideoInfo
+from tinct.frames import Progress, VideoInfo
 from tinct.psnr import Psnr, plane_errors
 from tinct.video import open_source
 
@@ -142,6 +142,8 @@ def verify(path: str, against: str | None = None, *, progress: Progress | None =
             if progress is not None:
                 progress(count, video.info.frame_count)
         return Verification(count, video.damage, None)
+    if read_file_manifest(against) is not None:
+        raise CodecError(f"expected the source to compare with, found a Tinct file in {against}")
     source = open_source(against)
     _check_same(video.info, source.info, path, against)
     errors = (array("d"), array("d"), array("d"))

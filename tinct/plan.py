@@ -15,7 +15,7 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, stack_chroma, unstack_chroma
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
-from tinct.container import Layout
+from tinct.container import IDR_SECONDS, Layout
 from tinct.frames import Frame, VideoInfo
 from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
@@ -40,7 +40,6 @@ COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track'
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
 PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 KEYINT = 250  # frames; x265's default distance of intra pictures
-IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 PILOT_QP = 32  # where the search for a bitrate's QP starts
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 
@@ -63,7 +62,7 @@ class Plan:
     """How the video will be coded. `colour_qp` and `spacing` are of the colour track.
 
     `track`, `plain` (HEVC of the same structure) and `random_access` are what was measured on the samples; None where
-    it was not. `slope` is D per bit a frame.
+    it was not. `slope` is D per bit a frame. `colour_bits` is the colour track's share of `track`.
     """
 
     layout: Layout
@@ -71,6 +70,7 @@ class Plan:
     colour_qp: int = 0
     spacing: Spacing = field(default_factory=lambda: Spacing("auto"))
     slope: float = 0.0
+    colour_bits: float = 0.0
     track: Cost | None = None
     plain: Cost | None = None
     random_access: Cost | None = None
@@ -101,14 +101,17 @@ def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
     if frames <= min(WHOLE_FRAMES, most):
         return [list(source)], iter(source)
     count = max(1, min(MAX_STRETCHES, frames // FRAMES_PER_STRETCH, most // length))
-    duration = source.info.duration_seconds or 0.0
-    step = duration / frames
-    starts = [(i + 0.5) / count * duration - length / 2 * step for i in range(count)]
-    return [list(islice(source.part(max(0.0, start)), length)) for start in starts], iter(source)
+    firsts = [round((i + 0.5) / count * frames - length / 2) for i in range(count)]
+    return [list(islice(source.part(first), length)) for first in firsts], iter(source)
+
+
+def needs_samples(config: EncodeConfig) -> bool:
+    """Of plain HEVC nothing is decided but the QP that a bitrate starts from."""
+    return config.colour != "in-band" or config.bitrate_kbps is not None
 
 
 def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
-    """Decide on samples. In-band there is nothing to decide but the QP that a bitrate starts from."""
+    """Decide on samples, where `needs_samples` says so."""
     qp = config.qp if config.bitrate_kbps is None else _qp_for(config.bitrate_kbps, stretches, info, config)
     if config.colour == "in-band":
         return Plan("in-band", qp)
@@ -126,7 +129,7 @@ def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -
         assert config.group != "auto"
         return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False))
     best = _best_track(stretches, info, config, measured)
-    return best if config.colour == "track" or best.pays else measured
+    return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
 
 
 def chroma_qp(qp: int) -> int:
@@ -173,10 +176,11 @@ def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: Encod
     between = np.mean([error for s in sampled for error in s.other_errors] or [at_keys], axis=0)
     cb, cr = share * at_keys + (1 - share) * between
     entered = luma.info.frame_count or 10 * KEYINT
-    idr_bits = float(np.mean([s.keys.bits[0] for s in sampled])) / min(entered, IDR_SECONDS * float(luma.info.frame_rate or 25))
+    idr_bits = float(np.mean([s.keys.bits[0] for s in sampled])) / min(entered, IDR_SECONDS * float(luma.info.mean_rate))
     later_bits = sum(bits + PACKET_OVERHEAD_BITS for s in sampled for bits in s.keys.bits[1:]) / frames
-    bits = float(luma_cost[0]) + later_bits + idr_bits + FILE_OVERHEAD_BITS / entered
-    return replace(plan, spacing=spacing, track=Cost(bits, (float(luma_cost[1]), float(cb), float(cr))))
+    colour_bits = later_bits + idr_bits
+    cost = Cost(float(luma_cost[0]) + colour_bits + FILE_OVERHEAD_BITS / entered, (float(luma_cost[1]), float(cb), float(cr)))
+    return replace(plan, spacing=spacing, colour_bits=colour_bits, track=cost)
 
 
 @dataclass(frozen=True)
@@ -337,7 +341,7 @@ def _qp_for(bitrate_kbps: float, stretches: list[Stretch], info: VideoInfo, conf
     settings = HevcSettings(config.structure, info, qp=PILOT_QP, preset=config.x265_preset, tune=config.x265_tune)
     here = _plain(stretches, settings).bits
     further = _plain(stretches, replace(settings, qp=PILOT_QP + 4)).bits
-    wanted = bitrate_kbps * 1000 / float(info.frame_rate or 25)
+    wanted = bitrate_kbps * 1000 / float(info.mean_rate)
     per_qp = max(math.log(here / further) / 4, 0.03)
     return round(min(max(PILOT_QP + math.log(here / wanted) / per_qp, 0), MAX_QP))
 

@@ -38,8 +38,8 @@ class Restorer:
     """Takes pictures of a file's tracks, each track in order of time, and gives finished frames.
 
     `open_keys` are the times of the key frames whose group takes no colour from the next key frame; an encoder adds to
-    them as it goes along. Holds one group
-    and PENDING_FRAMES at most. Use as a context manager: its threads end with it.
+    them as it goes along. Holds the group that is coming in and PENDING_FRAMES at most. Use as a context manager: its
+    threads end with it. `colourless` counts frames that came out grey, as no key frame near them was left.
     """
 
     def __init__(self, info: VideoInfo, layout: Layout, *, colouriser: str = "none", open_keys: Collection[int] = ()) -> None:
@@ -49,6 +49,7 @@ class Restorer:
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._chroma: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None
+        self.colourless = 0
         self._luma_seen = self._colour_seen = -1  # latest pts of each track
         self._waiting: deque[_Waiting] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -98,8 +99,12 @@ class Restorer:
         insort(self._luma, view, key=lambda other: other.pts)  # whole key frames come ahead of the luma track
 
     def _begin_groups(self, *, last: bool) -> None:
-        """Start to propagate every group that is whole: the next key frame and everything before it are here."""
-        while self._chroma and (last or self._luma_seen > self._chroma[0][0]):
+        """Start to propagate every group that is whole: the next key frame and everything before it are here.
+
+        The tracks lie side by side in the file: what has not come within the longest group and some more does not come,
+        such as luma beside whole key frames in a row.
+        """
+        while self._chroma and (last or self._luma_seen > self._chroma[0][0] or len(self._luma) > 2 * MAX_GROUP):
             pts, (cb, cr) = self._chroma.popleft()
             members = []
             while self._luma and self._luma[0].pts < pts:
@@ -110,7 +115,7 @@ class Restorer:
             key = KeyView(self._luma[0], cb, cr)
             self._begin(members, key)
             self._key = key
-        if self._luma and (last or len(self._luma) > 2 * MAX_GROUP):  # no further key frame comes
+        if self._luma and (last or len(self._luma) > 2 * MAX_GROUP):
             self._begin(list(self._luma), None)
             self._luma.clear()
 
@@ -121,7 +126,7 @@ class Restorer:
         if following is not None and not (self._key is not None and self._key.luma.pts in self._open_keys):
             usable.append(following)
         if not usable:
-            raise CodecError("expected colour in the file, found none that decodes; get the file again")
+            self.colourless += len(members)
         keys = tuple(usable)
         chroma = tuple(self._pool.submit(_chroma_of, view, keys) for view in members)
         self._waiting.append(_Waiting(tuple(members), keys, chroma))
@@ -159,6 +164,10 @@ class Restorer:
 
 
 def _chroma_of(luma: LumaView, keys: tuple[KeyView, ...]) -> Planes:
+    if not keys:
+        height, width = luma.y.shape
+        grey = np.full(((height + 1) // 2, (width + 1) // 2), 1 << (luma.bit_depth - 1), luma.y.dtype)
+        return grey, grey
     for key in keys:
         if key.luma.pts == luma.pts:
             return key.cb, key.cr

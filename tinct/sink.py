@@ -67,6 +67,8 @@ def open_sink(
         raise CodecError(f"expected a name ending in {', '.join(SUFFIXES)}, or a folder for PNGs, found {path}")
     if not destination.absolute().parent.is_dir():
         raise CodecError(f"expected the folder {destination.absolute().parent} to exist; make it first")
+    if folder and destination.exists() and not destination.is_dir():
+        raise CodecError(f"expected a folder for PNGs, found a file at {path}; a video's name ends in {', '.join(SUFFIXES)}")
     if folder and destination.exists() and any(destination.iterdir()):
         raise CodecError(f"expected a new or an empty folder for PNGs, found files in {path}; name another")
 
@@ -146,9 +148,8 @@ class Sink:
             done = True
             return result
         except (FFmpegError, OSError) as error:
-            raise CodecError(
-                f'expected to write {self._name}, found "{reason(error)}"; check the folder and its free space'
-            ) from error
+            advice = "; check the folder and its free space" if self._destination is not None else ""
+            raise CodecError(f'expected to write {self._name}, found "{reason(error)}"{advice}') from error
         finally:
             if not done:
                 self.abort()

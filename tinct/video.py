@@ -9,7 +9,6 @@ audio track may come earlier). A video that starts later than its audio keeps th
 0 starts at 0. A Tinct file counts from 0 already.
 """
 
-import logging
 import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -29,17 +28,6 @@ from tinct.errors import CodecError
 from tinct.frames import ColourTags, Frame, Hdr, VideoInfo
 from tinct.planes import from_av_frame, rows
 from tinct.timing import DEFAULT_RATE, Timing, cut, cut_info, scan
-
-logger = logging.getLogger(__name__)
-
-
-def probe(path: str) -> VideoInfo:
-    """What `open_source` would give, without its frames."""
-    return open_source(path).info
-
-
-def read(path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> Iterator[Frame]:
-    return iter(open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds))
 
 
 def open_source(path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> "Source":
@@ -62,7 +50,7 @@ class Source:
     """Frames of one video file in order of time. Iterating again starts again, except on a pipe.
 
     `start_seconds` is where the cut was really made (the first whole frame): hand it to `Extras` so that audio stays
-    in step. `damaged` counts packets that could not be decoded and frames that were concealed, so far.
+    in step. `damaged` counts packets that could not be decoded and frames that were concealed, so far in this iteration.
     """
 
     def __init__(
@@ -87,12 +75,14 @@ class Source:
     def start_seconds(self) -> float:
         return float(self._start * self._timing.time_base)
 
-    def part(self, start_seconds: float) -> "Source":
-        """The same file from `start_seconds` on, without looking it over again. Not for a pipe."""
-        assert self._pipe is None, "a pipe has no parts"
+    def part(self, first: int) -> "Source":
+        """The same file from frame `first` on, without looking it over again. Not for a pipe."""
+        assert self._timing.ticks is not None, "a pipe has no parts"
+        start_seconds = float(self._timing.ticks[first] * self._timing.time_base)
         return Source(self._path, self.info, self._timing, self.notes, start_seconds, None)
 
     def __iter__(self) -> Iterator[Frame]:
+        self.damaged = 0
         last = self._start - 1
         count = 0
         for index, raw in enumerate(self._pipe or self._decoded()):
@@ -358,5 +348,5 @@ def _planes(raw: av.VideoFrame, info: VideoInfo) -> tuple[np.ndarray, np.ndarray
         pairs = rows(raw.planes[1], np.dtype(np.uint8))[:height, : 2 * width]
         y = rows(raw.planes[0], pairs.dtype)[: info.height, : info.width].copy()
         return y, pairs[:, 0::2].copy(), pairs[:, 1::2].copy()
-    y, cb, cr = from_av_frame(raw)
+    y, cb, cr = from_av_frame(raw)[:3]  # transparency is left out
     return y, cb, cr
