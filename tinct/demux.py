@@ -63,7 +63,7 @@ def is_flush(packet: AnyPacket) -> bool:
 
 
 def origin(container: InputContainer) -> Fraction:
-    """Seconds on the file's own clock that count as 0 (see the top of this file)."""
+    """Seconds on the file's own clock that count as 0 (see `video`)."""
     if container.start_time is None or is_own(container):
         return Fraction(0)
     return max(Fraction(0), Fraction(container.start_time, av.time_base))

@@ -347,7 +347,7 @@ def _colour_coder(settings: HevcSettings, plan: Plan, config: EncodeConfig, info
 
 
 class _Rate:
-    """QP along the video: constant, or in a track layout steered towards `bitrate_kbps` frame by frame."""
+    """QP along the video: constant, or all-intra steered towards `bitrate_kbps` frame by frame."""
 
     def __init__(self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]) -> None:
         self._steered = config.bitrate_kbps is not None and config.structure == "intra"

@@ -63,8 +63,8 @@ class _Track:
 
 def info(path: str) -> FileInfo:
     """What is in a Tinct file, or in any other video. Nothing is decoded but the first frame."""
-    manifest = read_file_manifest(path)
-    video = Video(path).info
+    opened = Video(path)
+    manifest, video = opened.manifest, opened.info
     with open_input(path) as container:
         tracks = _count(container, manifest)
     parts: dict[str, int] = {}

@@ -5,7 +5,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeVar
@@ -25,12 +24,12 @@ from tinct.frames import Frame, Hdr, VideoInfo
 from tinct.matroska import ROOM, complete_matroska
 from tinct.paths import temporary_path
 from tinct.planes import colour_range, pixel_format, to_av_frame
-from tinct.timing import DEFAULT_RATE
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".mp4", ".mov", ".mkv", ".y4m")
 X264_CRF = "16"
+MAX_TITLE = 1000  # characters of a track's name; `matroska` writes sizes of up to 16 KB
 _T = TypeVar("_T")
 
 
@@ -184,7 +183,7 @@ class _Film:
             self.notes = self._extras.notes  # one list: more is noted on the way
         self._completed = path if suffix == ".mkv" and (info.sample_aspect_ratio != 1 or info.hdr != Hdr()) else None
         if self._completed:
-            self._stream.metadata["title"] = self._stream.metadata.get("title", "") + ROOM
+            self._stream.metadata["title"] = self._stream.metadata.get("title", "")[:MAX_TITLE] + ROOM
 
     def write(self, frame: Frame) -> None:
         if self._extras is not None:
@@ -213,7 +212,7 @@ def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoS
     parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
     if given := [f"{key}={value}" for key, value in parameters.items() if value]:
         options["x264-params"] = ":".join(given)
-    stream = out.add_stream("libx264", rate=info.frame_rate or DEFAULT_RATE, options=options)
+    stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
     stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
     if (stream.width, stream.height) != (info.width, info.height):
         notes.append(f"{info.width}x{info.height} is padded to {stream.width}x{stream.height}: H.264 has even sides only")
@@ -222,7 +221,7 @@ def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoS
 
 def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
     slices = "4" if min(info.width, info.height) >= 64 else "1"
-    stream = out.add_stream("ffv1", rate=info.frame_rate or DEFAULT_RATE, options={"level": "3", "slices": slices, "slicecrc": "1"})
+    stream = out.add_stream("ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"})
     stream.width, stream.height = info.width, info.height
     stream.thread_type = "SLICE"
     return stream
@@ -260,11 +259,8 @@ class _Y4m:
     def __init__(self, file: BinaryIO, info: VideoInfo, notes: list[str]) -> None:
         self.notes = notes
         self._file = file
-        rate = info.frame_rate
-        if rate is None:
-            rate = DEFAULT_RATE
-            if info.frame_count and info.duration_seconds:
-                rate = Fraction(info.frame_count / info.duration_seconds).limit_denominator(1001)
+        rate = info.mean_rate
+        if info.frame_rate is None:
             self.notes.append(f"Y4M has no times: frames of a variable rate are written at {float(rate):.3f} a second")
         if info.rotation or info.hdr != Hdr():
             self.notes.append("Y4M keeps neither rotation nor HDR10 metadata")
