@@ -36,6 +36,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "evaluation":
+        return import_module("tinct.evaluation")
     if name == "open":
         return import_module("tinct.decoder").Video
     for module, names in _HOME.items():

@@ -58,6 +58,7 @@ class HevcSettings:
     bitrate_kbps: float | None = None
     preset: str = "medium"
     tune: str = "psnr"
+    chroma_qp_offset: int = 0  # -12 to 12, of Cb and Cr alike; only the lab's anchors have one
 
     def x265_params(self, shape: tuple[int, int]) -> str:
         """For pictures of (height, width). `info=0` drops 2,275 bytes of text per intra frame.
@@ -69,6 +70,8 @@ class HevcSettings:
         assert len(chosen) == 1, rate
         fixed = ["aq-mode=0", "ipratio=1"] if self.qp is not None else []
         common = ["frame-threads=1", "info=0", "log-level=none"]
+        offset = self.chroma_qp_offset
+        common += [f"cbqpoffs={offset}", f"crqpoffs={offset}"] if offset else []
         hdr = [f"master-display={self.info.hdr.master_display}"] if self.info.hdr.master_display else []
         hdr += [f"max-cll={self.info.hdr.max_cll}"] if self.info.hdr.max_cll else []
         return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr + _size_options(shape))

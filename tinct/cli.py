@@ -6,7 +6,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 from typer.exceptions import TyperException
@@ -15,9 +16,13 @@ from tinct.errors import CodecError
 
 if TYPE_CHECKING:
     from tinct.encoder import EncodeReport
+    from tinct.evaluation.bench import Outcome
+    from tinct.evaluation.engine import Engine
+    from tinct.evaluation.published import Mean, Sequence
     from tinct.inspection import FileInfo
     from tinct.psnr import Psnr
 
+SEVERAL = ("--codec", "--qp", "--points")  # options of `evaluate` that take all words up to the next option
 DONE, REFUSED, DAMAGED, INTERRUPTED = 0, 2, 3, 130  # exit codes
 
 app = typer.Typer(
@@ -137,9 +142,62 @@ def verify(
         raise typer.Exit(DAMAGED)
 
 
+@app.command()
+def evaluate(
+    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Videos to measure on.")] = None,
+    codec: Annotated[list[str] | None, typer.Option(help="family[:structure][,option=value]..., such as x265:intra.")] = None,
+    qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
+    out: Annotated[str | None, typer.Option(help="The new folder for results.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with a results folder; its finished points are kept.")] = None,
+    frames: Annotated[int, typer.Option(help="The first frames of each clip; 0 for all.")] = 96,
+    points: Annotated[list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")] = None,
+    jobs: Annotated[int, typer.Option(help="Points at a time; times are comparable only at 1.")] = 1,
+    engine: Annotated[str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")] = "local",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Compare codecs on clips: real files, every bit counted. --codec, --qp and --points take several values."""
+    with _lab():
+        from tinct.evaluation import bench as lab
+    asked = bool(clips or codec or qp or points)
+    if resume is not None and (asked or out is not None):
+        raise CodecError("contradictory options: --resume goes on with what its folder asks for; give --jobs and --engine only")
+    if resume is None and (not clips or not codec or out is None):
+        raise CodecError(
+            "expected clips, --codec and --out, or --resume FOLDER; such as: evaluate a.mp4 --codec tinct x265 --out r"
+        )
+    with _progress("measuring", quiet, "points") as progress:
+        if resume is not None:
+            outcome = lab.resume(Path(resume), jobs=jobs, engine=_engine(engine), progress=progress)
+        else:
+            assert out is not None
+            setup = lab.Setup(
+                clips or [], codec or [], qp or list(lab.QPS), frames or None, [str(Path(p).absolute()) for p in points or []], jobs
+            )
+            outcome = lab.start(setup, Path(out), engine=_engine(engine), progress=progress)
+    _outcome_notes(outcome, resume or str(out))
+    if not quiet:
+        print("\n".join(_rate_lines(outcome)))
+    if outcome.failures:
+        raise typer.Exit(DAMAGED)
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(metavar="published", help="The 2019 paper's own numbers, computed again.")],
+    debug: Debug = False,
+) -> None:
+    """Check the paper's printed BD-rates and averages against its printed points."""
+    if what != "published":
+        raise CodecError(f"expected to reproduce: published; found {what}")
+    with _lab():
+        from tinct.evaluation import published
+    print("\n".join(_published_lines(published.sequences(), published.means())))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes one line on stderr and an exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = _repeated(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
@@ -161,6 +219,23 @@ def main(arguments: list[str] | None = None) -> None:
         _say("not enough memory for this video; free some, or scale it down first")
         code = REFUSED
     sys.exit(code or DONE)
+
+
+def _repeated(arguments: list[str]) -> list[str]:
+    """`--codec a b` as `--codec a --codec b`, which is what Typer reads."""
+    if arguments[:1] != ["evaluate"]:
+        return arguments
+    found: list[str] = []
+    option, fresh = "", False
+    for word in arguments:
+        if word.startswith("--") or word in ("-h",):
+            option, fresh = (word, True) if word in SEVERAL else ("", False)
+        elif option and not fresh:
+            found.append(option)
+        else:
+            fresh = False
+        found.append(word)
+    return found
 
 
 def _interrupt(*_: object) -> None:
@@ -185,8 +260,25 @@ def _auto_or_number(option: str, text: str | None) -> int | str | None:
         raise CodecError(f"--{option}: expected auto or a whole number, found {text}") from error
 
 
+def _engine(name: str) -> "Engine":
+    if name not in ("local", "ray"):
+        raise CodecError(f"--engine: expected one of local, ray; found {name}")
+    return cast("Engine", name)
+
+
 @contextmanager
-def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], None] | None]:
+def _lab() -> Iterator[None]:
+    """Imports of the lab, which stands on an extra."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("tinct"):
+            raise
+        raise CodecError(f"the lab needs {error.name}, which is not installed; get all of it: pip install 'tinct[lab]'") from error
+
+
+@contextmanager
+def _progress(what: str, quiet: bool, unit: str = "frames") -> Iterator[Callable[[int, int | None], None] | None]:
     """A bar with frames, speed and time left, where stderr is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None
@@ -201,7 +293,7 @@ def _progress(what: str, quiet: bool) -> Iterator[Callable[[int, int | None], No
 
         def update(done: int, total: int | None) -> None:
             rate = bar.tasks[task].speed
-            bar.update(task, completed=done, total=total, speed=f"{rate:.1f} frames/s" if rate else "")
+            bar.update(task, completed=done, total=total, speed=f"{rate:.1f} {unit}/s" if rate else "")
 
         yield update
 
@@ -244,3 +336,57 @@ def _info_lines(found: "FileInfo") -> list[str]:
         rate = f"{rates[part]:>12,.1f} kbit/s" if part in rates else ""
         lines.append(f"  {part:<10}{size:>14,} bytes{rate}{size / found.size_bytes:>8.1%}")
     return lines
+
+
+def _outcome_notes(outcome: "Outcome", folder: str) -> None:
+    """What a reader of the numbers has to know first."""
+    for codec, reason in outcome.skipped.items():
+        _say(f"{codec} is skipped: {reason}")
+    for line in outcome.notes:
+        _say(line)
+    if outcome.failures:
+        _say(f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; try again with --resume {folder}")
+
+
+def _rate_lines(outcome: "Outcome") -> list[str]:
+    """BD-rate of each codec against the first one, on each clip."""
+    from tinct.evaluation.points import bd_rate
+
+    anchor = outcome.anchor
+    clips = {point.clip for point in outcome.points}
+    lines = [f"BD-rate on (6Y+U+V)/8 PSNR, percent of the file size of {anchor} at equal quality:"]
+    for codec in dict.fromkeys(point.codec for point in outcome.points):
+        for clip in sorted(clips):
+            ours, theirs = ([p for p in outcome.points if (p.clip, p.codec) == (clip, name)] for name in (codec, anchor))
+            if codec != anchor and min(len(ours), len(theirs)) >= 2:
+                lines.append(f"  {codec:<28}{clip:<20}{bd_rate(theirs, ours).text()}")
+    return lines
+
+
+def _published_lines(sequences: "list[Sequence]", means: "list[Mean]") -> list[str]:
+    """Table 2 as printed and as computed again, and the averages of tables 3 and 4."""
+    lines = [f"{'':<18}{'BD-rate, percent':^32}{'BD-PSNR, dB':^22}{'from saved bits'}"]
+    lines.append(f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   {'printed':>9}{'computed':>10}   {'alone':>12}")
+    for row in sequences:
+        rate, psnr, saved = (_number(delta.value, digits) for delta, digits in ((row.rate, 2), (row.psnr, 3), (row.saved_bits, 2)))
+        doubt = "" if row.rate_holds and row.psnr_holds else "   does not hold"
+        bd_rate = f"{row.printed_rate_percent:>9.2f}{rate:>11}{row.rate.overlap:>9.0%}"
+        lines.append(f"{row.name:<18}{bd_rate}   {row.printed_psnr_db:>9.3f}{psnr:>10}   {saved:>12}{doubt}")
+    computed = [row.rate.value for row in sequences if row.rate.value is not None]
+    printed = sum(row.printed_rate_percent for row in sequences) / len(sequences)
+    alone = [row.saved_bits.value for row in sequences if row.saved_bits.value is not None]
+    lines.append(
+        f"{'mean':<18}{printed:>9.2f}{sum(computed) / len(computed):>11.2f}   of {len(computed)} defined"
+        f"{'':>21}{sum(alone) / len(alone):>12.2f}"
+    )
+    for mean in means:
+        doubt = "" if mean.holds else "   does not hold"
+        lines.append(
+            f"Table {mean.table}, {mean.variant}: average printed {mean.printed_db:.3f} dB, of its {mean.rows} rows "
+            f"{mean.recomputed_db:.3f} dB{doubt}"
+        )
+    return lines
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "undefined" if value is None else f"{value:.{digits}f}"

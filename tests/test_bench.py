@@ -1,0 +1,369 @@
+"""The lab end to end: files, points, refusals, and sweeps that are killed and go on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from helpers import one_line, run
+from synthetic import write_clip
+
+import tinct
+from tinct.errors import CodecError
+from tinct.evaluation import RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep
+from tinct.evaluation.bench import measure_point
+from tinct.evaluation.engine import run as run_tasks
+from tinct.evaluation.points import external_points, means
+from tinct.psnr import Psnr
+
+QPS = [27, 32, 37]
+
+
+@pytest.fixture(scope="module")
+def results(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 frames of the clip through Tinct and the anchor."""
+    folder = tmp_path_factory.mktemp("lab") / "results"
+    start(Setup([str(clip_path)], ["tinct:intra,colour=track,group=6", "x265:intra"], QPS, 12), folder)
+    return folder
+
+
+@pytest.fixture
+def copy(results: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(results, tmp_path / "copy")
+
+
+def by_codec(points: list[RDPoint]) -> tuple[list[RDPoint], list[RDPoint]]:
+    ours, theirs = ([p for p in points if p.codec.startswith(name)] for name in ("tinct", "x265"))
+    return ours, theirs
+
+
+def test_a_point_is_its_file(results: Path) -> None:
+    points = load(results).points
+    assert [(p.codec.split(":")[0], p.qp) for p in points] == list(product(("tinct", "x265"), QPS))
+    for point in points:
+        assert point.file is not None
+        assert (results / point.file).stat().st_size == point.size_bytes == sum(point.parts.values())
+        assert point.rate_kbps() == pytest.approx(point.size_bytes * 8 / 1000 / (12 / 25))
+        assert {"colour" in point.parts, bool(point.keys)} == {point.codec.startswith("tinct")}
+        assert all(len(values) == 12 for values in point.series.values())
+        assert point.encode_seconds is not None
+        assert 0.1 < point.encode_seconds < 60
+        assert point.encode_peak_megabytes is not None
+        assert 40 < point.encode_peak_megabytes < 1000
+    assert not (results / "work").exists()
+
+
+def test_psnr_is_that_of_the_file_against_the_source(results: Path) -> None:
+    for point in load(results).points[::3]:
+        verified = tinct.verify(str(results / str(point.file)), str(results / "clips" / "clip.mkv"))
+        assert verified.psnr is not None
+        for name, plane in zip(("psnr_y", "psnr_u", "psnr_v"), verified.psnr, strict=True):
+            assert point.means[name] == pytest.approx(plane.mean_db, abs=1e-3)
+            assert point.means[name + "_pooled"] == pytest.approx(plane.pooled_db, abs=1e-3)
+
+
+def test_key_frames_are_those_of_the_colour_track(results: Path) -> None:
+    ours, _ = by_codec(load(results).points)
+    for point in ours:
+        info = tinct.info(str(results / str(point.file)))
+        assert len(point.keys) == info.key_frames
+        assert point.keys[:2] == [0, 6]
+        inner = [v for i, v in enumerate(point.series["psnr_u"]) if i not in point.keys]
+        assert point.value("psnr_u", keys=False) == pytest.approx(sum(v for v in inner if v) / len(inner))
+        assert point.value("psnr_u", keys=False) != point.value("psnr_u")
+
+
+def test_lines_on_disk_are_the_points(results: Path) -> None:
+    lines = (results / "points.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["size_bytes"] for line in lines) == sorted(p.size_bytes for p in load(results).points)
+
+
+def test_bd_of_points(results: Path) -> None:
+    ours, theirs = by_codec(load(results).points)
+    rate, quality = bd_rate(theirs, ours), bd_quality(theirs, ours)
+    assert rate.value is not None
+    assert quality.value is not None
+    assert (rate.value < 0) == (quality.value > 0)
+    assert bd_rate(theirs, theirs).value == pytest.approx(0)
+    assert bd_rate(theirs, ours, "ciede2000").value is not None
+    assert bd_rate(theirs, ours, "psnr_y_pooled").value != bd_rate(theirs, ours, "psnr_u_pooled").value
+    assert bd_rate(theirs, ours, keys=False).value != rate.value
+
+
+def test_the_papers_accounting_leaves_the_update_out() -> None:
+    point = RDPoint("a", "tinct", 32, 64, 64, 25, 1.0, 2000, {}, parts={"luma": 1500, "update": 500})
+    assert (point.rate_kbps(), point.rate_kbps("paper")) == (16, 12)
+
+
+def test_pooled_psnr_is_that_of_the_mean_error() -> None:
+    decibels = [30.0, 40.0, 35.5]
+    expected = Psnr.of([255**2 / 10 ** (db / 10) for db in decibels])
+    found = means({"psnr_y": [*decibels, None]})
+    assert found["psnr_y"] == pytest.approx(expected.mean_db)
+    assert found["psnr_y_pooled"] == pytest.approx(expected.pooled_db)
+
+
+@pytest.mark.parametrize(
+    ("change", "metric", "words"),
+    [
+        ({"width": 32}, "psnr_y", "expected the points of one clip .* found clip of 32x48 .* clip of 64x48"),
+        ({"frames": 11}, "psnr_y", "expected the points of one clip"),
+        ({}, "psnr", "expected a metric of psnr_yuv611, .*; found psnr"),
+        ({}, "ssim_y_pooled", "expected a metric"),
+        ({}, "colourfulness", "expected a metric of quality, found colourfulness"),
+    ],
+)
+def test_what_does_not_compare_is_refused(results: Path, change: dict[str, int], metric: str, words: str) -> None:
+    ours, theirs = by_codec(load(results).points)
+    with pytest.raises(CodecError, match=words):
+        bd_rate(theirs, [replace(p, **change) for p in ours], metric)  # type: ignore[arg-type]
+
+
+def test_one_point_is_no_curve(results: Path) -> None:
+    ours, theirs = by_codec(load(results).points)
+    with pytest.raises(CodecError, match="at least two"):
+        bd_rate(theirs, ours[:1])
+
+
+def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
+    before = load(copy).points
+    lines = (copy / "points.jsonl").read_text().splitlines()
+    (copy / "points.jsonl").write_text("\n".join(lines[:4]) + "\n" + lines[4][:1000])  # killed while it wrote
+    outcome = load(copy)
+    assert len(outcome.points) == 4
+    assert "points.jsonl, line 5, is damaged and left out" in outcome.notes[0]
+    after = resume(copy).points
+    timeless = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0}
+    assert [replace(p, **timeless) for p in after] == [replace(p, **timeless) for p in before]
+    kept = {p.key: p.encode_seconds for p in outcome.points}
+    assert {p.key: p.encode_seconds for p in after if p.key in kept} == kept
+
+
+@pytest.mark.parametrize("line", ["[1, 2]", '{"clip": "a"}', '{"unheard": 1}', "\x00\xff", '{"a":' * 2000])
+def test_a_damaged_line_is_named_and_the_rest_used(copy: Path, line: str) -> None:
+    text = (copy / "points.jsonl").read_text()
+    (copy / "points.jsonl").write_text(line + "\n" + text)
+    outcome = load(copy)
+    assert len(outcome.points) == 6
+    assert len(outcome.notes) == 1
+    assert "line 1, is damaged" in outcome.notes[0]
+
+
+def test_a_point_with_nonsense_in_it_is_damaged(copy: Path) -> None:
+    lines = (copy / "points.jsonl").read_text().splitlines()
+    for number, change in enumerate(({"size_bytes": 0}, {"seconds": -1}, {"qp": "32"}, {"means": {"psnr_y": float("nan")}})):
+        lines[number] = json.dumps({**json.loads(lines[number]), **change})
+    (copy / "points.jsonl").write_text("\n".join(lines))
+    outcome = load(copy)
+    assert (len(outcome.points), len(outcome.notes)) == (2, 4)
+
+
+def test_a_decoder_that_loses_a_frame_is_refused(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decoder cut short by half a second stands for one that is broken."""
+    import tinct.evaluation.bench as bench
+
+    outcome = load(results)
+    clip = bench.cut_clip(outcome.setup.clips[0], str(results / "clips" / "clip.mkv"), 12)
+    broken = [*bench.decode(bench.parse("x265:intra")), "--duration", "0.4"]
+    monkeypatch.setattr(bench, "decode", lambda codec: broken)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "files").mkdir()
+    with pytest.raises(CodecError, match="expected 12 decoded frames, found 10; the point is refused"):
+        measure_point(clip, bench.parse("x265:intra"), 32, str(tmp_path))
+    assert list((tmp_path / "files").iterdir()) == []
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
+    write_clip(tmp_path / "talk.mkv", frames=2)
+    program = tmp_path / "encoder"
+    program.write_text("#!/bin/sh\necho out of paper >&2\nexit 3\n")
+    program.chmod(0o755)
+    clip, out = tmp_path / "talk.mkv", tmp_path / "r"
+    done = run("evaluate", clip, "--codec", "x265", f"vvenc,binary={program}", "--qp", "30", "32", "--out", out)
+    assert done.returncode == 3
+    text = done.stderr.decode()
+    assert text.count("failed: out of paper") == 2
+    assert f"2 points are refused, 2 are in {out}; try again with --resume {out}" in text
+    program.unlink()
+    again = run("evaluate", "--resume", out)
+    assert again.returncode == 0, again.stderr
+    assert b"is skipped: no program" in again.stderr
+
+
+def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    done = run(
+        "evaluate",
+        clip_path,
+        "--codec",
+        "x265:intra",
+        "x265:intra,chroma-offset=6",
+        "--qp",
+        "27",
+        "37",
+        "--frames",
+        "4",
+        "--out",
+        out,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    lines = done.stdout.decode().splitlines()
+    assert lines[0].startswith("BD-rate on (6Y+U+V)/8 PSNR, percent of the file size of x265:intra")
+    assert lines[1].split()[:2] == ["x265:intra,chroma-offset=6", "clip"]
+    assert len(lines) == 2
+
+
+def test_sweep_without_a_folder_leaves_nothing(clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    points = sweep([clip_path], ["x265"], [32], frames=2)
+    assert [(p.qp, p.frames, p.file) for p in points] == [(32, 2, None)]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "expected clips, --codec and --out, or --resume FOLDER"),
+        (["CLIP", "--codec", "x265"], "expected clips, --codec and --out"),
+        (["CLIP", "--resume", "RESULTS"], "contradictory options: --resume"),
+        (["CLIP", "--codec", "x266", "--out", "NEW"], "expected a codec of tinct"),
+        (["CLIP", "--codec", "x265", "x265", "--out", "NEW"], "expected every codec once, found x265 more than once"),
+        (["CLIP", "--codec", "x265", "--qp", "60", "--out", "NEW"], "--qp: expected 0 to 51, found 60"),
+        (["CLIP", "--codec", "x265", "--jobs", "0", "--out", "NEW"], "--jobs: expected 1 or more, found 0"),
+        (["CLIP", "--codec", "x265", "--engine", "slurm", "--out", "NEW"], "--engine: expected one of local, ray; found slurm"),
+        (["CLIP", "CLIP", "--codec", "x265", "--out", "NEW"], "expected clips of different names, found clip more than once"),
+        (["nowhere.mp4", "--codec", "x265", "--out", "NEW"], "nowhere.mp4"),
+        (["CLIP", "--codec", "x265", "--points", "CLIP", "--out", "NEW"], "expected a JSON list of rate points"),
+        (["CLIP", "--codec", "x265", "--out", "RESULTS"], "expected a new or an empty folder"),
+        (["--resume", "NEW"], "expected a results folder"),
+    ],
+)
+def test_bad_input_is_one_line(clip_path: Path, results: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
+    names = {"CLIP": str(clip_path), "NEW": str(tmp_path / "new"), "RESULTS": str(results)}
+    assert words in one_line(run("evaluate", *[names.get(a, a) for a in arguments]), 2)
+    assert not (tmp_path / "new").exists()
+
+
+def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
+    entry = {"codec": "HM", "chroma": "420", "clip": "val/a.mp4", "width": 64, "height": 48, "frames": 10, "qp": 27, "bytes": 1000}
+    colour = {"psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0}
+    entries = [
+        {**entry, **colour},
+        {**entry, "chroma": "400"},
+        {**entry, **colour, "clip": "b.mp4"},
+        {**entry, **colour, "frames": 9},
+    ]
+    path = tmp_path / "hm.json"
+    path.write_text(json.dumps(entries))
+    ours = RDPoint("a", "x265", 27, 64, 48, 10, 0.4, 1200, {})
+    (point,), left_out = external_points(path, {"a": ours})
+    assert point.note == "raw bitstream, not muxed"
+    assert point.means["psnr_yuv611"] == pytest.approx(41.5)
+    assert point.rate_kbps() == pytest.approx(20)
+    assert left_out == ["HM on a is left out: a of 64x48 with 9 frames, ours is a of 64x48 with 10 frames"]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_goes_on(clip_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    command = [
+        sys.executable,
+        "-m",
+        "tinct",
+        "evaluate",
+        str(clip_path),
+        "--codec",
+        "x265",
+        "tinct",
+        "--frames",
+        "6",
+        "--out",
+        str(out),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not (out / "points.jsonl").exists() or (out / "points.jsonl").read_text().count("\n") < 2:
+        time.sleep(0.05)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {p.key: p for p in load(out).points}
+    assert 2 <= len(kept) < 8
+    done = run("evaluate", "--resume", out)
+    assert done.returncode == 0, done.stderr
+    points = {p.key: p for p in load(out).points}
+    assert len(points) == 8
+    assert {key: points[key] for key in kept} == kept
+    assert not (out / "work").exists()
+
+
+def die_once(marker: str, value: int) -> int:
+    """The worker that comes first is killed in the middle of it."""
+    path = Path(marker)
+    if not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 10 * value
+
+
+def refuse(value: int) -> int:
+    raise CodecError(f"no {value}")
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where Ray's workers find the functions above
+    tasks = [(str(tmp_path / "marker"), value) for value in range(6)]
+    found = dict(run_tasks(die_once, tasks, jobs=2, engine=engine))  # type: ignore[arg-type]
+    assert found == {value: 10 * value for value in range(6)}
+    refused = dict(run_tasks(refuse, [(1,), (2,)], jobs=2, engine=engine))  # type: ignore[arg-type]
+    assert {number: str(error) for number, error in refused.items()} == {0: "no 1", 1: "no 2"}
+
+
+def die(value: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+def test_a_worker_that_always_dies_is_an_answer() -> None:
+    ((_, error),) = run_tasks(die, [(1,)], jobs=1)
+    assert "its worker died 3 times" in str(error)
+
+
+def kill_a_ray_worker(killed: list[int]) -> None:
+    """The first worker of this machine that is seen to measure a point."""
+    end = time.monotonic() + 60
+    while not killed and time.monotonic() < end:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                busy = path.read_bytes().startswith(b"ray::measure_point")
+            except OSError:  # it has ended meanwhile
+                continue
+            if busy:
+                killed.append(int(path.parent.name))
+                os.kill(killed[0], signal.SIGKILL)
+                return
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_path: Path) -> None:
+    ours = load(results)
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_ray_worker, args=(killed,))
+    killer.start()
+    theirs = start(replace(ours.setup, jobs=2), tmp_path / "ray", engine="ray")
+    killer.join()
+    assert len(killed) == 1
+    timeless = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0}
+    assert [replace(p, **timeless) for p in theirs.points] == [replace(p, **timeless) for p in ours.points]
+    assert theirs.failures == []

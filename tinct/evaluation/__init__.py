@@ -1,0 +1,11 @@
+"""The lab: codecs compared on real files, every bit counted. Needs `pip install 'tinct[lab]'`.
+
+points = tinct.evaluation.bench(["talk.mp4"], ["tinct:intra", "x265:intra"], [27, 32, 37, 42])
+tinct.evaluation.bd_rate(anchor, test, metric="psnr_yuv611")
+"""
+
+from tinct.evaluation.bd import Delta
+from tinct.evaluation.bench import Failure, Outcome, Setup, load, resume, start, sweep
+from tinct.evaluation.points import RDPoint, bd_quality, bd_rate
+
+__all__ = ["Delta", "Failure", "Outcome", "RDPoint", "Setup", "bd_quality", "bd_rate", "load", "resume", "start", "sweep"]

@@ -1,0 +1,349 @@
+"""A sweep: every clip through every codec at every QP, as real files; finished points are kept and a killed sweep goes on.
+
+A results folder holds `sweep.json` (what was asked), `points.jsonl` and `failures.jsonl` (a line each), `clips/` (the sources,
+cut and lossless), `files/` (what the codecs wrote). Where tasks run on several machines, all of them must see that folder.
+"""
+
+import json
+import logging
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+
+from tinct.container import COLOUR, read_file_manifest, video_tracks
+from tinct.demux import packets_of
+from tinct.errors import CodecError
+from tinct.evaluation import usage
+from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, Codec, decode, missing, parse, versions
+from tinct.evaluation.engine import Engine, run
+from tinct.evaluation.metrics import measure
+from tinct.evaluation.points import RDPoint, external_points, means, read_points, to_line
+from tinct.frames import Frame, VideoInfo
+from tinct.inspection import info as file_info
+from tinct.sink import open_sink
+from tinct.video import open_source
+
+logger = logging.getLogger(__name__)
+
+FRAMES = 96  # of each clip, unless told otherwise
+QPS = (27, 32, 37, 42)  # of JVET's common test conditions, each 5 coarser
+DIGITS = 4  # of the series
+SWEEP, POINTS, FAILURES, CLIPS, FILES, WORK = "sweep.json", "points.jsonl", "failures.jsonl", "clips", "files", "work"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A source cut to its first frames, lossless, inside the results folder."""
+
+    name: str
+    path: str
+    info: VideoInfo
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What was asked for, and where it ran. `external` are files of points measured elsewhere."""
+
+    clips: list[str]
+    codecs: list[str]
+    qps: list[int]
+    frames: int | None = FRAMES
+    external: list[str] = field(default_factory=list)
+    jobs: int = 1
+    machine: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A point that was refused, and why; the next run tries it again."""
+
+    clip: str
+    codec: str
+    qp: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.clip}, {self.codec} at QP {self.qp}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a results folder holds.
+
+    `skipped` names codecs that this machine lacks, `notes` lines that did not read and points that do not fit.
+    """
+
+    setup: Setup
+    points: list[RDPoint]
+    failures: list[Failure]
+    skipped: dict[str, str]
+    notes: list[str]
+
+    @property
+    def anchor(self) -> str:
+        """What the others are compared with: the first plain x265, else the first codec of all."""
+        plain = [codec.name for codec in map(parse, self.setup.codecs) if codec.family == "x265" and not codec.options]
+        return [*plain, *self.setup.codecs][0]
+
+
+def sweep(
+    clips: Sequence[str | Path],
+    codecs: Sequence[str],
+    qps: Sequence[int] = QPS,
+    *,
+    out: str | Path | None = None,
+    frames: int | None = FRAMES,
+    jobs: int = 1,
+    engine: Engine = "local",
+) -> list[RDPoint]:
+    """Points of every clip, codec and QP. Results are kept in the new folder `out`, or nowhere.
+
+    Points that are refused are logged as errors. Raises CodecError before any work for a clip or codec that cannot be.
+    """
+    setup = Setup([str(clip) for clip in clips], list(codecs), list(qps), frames, jobs=jobs)
+    if out is None:
+        with tempfile.TemporaryDirectory() as folder:
+            found = start(setup, Path(folder) / "results", engine=engine).points
+        return [replace(point, file=None) for point in found]
+    return start(setup, Path(out), engine=engine).points
+
+
+def start(setup: Setup, folder: Path, *, engine: Engine = "local", progress: Callable[[int, int], None] | None = None) -> Outcome:
+    """A new sweep into a new or empty folder."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CodecError(
+            f"expected a new or an empty folder for results, found {folder}; go on with --resume {folder}, or name another"
+        )
+    _check(setup)
+    setup = replace(setup, clips=[str(Path(c).absolute()) for c in setup.clips], machine=_machine(), date=date.today().isoformat())
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SWEEP).write_text(json.dumps(asdict(setup), indent=1) + "\n")
+    return resume(folder, engine=engine, progress=progress)
+
+
+def resume(
+    folder: Path, *, jobs: int | None = None, engine: Engine = "local", progress: Callable[[int, int], None] | None = None
+) -> Outcome:
+    """Measure what a results folder still lacks. `progress` hears of points done and points in all."""
+    outcome = load(folder)
+    setup = outcome.setup if jobs is None else replace(outcome.setup, jobs=jobs)
+    _check(setup)
+    shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run that was killed
+    for name in (CLIPS, FILES, WORK):
+        (folder / name).mkdir(exist_ok=True)
+    clips = _cut_all(setup, folder, engine)
+    codecs = [codec for codec in map(parse, setup.codecs) if codec.name not in outcome.skipped]
+    done = {point.key for point in outcome.points}
+    wanted = [(clip, codec, qp) for clip, codec, qp in product(clips, codecs, setup.qps)]
+    tasks = [(clip, codec, qp, str(folder)) for clip, codec, qp in wanted if (clip.name, codec.name, qp) not in done]
+    failures = []
+    with _appending(folder / POINTS) as append:
+        for number, result in run(measure_point, tasks, jobs=setup.jobs, engine=engine):
+            clip, codec, qp, _ = tasks[number]
+            if isinstance(result, CodecError):
+                failures.append(Failure(clip.name, codec.name, qp, str(result)))
+                logger.error("refused: %s", failures[-1])
+            else:
+                append(to_line(result))
+                done.add(result.key)
+            if progress is not None:
+                progress(len(wanted) - len(tasks) + len(failures) + len(done) - len(outcome.points), len(wanted))
+    (folder / FAILURES).write_text("".join(json.dumps(asdict(failure)) + "\n" for failure in failures))
+    shutil.rmtree(folder / WORK)
+    return load(folder)
+
+
+def load(folder: Path) -> Outcome:
+    """What a results folder holds, points measured elsewhere among it."""
+    try:
+        setup = Setup(**json.loads((folder / SWEEP).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise CodecError(f"expected a results folder with {SWEEP}, found {error} in {folder}; make one with --out") from error
+    points, notes = read_points(folder / POINTS) if (folder / POINTS).exists() else ([], [])
+    order = {name: number for number, name in enumerate([*map(_name, setup.clips), *setup.codecs])}
+    points.sort(key=lambda p: (order.get(p.clip, -1), order.get(p.codec, -1), p.qp))
+    measured = {point.clip: point for point in points}
+    for path in setup.external:
+        others, left_out = external_points(Path(path), measured)
+        points, notes = points + others, notes + left_out
+    failures = (folder / FAILURES).read_text().splitlines() if (folder / FAILURES).exists() else []
+    skipped = {codec.name: reason for codec in map(parse, setup.codecs) if (reason := missing(codec)) is not None}
+    return Outcome(setup, points, [Failure(**json.loads(line)) for line in failures], skipped, notes)
+
+
+def cut_clip(path: str, target: str, frames: int | None) -> Clip:
+    """The first frames of a video as lossless Matroska without sound; made once."""
+    if not Path(target).exists():
+        source = open_source(path)
+        with open_sink(target, replace(source.info, frame_count=frames)) as sink:
+            for frame in islice(source, frames):
+                sink.write(frame)
+    return Clip(_name(path), target, open_source(target).info)
+
+
+def measure_point(clip: Clip, codec: Codec, qp: int, folder: str) -> RDPoint:
+    """Code, decode, compare: each side a process of its own, the file from disk in between. Raises CodecError on failure."""
+    cv2.setNumThreads(1)  # of this worker; others run beside it
+    family = FAMILIES[codec.family]
+    command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
+    with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:
+        _give_input(clip, Path(work), family.reads)
+        encoding = _spent(command, work)
+        decoding = _spent(decode_command, work)
+        coded = Path(work) / (OUTPUT + family.writes)
+        series = measure(open_source(clip.path), _decoded(Path(work) / DECODED, clip.info))
+        rounded = {name: [None if v != v else round(v, DIGITS) for v in values] for name, values in series.items()}
+        frames = len(rounded["psnr_y"])
+        kept = Path(FILES) / f"{clip.name}_{_file_name(codec.name)}_{qp}{family.writes}"
+        point = RDPoint(
+            clip=clip.name, codec=codec.name, qp=qp, width=clip.info.width, height=clip.info.height, frames=frames,
+            seconds=float(frames / clip.info.mean_rate), size_bytes=coded.stat().st_size, means=means(rounded),
+            parts=file_info(str(coded)).bytes_by_part, series=rounded, keys=_key_frames(str(coded), clip.info),
+            encode_seconds=round(encoding["seconds"], 3), encode_peak_megabytes=round(encoding["peak_megabytes"], 1),
+            decode_seconds=round(decoding["seconds"], 3), decode_peak_megabytes=round(decoding["peak_megabytes"], 1),
+            command=_shown(command), decode_command=_shown(decode_command), versions=versions(), file=str(kept),
+        )  # fmt: skip
+        os.replace(coded, Path(folder) / kept)
+    return point
+
+
+def _check(setup: Setup) -> None:
+    """Refuse what cannot be measured before any work is done."""
+    for option, values in (("clip", setup.clips), ("--codec", setup.codecs), ("--qp", setup.qps)):
+        if not values:
+            raise CodecError(f"expected at least one {option}, found none")
+    given = {"clips of different names": [_name(clip) for clip in setup.clips], "every codec once": setup.codecs}
+    for kind, values in {**given, "every QP once": [str(qp) for qp in setup.qps]}.items():
+        if twice := {value for value in values if values.count(value) > 1}:
+            raise CodecError(f"expected {kind}, found {', '.join(sorted(twice))} more than once")
+    for qp in setup.qps:
+        if not 0 <= qp <= 51:
+            raise CodecError(f"--qp: expected 0 to 51, found {qp}")
+    if setup.jobs < 1:
+        raise CodecError(f"--jobs: expected 1 or more, found {setup.jobs}")
+    if setup.frames is not None and setup.frames < 1:
+        raise CodecError(f"--frames: expected 1 or more, found {setup.frames}")
+    for codec in setup.codecs:
+        parse(codec)
+    for clip in setup.clips:
+        open_source(clip)
+    for path in setup.external:
+        external_points(Path(path), {})
+
+
+def _cut_all(setup: Setup, folder: Path, engine: Engine) -> list[Clip]:
+    tasks = [(path, str(folder / CLIPS / f"{_name(path)}.mkv"), setup.frames) for path in setup.clips]
+    clips = dict(run(cut_clip, tasks, jobs=setup.jobs, engine=engine))
+    for result in clips.values():
+        if isinstance(result, CodecError):
+            raise result
+    return [clip for number in sorted(clips) if isinstance(clip := clips[number], Clip)]
+
+
+@dataclass
+class _appending:  # noqa: N801
+    """Lines at the end of a file, each on disk before the next; a last line that was cut off stays by itself."""
+
+    path: Path
+
+    def __enter__(self) -> Callable[[str], None]:
+        self._file = self.path.open("a+")
+        self._file.seek(max(0, self._file.seek(0, os.SEEK_END) - 1))
+        if self._file.read() not in ("", "\n"):
+            self._file.write("\n")
+        return self._append
+
+    def _append(self, line: str) -> None:
+        self._file.write(line + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _give_input(clip: Clip, work: Path, suffix: str) -> None:
+    """The clip in the work folder, in the form that the codec reads."""
+    target = work / f"{INPUT}{suffix}"
+    if suffix == ".mkv":
+        target.symlink_to(Path(clip.path).absolute())
+    elif suffix == ".y4m":
+        with open_sink(str(target), clip.info) as sink:
+            for frame in open_source(clip.path):
+                sink.write(frame)
+    else:
+        with target.open("wb") as file:
+            for frame in open_source(clip.path):
+                for plane in (frame.y, frame.cb, frame.cr):
+                    file.write(plane.tobytes())
+
+
+def _spent(command: list[str], work: str) -> dict[str, float]:
+    """Seconds and peak megabytes of a command; CodecError with its last words where it fails."""
+    between = [sys.executable, "-I", "-S", str(usage.__file__)]
+    done = subprocess.run([*between, *command], cwd=work, capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no word"]
+        raise CodecError(f"{_shown(command)} failed: {words[-1]}")
+    return json.loads(done.stdout)
+
+
+def _decoded(path: Path, info: VideoInfo) -> Iterator[Frame]:
+    """The decoder's frames, as long as they are those of the source: same number, depth and size (but for padding)."""
+    source = open_source(str(path))
+    found = source.info
+    if found.frame_count != info.frame_count:
+        raise CodecError(f"expected {info.frame_count} decoded frames, found {found.frame_count}; the point is refused")
+    if found.bit_depth != info.bit_depth or found.width - info.width not in (0, 1) or found.height - info.height not in (0, 1):
+        text = "{0.width}x{0.height} of {0.bit_depth} bit".format
+        raise CodecError(f"expected decoded frames of {text(info)}, found {text(found)}; the point is refused")
+    height, width = info.chroma_shape
+    for frame in source:
+        y, cb, cr = frame.y[: info.height, : info.width], frame.cb[:height, :width], frame.cr[:height, :width]
+        yield Frame(y, cb, cr, frame.pts, info)  # y4m names no matrix: the source's is shown
+
+
+def _key_frames(path: str, info: VideoInfo) -> list[int]:
+    """Numbers of the frames whose colour was sent by itself; none without a colour track."""
+    manifest = read_file_manifest(path) if path.endswith(".mkv") else None
+    if manifest is None or manifest.layout == "in-band":
+        return []
+    with av.open(path) as container:
+        colour = video_tracks(container, manifest)[COLOUR]
+        times = [p.pts * p.time_base / info.time_base for p in packets_of(container, colour) if p.size and p.pts is not None]
+    return sorted(map(round, times))
+
+
+def _name(path: str | Path) -> str:
+    return Path(path).stem
+
+
+def _file_name(codec: str) -> str:
+    return "".join(c if c.isalnum() or c in "-+." else "_" for c in codec)
+
+
+def _shown(command: list[str]) -> str:
+    return shlex.join(["python" if word == sys.executable else word for word in command])
+
+
+def _machine() -> str:
+    """Processor and cores, for whoever reads the times."""
+    model: Any = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"

@@ -1,0 +1,215 @@
+"""Rate-distortion points: what one file of one codec takes and how good it is; kept as lines of JSON.
+
+`bd_rate` and `bd_quality` compare the points of two codecs on one clip.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from tinct.errors import CodecError
+from tinct.evaluation.bd import Curve, Delta, Method, quality_delta, rate_delta
+from tinct.evaluation.metrics import METRICS, YUV_WEIGHTS
+from tinct.psnr import PERFECT_DB
+
+Accounting = Literal["all bits", "paper"]  # the paper leaves the network's bits out
+POOLED = "_pooled"  # behind a PSNR's name: from the squared error over all frames, not the mean of the frames' dB
+PLANES = ("psnr_y", "psnr_u", "psnr_v")
+
+
+@dataclass(frozen=True)
+class RDPoint:
+    """One file. Rate is `size_bytes`, everything in it; `parts` adds up to it.
+
+    `means` holds each metric's mean over the frames where it is defined, `series` its value at each frame (None where it is
+    not); points measured elsewhere have no series. `keys` are the frames whose colour was sent. Seconds and megabytes are of
+    whole processes. `command` coded the file, `decode_command` decoded it.
+    """
+
+    clip: str
+    codec: str
+    qp: int
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    size_bytes: int
+    means: dict[str, float]
+    parts: dict[str, int] = field(default_factory=dict)
+    series: dict[str, list[float | None]] = field(default_factory=dict)
+    keys: list[int] = field(default_factory=list)
+    encode_seconds: float | None = None
+    encode_peak_megabytes: float | None = None
+    decode_seconds: float | None = None
+    decode_peak_megabytes: float | None = None
+    command: str = ""
+    decode_command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    file: str | None = None
+    note: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What tells points apart."""
+        return self.clip, self.codec, self.qp
+
+    @property
+    def material(self) -> str:
+        """What points have to agree in for a Bjøntegaard delta."""
+        return f"{self.clip} of {self.width}x{self.height} with {self.frames} frames"
+
+    def rate_kbps(self, accounting: Accounting = "all bits") -> float:
+        """Kilobits a second; in the paper's accounting without the update's."""
+        size = self.size_bytes - (self.parts.get("update", 0) if accounting == "paper" else 0)
+        return size * 8 / 1000 / self.seconds
+
+    def value(self, metric: str, *, keys: bool = True) -> float | None:
+        """The mean of a metric, with or without key frames; None where it is not known."""
+        if keys or not self.keys:
+            return self.means.get(metric)
+        left_out = set(self.keys)
+        kept = {name: [v for i, v in enumerate(values) if i not in left_out] for name, values in self.series.items()}
+        return means(kept).get(metric)
+
+
+def means(series: dict[str, list[float | None]]) -> dict[str, float]:
+    """Of each metric over the frames where it is defined, and the pooled PSNRs beside them."""
+    found = {}
+    for name, values in series.items():
+        defined = [value for value in values if value is not None]
+        if defined:
+            found[name] = float(np.mean(defined))
+            if name in (*PLANES, "psnr_rgb"):
+                found[name + POOLED] = _pooled(defined)
+    if all(name + POOLED in found for name in PLANES):
+        found["psnr_yuv611" + POOLED] = float(np.dot(YUV_WEIGHTS, [found[name + POOLED] for name in PLANES]))
+    return found
+
+
+def better(metric: str) -> int:
+    """+1 where more of a metric is better, -1 where less is, 0 where it is no quality. Raises CodecError for no metric."""
+    name = metric.removesuffix(POOLED)
+    if name not in METRICS or (name != metric and not name.startswith("psnr_")):
+        raise CodecError(f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; found {metric}")
+    return METRICS[name].better
+
+
+def bd_rate(
+    anchor: Sequence[RDPoint],
+    test: Sequence[RDPoint],
+    metric: str = "psnr_yuv611",
+    *,
+    method: Method = "pchip",
+    accounting: Accounting = "all bits",
+    keys: bool = True,
+) -> Delta:
+    """Percent of the anchor's rate at equal quality; `keys=False` leaves the test's key frames out of its quality.
+
+    For a difference, such as CIEDE2000, quality is its negative. Raises CodecError for fewer than two points on a side, for
+    points of several clips, frame counts or sizes, and for a metric that is no quality.
+    """
+    return rate_delta(*_curves(anchor, test, metric, accounting, keys), method)
+
+
+def bd_quality(
+    anchor: Sequence[RDPoint],
+    test: Sequence[RDPoint],
+    metric: str = "psnr_yuv611",
+    *,
+    method: Method = "pchip",
+    accounting: Accounting = "all bits",
+    keys: bool = True,
+) -> Delta:
+    """BD-PSNR, or the same of another metric: mean gain of quality at equal rate. Arguments as of `bd_rate`."""
+    return quality_delta(*_curves(anchor, test, metric, accounting, keys), method)
+
+
+def _curves(
+    anchor: Sequence[RDPoint], test: Sequence[RDPoint], metric: str, accounting: Accounting, keys: bool
+) -> tuple[Curve, Curve]:
+    sign = better(metric)
+    if sign == 0:
+        raise CodecError(f"expected a metric of quality, found {metric}; there is no Bjøntegaard delta of it")
+    materials = sorted({point.material for point in (*anchor, *test)})
+    if len(materials) > 1:
+        raise CodecError(f"expected the points of one clip in a Bjøntegaard delta, found {', '.join(materials)}")
+
+    def curve(points: Sequence[RDPoint], keys: bool) -> Curve:
+        values = [(p.rate_kbps(accounting), p.value(metric, keys=keys)) for p in points]
+        return Curve.of([(rate, sign * value) for rate, value in values if value is not None])
+
+    return curve(anchor, True), curve(test, keys)
+
+
+# ── lines of JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def to_line(point: RDPoint) -> str:
+    return json.dumps(asdict(point), separators=(",", ":"))
+
+
+def read_points(path: Path) -> tuple[list[RDPoint], list[str]]:
+    """The points of a file of JSON lines, and one sentence for each line that is damaged. Of two alike the later counts."""
+    points: dict[tuple[str, str, int], RDPoint] = {}
+    wrong = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            point = _point(json.loads(line))
+        except (ValueError, TypeError, RecursionError) as error:
+            wrong.append(f"{path}, line {number}, is damaged and left out: {error}")
+        else:
+            points[point.key] = point
+    return list(points.values()), wrong
+
+
+def external_points(path: Path, measured: dict[str, RDPoint]) -> tuple[list[RDPoint], list[str]]:
+    """Points measured elsewhere, of the clips for which a point of our own is given by name; a sentence for each left out.
+
+    The file is a JSON list of objects with clip, codec, width, height, frames, qp, bytes, psnr_y, psnr_u and psnr_v. Their
+    bytes are those of a raw bitstream, which the note says; entries without colour (chroma 400) are left out.
+    """
+    found, left_out = [], {}
+    try:
+        for entry in json.loads(path.read_text()):
+            ours = measured.get(Path(entry["clip"]).stem)
+            if ours is None or entry.get("chroma", "420") != "420":
+                continue
+            point = _external(entry, ours.seconds)
+            if point.material == ours.material:
+                found.append(point)
+            else:
+                left_out[point.clip] = f"{point.codec} on {point.clip} is left out: {point.material}, ours is {ours.material}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CodecError(f"expected a JSON list of rate points in {path}, found {type(error).__name__}: {error}") from error
+    return found, list(left_out.values())
+
+
+def _point(fields_read: Any) -> RDPoint:
+    known = {f.name for f in fields(RDPoint)}
+    if not isinstance(fields_read, dict) or not set(fields_read) <= known:
+        raise ValueError("not the fields of a point")
+    point = RDPoint(**fields_read)
+    numbers = (point.qp, point.width, point.height, point.frames, point.seconds, point.size_bytes, *point.means.values())
+    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or point.seconds <= 0 or point.size_bytes <= 0:
+        raise ValueError("numbers out of range")
+    return point
+
+
+def _external(entry: dict[str, Any], seconds: float) -> RDPoint:
+    values = {name: float(entry[name]) for name in PLANES}
+    values["psnr_yuv611"] = float(np.dot(YUV_WEIGHTS, list(values.values())))
+    shared = {name: entry[name] for name in ("codec", "width", "height", "frames", "qp")}
+    return RDPoint(
+        **shared, clip=Path(entry["clip"]).stem, seconds=seconds, size_bytes=entry["bytes"], means=values,
+        note="raw bitstream, not muxed",
+    )  # fmt: skip
+
+
+def _pooled(decibels: Iterable[float]) -> float:
+    squared = np.mean([10 ** (-db / 10) for db in decibels])
+    return float(min(-10 * np.log10(squared), PERFECT_DB))
