@@ -30,3 +30,16 @@ def plain_path(clip_path: Path) -> Path:
     path = clip_path.with_name("plain.mkv")
     tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="in-band"))
     return path
+
+
+LAB_QPS = [27, 32, 37]
+
+
+@pytest.fixture(scope="session")
+def results(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder of the lab: 12 frames of the clip through Tinct and the anchor."""
+    from tinct.evaluation import Setup, start
+
+    folder = tmp_path_factory.mktemp("lab") / "results"
+    start(Setup([str(clip_path)], ["tinct:intra,colour=track,group=6", "x265:intra"], LAB_QPS, 12), folder)
+    return folder

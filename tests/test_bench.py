@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from conftest import LAB_QPS
 from helpers import one_line, run
 from synthetic import write_clip
 
@@ -23,16 +24,6 @@ from tinct.evaluation.bench import measure_point
 from tinct.evaluation.engine import run as run_tasks
 from tinct.evaluation.points import external_points, means
 from tinct.psnr import Psnr
-
-QPS = [27, 32, 37]
-
-
-@pytest.fixture(scope="module")
-def results(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 frames of the clip through Tinct and the anchor."""
-    folder = tmp_path_factory.mktemp("lab") / "results"
-    start(Setup([str(clip_path)], ["tinct:intra,colour=track,group=6", "x265:intra"], QPS, 12), folder)
-    return folder
 
 
 @pytest.fixture
@@ -47,7 +38,7 @@ def by_codec(points: list[RDPoint]) -> tuple[list[RDPoint], list[RDPoint]]:
 
 def test_a_point_is_its_file(results: Path) -> None:
     points = load(results).points
-    assert [(p.codec.split(":")[0], p.qp) for p in points] == list(product(("tinct", "x265"), QPS))
+    assert [(p.codec.split(":")[0], p.qp) for p in points] == list(product(("tinct", "x265"), LAB_QPS))
     for point in points:
         assert point.file is not None
         assert (results / point.file).stat().st_size == point.size_bytes == sum(point.parts.values())
@@ -79,6 +70,14 @@ def test_key_frames_are_those_of_the_colour_track(results: Path) -> None:
         inner = [v for i, v in enumerate(point.series["psnr_u"]) if i not in point.keys]
         assert point.value("psnr_u", keys=False) == pytest.approx(sum(v for v in inner if v) / len(inner))
         assert point.value("psnr_u", keys=False) != point.value("psnr_u")
+
+
+def test_the_anchor_has_the_same_structure(results: Path) -> None:
+    names = ["tinct:intra", "x265:intra,chroma-offset=6", "x265:intra", "x264", "x265:random-access", "svt-av1:low-delay"]
+    outcome = replace(load(results), setup=Setup([], names, []))
+    assert [outcome.anchor_of(name) for name in names] == ["x265:intra"] * 3 + ["x265:random-access"] * 2 + ["x265:intra"]
+    assert outcome.anchor_of("HM 16.8") == "x265:intra"
+    assert replace(outcome, setup=Setup([], ["x264", "svt-av1"], [])).anchor_of("svt-av1") == "x264"
 
 
 def test_lines_on_disk_are_the_points(results: Path) -> None:
@@ -218,8 +217,9 @@ def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     lines = done.stdout.decode().splitlines()
-    assert lines[0].startswith("BD-rate on (6Y+U+V)/8 PSNR, percent of the file size of x265:intra")
+    assert lines[0].startswith("BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size")
     assert lines[1].split()[:2] == ["x265:intra,chroma-offset=6", "clip"]
+    assert lines[1].endswith("against x265:intra")
     assert len(lines) == 2
 
 

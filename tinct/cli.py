@@ -183,6 +183,18 @@ def evaluate(
 
 
 @app.command()
+def report(
+    results: Annotated[str, typer.Argument(metavar="RESULTS", help="A folder that `evaluate` wrote.")],
+    debug: Debug = False,
+) -> None:
+    """Write RESULTS/report.html, which works from disk, and RESULTS/report.md."""
+    with _lab():
+        from tinct.evaluation.report import write_report
+    for path in write_report(Path(results)):
+        print(path)
+
+
+@app.command()
 def reproduce(
     what: Annotated[str, typer.Argument(metavar="published", help="The 2019 paper's own numbers, computed again.")],
     debug: Debug = False,
@@ -349,17 +361,16 @@ def _outcome_notes(outcome: "Outcome", folder: str) -> None:
 
 
 def _rate_lines(outcome: "Outcome") -> list[str]:
-    """BD-rate of each codec against the first one, on each clip."""
+    """BD-rate of each codec on each clip, against the anchor of its structure."""
     from tinct.evaluation.points import bd_rate
 
-    anchor = outcome.anchor
-    clips = {point.clip for point in outcome.points}
-    lines = [f"BD-rate on (6Y+U+V)/8 PSNR, percent of the file size of {anchor} at equal quality:"]
-    for codec in dict.fromkeys(point.codec for point in outcome.points):
-        for clip in sorted(clips):
-            ours, theirs = ([p for p in outcome.points if (p.clip, p.codec) == (clip, name)] for name in (codec, anchor))
+    lines = ["BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:"]
+    for codec in outcome.codecs:
+        anchor = outcome.anchor_of(codec)
+        for clip in outcome.clips:
+            ours, theirs = outcome.of(clip, codec), outcome.of(clip, anchor)
             if codec != anchor and min(len(ours), len(theirs)) >= 2:
-                lines.append(f"  {codec:<28}{clip:<20}{bd_rate(theirs, ours).text()}")
+                lines.append(f"  {codec:<32}{clip:<20}{bd_rate(theirs, ours).text():<24}  against {anchor}")
     return lines
 
 

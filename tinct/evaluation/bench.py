@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 
 from tinct.container import COLOUR, read_file_manifest, video_tracks
 from tinct.demux import packets_of
@@ -29,7 +28,7 @@ from tinct.errors import CodecError
 from tinct.evaluation import usage
 from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, Codec, decode, missing, parse, versions
 from tinct.evaluation.engine import Engine, run
-from tinct.evaluation.metrics import measure
+from tinct.evaluation.metrics import measure, use_one_thread
 from tinct.evaluation.points import RDPoint, external_points, means, read_points, to_line
 from tinct.frames import Frame, VideoInfo
 from tinct.inspection import info as file_info
@@ -93,11 +92,26 @@ class Outcome:
     skipped: dict[str, str]
     notes: list[str]
 
+    def anchor_of(self, codec: str) -> str:
+        """What a codec is compared with: the first plain x265 of its structure, else the first of all, else the first codec."""
+        codecs = [parse(name) for name in self.setup.codecs]
+        structure = next((c.structure for c in codecs if c.name == codec), None)
+        plain = [c for c in codecs if c.family == "x265" and not c.options]
+        alike = [c for c in plain if c.structure == structure]
+        return [*alike, *plain, *codecs][0].name
+
+    def of(self, clip: str, codec: str) -> list[RDPoint]:
+        """One codec's points on one clip, finest QP first."""
+        return sorted((p for p in self.points if (p.clip, p.codec) == (clip, codec)), key=lambda p: p.qp)
+
     @property
-    def anchor(self) -> str:
-        """What the others are compared with: the first plain x265, else the first codec of all."""
-        plain = [codec.name for codec in map(parse, self.setup.codecs) if codec.family == "x265" and not codec.options]
-        return [*plain, *self.setup.codecs][0]
+    def clips(self) -> list[str]:
+        return list(dict.fromkeys(point.clip for point in self.points))
+
+    @property
+    def codecs(self) -> list[str]:
+        """Those with points, points measured elsewhere among them."""
+        return list(dict.fromkeys(point.codec for point in self.points))
 
 
 def sweep(
@@ -197,7 +211,7 @@ def cut_clip(path: str, target: str, frames: int | None) -> Clip:
 
 def measure_point(clip: Clip, codec: Codec, qp: int, folder: str) -> RDPoint:
     """Code, decode, compare: each side a process of its own, the file from disk in between. Raises CodecError on failure."""
-    cv2.setNumThreads(1)  # of this worker; others run beside it
+    use_one_thread()
     family = FAMILIES[codec.family]
     command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
     with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:

@@ -216,6 +216,15 @@ def measure(source: Iterable[Frame], decoded: Iterable[Frame], names: Sequence[s
     return series
 
 
+def use_one_thread() -> None:
+    """For workers that run beside each other: libraries that start threads of their own then wait for one another."""
+    cv2.setNumThreads(1)
+    if "vmaf" in METRICS:
+        from torch import set_num_threads
+
+        set_num_threads(1)
+
+
 def _psnr(squared: float) -> float:
     return float(min(10 * np.log10(255**2 / max(squared, 1e-20)), PERFECT_DB))
 

@@ -1,0 +1,414 @@
+"use strict";
+// Everything that is drawn and pressed in the report. Numbers come from the JSON in the page; nothing is fetched.
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const $ = (id) => document.getElementById(id);
+const COLOURS = ["#4477aa", "#ee6677", "#228833", "#b8860b", "#66ccee", "#aa3377", "#999999", "#ee7733", "#009988", "#cc3311", "#7755cc"];
+const SHAPES = ["M-4,-4h8v8h-8z", "M0,-5L5,4H-5z", "M0,-5.5L5.5,0L0,5.5L-5.5,0z", "M-4.5,0a4.5,4.5 0 1,0 9,0a4.5,4.5 0 1,0 -9,0z", "M-5,-4h10l-5,9z"];
+const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
+const PART_COLOURS = { luma: "#8a8f98", video: "#8a8f98", colour: "#ee6677", update: "#b8860b", container: "#4477aa" };
+const ERROR_LEVELS = 16; // of Cb and Cr, shown as white
+const hidden = new Set();
+const state = { zoom: null, flicker: null, heat: false, side: 0, turn: 0 };
+
+const colour = (codec) => COLOURS[data.codecs.indexOf(codec) % COLOURS.length];
+const shape = (codec) => SHAPES[data.codecs.indexOf(codec) % SHAPES.length];
+const dash = (codec) => DASHES[Math.floor(data.codecs.indexOf(codec) / 3) % DASHES.length];
+const visible = () => data.codecs.filter((codec) => !hidden.has(codec));
+const points = (codec) => data.points.filter((p) => p.clip === $("clip").value && p.codec === codec).sort((a, b) => a.kbps - b.kbps);
+const number = (value, digits = 2) => (value === null || value === undefined ? "undefined" : value.toFixed(digits));
+const digits = (metric) => (metric.includes("ssim") ? 4 : 2);
+const unit = () => data.metrics[$("metric").value].unit;
+
+function element(tag, attributes = {}, ...children) {
+  const svg = ["svg", "path", "g", "line", "text", "rect"].includes(tag);
+  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+function options(select, pairs, chosen) {
+  select.replaceChildren(...pairs.map(([value, text]) => element("option", { value }, text)));
+  if (pairs.some(([value]) => String(value) === String(chosen))) select.value = chosen;
+}
+
+// ── charts ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const HIGH = 400, LOW = 300, LEFT = 62, RIGHT = 14, TOP = 12, BOTTOM = 44;  // pixels
+const width = (id) => Math.max(300, $(id).clientWidth);
+
+function ticks(low, high, wanted) {
+  const rough = (high - low) / wanted || 1;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const found = [];
+  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) found.push(+value.toPrecision(10));
+  return found;
+}
+
+function logTicks(low, high, wanted) {
+  const found = [], steps = wanted * 3 > 10 * Math.log10(high / low) ? [1, 2, 5] : [1];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
+    for (const m of steps) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(m * 10 ** power);
+  return found;
+}
+
+function frame(x, y, xTicks, yTicks, xTitle, yTitle, wide, high) {
+  const svg = element("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group" });
+  for (const value of yTicks) {
+    svg.append(element("line", { class: "axis", x1: LEFT, x2: wide - RIGHT, y1: y(value), y2: y(value) }));
+    svg.append(element("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, String(value)));
+  }
+  for (const value of xTicks) {
+    svg.append(element("line", { class: "axis", x1: x(value), x2: x(value), y1: high - BOTTOM, y2: high - BOTTOM + 5 }));
+    svg.append(element("text", { x: x(value), y: high - BOTTOM + 19, "text-anchor": "middle" }, value.toLocaleString("en")));
+  }
+  svg.append(element("text", { x: wide - RIGHT, y: high - 6, "text-anchor": "end" }, xTitle));
+  svg.append(element("text", { x: 14, y: TOP, transform: `rotate(-90 14 ${TOP})`, "text-anchor": "end" }, yTitle));
+  return svg;
+}
+
+function scale(low, high, from, to, log = false) {
+  const turn = log ? Math.log : (v) => v;
+  const [a, b] = [turn(low), turn(high)];
+  return (value) => from + ((turn(value) - a) / (b - a || 1)) * (to - from);
+}
+
+function padded(values, share = 0.05) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const room = (high - low || Math.abs(high) || 1) * share;
+  return [low - room, high + room];
+}
+
+function drawCurves() {
+  const metric = $("metric").value, wide = width("rd");
+  const curves = visible().map((codec) => [codec, points(codec).filter((p) => p.means[metric] !== undefined)]).filter(([, ps]) => ps.length);
+  const all = curves.flatMap(([, ps]) => ps);
+  if (!all.length) return $("rd").replaceChildren("This metric is not defined on this clip.");
+  const rates = all.map((p) => p.kbps);
+  const [low, high] = [Math.min(...rates) / 1.1, Math.max(...rates) * 1.1];
+  const [worst, best] = padded(all.map((p) => p.means[metric]));
+  const x = scale(low, high, LEFT, wide - RIGHT, true), y = scale(worst, best, HIGH - BOTTOM, TOP);
+  const { title } = data.metrics[metric];
+  const svg = frame(x, y, logTicks(low, high, wide / 60), ticks(worst, best, 7), "kbit/s of the whole file, logarithmic", `${title}${unit() ? ", " + unit() : ""}`, wide, HIGH);
+  for (const [codec, ps] of curves) {
+    const path = ps.map((p, i) => `${i ? "L" : "M"}${x(p.kbps)},${y(p.means[metric])}`).join("");
+    svg.append(element("path", { class: "series", d: path, stroke: colour(codec), "stroke-dasharray": dash(codec) }));
+    for (const p of ps) svg.append(marker(p, codec, x(p.kbps), y(p.means[metric]), metric));
+  }
+  $("rd").replaceChildren(svg);
+}
+
+function marker(p, codec, x, y, metric) {
+  const text = `${codec}, QP ${p.qp}\n${p.kbps.toFixed(1)} kbit/s, ${p.bytes.toLocaleString("en")} bytes\n${data.metrics[metric].title} ${number(p.means[metric], digits(metric))} ${unit()}${p.note ? "\n" + p.note : ""}`;
+  const group = element("g", { class: "point", tabindex: 0, role: "img", "aria-label": text.replaceAll("\n", "; "), transform: `translate(${x} ${y})` });
+  group.append(element("path", { d: shape(codec), fill: colour(codec) }), element("rect", { x: -11, y: -11, width: 22, height: 22, fill: "transparent" }));
+  const show = () => tip(text, group.getBoundingClientRect());
+  for (const [event, action] of [["mouseenter", show], ["focus", show], ["mouseleave", untip], ["blur", untip]]) group.addEventListener(event, action);
+  return group;
+}
+
+function tip(text, box) {
+  $("tip").textContent = text;
+  $("tip").hidden = false;
+  const own = $("tip").getBoundingClientRect();
+  $("tip").style.left = `${Math.max(4, Math.min(box.left + 16, innerWidth - own.width - 4))}px`;
+  $("tip").style.top = `${box.top > own.height + 8 ? box.top - own.height - 4 : box.bottom + 4}px`;
+}
+
+function untip() {
+  $("tip").hidden = true;
+}
+
+function atQp(codec) {
+  return points(codec).find((p) => String(p.qp) === $("qp").value);
+}
+
+function drawBits() {
+  const rows = visible().map((codec) => [codec, atQp(codec)]).filter(([, p]) => p);
+  const wide = width("bits"), left = Math.min(250, 0.42 * wide), letters = Math.floor((left - 8) / 6.8);
+  const row = 26, high = rows.length * row + TOP + BOTTOM;
+  const largest = Math.max(...rows.map(([, p]) => p.bytes), 1);
+  const x = scale(0, largest, left, wide - 100);
+  const svg = element("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group" });
+  rows.forEach(([codec, p], i) => {
+    const y = TOP + i * row;
+    svg.append(element("text", { x: left - 8, y: y + 15, "text-anchor": "end" }, codec.length > letters ? codec.slice(0, letters - 1) + "…" : codec));
+    let before = 0;
+    for (const [part, size] of Object.entries(p.parts)) {
+      const bar = element("rect", { x: x(before), y: y + 2, width: Math.max(0, x(before + size) - x(before)), height: row - 8, fill: PART_COLOURS[part], tabindex: 0, role: "img" });
+      const text = `${codec}, QP ${p.qp}\n${part}: ${size.toLocaleString("en")} bytes, ${((100 * size) / p.bytes).toFixed(1)} %`;
+      bar.setAttribute("aria-label", text.replaceAll("\n", "; "));
+      for (const event of ["mouseenter", "focus"]) bar.addEventListener(event, () => tip(text, bar.getBoundingClientRect()));
+      for (const event of ["mouseleave", "blur"]) bar.addEventListener(event, untip);
+      svg.append(bar);
+      before += size;
+    }
+    svg.append(element("text", { x: x(p.bytes) + 8, y: y + 15 }, `${p.bytes.toLocaleString("en")} bytes`));
+  });
+  let x0 = 0;
+  for (const [name, fill] of Object.entries({ "luma or all": PART_COLOURS.luma, colour: PART_COLOURS.colour, update: PART_COLOURS.update, container: PART_COLOURS.container })) {
+    svg.append(element("rect", { x: x0, y: high - 26, width: 12, height: 12, fill }), element("text", { x: x0 + 17, y: high - 16 }, name));
+    x0 += 40 + 7 * name.length;
+  }
+  $("bits").replaceChildren(svg);
+}
+
+function drawStrip() {
+  const metric = $("metric").value.replace("_pooled", "");
+  const rows = visible().map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && (p.series[metric] || []).some((v) => v !== null));
+  if (!rows.length) return $("strip").replaceChildren("No series of this metric at this QP.");
+  const values = rows.flatMap(([, p]) => p.series[metric].filter((v) => v !== null));
+  const length = Math.max(...rows.map(([, p]) => p.series[metric].length));
+  const [low, high] = padded(values), wide = width("strip");
+  const x = scale(0, Math.max(length - 1, 1), LEFT, wide - RIGHT), y = scale(low, high, LOW - BOTTOM, TOP);
+  const svg = frame(x, y, ticks(0, length - 1, wide / 80), ticks(low, high, 5), "frame", data.metrics[metric].title, wide, LOW);
+  for (const [codec, p] of rows) {
+    let pen = "M";
+    const path = p.series[metric].map((v, i) => { if (v === null) return ""; const step = `${pen}${x(i).toFixed(1)},${y(v).toFixed(1)}`; pen = "L"; return step; });
+    svg.append(element("path", { class: "series", d: path.join(""), stroke: colour(codec), "stroke-dasharray": dash(codec) }));
+  }
+  const keyed = rows.find(([, p]) => p.keys.length);
+  for (const key of keyed ? keyed[1].keys : []) svg.append(element("line", { class: "key", x1: x(key), x2: x(key), y1: LOW - BOTTOM, y2: LOW - BOTTOM - 8 }));
+  const overlay = element("rect", { x: LEFT, y: TOP, width: wide - LEFT - RIGHT, height: LOW - TOP - BOTTOM, fill: "transparent" });
+  overlay.addEventListener("mousemove", (event) => {
+    const box = overlay.getBoundingClientRect();
+    const i = Math.round(((event.clientX - box.left) / box.width) * (length - 1));
+    const lines = rows.map(([codec, p]) => `${codec}: ${number(p.series[metric][i], digits(metric))}`);
+    tip(`frame ${i}${keyed && keyed[1].keys.includes(i) ? ", key frame" : ""}\n${lines.join("\n")}`, { left: event.clientX, top: event.clientY, bottom: event.clientY });
+  });
+  overlay.addEventListener("mouseleave", untip);
+  svg.append(overlay);
+  $("strip").replaceChildren(svg);
+}
+
+// ── tables ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function delta(row) {
+  const kind = $("kind").value;
+  if (kind !== "rate") return row[kind];
+  const names = [];
+  if ($("accounting").value === "paper" && !$("keys").checked) names.push("paper_inner");
+  if (!$("keys").checked) names.push("inner");
+  if ($("accounting").value === "paper") names.push("paper");
+  const name = names.find((n) => n in row) || "rate";
+  return row[name];
+}
+
+function drawDeltas() {
+  const metric = $("metric").value, found = data.deltas[metric];
+  $("accounting").disabled = $("keys").disabled = $("kind").value !== "rate";
+  if (!found) return $("bd").replaceChildren(element("caption", {}, "This metric is no measure of quality: it has no deltas."));
+  const codecs = Object.keys(found), sums = Object.fromEntries(codecs.map((codec) => [codec, []]));
+  const smaller = $("kind").value === "quality" ? -1 : 1;
+  const cell = (value, overlap) => {
+    const td = element("td", value ? { class: smaller * value < 0 ? "good" : "bad" } : {}, value === null || value === undefined ? "undefined" : (value > 0 ? "+" : "") + value.toFixed($("kind").value === "quality" ? 2 : 1));
+    if (overlap !== undefined) td.append(element("small", {}, ` (${Math.round(100 * overlap)} %)`));
+    return td;
+  };
+  const head = element("tr", {}, element("th", {}, "clip"), ...codecs.map((codec) => element("th", {}, codec, element("small", {}, `against ${data.anchors[codec]}`))));
+  const rows = data.clips.map((clip) => element("tr", {}, element("td", {}, clip), ...codecs.map((codec) => {
+    const row = found[codec][clip];
+    if (!row) return element("td", {}, "");
+    const value = delta(row);
+    if (value !== null && value !== undefined) sums[codec].push(value);
+    return cell(value, row.overlap);
+  })));
+  const means = element("tr", { class: "mean" }, element("td", {}, "mean where defined"), ...codecs.map((codec) => {
+    const values = sums[codec];
+    return values.length ? cell(values.reduce((a, b) => a + b) / values.length) : element("td", {}, "undefined");
+  }));
+  $("bd").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows, means));
+}
+
+function drawCosts() {
+  const head = ["codec", "encode, s", "peak MB", "decode, s", "peak MB"];
+  const rows = data.codecs.map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && p.encode[0] !== null).map(([codec, p]) =>
+    element("tr", {}, element("td", {}, codec), ...[p.encode[0], p.encode[1], p.decode[0], p.decode[1]].map((v, i) => element("td", {}, number(v, i % 2 ? 0 : 2)))));
+  $("costs").replaceChildren(element("thead", {}, element("tr", {}, ...head.map((h) => element("th", {}, h)))), element("tbody", {}, ...rows));
+}
+
+function drawCommands() {
+  const found = data.codecs.map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && p.command);
+  $("commands").replaceChildren(...found.flatMap(([codec, p]) => [element("p", {}, codec), element("code", { tabindex: 0 }, p.command)]));
+}
+
+// ── pictures ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const shown = () => data.pictures[$("clip").value] || [];
+
+function choosePictures() {
+  const pictures = shown();
+  $("comparer").hidden = !pictures.length;
+  if (!pictures.length) return;
+  const pairs = pictures.map((p, i) => [i, p.title]);
+  options($("left"), pairs, pictures.length > 2 ? 2 : 0);
+  options($("right"), pairs, Math.min(3, pictures.length - 1));
+  state.zoom = null;
+  $("pictures-hint").textContent = `Frame ${data.frames[$("clip").value]}: the one between key frames in which Tinct's colour is worst. The anchor is the file of the nearest size. ` +
+    `WebP at quality ${data.pictureQuality}. Colour error: distance of Cb and Cr from the source, dark is none, white is ${ERROR_LEVELS} levels or more.`;
+  $("all").replaceChildren(...pictures.map((p) => element("figure", {}, element("img", { src: p.src, alt: p.title }), element("figcaption", {}, `${p.title}: ${p.caption}`))));
+  drawPictures();
+}
+
+const images = new Map(); // of pictures, decoded once
+
+function image(picture) {
+  if (!images.has(picture)) {
+    const made = new Image();
+    made.src = picture.src;
+    images.set(picture, made.decode().then(() => made));
+  }
+  return images.get(picture);
+}
+
+async function drawPictures() {
+  const pictures = shown(), [left, right] = [pictures[$("left").value], pictures[$("right").value]], turn = ++state.turn;
+  if (!left || !right) return;
+  const [truth, over, under] = await Promise.all([pictures[0], left, right].map(image));
+  if (turn !== state.turn) return; // something else was asked for meanwhile
+  for (const [id, picture] of [["over", left], ["under", right]]) {
+    $(id).src = picture.src;
+    $(id).alt = picture.title;
+  }
+  $("captions").replaceChildren(...[left, right].map((p, i) => element("div", {}, element("b", {}, `${i ? "right" : "left"}: ${p.title}`), element("br"), p.caption)));
+  state.zoom ??= fitting(under);
+  const wide = Math.min(under.naturalWidth, $("view").clientWidth) * state.zoom;
+  $("stage").style.width = `${wide}px`;
+  $("stage").style.height = `${(wide * under.naturalHeight) / under.naturalWidth}px`;
+  $("stage").classList.toggle("large", state.zoom > 2);
+  $("zoom").textContent = `${state.zoom}×`;
+  divide();
+  $("error").hidden = !state.heat;
+  if (state.heat) drawError(truth, over, under);
+}
+
+// the largest zoom with which a picture is seen whole
+function fitting(picture) {
+  const fits = (z) => picture.naturalWidth * z <= $("view").clientWidth && picture.naturalHeight * z <= 0.8 * innerHeight;
+  return [4, 2].find(fits) || 1;
+}
+
+function divide() {
+  const share = state.flicker === null ? Number($("slider").value) : state.side ? 100 : 0;
+  $("over").style.clipPath = `inset(0 ${100 - share}% 0 0)`;
+  $("error").style.clipPath = "none";
+  $("line").style.left = `${share}%`;
+  $("line").hidden = state.flicker !== null;
+}
+
+function pixels(picture) {
+  const canvas = element("canvas", { width: picture.naturalWidth, height: picture.naturalHeight });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(picture, 0, 0);
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+// left of the divider the left picture's error, right of it the right one's
+function drawError(truth, over, under) {
+  const [t, a, b] = [truth, over, under].map(pixels), canvas = $("error");
+  canvas.width = t.width; canvas.height = t.height;
+  const context = canvas.getContext("2d", { willReadFrequently: true }), out = context.createImageData(t.width, t.height);
+  const share = state.flicker === null ? Number($("slider").value) / 100 : state.side;
+  for (let i = 0; i < t.data.length; i += 4) {
+    const p = ((i / 4) % t.width) / t.width < share ? a.data : b.data;
+    const [r, g, l] = [p[i] - t.data[i], p[i + 1] - t.data[i + 1], p[i + 2] - t.data[i + 2]];
+    const error = Math.min(1, Math.hypot(-0.169 * r - 0.331 * g + 0.5 * l, 0.5 * r - 0.419 * g - 0.081 * l) / ERROR_LEVELS);
+    out.data[i] = 255 * Math.min(1, 2.2 * error); out.data[i + 1] = 255 * Math.max(0, 1.8 * error - 0.6);
+    out.data[i + 2] = 255 * Math.max(0, Math.min(1, 0.25 * (error > 0) + 2 * error - 1.1)); out.data[i + 3] = 255;
+  }
+  context.putImageData(out, 0, 0);
+}
+
+function press(id, on) {
+  $(id).setAttribute("aria-pressed", String(on));
+}
+
+function toggleFlicker() {
+  if (state.flicker === null) {
+    state.flicker = setInterval(() => { state.side = 1 - state.side; divide(); if (state.heat) drawPictures(); }, 500);
+  } else {
+    clearInterval(state.flicker);
+    state.flicker = null;
+  }
+  press("flicker", state.flicker !== null);
+  divide();
+}
+
+function toggleHeat() {
+  state.heat = !state.heat;
+  press("heat", state.heat);
+  drawPictures();
+}
+
+function toggleGrid() {
+  $("all").hidden = !$("all").hidden;
+  press("grid", !$("all").hidden);
+}
+
+function zoom(factor) {
+  state.zoom = Math.max(1, Math.min(8, state.zoom * factor));
+  drawPictures();
+}
+
+// ── all of it ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function drawLegend() {
+  $("legend").replaceChildren(...data.codecs.map((codec) => {
+    const line = element("path", { d: "M0,5H26", stroke: colour(codec), "stroke-width": 2, "stroke-dasharray": dash(codec) });
+    const mark = element("path", { d: shape(codec), fill: colour(codec), transform: "translate(13 5)" });
+    const button = element("button", { "aria-pressed": String(!hidden.has(codec)) }, element("svg", {}, line, mark), codec);
+    button.addEventListener("click", () => {
+      hidden.has(codec) ? hidden.delete(codec) : hidden.add(codec);
+      button.setAttribute("aria-pressed", String(!hidden.has(codec)));
+      drawCurves(); drawBits(); drawStrip();
+    });
+    return button;
+  }));
+}
+
+function draw() {
+  drawCurves(); drawDeltas(); drawBits(); drawStrip(); drawCosts(); drawCommands();
+}
+
+function start() {
+  const s = data.setup;
+  $("setup").textContent = `First ${s.frames} frames, QP ${s.qps.join(", ")}. Rate is the size of the file. ${s.date}, ${s.machine}, ${s.jobs} at a time. ` +
+    Object.entries(s.versions).map(([name, version]) => `${name} ${version}`).join(", ");
+  $("notes").replaceChildren(...data.notes.map((note) => element("li", {}, note)));
+  options($("clip"), data.clips.map((c) => [c, c]));
+  options($("metric"), Object.entries(data.metrics).map(([name, m]) => [name, m.title]));
+  options($("qp"), [...new Set(data.points.map((p) => p.qp))].sort((a, b) => a - b).map((q) => [q, q]), 37);
+  drawLegend();
+  draw();
+  choosePictures();
+  $("clip").addEventListener("change", () => { draw(); choosePictures(); });
+  for (const id of ["metric", "qp"]) $(id).addEventListener("change", draw);
+  for (const id of ["kind", "accounting", "keys"]) $(id).addEventListener("change", drawDeltas);
+  for (const id of ["left", "right"]) $(id).addEventListener("change", drawPictures);
+  $("slider").addEventListener("input", () => { divide(); if (state.heat) drawPictures(); });
+  $("stage").addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse" && !event.buttons) return;
+    const box = $("stage").getBoundingClientRect();
+    $("slider").value = (100 * (event.clientX - box.left)) / box.width;
+    $("slider").dispatchEvent(new Event("input"));
+  });
+  const actions = { flicker: toggleFlicker, heat: toggleHeat, grid: toggleGrid, "zoom-in": () => zoom(2), "zoom-out": () => zoom(0.5) };
+  for (const [id, action] of Object.entries(actions)) $(id).addEventListener("click", action);
+  const keys = { f: toggleFlicker, h: toggleHeat, g: toggleGrid, "+": () => zoom(2), "=": () => zoom(2), "-": () => zoom(0.5) };
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "SELECT" || $("comparer").hidden) return;
+    if (keys[event.key]) { keys[event.key](); event.preventDefault(); return; }
+    const step = { ArrowLeft: -2, ArrowRight: 2 }[event.key];
+    if (step && document.activeElement === $("view") && $("view").scrollWidth <= $("view").clientWidth) {
+      $("slider").value = Number($("slider").value) + step;
+      $("slider").dispatchEvent(new Event("input"));
+      event.preventDefault();
+    }
+  });
+  addEventListener("resize", () => { draw(); drawPictures(); });
+  document.documentElement.dataset.ready = "yes";
+}
+
+start();
