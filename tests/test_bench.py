@@ -18,10 +18,10 @@ from helpers import one_line, run
 from synthetic import write_clip
 
 import tinct
+from tinct.engine import run as run_tasks
 from tinct.errors import CodecError
 from tinct.evaluation import RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep
 from tinct.evaluation.bench import measure_point
-from tinct.evaluation.engine import run as run_tasks
 from tinct.evaluation.points import external_points, means
 from tinct.psnr import Psnr
 

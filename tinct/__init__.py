@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tinct.batch import FolderReport, encode_folder
     from tinct.config import EncodeConfig, preset
     from tinct.decoder import DecodeReport, decode
     from tinct.decoder import Video as open  # noqa: N813
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "batch": ("FolderReport", "encode_folder"),
     "config": ("EncodeConfig", "preset"),
     "decoder": ("DecodeReport", "decode"),
     "encoder": ("EncodeReport", "encode"),
@@ -30,8 +32,8 @@ _HOME = {
     "inspection": ("info", "verify"),
 }
 __all__ = [
-    "CodecError", "DecodeReport", "EncodeConfig", "EncodeReport", "Frame", "VideoInfo", "decode", "encode", "info", "open",
-    "preset", "verify",
+    "CodecError", "DecodeReport", "EncodeConfig", "EncodeReport", "FolderReport", "Frame", "VideoInfo", "decode", "encode",
+    "encode_folder", "info", "open", "preset", "verify",
 ]  # fmt: skip
 
 

@@ -15,9 +15,10 @@ from typer.exceptions import TyperException
 from tinct.errors import CodecError
 
 if TYPE_CHECKING:
+    from tinct.config import EncodeConfig
     from tinct.encoder import EncodeReport
+    from tinct.engine import Engine
     from tinct.evaluation.bench import Outcome
-    from tinct.evaluation.engine import Engine
     from tinct.evaluation.published import Mean, Sequence
     from tinct.inspection import FileInfo
     from tinct.psnr import Psnr
@@ -37,39 +38,49 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existin
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+Preset = Annotated[str, typer.Option(help="default, or paper: the 2019 paper's layout.")]
+Structure = Annotated[str | None, typer.Option(help="How HEVC predicts: intra (default), low-delay, random-access.")]
+Qp = Annotated[int | None, typer.Option(help="Quality, about that of HEVC at this QP, 0 to 51; default 32.")]
+Crf = Annotated[float | None, typer.Option(help="x265's own quality control, in-band only.")]
+Bitrate = Annotated[float | None, typer.Option(help="kbit/s of all video tracks, instead of --qp.")]
+Colour = Annotated[str | None, typer.Option(help="Where colour goes: auto, track (of its own), in-band.")]
+KeyForm = Annotated[str | None, typer.Option(help="chroma: key frames' colour alone; full: whole 4:2:0 key frames.")]
+Group = Annotated[str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")]
+KeyBoost = Annotated[str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")]
+Colouriser = Annotated[str | None, typer.Option(help="auto or none.")]
+Compatible = Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")]
+X265Preset = Annotated[str | None, typer.Option(help="x265's preset; default medium.")]
+X265Tune = Annotated[str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")]
+
+
 @app.command()
 def encode(
     source: Source,
     output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The Matroska file to write, *.mkv.")],
-    preset: Annotated[str, typer.Option(help="default, or paper: the 2019 paper's layout.")] = "default",
-    structure: Annotated[str | None, typer.Option(help="How HEVC predicts: intra (default), low-delay, random-access.")] = None,
-    qp: Annotated[int | None, typer.Option(help="Quality, about that of HEVC at this QP, 0 to 51; default 32.")] = None,
-    crf: Annotated[float | None, typer.Option(help="x265's own quality control, in-band only.")] = None,
-    bitrate: Annotated[float | None, typer.Option(help="kbit/s of all video tracks, instead of --qp.")] = None,
-    colour: Annotated[str | None, typer.Option(help="Where colour goes: auto, track (of its own), in-band.")] = None,
-    key_form: Annotated[str | None, typer.Option(help="chroma: key frames' colour alone; full: whole 4:2:0 key frames.")] = None,
-    group: Annotated[str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")] = None,
-    key_boost: Annotated[str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")] = None,
-    colouriser: Annotated[str | None, typer.Option(help="auto or none.")] = None,
-    compatible: Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")] = None,
-    x265_preset: Annotated[str | None, typer.Option(help="x265's preset; default medium.")] = None,
-    x265_tune: Annotated[str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")] = None,
+    preset: Preset = "default",
+    structure: Structure = None,
+    qp: Qp = None,
+    crf: Crf = None,
+    bitrate: Bitrate = None,
+    colour: Colour = None,
+    key_form: KeyForm = None,
+    group: Group = None,
+    key_boost: KeyBoost = None,
+    colouriser: Colouriser = None,
+    compatible: Compatible = None,
+    x265_preset: X265Preset = None,
+    x265_tune: X265Tune = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Encode a video to a Tinct file that any player opens."""
-    from tinct import config
     from tinct.encoder import encode as run
 
-    given = {
-        "structure": structure, "qp": qp, "crf": crf, "bitrate_kbps": bitrate, "colour": colour, "key_form": key_form,
-        "group": _auto_or_number("group", group), "key_boost": _auto_or_number("key-boost", key_boost),
-        "colouriser": colouriser, "compatible": compatible, "x265_preset": x265_preset, "x265_tune": x265_tune,
-    }  # fmt: skip
-    if sum(value is not None for value in (qp, crf, bitrate)) > 1:
-        raise CodecError("contradictory options: --qp, --crf and --bitrate exclude each other")
-    settings = config.preset(preset, **{name: value for name, value in given.items() if value is not None})
+    settings = _config(
+        preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
+        key_boost=key_boost, colouriser=colouriser, compatible=compatible, x265_preset=x265_preset, x265_tune=x265_tune,
+    )  # fmt: skip
     with _progress("encoding", quiet) as progress:
         report = run(source, output, settings, overwrite=overwrite, progress=progress)
     _notes(report.notes)
@@ -77,6 +88,47 @@ def encode(
         print("\n".join(_encode_lines(report, output)), file=sys.stderr)
     if report.damaged:
         _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is coded")
+        raise typer.Exit(DAMAGED)
+
+
+@app.command()
+def batch(
+    source: Annotated[str, typer.Argument(metavar="IN", help="A folder of videos.")],
+    output: Annotated[str, typer.Argument(metavar="OUT", help="The folder for a .mkv of each.")],
+    jobs: Annotated[int, typer.Option(help="Files at a time.")] = 1,
+    engine: Annotated[str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")] = "local",
+    preset: Preset = "default",
+    structure: Structure = None,
+    qp: Qp = None,
+    crf: Crf = None,
+    bitrate: Bitrate = None,
+    colour: Colour = None,
+    key_form: KeyForm = None,
+    group: Group = None,
+    key_boost: KeyBoost = None,
+    colouriser: Colouriser = None,
+    compatible: Compatible = None,
+    x265_preset: X265Preset = None,
+    x265_tune: X265Tune = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Encode every video of a folder; finished ones are skipped, failed ones named and tried again by the next call."""
+    from tinct.batch import encode_folder as run
+
+    settings = _config(
+        preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
+        key_boost=key_boost, colouriser=colouriser, compatible=compatible, x265_preset=x265_preset, x265_tune=x265_tune,
+    )  # fmt: skip
+    with _progress("encoding", quiet, "files") as progress:
+        report = run(source, output, settings, jobs=jobs, engine=_engine(engine), progress=progress)
+    _notes(report.notes)
+    for path, reason in report.failed.items():
+        _say(f"{path} failed: {reason}")
+    if not quiet:
+        counts = f"{len(report.encoded)} encoded, {len(report.skipped)} there already, {len(report.failed)} failed"
+        print(f"{counts}; {report.source_bytes:,} bytes became {report.size_bytes:,}", file=sys.stderr)
+    if report.failed:
         raise typer.Exit(DAMAGED)
 
 
@@ -216,14 +268,14 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
-            _say("interrupted, nothing was written")
+            _say(_interrupted(arguments))
     except (CodecError, TyperException) as error:
         if debug:
             logging.getLogger(__name__).exception("traceback")
         _say(error.format_message() if hasattr(error, "format_message") else str(error))
         code = REFUSED
     except (KeyboardInterrupt, typer.Abort):
-        _say("interrupted, nothing was written")
+        _say(_interrupted(arguments))
         code = INTERRUPTED
     except MemoryError:
         if debug:
@@ -250,6 +302,11 @@ def _repeated(arguments: list[str]) -> list[str]:
     return found
 
 
+def _interrupted(arguments: list[str]) -> str:
+    kept = {"batch": "the same call goes on", "evaluate": "--resume goes on"}.get(arguments[0] if arguments else "")
+    return f"interrupted, what was finished is kept; {kept}" if kept else "interrupted, nothing was written"
+
+
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
@@ -270,6 +327,17 @@ def _auto_or_number(option: str, text: str | None) -> int | str | None:
         return int(text)
     except ValueError as error:
         raise CodecError(f"--{option}: expected auto or a whole number, found {text}") from error
+
+
+def _config(preset: str, **given: object) -> "EncodeConfig":
+    """The configuration that encode's options name; those not given are None."""
+    from tinct import config
+
+    if sum(given[name] is not None for name in ("qp", "crf", "bitrate_kbps")) > 1:
+        raise CodecError("contradictory options: --qp, --crf and --bitrate exclude each other")
+    for option in ("group", "key_boost"):
+        given[option] = _auto_or_number(option.replace("_", "-"), cast("str | None", given[option]))
+    return config.preset(preset, **{name: value for name, value in given.items() if value is not None})
 
 
 def _engine(name: str) -> "Engine":

@@ -24,10 +24,10 @@ import av
 
 from tinct.container import COLOUR, read_file_manifest, video_tracks
 from tinct.demux import packets_of
+from tinct.engine import Engine, run
 from tinct.errors import CodecError
 from tinct.evaluation import usage
 from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, Codec, decode, missing, parse, versions
-from tinct.evaluation.engine import Engine, run
 from tinct.evaluation.metrics import measure, use_one_thread
 from tinct.evaluation.points import RDPoint, external_points, means, read_points, to_line
 from tinct.frames import Frame, VideoInfo

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, Literal, TypeVar
 
 from tinct.errors import CodecError
@@ -39,7 +39,7 @@ def _here(
             return
         pool = ProcessPoolExecutor(min(jobs, len(left)), mp_context=get_context("spawn"), initializer=_begin_worker)
         try:
-            futures = {pool.submit(function, *task): number for number, task in left.items()}
+            futures = {pool.submit(_work, function, *task): number for number, task in left.items()}
             for future in as_completed(futures):
                 try:
                     result: Result | CodecError = future.result()
@@ -49,6 +49,10 @@ def _here(
                     result = error
                 del left[futures[future]]
                 yield futures[future], result
+        except BaseException:  # interrupted, or nobody wants the rest: what workers have begun is undone
+            for worker in active_children():
+                os.kill(worker.pid or 0, signal.SIGINT)
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
     for number in left:
@@ -56,8 +60,20 @@ def _here(
 
 
 def _begin_worker() -> None:
-    """Ctrl-C ends a worker at once and silently; what it had finished is with the parent."""
+    """Ctrl-C ends a worker that has nothing in hand at once and silently."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _work(function: Callable[..., Result], *task: Any) -> Result:
+    """A worker with a task in hand lets it clean up behind itself, and takes no other."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return function(*task)
+    except KeyboardInterrupt:
+        os._exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _on_ray(
