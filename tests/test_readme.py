@@ -23,7 +23,7 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
     exec(block, names)
     report, rgb = names["report"], names["rgb"]
@@ -38,13 +38,27 @@ def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert 1 < np.abs(rgb.astype(float) - last).mean() < 7
 
 
+LINES = re.findall(r"^    tinct (.*)$", README, re.MULTILINE)
+
+
 def test_command_lines_work(talk: Path) -> None:
-    lines = re.findall(r"^    tinct (.*)$", README, re.MULTILINE)
-    assert [line.split()[0] for line in lines] == ["encode", "decode"]
-    for line in lines:
+    assert [line.split()[0] for line in LINES[:2]] == ["encode", "decode"]
+    for line in LINES[:2]:
         done = run(*line.split())
         assert done.returncode == 0, done.stderr
     assert len(list(tinct.open("talk-colour.mp4"))) == 30
+
+
+@pytest.mark.slow
+def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert [line.split()[0] for line in LINES[2:]] == ["evaluate", "evaluate", "report", "reproduce"]
+    for line in LINES[2:]:
+        done = run(*line.split())
+        assert done.returncode == 0, done.stderr
+    assert (talk / "results" / "report.html").exists()
+    _, block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(block, {"tinct": tinct})
+    assert re.fullmatch(r"[+-]\d+\.\d\d \(overlap \d+%\)\n", capsys.readouterr().out)
 
 
 def test_tree_is_the_package() -> None:
