@@ -156,6 +156,22 @@ def test_metric_and_legend_choose_what_is_drawn(page: Page) -> None:
 
 
 @needs_chromium
+def test_points_measured_elsewhere_say_so_on_the_plot(page: Page, results: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(results, tmp_path / "copy")
+    shape = {"codec": "HM", "clip": "clip.mp4", "width": 64, "height": 48, "frames": 12}
+    entries = [
+        {**shape, "qp": qp, "bytes": 40000 // qp, "psnr_y": 70 - qp, "psnr_u": 70 - qp, "psnr_v": 70 - qp} for qp in (27, 37)
+    ]
+    (tmp_path / "hm.json").write_text(json.dumps(entries))
+    setup = json.loads((copy / "sweep.json").read_text())
+    (copy / "sweep.json").write_text(json.dumps({**setup, "external": [str(tmp_path / "hm.json")]}))
+    page.goto(write_report(copy)[0].as_uri())
+    assert page.locator("#legend button").last.inner_text() == "HM (raw bitstream, not muxed)"
+    assert page.locator("#rd .point[aria-label^='HM, QP']").count() == 2
+    assert "its rates lack the container's bytes" in page.locator("#notes").inner_text()
+
+
+@needs_chromium
 def test_table_of_deltas(page: Page, folder: Path) -> None:
     row = deltas(load(folder))["psnr_yuv611"][TINCT]["clip"]
     cell = page.locator("#bd tbody tr").first.locator("td").nth(1)

@@ -354,11 +354,17 @@ function zoom(factor) {
 
 // ── all of it ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+// what points measured elsewhere say of themselves
+function noted(codec) {
+  const note = data.points.find((p) => p.codec === codec).note;
+  return note ? ` (${note})` : "";
+}
+
 function drawLegend() {
   $("legend").replaceChildren(...data.codecs.map((codec) => {
     const line = element("path", { d: "M0,5H26", stroke: colour(codec), "stroke-width": 2, "stroke-dasharray": dash(codec) });
     const mark = element("path", { d: shape(codec), fill: colour(codec), transform: "translate(13 5)" });
-    const button = element("button", { "aria-pressed": String(!hidden.has(codec)) }, element("svg", {}, line, mark), codec);
+    const button = element("button", { "aria-pressed": String(!hidden.has(codec)) }, element("svg", {}, line, mark), codec + noted(codec));
     button.addEventListener("click", () => {
       hidden.has(codec) ? hidden.delete(codec) : hidden.add(codec);
       button.setAttribute("aria-pressed", String(!hidden.has(codec)));
