@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 # a module imports only modules above it
 LAYERS = (
     "__init__", "errors", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video", "extras",
-    "matroska", "sink", "base", "propagate", "keyframes", "colouriser", "container", "restore", "decoder", "plan",
-    "encoder", "inspection", "engine", "batch", "evaluation", "cli", "__main__",
+    "matroska", "sink", "base", "propagate", "keyframes", "losses", "weights", "colouriser", "container", "restore", "decoder",
+    "plan", "encoder", "inspection", "engine", "batch", "evaluation", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]
 REACHES_UP = {"frames": {"colour"}}  # `Frame.rgb` is there for users; it imports when called

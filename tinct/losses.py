@@ -1,0 +1,110 @@
+"""What training minimises: the terms of the paper's mixed loss, each a plain function, and VGG-19 for one of them.
+
+Equations 5 to 10 of the paper. Pictures are [N, 3, H, W]; each function says their range.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tinct.errors import CodecError
+
+WEIGHTS = {"gan": 1.0, "mse": 100.0, "content": 1000.0, "colour": 100.0}  # Equation 10
+OUTPUT_GAIN, TARGET_GAIN = 0.062, 0.065  # theta of Equation 9
+BLUR_VARIANCE = 3.0  # Equation 8 prints 2 sigma where a Gaussian has 2 sigma squared, so sigma is read as the variance
+BLUR_RADIUS = 10  # pixels: 21 taps, beyond which nothing is left of the Gaussian
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+VGG19_SHA256_START = "dcbb9e9d"  # the name carries the first digits of its SHA-256, as all of torchvision's do
+VGG19_WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)  # 0: 2x2 max pool
+
+
+def gan_loss(fake_logits: Tensor) -> Tensor:
+    """-log D(G(Y)), the mean over patches (Equation 5)."""
+    return functional.softplus(-fake_logits).mean()
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """-log D(X) - log(1 - D(G(Y))), the mean over patches: what the discriminator minimises (Goodfellow et al., 2014)."""
+    return functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
+
+
+def mse_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of pictures in [-1, 1], the generator's own range (Equation 6)."""
+    return functional.mse_loss(output, target)
+
+
+def content_loss(output_features: Tensor, target_features: Tensor) -> Tensor:
+    """Mean absolute difference of VGG-19 features (Equation 7)."""
+    return functional.l1_loss(output_features, target_features)
+
+
+def colour_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Mean squared difference of the blurred pictures in [0, 1] (Equations 8 and 9).
+
+    The two gains differ: the loss is least where the output is 4.8 % brighter than the target.
+    """
+    return functional.mse_loss(blur(output, OUTPUT_GAIN), blur(target, TARGET_GAIN))
+
+
+def blur(picture: Tensor, gain: float) -> Tensor:
+    """`gain` times the Gaussian exp(-(k^2 + l^2) / (2 * 3)) over 21 x 21 pixels, edges repeated (Equation 8)."""
+    taps = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, dtype=picture.dtype, device=picture.device)
+    row = torch.exp(-(taps**2) / (2 * BLUR_VARIANCE))
+    channels = picture.shape[1]
+    padded = functional.pad(picture, (BLUR_RADIUS,) * 4, mode="replicate")
+    across = functional.conv2d(padded, row.view(1, 1, 1, -1).expand(channels, -1, -1, -1), groups=channels)
+    return gain * functional.conv2d(across, row.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels)
+
+
+class Vgg19(nn.Module):
+    """VGG-19 up to relu5_4: pictures in [0, 1] to features [N, 512, H/16, W/16]. State-dict keys are torchvision's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width = 3
+        for following in VGG19_WIDTHS:
+            if following:
+                layers += [nn.Conv2d(width, following, 3, padding=1), nn.ReLU()]
+                width = following
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.requires_grad_(False)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.features((picture - self.get_buffer("mean")) / self.get_buffer("std"))
+
+
+def load_vgg19(path: Path, *, sha256_start: str | None = VGG19_SHA256_START) -> Vgg19:
+    """The network with the weights of torchvision's file; None skips the check of a file that a user vouches for.
+
+    Raises CodecError where the file is missing, another one, or not of these shapes. Only tensors are read from it.
+    """
+    if not path.is_file():
+        raise CodecError(f"expected VGG-19 weights in {path}, found no such file; fetch {VGG19_URL}")
+    if sha256_start is not None:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if not found.startswith(sha256_start):
+            raise CodecError(f"expected SHA-256 {sha256_start}... for {path}, found {found[:8]}...; fetch {VGG19_URL} again")
+    network = Vgg19()
+    wanted = network.state_dict()
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise CodecError(f"expected a PyTorch file of VGG-19 weights in {path}, found something else; fetch {VGG19_URL}") from error
+    if not isinstance(state, Mapping) or any(
+        not isinstance(state.get(name), Tensor) or state[name].shape != weight.shape for name, weight in wanted.items()
+    ):
+        raise CodecError(f"expected torchvision's VGG-19 weights in {path}, found other names or shapes; fetch {VGG19_URL}")
+    network.load_state_dict({name: state[name] for name in wanted})  # those of the classifier stay behind
+    return network.eval()
