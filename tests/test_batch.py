@@ -67,6 +67,18 @@ def test_outputs_inside_the_folder_are_no_sources(folder: Path) -> None:
         assert (len(report.encoded), report.failed) == (encoded, {})
 
 
+def test_a_folder_inside_that_of_the_outputs(folder: Path) -> None:
+    report = tinct.encode_folder(folder / "in" / "deep", folder / "in")
+    assert report.encoded == [folder / "in" / "b c.mkv"]
+
+
+def test_a_folder_where_an_output_should_be_is_no_output(folder: Path) -> None:
+    (folder / "out" / "a.mkv").mkdir(parents=True)
+    report = tinct.encode_folder(folder / "in", folder / "out")
+    assert report.skipped == []
+    assert "found " in report.failed[folder / "in" / "a.mkv"]
+
+
 def test_a_tinct_file_is_not_encoded_again(folder: Path, tinct_path: Path) -> None:
     (folder / "in" / "broken.mp4").write_bytes(tinct_path.read_bytes())
     report = tinct.encode_folder(folder / "in", folder / "out")

@@ -40,7 +40,7 @@ def test_overlap_is_the_common_part_of_both_intervals() -> None:
 def test_no_common_interval_is_undefined() -> None:
     found = rate_delta(curve(), curve(shift=9))
     assert (found.value, found.overlap) == (None, 0)
-    assert found.text() == "undefined (overlap 0%)"
+    assert found.text() == "undefined (no common interval)"
 
 
 def test_quality_that_falls_with_rate_is_undefined() -> None:

@@ -8,22 +8,32 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from conftest import LAB_QPS
 from helpers import one_line, run
-from synthetic import write_clip
+from synthetic import clip, to_av, write_clip
 
 import tinct
 from tinct.engine import run as run_tasks
 from tinct.errors import CodecError
-from tinct.evaluation import RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep
+from tinct.evaluation import Outcome, RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep, usage
 from tinct.evaluation.bench import measure_point
+from tinct.evaluation.codecs import FAMILIES
 from tinct.evaluation.points import external_points, means
+from tinct.evaluation.report import write_report
 from tinct.psnr import Psnr
+from tinct.video import open_source
+
+TINCT = "tinct:intra,colour=track,group=6"
+FAST = "x265:intra,preset=fast"
+TIMELESS = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0, "jobs": 0}
 
 
 @pytest.fixture
@@ -52,6 +62,15 @@ def test_a_point_is_its_file(results: Path) -> None:
     assert not (results / "work").exists()
 
 
+def test_peak_memory_is_the_kernels(tmp_path: Path) -> None:
+    """Against what the process itself reads of its peak."""
+    program = "held = b'1' * 200_000_000; open('status', 'w').write(open('/proc/self/status').read())"
+    command = [sys.executable, str(usage.__file__), sys.executable, "-c", program]
+    found = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
+    line = next(line for line in (tmp_path / "status").read_text().splitlines() if line.startswith("VmHWM"))
+    assert found["peak_megabytes"] == pytest.approx(int(line.split()[1]) * 1024 / 1e6, rel=0.01)
+
+
 def test_psnr_is_that_of_the_file_against_the_source(results: Path) -> None:
     for point in load(results).points[::3]:
         verified = tinct.verify(str(results / str(point.file)), str(results / "clips" / "clip.mkv"))
@@ -68,16 +87,72 @@ def test_key_frames_are_those_of_the_colour_track(results: Path) -> None:
         assert len(point.keys) == info.key_frames
         assert point.keys[:2] == [0, 6]
         inner = [v for i, v in enumerate(point.series["psnr_u"]) if i not in point.keys]
-        assert point.value("psnr_u", keys=False) == pytest.approx(sum(v for v in inner if v) / len(inner))
-        assert point.value("psnr_u", keys=False) != point.value("psnr_u")
+        assert point.value("psnr_u", without=point.keys) == pytest.approx(sum(v for v in inner if v) / len(inner))
+        assert point.value("psnr_u", without=point.keys) != point.value("psnr_u")
+
+
+def test_key_frames_are_left_out_of_both_sides(results: Path) -> None:
+    """Key frames stand where scenes begin: an anchor that keeps those frames would look worse than it is."""
+    ours, theirs = by_codec(load(results).points)
+    ours = [replace(ours[0], keys=[0, 3]), replace(ours[1], keys=[0, 9]), *ours[2:]]
+
+    def inner(point: RDPoint) -> float:
+        return float(np.mean([v for i, v in enumerate(point.series["psnr_u"]) if i not in {0, 3, 6, 9}]))
+
+    shorter = [[replace(p, means={"psnr_u": inner(p)}) for p in side] for side in (theirs, ours)]
+    assert bd_rate(theirs, ours, "psnr_u", keys=False) == bd_rate(*shorter, "psnr_u")
+
+
+def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
+    """And the report finds the grey base of a frame between them."""
+    source = tmp_path / "vfr.mkv"
+    write_clip(source, frames=8, vfr=[0, 40, 160, 200, 240, 360, 400, 520])
+    assert open_source(str(source)).info.frame_rate is None
+    points = sweep([source], ["x265:intra", "tinct:intra,colour=track,group=3"], [32], out=tmp_path / "r", frames=None)
+    assert points[1].keys == [0, 3, 6]
+    assert run("report", tmp_path / "r").returncode == 0
+
+
+def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
+    sweep([clip_path], ["x265:intra", "tinct:intra,colour=track,group=1"], [27, 37], out=tmp_path / "r", frames=3)
+    done = run("report", tmp_path / "r")
+    assert done.returncode == 0, done.stderr
+    assert "| all bits, without key frames | undefined |" in (tmp_path / "r" / "report.md").read_text()
 
 
 def test_the_anchor_has_the_same_structure(results: Path) -> None:
-    names = ["tinct:intra", "x265:intra,chroma-offset=6", "x265:intra", "x264", "x265:random-access", "svt-av1:low-delay"]
-    outcome = replace(load(results), setup=Setup([], names, []))
-    assert [outcome.anchor_of(name) for name in names] == ["x265:intra"] * 3 + ["x265:random-access"] * 2 + ["x265:intra"]
-    assert outcome.anchor_of("HM 16.8") == "x265:intra"
-    assert replace(outcome, setup=Setup([], ["x264", "svt-av1"], [])).anchor_of("svt-av1") == "x264"
+    names = ["tinct:intra", "x265:random-access", "x265:intra,chroma-offset=6", "x265:intra", "x264", "svt-av1:low-delay"]
+    outcome = measured_as(results, *names, "HM 16.8")
+    assert [outcome.anchor_of(name) for name in names] == [
+        "x265:intra", "x265:random-access", "x265:intra", "x265:intra", "x265:random-access", "x265:random-access",
+    ]  # fmt: skip
+    hm = replace(outcome.points[-1], command="encoder_intra_main.cfg")
+    assert replace(outcome, points=[*outcome.points[:-1], hm]).anchor_of("HM 16.8") == "x265:intra"
+
+
+@pytest.mark.parametrize(
+    ("names", "measured", "codec", "anchor"),
+    [
+        (["x264", "svt-av1"], ["x264", "svt-av1"], "svt-av1", "x264"),
+        (
+            ["hm", "x265:intra,preset=fast", "x264:intra"],
+            ["x265:intra,preset=fast", "x264:intra"],
+            "x264:intra",
+            "x265:intra,preset=fast",
+        ),
+        (["tinct", "x265:intra,preset=fast"], ["tinct", "x265:intra,preset=fast"], "tinct", "x265:intra,preset=fast"),
+    ],
+)
+def test_the_anchor_has_points(results: Path, names: list[str], measured: list[str], codec: str, anchor: str) -> None:
+    """What was asked for but is not there is no anchor, and no codec is compared with us while there is x265."""
+    assert replace(measured_as(results, *measured), setup=Setup([], names, [])).anchor_of(codec) == anchor
+
+
+def measured_as(results: Path, *codecs: str) -> Outcome:
+    """An outcome with one point a codec; names of no codec are of points measured elsewhere."""
+    outcome = load(results)
+    known = [name for name in codecs if name.partition(":")[0] in FAMILIES]
+    return replace(outcome, setup=Setup([], known, []), points=[replace(outcome.points[0], codec=name) for name in codecs])
 
 
 def test_lines_on_disk_are_the_points(results: Path) -> None:
@@ -140,8 +215,7 @@ def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     assert len(outcome.points) == 4
     assert "points.jsonl, line 5, is damaged and left out" in outcome.notes[0]
     after = resume(copy).points
-    timeless = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0}
-    assert [replace(p, **timeless) for p in after] == [replace(p, **timeless) for p in before]
+    assert [replace(p, **TIMELESS) for p in after] == [replace(p, **TIMELESS) for p in before]
     kept = {p.key: p.encode_seconds for p in outcome.points}
     assert {p.key: p.encode_seconds for p in after if p.key in kept} == kept
 
@@ -158,11 +232,75 @@ def test_a_damaged_line_is_named_and_the_rest_used(copy: Path, line: str) -> Non
 
 def test_a_point_with_nonsense_in_it_is_damaged(copy: Path) -> None:
     lines = (copy / "points.jsonl").read_text().splitlines()
-    for number, change in enumerate(({"size_bytes": 0}, {"seconds": -1}, {"qp": "32"}, {"means": {"psnr_y": float("nan")}})):
-        lines[number] = json.dumps({**json.loads(lines[number]), **change})
+    nonsense = (
+        {"size_bytes": 0}, {"seconds": -1}, {"qp": "32"}, {"means": {"psnr_y": float("nan")}}, {"clip": 5}, {"parts": 7},
+        {"series": {"psnr_y": [1]}}, {"keys": ["a"]},
+    )  # fmt: skip
+    whole = lines[0]
+    lines += [json.dumps({**json.loads(whole), **change}) for change in nonsense]
     (copy / "points.jsonl").write_text("\n".join(lines))
     outcome = load(copy)
-    assert (len(outcome.points), len(outcome.notes)) == (2, 4)
+    assert (len(outcome.points), len(outcome.notes)) == (6, len(nonsense))
+    assert run("report", copy).returncode == 0
+
+
+def test_a_point_of_another_size_is_left_out(copy: Path) -> None:
+    lines = (copy / "points.jsonl").read_text().splitlines()
+    lines[0] = json.dumps({**json.loads(lines[0]), "width": 66})
+    (copy / "points.jsonl").write_text("\n".join(lines))
+    outcome = load(copy)
+    assert len(outcome.points) == 5
+    (note,) = outcome.notes
+    assert note == f"{TINCT} at QP 27 is left out: clip of 66x48 with 12 frames, the others are clip of 64x48 with 12 frames"
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "words"),
+    [
+        ("failures.jsonl", b'{"clip": "a", "co', "failures.jsonl, line 1, is damaged"),
+        ("failures.jsonl", b'{"clip": "a"}', "failures.jsonl, line 1, is damaged"),
+        ("points.jsonl", b"\xff\xfe\x00", "line 7, is damaged"),
+    ],
+)
+def test_a_damaged_folder_is_reported_and_goes_on(copy: Path, name: str, damage: bytes, words: str) -> None:
+    with (copy / name).open("ab") as file:
+        file.write(damage)
+    assert any(words in note for note in load(copy).notes)
+    assert run("report", copy).returncode == 0
+    done = run("evaluate", "--resume", copy)
+    assert done.returncode == 0, done.stderr
+    assert len(load(copy).points) == 6
+
+
+@pytest.mark.parametrize("change", [{"qps": ["x"]}, {"codecs": [1]}, {"jobs": None}])
+def test_a_sweep_of_nonsense_is_one_line(copy: Path, change: dict[str, object]) -> None:
+    asked = json.loads((copy / "sweep.json").read_text())
+    (copy / "sweep.json").write_text(json.dumps({**asked, **change}))
+    assert "expected a results folder with sweep.json" in one_line(run("report", copy), 2)
+
+
+def test_two_qps_of_one_setting_are_said_and_count_once(copy: Path) -> None:
+    """AV1's coarsest setting serves every QP from 39 on."""
+    lines = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
+    with (copy / "points.jsonl").open("a") as file:
+        file.write(json.dumps({**lines[5], "qp": 51}) + "\n")
+    outcome = load(copy)
+    assert outcome.notes == [f"x265:intra on clip is the same at QP {LAB_QPS[2]} and 51"]
+    ours, theirs = by_codec(outcome.points)
+    assert bd_rate(theirs, ours) == bd_rate(theirs[:3], ours)
+
+
+def test_the_report_says_when_and_how_each_point_was_measured(copy: Path) -> None:
+    lines = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
+    lines[0] |= {"date": "2031-01-01", "jobs": 7}
+    (copy / "points.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    write_report(copy)
+    head = (copy / "report.md").read_text().splitlines()[0]
+    assert "2031-01-01" in head
+    assert lines[1]["date"] in head
+    assert "points at a time: 1, 7" in head
+    resume(copy)  # as many at a time as before
+    assert json.loads((copy / "sweep.json").read_text())["jobs"] == 1
 
 
 def test_a_decoder_that_loses_a_frame_is_refused(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +314,7 @@ def test_a_decoder_that_loses_a_frame_is_refused(results: Path, tmp_path: Path, 
     (tmp_path / "work").mkdir()
     (tmp_path / "files").mkdir()
     with pytest.raises(CodecError, match="expected 12 decoded frames, found 10; the point is refused"):
-        measure_point(clip, bench.parse("x265:intra"), 32, str(tmp_path))
+        measure_point(clip, bench.parse("x265:intra"), 32, str(tmp_path), 1)
     assert list((tmp_path / "files").iterdir()) == []
     assert list((tmp_path / "work").iterdir()) == []
 
@@ -246,6 +384,12 @@ def test_sweep_without_a_folder_leaves_nothing(clip_path: Path, tmp_path: Path, 
         (["CLIP", "--codec", "x265", "--points", "CLIP", "--out", "NEW"], "expected a JSON list of rate points"),
         (["CLIP", "--codec", "x265", "--out", "RESULTS"], "expected a new or an empty folder"),
         (["--resume", "NEW"], "expected a results folder"),
+        (["--resume", "RESULTS", "--frames", "4"], "contradictory options: --resume"),
+        (["CLIP", "--codec", "x265", "--out", "/dev/null/x"], "expected to make the folder /dev/null/x, found Not a directory"),
+        (["CLIP", "--codec", "tinct,group=abc", "--out", "NEW"], "--group: expected auto or 1 to 96; found abc"),
+        (["CLIP", "--codec", "tinct,compatible=yes", "--out", "NEW"], "expected compatible without a value"),
+        (["CLIP", "--codec", "tinct,group=²", "--out", "NEW"], "--group: expected auto or 1 to 96; found ²"),
+        (["CLIP", "--codec", "x265,chroma-offset=++6", "--out", "NEW"], "chroma-offset: expected -12 to 12, found ++6"),
     ],
 )
 def test_bad_input_is_one_line(clip_path: Path, results: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
@@ -271,6 +415,40 @@ def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
     assert point.means["psnr_yuv611"] == pytest.approx(41.5)
     assert point.rate_kbps() == pytest.approx(20)
     assert left_out == ["HM on a is left out: a of 64x48 with 9 frames, ours is a of 64x48 with 10 frames"]
+
+
+@pytest.mark.parametrize("change", [{"bytes": "4000"}, {"bytes": 0}, {"psnr_u": float("nan")}, {"qp": None}, {"bytes": None}])
+def test_nonsense_measured_elsewhere_is_refused_before_any_work(clip_path: Path, tmp_path: Path, change: dict[str, object]) -> None:
+    entry = {"codec": "HM", "clip": "b.mp4", "width": 64, "height": 48, "frames": 10, "qp": 27, "bytes": 1000}
+    (tmp_path / "hm.json").write_text(json.dumps([{**entry, "psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0, **change}]))
+    done = run("evaluate", clip_path, "--codec", "x265", "--points", tmp_path / "hm.json", "--out", tmp_path / "r")
+    assert "expected a JSON list of rate points" in one_line(done, 2)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_raw_bitstream_says_so(tmp_path: Path) -> None:
+    """A stand-in for HM that writes x265's stream without a container."""
+    program, config = tmp_path / "encoder", tmp_path / "cfg"
+    config.mkdir()
+    write_clip(tmp_path / "talk.mkv", frames=2)
+    stream = tmp_path / "talk.hevc"
+    with av.open(str(stream), "w", format="hevc") as out:
+        video = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for planes in clip(2):
+            out.mux(video.encode(to_av(planes, "yuv420p")))
+        out.mux(video.encode())
+    program.write_text(f"#!/bin/sh\ncp {stream} coded.hevc\n")
+    program.chmod(0o755)
+    (point,) = sweep([tmp_path / "talk.mkv"], [f"hm:intra,binary={program},config={config}"], [32])
+    assert point.note == "raw bitstream, not muxed"
+    assert point.parts == {"video": point.size_bytes}
+    assert point.size_bytes == stream.stat().st_size
+
+
+def test_one_codec_is_not_compared(clip_path: Path, tmp_path: Path) -> None:
+    done = run("evaluate", clip_path, "--codec", "x265", "--qp", "32", "--frames", "2", "--out", tmp_path / "r")
+    assert done.stdout.decode() == "no BD-rate: it takes two codecs with points at two QPs each, on one clip\n"
 
 
 @pytest.mark.slow
@@ -334,9 +512,64 @@ def die(value: int) -> int:
     return value
 
 
-def test_a_worker_that_always_dies_is_an_answer() -> None:
-    ((_, error),) = run_tasks(die, [(1,)], jobs=1)
-    assert "its worker died 3 times" in str(error)
+def die_at_zero(value: int) -> int:
+    return die(value) if value == 0 else 10 * value
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_worker_that_always_dies_is_an_answer_and_the_others_go_on(jobs: int) -> None:
+    found = dict(run_tasks(die_at_zero, [(value,) for value in range(5)], jobs=jobs))
+    assert "its worker died 3 times" in str(found.pop(0))
+    assert found == {value: 10 * value for value in range(1, 5)}
+
+
+def fail(value: int) -> int:
+    return value // 0
+
+
+def test_a_mistake_of_ours_ends_the_run_and_shows_where() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        list(run_tasks(fail, [(1,)], jobs=1))
+    assert "return value // 0" in caught.value.__notes__[0]
+
+
+def linger(marker: str) -> None:
+    Path(marker).write_text(str(os.getpid()))
+    try:
+        subprocess.run(["sleep", "60"], check=True)
+    finally:
+        Path(marker).with_suffix(".clean").touch()
+
+
+def test_workers_end_with_a_caller_that_is_killed(tmp_path: Path) -> None:
+    """They clean up, and what they have started ends too. The caller is a script without a guard on its main part."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from test_bench import linger\nfrom tinct.engine import run\n"
+        f"list(run(linger, [('{tmp_path}/a',), ('{tmp_path}/b',)], jobs=2))\n"
+    )
+    caller = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
+    markers = [tmp_path / "a", tmp_path / "b"]
+    wait_for(lambda: all(marker.exists() and marker.read_text() for marker in markers))
+    workers = [int(marker.read_text()) for marker in markers]
+    assert len(set(workers)) == 2
+    caller.kill()
+    caller.wait()
+    wait_for(lambda: all(marker.with_suffix(".clean").exists() for marker in markers))
+    wait_for(lambda: not any(is_running(worker) for worker in workers))
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_running(number: int) -> bool:
+    """Any process of the group, the worker's and what it has started; zombies are not."""
+    found = subprocess.run(["ps", "-o", "stat=", "-g", str(number)], capture_output=True, text=True, check=False).stdout.split()
+    return any(not state.startswith("Z") for state in found)
 
 
 def kill_a_ray_worker(killed: list[int]) -> None:
@@ -364,6 +597,5 @@ def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_
     theirs = start(replace(ours.setup, jobs=2), tmp_path / "ray", engine="ray")
     killer.join()
     assert len(killed) == 1
-    timeless = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0}
-    assert [replace(p, **timeless) for p in theirs.points] == [replace(p, **timeless) for p in ours.points]
+    assert [replace(p, **TIMELESS) for p in theirs.points] == [replace(p, **TIMELESS) for p in ours.points]
     assert theirs.failures == []

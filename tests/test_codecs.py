@@ -1,6 +1,7 @@
 """Codecs by name: what is refused, the command lines of programs that are not here, and that the anchor is the anchor."""
 
 import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import tinct
 from tinct.errors import CodecError
-from tinct.evaluation.codecs import DECODED, FAMILIES, PYTHON, decode, missing, parse
+from tinct.evaluation.codecs import DECODED, FAMILIES, PYTHON, at_home, decode, missing, parse
 from tinct.frames import VideoInfo
 from tinct.video import open_source
 
@@ -91,6 +92,19 @@ def test_rivals_write_files_of_every_frame(
     assert len(list(open_source(str(tmp_path / DECODED)))) == 40
     assert bits[0] < size / anchor < bits[1]
     assert psnr[0] < result.psnr[0].mean_db < psnr[1]
+
+
+def test_x264_counts_its_qp_from_another_zero_at_ten_bits() -> None:
+    codec = parse("x264:intra")
+    found = [FAMILIES["x264"].encode(codec, 27, replace(INFO, bit_depth=depth)) for depth in (8, 10)]
+    assert [next(word for word in words if word.startswith("qp=")) for words in found] == ["qp=27", "qp=39"]
+
+
+def test_paths_of_programs_mean_the_same_from_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert at_home("hm:intra,binary=./hm,config=cfg") == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
+    for name in ("x265:intra,chroma-offset=6", "tinct", "vvenc,binary=vvencapp"):
+        assert at_home(name) == name
 
 
 def program(path: Path) -> str:

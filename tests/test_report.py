@@ -61,6 +61,26 @@ def test_markdown_has_the_same_numbers(folder: Path) -> None:
         assert word in text
 
 
+def test_a_clip_may_be_named_anything(folder: Path, tmp_path: Path) -> None:
+    """A name that would end the script, or a row of the table."""
+    name = "x<!--<script>|y"
+    copy = shutil.copytree(folder, tmp_path / "named")
+    (copy / "points.jsonl").write_text((copy / "points.jsonl").read_text().replace('"clip":"clip"', f'"clip":"{name}"'))
+    write_report(copy)
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (copy / "report.html").read_text(), re.DOTALL)
+    assert found is not None
+    assert "<" not in found[1]
+    assert json.loads(found[1])["clips"] == [name]
+    assert "\n| x<!--<script>&#124;y | " in (copy / "report.md").read_text()
+
+
+def test_a_report_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(folder, tmp_path / "full")
+    (copy / "report.html").unlink()
+    (copy / "report.html").mkdir()
+    assert "expected to write" in one_line(run("report", copy), 2)
+
+
 def picture(data: dict[str, Any], number: int) -> np.ndarray:
     coded = base64.b64decode(data["pictures"]["clip"][number]["src"].partition(",")[2])
     return cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]

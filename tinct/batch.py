@@ -49,14 +49,15 @@ def encode_folder(
     if jobs < 1:
         raise CodecError(f"--jobs: expected 1 or more, found {jobs}")
     pairs = _pairs(Path(source), Path(destination))
-    skipped = [target for _, target in pairs if target.exists()]  # an output appears whole or not at all
-    tasks = [(origin, target, config) for origin, target in pairs if not target.exists()]
+    skipped = [target for _, target in pairs if target.is_file()]  # an output appears whole or not at all
+    left = [(origin, target) for origin, target in pairs if not target.is_file()]
+    tasks = [(origin.absolute(), target.absolute(), config) for origin, target in left]  # workers may stand elsewhere
     done: dict[int, list[str] | CodecError] = {}
     for number, result in run(_encode_one, tasks, jobs=jobs, engine=engine):
         done[number] = result
         if progress is not None:
             progress(len(skipped) + len(done), len(pairs))
-    results = [(*tasks[number][:2], done[number]) for number in sorted(done)]
+    results = [(*left[number], done[number]) for number in sorted(done)]
     encoded = [(origin, target) for origin, target, result in results if isinstance(result, list)]
     return FolderReport(
         encoded=[target for _, target in encoded],
@@ -77,7 +78,8 @@ def _pairs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
     if source.resolve() == destination.resolve():
         raise CodecError(f"expected another folder for the outputs than {source}")
     outputs = destination.resolve()
-    found = [path for path in sorted(source.rglob("*")) if _is_video(path) and outputs not in path.resolve().parents]
+    inside = source.resolve() in outputs.parents  # then what an earlier call wrote is no source
+    found = [path for path in sorted(source.rglob("*")) if _is_video(path) and not (inside and outputs in path.resolve().parents)]
     if not found:
         raise CodecError(f"expected videos below {source}, found no file named as one ({', '.join(SUFFIXES)})")
     pairs: dict[Path, Path] = {}

@@ -201,9 +201,9 @@ def evaluate(
     qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
     out: Annotated[str | None, typer.Option(help="The new folder for results.")] = None,
     resume: Annotated[str | None, typer.Option(help="Go on with a results folder; its finished points are kept.")] = None,
-    frames: Annotated[int, typer.Option(help="The first frames of each clip; 0 for all.")] = 96,
+    frames: Annotated[int | None, typer.Option(help="The first frames of each clip, 0 for all. Default 96.")] = None,
     points: Annotated[list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")] = None,
-    jobs: Annotated[int, typer.Option(help="Points at a time; times are comparable only at 1.")] = 1,
+    jobs: Annotated[int | None, typer.Option(help="Points at a time; times are comparable only at 1. Default 1.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")] = "local",
     quiet: Quiet = False,
     debug: Debug = False,
@@ -211,7 +211,7 @@ def evaluate(
     """Compare codecs on clips: real files, every bit counted. --codec, --qp and --points take several values."""
     with _lab():
         from tinct.evaluation import bench as lab
-    asked = bool(clips or codec or qp or points)
+    asked = bool(clips or codec or qp or points or frames is not None)
     if resume is not None and (asked or out is not None):
         raise CodecError("contradictory options: --resume goes on with what its folder asks for; give --jobs and --engine only")
     if resume is None and (not clips or not codec or out is None):
@@ -223,9 +223,8 @@ def evaluate(
             outcome = lab.resume(Path(resume), jobs=jobs, engine=_engine(engine), progress=progress)
         else:
             assert out is not None
-            setup = lab.Setup(
-                clips or [], codec or [], qp or list(lab.QPS), frames or None, [str(Path(p).absolute()) for p in points or []], jobs
-            )
+            first = lab.FRAMES if frames is None else frames or None
+            setup = lab.Setup(clips or [], codec or [], qp or list(lab.QPS), first, points or [], 1 if jobs is None else jobs)
             outcome = lab.start(setup, Path(out), engine=_engine(engine), progress=progress)
     _outcome_notes(outcome, resume or str(out))
     if not quiet:
@@ -432,14 +431,18 @@ def _rate_lines(outcome: "Outcome") -> list[str]:
     """BD-rate of each codec on each clip, against the anchor of its structure."""
     from tinct.evaluation.points import bd_rate
 
-    lines = ["BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:"]
+    lines = []
+    wide = [max(map(len, names), default=0) for names in (outcome.codecs, outcome.clips)]
     for codec in outcome.codecs:
         anchor = outcome.anchor_of(codec)
         for clip in outcome.clips:
             ours, theirs = outcome.of(clip, codec), outcome.of(clip, anchor)
             if codec != anchor and min(len(ours), len(theirs)) >= 2:
-                lines.append(f"  {codec:<32}{clip:<20}{bd_rate(theirs, ours).text():<24}  against {anchor}")
-    return lines
+                delta = bd_rate(theirs, ours).text()
+                lines.append(f"  {codec:<{wide[0]}}  {clip:<{wide[1]}}  {delta:<22}  against {anchor}")
+    if not lines:
+        return ["no BD-rate: it takes two codecs with points at two QPs each, on one clip"]
+    return ["BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:", *lines]
 
 
 def _published_lines(sequences: "list[Sequence]", means: "list[Mean]") -> list[str]:

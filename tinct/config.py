@@ -101,6 +101,8 @@ def _check_values(config: EncodeConfig) -> None:
         "key-boost": (config.key_boost, 0, 40),
     }
     for option, (number, low, high) in ranges.items():
+        if isinstance(number, str) and number != "auto":
+            raise CodecError(f"--{option}: expected auto or {low} to {high}; found {number}")
         if isinstance(number, int | float) and not low <= number <= high:
             raise CodecError(f"--{option}: expected {low} to {high}; found {number:g}")
 

@@ -1,7 +1,7 @@
 """The lab: codecs compared on real files, every bit counted. Needs `pip install 'tinct[lab]'`.
 
-points = tinct.evaluation.bench(["talk.mp4"], ["tinct:intra", "x265:intra"], [27, 32, 37, 42])
-tinct.evaluation.bd_rate(anchor, test, metric="psnr_yuv611")
+points = tinct.evaluation.sweep(["talk.mp4"], ["x265:intra", "tinct:intra"], [27, 32, 37, 42])
+tinct.evaluation.bd_rate(points[:4], points[4:], metric="psnr_yuv611")
 """
 
 from tinct.evaluation.bd import Delta

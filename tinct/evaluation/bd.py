@@ -6,7 +6,7 @@ Where two curves share no interval, or quality does not rise with rate, there is
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,7 +18,7 @@ CUBIC_POINTS = 4  # what a polynomial of third degree needs
 
 @dataclass(frozen=True)
 class Curve:
-    """Rates (any unit, all above 0) and qualities (more is better) of one codec on one clip; kept in order of rate."""
+    """Rates (any unit, all above 0) and qualities (more is better) of one codec on one clip, in order of rate, none twice."""
 
     rates: tuple[float, ...]
     qualities: tuple[float, ...]
@@ -28,7 +28,7 @@ class Curve:
         """From (rate, quality) pairs in any order. Raises CodecError for fewer than two."""
         if len(points) < 2:
             raise CodecError(f"expected at least two rate points for a Bjøntegaard delta, found {len(points)}; measure more QPs")
-        rates, qualities = zip(*sorted(points), strict=True)
+        rates, qualities = zip(*sorted(set(points)), strict=True)
         return cls(tuple(map(float, rates)), tuple(map(float, qualities)))
 
     @property
@@ -38,15 +38,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Delta:
-    """`value` in percent of rate or in units of quality, None where undefined; `overlap` is the shared part, 0 to 1, of both
-    curves' intervals taken together."""
+    """`value` in percent of rate or in units of quality, None where undefined, and then `why` says why; `overlap` is the shared
+    part, 0 to 1, of both curves' intervals taken together."""
 
     value: float | None
     overlap: float
+    why: str = ""
 
     def text(self, digits: int = 2) -> str:
-        value = "undefined" if self.value is None else f"{self.value:+.{digits}f}"
-        return f"{value} (overlap {self.overlap:.0%})"
+        if self.value is None:
+            return f"undefined ({self.why})"
+        return f"{self.value:+.{digits}f} (overlap {self.overlap:.0%})"
 
 
 def rate_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
@@ -68,9 +70,15 @@ def _overlap(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -
 def _delta(kind: str, anchor: Curve, test: Curve, method: Method, overlap: float) -> Delta:
     import bjontegaard  # it loads Matplotlib
 
-    too_few = method == "cubic" and min(len(anchor.rates), len(test.rates)) < CUBIC_POINTS
-    if overlap == 0 or too_few or not (anchor.rises and test.rises):
-        return Delta(None, overlap)
+    if method not in get_args(Method):
+        raise CodecError(f"expected a method of {', '.join(get_args(Method))}; found {method}")
+    least = CUBIC_POINTS if method == "cubic" else 2
+    if min(len(anchor.rates), len(test.rates)) < least:
+        return Delta(None, overlap, f"fewer than {least} different points")
+    if not (anchor.rises and test.rises):
+        return Delta(None, overlap, "quality does not rise with rate")
+    if overlap == 0:
+        return Delta(None, overlap, "no common interval")
     function = bjontegaard.bd_rate if kind == "rate" else bjontegaard.bd_psnr
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it warns of small overlaps; ours stands beside every number

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from itertools import islice, product
 from pathlib import Path
@@ -22,14 +22,13 @@ from typing import Any
 
 import av
 
-from tinct.container import COLOUR, read_file_manifest, video_tracks
-from tinct.demux import packets_of
+from tinct.container import COLOUR, LUMA, read_file_manifest, video_tracks
 from tinct.engine import Engine, run
 from tinct.errors import CodecError
 from tinct.evaluation import usage
-from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, Codec, decode, missing, parse, versions
+from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, STRUCTURES, Codec, at_home, decode, missing, parse, versions
 from tinct.evaluation.metrics import measure, use_one_thread
-from tinct.evaluation.points import RDPoint, external_points, means, read_points, to_line
+from tinct.evaluation.points import RAW, RDPoint, external_points, means, read_points, to_line
 from tinct.frames import Frame, VideoInfo
 from tinct.inspection import info as file_info
 from tinct.sink import open_sink
@@ -54,7 +53,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Setup:
-    """What was asked for, and where it ran. `external` are files of points measured elsewhere."""
+    """What was asked for. `external` are files of points measured elsewhere; `jobs` points are measured at a time."""
 
     clips: list[str]
     codecs: list[str]
@@ -62,8 +61,6 @@ class Setup:
     frames: int | None = FRAMES
     external: list[str] = field(default_factory=list)
     jobs: int = 1
-    machine: str = ""
-    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,20 @@ class Outcome:
     notes: list[str]
 
     def anchor_of(self, codec: str) -> str:
-        """What a codec is compared with: the first plain x265 of its structure, else the first of all, else the first codec."""
-        codecs = [parse(name) for name in self.setup.codecs]
-        structure = next((c.structure for c in codecs if c.name == codec), None)
-        plain = [c for c in codecs if c.family == "x265" and not c.options]
-        alike = [c for c in plain if c.structure == structure]
-        return [*alike, *plain, *codecs][0].name
+        """What a codec is compared with, of those with points: x265 if there is one, of the same structure, without options."""
+        measured = [parse(name) for name in self.setup.codecs if name in self.codecs]
+        if not measured:
+            return codec
+        structure = self._structure_of(codec)
+        return max(measured, key=lambda c: (c.family == "x265", c.structure == structure, not c.options)).name
+
+    def _structure_of(self, codec: str) -> str | None:
+        """Of a codec measured elsewhere it is what its name or its configuration's says."""
+        if codec in self.setup.codecs:
+            return parse(codec).structure
+        words = "".join(f"{p.codec} {p.command}" for p in self.points if p.codec == codec).lower()
+        plain = words.replace("-", "").replace("_", "").replace(" ", "")
+        return next((structure for structure in STRUCTURES if structure.replace("-", "") in plain), None)
 
     def of(self, clip: str, codec: str) -> list[RDPoint]:
         """One codec's points on one clip, finest QP first."""
@@ -142,10 +147,14 @@ def start(setup: Setup, folder: Path, *, engine: Engine = "local", progress: Cal
         raise CodecError(
             f"expected a new or an empty folder for results, found {folder}; go on with --resume {folder}, or name another"
         )
+    clips, external = ([str(Path(name).absolute()) for name in names] for names in (setup.clips, setup.external))
+    setup = replace(setup, clips=clips, codecs=[at_home(codec) for codec in setup.codecs], external=external)
     _check(setup)
-    setup = replace(setup, clips=[str(Path(c).absolute()) for c in setup.clips], machine=_machine(), date=date.today().isoformat())
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / SWEEP).write_text(json.dumps(asdict(setup), indent=1) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SWEEP).write_text(json.dumps(asdict(setup), indent=1) + "\n")
+    except OSError as error:
+        raise CodecError(f"expected to make the folder {folder}, found {error.strerror}; name another with --out") from error
     return resume(folder, engine=engine, progress=progress)
 
 
@@ -153,21 +162,25 @@ def resume(
     folder: Path, *, jobs: int | None = None, engine: Engine = "local", progress: Callable[[int, int], None] | None = None
 ) -> Outcome:
     """Measure what a results folder still lacks. `progress` hears of points done and points in all."""
+    folder = folder.absolute()  # workers may stand elsewhere
     outcome = load(folder)
     setup = outcome.setup if jobs is None else replace(outcome.setup, jobs=jobs)
     _check(setup)
     shutil.rmtree(folder / WORK, ignore_errors=True)  # of a run that was killed
-    for name in (CLIPS, FILES, WORK):
-        (folder / name).mkdir(exist_ok=True)
+    try:
+        for name in (CLIPS, FILES, WORK):
+            (folder / name).mkdir(exist_ok=True)
+    except OSError as error:
+        raise CodecError(f"expected to write into {folder}, found {error.strerror}") from error
     clips = _cut_all(setup, folder, engine)
     codecs = [codec for codec in map(parse, setup.codecs) if codec.name not in outcome.skipped]
     done = {point.key for point in outcome.points}
     wanted = [(clip, codec, qp) for clip, codec, qp in product(clips, codecs, setup.qps)]
-    tasks = [(clip, codec, qp, str(folder)) for clip, codec, qp in wanted if (clip.name, codec.name, qp) not in done]
+    tasks = [(clip, codec, qp, str(folder), setup.jobs) for clip, codec, qp in wanted if (clip.name, codec.name, qp) not in done]
     failures = []
     with _appending(folder / POINTS) as append:
         for number, result in run(measure_point, tasks, jobs=setup.jobs, engine=engine):
-            clip, codec, qp, _ = tasks[number]
+            clip, codec, qp, *_ = tasks[number]
             if isinstance(result, CodecError):
                 failures.append(Failure(clip.name, codec.name, qp, str(result)))
                 logger.error("refused: %s", failures[-1])
@@ -176,27 +189,76 @@ def resume(
                 done.add(result.key)
             if progress is not None:
                 progress(len(wanted) - len(tasks) + len(failures) + len(done) - len(outcome.points), len(wanted))
-    (folder / FAILURES).write_text("".join(json.dumps(asdict(failure)) + "\n" for failure in failures))
+    lines = folder / (FAILURES + ".new")
+    lines.write_text("".join(json.dumps(asdict(failure)) + "\n" for failure in failures))
+    lines.replace(folder / FAILURES)
     shutil.rmtree(folder / WORK)
     return load(folder)
 
 
 def load(folder: Path) -> Outcome:
     """What a results folder holds, points measured elsewhere among it."""
-    try:
-        setup = Setup(**json.loads((folder / SWEEP).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise CodecError(f"expected a results folder with {SWEEP}, found {error} in {folder}; make one with --out") from error
+    setup = _read_setup(folder)
     points, notes = read_points(folder / POINTS) if (folder / POINTS).exists() else ([], [])
+    failures, wrong = _read_failures(folder / FAILURES) if (folder / FAILURES).exists() else ([], [])
+    points, odd = _of_one_material(points)
+    notes += wrong + odd
     order = {name: number for number, name in enumerate([*map(_name, setup.clips), *setup.codecs])}
     points.sort(key=lambda p: (order.get(p.clip, -1), order.get(p.codec, -1), p.qp))
     measured = {point.clip: point for point in points}
     for path in setup.external:
         others, left_out = external_points(Path(path), measured)
         points, notes = points + others, notes + left_out
-    failures = (folder / FAILURES).read_text().splitlines() if (folder / FAILURES).exists() else []
     skipped = {codec.name: reason for codec in map(parse, setup.codecs) if (reason := missing(codec)) is not None}
-    return Outcome(setup, points, [Failure(**json.loads(line)) for line in failures], skipped, notes)
+    return Outcome(setup, points, failures, skipped, notes + _same_files(points))
+
+
+def _read_setup(folder: Path) -> Setup:
+    try:
+        fields_read = json.loads((folder / SWEEP).read_text())
+        known = {f.name for f in fields(Setup)}
+        setup = Setup(**{name: value for name, value in fields_read.items() if name in known})
+        names = [*setup.clips, *setup.codecs, *setup.external]
+        counts = [*setup.qps, setup.jobs, setup.frames or 1]
+        if not all(isinstance(name, str) for name in names) or not all(type(n) is int for n in counts):
+            raise ValueError("values of another kind")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise CodecError(f"expected a results folder with {SWEEP}, found {error} in {folder}; make one with --out") from error
+    return setup
+
+
+def _read_failures(path: Path) -> tuple[list[Failure], list[str]]:
+    found, wrong = [], []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        try:
+            found.append(Failure(**json.loads(line)))
+        except (ValueError, TypeError, RecursionError) as error:
+            wrong.append(f"{path}, line {number}, is damaged and left out: {error}")
+    return found, wrong
+
+
+def _of_one_material(points: list[RDPoint]) -> tuple[list[RDPoint], list[str]]:
+    """The points whose size and number of frames are those that most points of their clip have, and a sentence on each other."""
+    common = {}
+    for clip in {point.clip for point in points}:
+        materials = [point.material for point in points if point.clip == clip]
+        common[clip] = max(materials, key=materials.count)
+    notes = [
+        f"{p.codec} at QP {p.qp} is left out: {p.material}, the others are {common[p.clip]}"
+        for p in points if p.material != common[p.clip]
+    ]  # fmt: skip
+    return [point for point in points if point.material == common[point.clip]], notes
+
+
+def _same_files(points: list[RDPoint]) -> list[str]:
+    """A sentence where a codec knows no other setting for two QPs: a curve has that point once."""
+    seen: dict[tuple[str, str, int, str], RDPoint] = {}
+    notes = []
+    for point in points:
+        first = seen.setdefault((point.clip, point.codec, point.size_bytes, json.dumps(point.means)), point)
+        if first is not point:
+            notes.append(f"{point.codec} on {point.clip} is the same at QP {first.qp} and {point.qp}")
+    return notes
 
 
 def cut_clip(path: str, target: str, frames: int | None) -> Clip:
@@ -209,8 +271,15 @@ def cut_clip(path: str, target: str, frames: int | None) -> Clip:
     return Clip(_name(path), target, open_source(target).info)
 
 
-def measure_point(clip: Clip, codec: Codec, qp: int, folder: str) -> RDPoint:
+def measure_point(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPoint:
     """Code, decode, compare: each side a process of its own, the file from disk in between. Raises CodecError on failure."""
+    try:
+        return _measured(clip, codec, qp, folder, jobs)
+    except OSError as error:
+        raise CodecError(f"expected to write into {folder}, found {error.strerror}; the point is refused") from error
+
+
+def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPoint:
     use_one_thread()
     family = FAMILIES[codec.family]
     command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
@@ -226,10 +295,11 @@ def measure_point(clip: Clip, codec: Codec, qp: int, folder: str) -> RDPoint:
         point = RDPoint(
             clip=clip.name, codec=codec.name, qp=qp, width=clip.info.width, height=clip.info.height, frames=frames,
             seconds=float(frames / clip.info.mean_rate), size_bytes=coded.stat().st_size, means=means(rounded),
-            parts=file_info(str(coded)).bytes_by_part, series=rounded, keys=_key_frames(str(coded), clip.info),
+            parts=_parts(coded), series=rounded, keys=key_frames(str(coded)),
             encode_seconds=round(encoding["seconds"], 3), encode_peak_megabytes=round(encoding["peak_megabytes"], 1),
             decode_seconds=round(decoding["seconds"], 3), decode_peak_megabytes=round(decoding["peak_megabytes"], 1),
             command=_shown(command), decode_command=_shown(decode_command), versions=versions(), file=str(kept),
+            date=date.today().isoformat(), machine=_machine(), jobs=jobs, note="" if family.writes == ".mkv" else RAW,
         )  # fmt: skip
         os.replace(coded, Path(folder) / kept)
     return point
@@ -275,14 +345,14 @@ class _appending:  # noqa: N801
     path: Path
 
     def __enter__(self) -> Callable[[str], None]:
-        self._file = self.path.open("a+")
+        self._file = self.path.open("ab+")
         self._file.seek(max(0, self._file.seek(0, os.SEEK_END) - 1))
-        if self._file.read() not in ("", "\n"):
-            self._file.write("\n")
+        if self._file.read() not in (b"", b"\n"):
+            self._file.write(b"\n")
         return self._append
 
     def _append(self, line: str) -> None:
-        self._file.write(line + "\n")
+        self._file.write(line.encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
@@ -331,15 +401,33 @@ def _decoded(path: Path, info: VideoInfo) -> Iterator[Frame]:
         yield Frame(y, cb, cr, frame.pts, info)  # y4m names no matrix: the source's is shown
 
 
-def _key_frames(path: str, info: VideoInfo) -> list[int]:
+def _parts(coded: Path) -> dict[str, int]:
+    """Bytes by part; a raw bitstream is all video."""
+    return file_info(str(coded)).bytes_by_part if coded.suffix == ".mkv" else {"video": coded.stat().st_size}
+
+
+def key_frames(path: str) -> list[int]:
     """Numbers of the frames whose colour was sent by itself; none without a colour track."""
     manifest = read_file_manifest(path) if path.endswith(".mkv") else None
     if manifest is None or manifest.layout == "in-band":
         return []
+    times = track_times(path)
+    every = {pts: number for number, pts in enumerate(sorted(times[LUMA] | times[COLOUR]))}
+    return sorted(every[pts] for pts in times[COLOUR])
+
+
+def track_times(path: str) -> dict[str, set[int]]:
+    """Milliseconds of the packets of each video track of a Tinct file."""
+    manifest = read_file_manifest(path)
+    assert manifest is not None
     with av.open(path) as container:
-        colour = video_tracks(container, manifest)[COLOUR]
-        times = [p.pts * p.time_base / info.time_base for p in packets_of(container, colour) if p.size and p.pts is not None]
-    return sorted(map(round, times))
+        tracks = video_tracks(container, manifest)
+        found: dict[str, set[int]] = {name: set() for name in tracks}
+        for packet in container.demux(list(tracks.values())):
+            if packet.size and packet.pts is not None:
+                name = next(name for name, stream in tracks.items() if stream.index == packet.stream.index)
+                found[name].add(packet.pts)
+    return found
 
 
 def _name(path: str | Path) -> str:

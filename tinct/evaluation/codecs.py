@@ -5,6 +5,7 @@ command line that codes the clip INPUT to the file OUTPUT in the current folder;
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -67,8 +68,8 @@ def x265(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
 
 
 def x264(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """H.264; all-intra without the 3 QP that x264 takes off intra frames otherwise."""
-    options = [f"preset={codec.options.get('preset', 'medium')}", "tune=psnr", f"qp={qp}", "threads=1"]
+    """H.264; all-intra without the 3 QP that x264 takes off intra frames otherwise. Its QP has another zero at each bit depth."""
+    options = [f"preset={codec.options.get('preset', 'medium')}", "tune=psnr", f"qp={qp + 6 * (info.bit_depth - 8)}", "threads=1"]
     options += {"intra": ["g=1", "x264-params=ipratio=1"], "low-delay": [f"g={KEY_INTERVAL}", "bf=0"]}.get(
         codec.structure, [f"g={KEY_INTERVAL}"]
     )
@@ -154,6 +155,18 @@ def parse(text: str) -> Codec:
     return codec
 
 
+def at_home(text: str) -> str:
+    """A codec's name with the paths in it made absolute, so that it means the same from every folder."""
+    head, *pairs = text.split(",")
+    return ",".join([head, *(_absolute(pair) for pair in pairs)])
+
+
+def _absolute(pair: str) -> str:
+    option, _, value = pair.partition("=")
+    names_path = option == "config" or (option == "binary" and os.sep in value)  # other binaries are looked for in PATH
+    return f"{option}={Path(value).absolute()}" if names_path and value else pair
+
+
 def missing(codec: Codec) -> str | None:
     """What this machine lacks for a codec, None where it runs."""
     family = FAMILIES[codec.family]
@@ -191,7 +204,7 @@ def _check_values(codec: Codec) -> None:
     if codec.family == "tinct":
         resolved(_tinct_config(codec))
     offset = codec.options.get("chroma-offset", "0")
-    if not offset.lstrip("+-").isdigit() or not -12 <= int(offset) <= 12:
+    if not re.fullmatch(r"[+-]?[0-9]{1,2}", offset) or not -12 <= int(offset) <= 12:
         raise CodecError(f"chroma-offset: expected -12 to 12, found {offset}")
     speed = codec.options.get("preset")
     allowed = {"x265": X265_PRESETS, "x264": X265_PRESETS, "svt-av1": tuple(map(str, range(14)))}.get(codec.family)
@@ -203,7 +216,9 @@ def _tinct_config(codec: Codec) -> EncodeConfig:
     """What the command line will make of a codec's options."""
     given: dict[str, object] = {"structure": codec.structure}
     for option, value in codec.options.items():
-        number = int(value) if value.isdigit() else value
+        if option == "compatible" and value:
+            raise CodecError(f"expected compatible without a value, found compatible={value}")
+        number = int(value) if value.isascii() and value.isdigit() else value
         given[option.replace("-", "_")] = True if option == "compatible" else number
     return preset(str(given.pop("preset", "default")), **given)
 

@@ -5,7 +5,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from tinct.psnr import PERFECT_DB
 
 Accounting = Literal["all bits", "paper"]  # the paper leaves the network's bits out
 POOLED = "_pooled"  # behind a PSNR's name: from the squared error over all frames, not the mean of the frames' dB
+RAW = "raw bitstream, not muxed"  # the note of points whose size lacks the container's bytes
 PLANES = ("psnr_y", "psnr_u", "psnr_v")
 
 
@@ -27,8 +28,8 @@ class RDPoint:
     """One file. Rate is `size_bytes`, everything in it; `parts` adds up to it.
 
     `means` holds each metric's mean over the frames where it is defined, `series` its value at each frame (None where it is
-    not); points measured elsewhere have no series. `keys` are the frames whose colour was sent. Seconds and megabytes are of
-    whole processes. `command` coded the file, `decode_command` decoded it.
+    not); points measured elsewhere have no series. `keys` are the numbers of the frames whose colour was sent. Seconds and
+    megabytes are of whole processes, `jobs` of them at a time. `command` coded the file, `decode_command` decoded it.
     """
 
     clip: str
@@ -50,6 +51,9 @@ class RDPoint:
     command: str = ""
     decode_command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    machine: str = ""
+    jobs: int = 0
     file: str | None = None
     note: str = ""
 
@@ -68,12 +72,11 @@ class RDPoint:
         size = self.size_bytes - (self.parts.get("update", 0) if accounting == "paper" else 0)
         return size * 8 / 1000 / self.seconds
 
-    def value(self, metric: str, *, keys: bool = True) -> float | None:
-        """The mean of a metric, with or without key frames; None where it is not known."""
-        if keys or not self.keys:
+    def value(self, metric: str, *, without: Collection[int] = ()) -> float | None:
+        """The mean of a metric over all frames but those of the numbers `without`; None where it is not known."""
+        if not without:
             return self.means.get(metric)
-        left_out = set(self.keys)
-        kept = {name: [v for i, v in enumerate(values) if i not in left_out] for name, values in self.series.items()}
+        kept = {name: [v for i, v in enumerate(values) if i not in without] for name, values in self.series.items()}
         return means(kept).get(metric)
 
 
@@ -108,10 +111,11 @@ def bd_rate(
     accounting: Accounting = "all bits",
     keys: bool = True,
 ) -> Delta:
-    """Percent of the anchor's rate at equal quality; `keys=False` leaves the test's key frames out of its quality.
+    """Percent of the anchor's rate at equal quality. `keys=False` judges quality without the frames that are key frames in any of
+    the test's points: the same frames on both sides, since key frames stand where a scene begins, which is hard for every codec.
 
     For a difference, such as CIEDE2000, quality is its negative. Raises CodecError for fewer than two points on a side, for
-    points of several clips, frame counts or sizes, and for a metric that is no quality.
+    points of several clips, frame counts or sizes, and for a metric that is no quality; `Delta.why` says why there is none.
     """
     return rate_delta(*_curves(anchor, test, metric, accounting, keys), method)
 
@@ -139,11 +143,13 @@ def _curves(
     if len(materials) > 1:
         raise CodecError(f"expected the points of one clip in a Bjøntegaard delta, found {', '.join(materials)}")
 
-    def curve(points: Sequence[RDPoint], keys: bool) -> Curve:
-        values = [(p.rate_kbps(accounting), p.value(metric, keys=keys)) for p in points]
+    without = set() if keys else {number for point in test for number in point.keys}
+
+    def curve(points: Sequence[RDPoint]) -> Curve:
+        values = [(p.rate_kbps(accounting), p.value(metric, without=without)) for p in points]
         return Curve.of([(rate, sign * value) for rate, value in values if value is not None])
 
-    return curve(anchor, True), curve(test, keys)
+    return curve(anchor), curve(test)
 
 
 # ── lines of JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,16 +176,19 @@ def read_points(path: Path) -> tuple[list[RDPoint], list[str]]:
 def external_points(path: Path, measured: dict[str, RDPoint]) -> tuple[list[RDPoint], list[str]]:
     """Points measured elsewhere, of the clips for which a point of our own is given by name; a sentence for each left out.
 
-    The file is a JSON list of objects with clip, codec, width, height, frames, qp, bytes, psnr_y, psnr_u and psnr_v. Their
-    bytes are those of a raw bitstream, which the note says; entries without colour (chroma 400) are left out.
+    The file is a JSON list of objects with clip, codec, width, height, frames, qp, bytes, psnr_y, psnr_u, psnr_v, and perhaps
+    config, the name of the codec's configuration. Their bytes are those of a raw bitstream, which the note says; entries without
+    colour (chroma 400) are left out.
     """
     found, left_out = [], {}
     try:
         for entry in json.loads(path.read_text()):
-            ours = measured.get(Path(entry["clip"]).stem)
-            if ours is None or entry.get("chroma", "420") != "420":
+            if entry.get("chroma", "420") != "420":
                 continue
-            point = _external(entry, ours.seconds)
+            ours = measured.get(Path(entry["clip"]).stem)
+            point = _external(entry, ours.seconds if ours is not None else 1.0)
+            if ours is None:
+                continue
             if point.material == ours.material:
                 found.append(point)
             else:
@@ -193,21 +202,49 @@ def _point(fields_read: Any) -> RDPoint:
     known = {f.name for f in fields(RDPoint)}
     if not isinstance(fields_read, dict) or not set(fields_read) <= known:
         raise ValueError("not the fields of a point")
-    point = RDPoint(**fields_read)
-    numbers = (point.qp, point.width, point.height, point.frames, point.seconds, point.size_bytes, *point.means.values())
-    if not all(isinstance(n, int | float) and math.isfinite(n) for n in numbers) or point.seconds <= 0 or point.size_bytes <= 0:
-        raise ValueError("numbers out of range")
+    return _checked(RDPoint(**fields_read))
+
+
+def _checked(point: RDPoint) -> RDPoint:
+    """The point, whose fields came from a file. Raises ValueError for a field of another kind or out of range."""
+    counts = (point.width, point.height, point.frames, point.size_bytes)
+    spent = (point.encode_seconds, point.encode_peak_megabytes, point.decode_seconds, point.decode_peak_megabytes)
+    right = {
+        "a name": all(isinstance(text, str) for text in (point.clip, point.codec, point.command, point.note, point.date)),
+        "a file": point.file is None or isinstance(point.file, str),
+        "a count": all(_is_number(n, 1) and isinstance(n, int) for n in counts) and isinstance(point.qp, int),
+        "a duration": _is_number(point.seconds) and point.seconds > 0 and all(n is None or _is_number(n, 0) for n in spent),
+        "a mean": _is_table(point.means, _is_number),
+        "a part": _is_table(point.parts, lambda n: _is_number(n, 0)),
+        "a version": _is_table(point.versions, lambda text: isinstance(text, str)),
+        "a series": _is_table(
+            point.series,
+            lambda s: isinstance(s, list) and len(s) == point.frames and all(v is None or _is_number(v) for v in s),
+        ),
+        "a key frame": isinstance(point.keys, list) and all(_is_number(n, 0) for n in point.keys),
+    }
+    if wrong := [name for name, holds in right.items() if not holds]:
+        raise ValueError(f"expected {wrong[0]} where there is none")
     return point
+
+
+def _is_number(value: Any, low: float = -math.inf) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= low
+
+
+def _is_table(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(holds, value.values()))
 
 
 def _external(entry: dict[str, Any], seconds: float) -> RDPoint:
     values = {name: float(entry[name]) for name in PLANES}
     values["psnr_yuv611"] = float(np.dot(YUV_WEIGHTS, list(values.values())))
     shared = {name: entry[name] for name in ("codec", "width", "height", "frames", "qp")}
-    return RDPoint(
+    point = RDPoint(
         **shared, clip=Path(entry["clip"]).stem, seconds=seconds, size_bytes=entry["bytes"], means=values,
-        note="raw bitstream, not muxed",
+        command=entry.get("config", ""), note=RAW,
     )  # fmt: skip
+    return _checked(point)
 
 
 def _pooled(decibels: Iterable[float]) -> float:

@@ -6,7 +6,7 @@ What is drawn and pressed is in `report.js`; this module puts together the numbe
 import base64
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
@@ -17,10 +17,10 @@ import av
 import cv2
 import numpy as np
 
-from tinct.container import LUMA, read_file_manifest, video_tracks
+from tinct.container import COLOUR, LUMA, read_file_manifest, video_tracks
 from tinct.decoder import Video
 from tinct.errors import CodecError
-from tinct.evaluation.bench import CLIPS, Outcome, load
+from tinct.evaluation.bench import CLIPS, Outcome, load, track_times
 from tinct.evaluation.metrics import METRICS
 from tinct.evaluation.points import POOLED, RDPoint, bd_quality, bd_rate, better
 from tinct.frames import Frame, VideoInfo
@@ -52,8 +52,11 @@ def write_report(folder: Path) -> list[Path]:
     table = deltas(outcome)
     pictures, frames = _pictures(outcome, folder)
     html, markdown = folder / HTML, folder / MARKDOWN
-    html.write_text(_page(outcome, table, pictures, frames))
-    markdown.write_text(_markdown(outcome, table))
+    try:
+        html.write_text(_page(outcome, table, pictures, frames))
+        markdown.write_text(_markdown(outcome, table))
+    except OSError as error:
+        raise CodecError(f"expected to write {html} and {markdown}, found {error.strerror}") from error
     return [html, markdown]
 
 
@@ -74,7 +77,7 @@ def deltas(outcome: Outcome) -> dict[str, dict[str, dict[str, Any]]]:
 
 def _row(anchor: list[RDPoint], test: list[RDPoint], metric: str) -> dict[str, Any] | None:
     """The deltas of two codecs on one clip; None where there are fewer than two points of this metric on a side."""
-    if min(sum(metric in p.means for p in points) for points in (anchor, test)) < 2:
+    if not _has_curves(anchor, test, metric):
         return None
     rate = bd_rate(anchor, test, metric)
     row: dict[str, Any] = {
@@ -85,11 +88,17 @@ def _row(anchor: list[RDPoint], test: list[RDPoint], metric: str) -> dict[str, A
     row["quality"] = bd_quality(anchor, test, metric).value
     if any("update" in point.parts for point in test):
         row["paper"] = bd_rate(anchor, test, metric, accounting="paper").value
-    if any(point.keys for point in test):
-        row["inner"] = bd_rate(anchor, test, metric, keys=False).value
+    keys = {number for point in test for number in point.keys}
+    if keys:
+        inner = _has_curves(anchor, test, metric, keys)  # not where every frame is a key frame, or no frame is known
+        row["inner"] = bd_rate(anchor, test, metric, keys=False).value if inner else None
         if "paper" in row:
-            row["paper_inner"] = bd_rate(anchor, test, metric, accounting="paper", keys=False).value
+            row["paper_inner"] = bd_rate(anchor, test, metric, accounting="paper", keys=False).value if inner else None
     return row
+
+
+def _has_curves(anchor: list[RDPoint], test: list[RDPoint], metric: str, without: Collection[int] = ()) -> bool:
+    return min(sum(p.value(metric, without=without) is not None for p in points) for points in (anchor, test)) >= 2
 
 
 # ── pictures ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -99,13 +108,13 @@ def _pictures(outcome: Outcome, folder: Path) -> tuple[dict[str, list[Picture]],
     """For each clip: source, grey base, anchor and Tinct of one frame, and that frame's number."""
     pictures, frames = {}, {}
     for clip in outcome.clips:
-        tests = [_nearest(points) for codec in outcome.codecs if (points := _ours(outcome, clip, codec))][:MAX_TINCT]
+        tests = [_nearest(points) for codec in outcome.codecs if (points := _ours(outcome, folder, clip, codec))][:MAX_TINCT]
         path = folder / CLIPS / f"{clip}.mkv"
         if not tests or not path.exists():
             continue
         number = _telling_frame(tests[0])
         source = next(islice(iter(open_source(str(path))), number, None))
-        anchors = [p for p in outcome.of(clip, outcome.anchor_of(tests[0].codec)) if p.file is not None]
+        anchors = [p for p in outcome.of(clip, outcome.anchor_of(tests[0].codec)) if _is_there(folder, p)]
         shown = [Picture("source", "as it came", source.rgb())]
         base = _base(folder / str(tests[0].file), source, number)
         shown.append(Picture("grey base", f"what {tests[0].codec} sends of every frame", base.rgb()))
@@ -118,9 +127,15 @@ def _pictures(outcome: Outcome, folder: Path) -> tuple[dict[str, list[Picture]],
     return pictures, frames
 
 
-def _ours(outcome: Outcome, clip: str, codec: str) -> list[RDPoint]:
+def _ours(outcome: Outcome, folder: Path, clip: str, codec: str) -> list[RDPoint]:
     """Points of a codec of ours that has a grey base, with their files."""
-    return [p for p in outcome.of(clip, codec) if codec.startswith("tinct") and p.keys and p.file is not None]
+    points = [p for p in outcome.of(clip, codec) if codec.startswith("tinct") and p.keys and "ciede2000" in p.series]
+    return [p for p in points if _is_there(folder, p)]
+
+
+def _is_there(folder: Path, point: RDPoint) -> bool:
+    """Whether what the codec wrote has been kept."""
+    return point.file is not None and (folder / point.file).exists()
 
 
 def _nearest(points: list[RDPoint]) -> RDPoint:
@@ -138,12 +153,12 @@ def _base(path: Path, source: Frame, number: int) -> Frame:
     manifest = read_file_manifest(str(path))
     assert manifest is not None
     info = source.info
+    times = track_times(str(path))
+    pts = sorted(times[LUMA] | times[COLOUR])[number]
     grey = np.full(info.chroma_shape, 1 << (info.bit_depth - 1), source.cb.dtype)
     with av.open(str(path)) as container:
         for picture in container.decode(video_tracks(container, manifest)[LUMA]):
-            assert picture.pts is not None
-            assert picture.time_base is not None
-            if round(picture.pts * picture.time_base / info.time_base) == number:
+            if picture.pts == pts:
                 luma = from_av_frame(picture)[0][: info.height, : info.width]
                 return Frame(np.ascontiguousarray(luma), grey, grey, source.pts, info)
     raise AssertionError(f"no frame {number} in the luma track of {path}")
@@ -204,7 +219,7 @@ def _page(outcome: Outcome, table: dict[str, Any], pictures: dict[str, list[Pict
         "setup": _setup(outcome),
     }
     template, style, script = (_asset(name) for name in ("report.html", "report.css", "report.js"))
-    text = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    text = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return template.replace("/*style*/", style).replace("/*script*/", script).replace("/*data*/", text)
 
 
@@ -247,9 +262,16 @@ def _notes(outcome: Outcome) -> list[str]:
 def _setup(outcome: Outcome) -> dict[str, Any]:
     setup = outcome.setup
     measured = [point for point in outcome.points if point.versions]
+
+    def all_of(name: str) -> str:
+        return ", ".join(sorted({str(found) for point in measured if (found := getattr(point, name))}))
+
+    versions: dict[str, str] = {}
+    for name in dict.fromkeys(name for point in measured for name in point.versions):
+        versions[name] = " and ".join(sorted({point.versions[name] for point in measured if name in point.versions}))
     return {
-        "date": setup.date, "machine": setup.machine, "jobs": setup.jobs, "qps": setup.qps,
-        "frames": setup.frames or "all", "versions": measured[0].versions if measured else {},
+        "date": all_of("date"), "machine": all_of("machine"), "jobs": all_of("jobs"), "qps": setup.qps,
+        "frames": setup.frames or "all", "versions": versions,
     }  # fmt: skip
 
 
@@ -282,8 +304,9 @@ def _markdown(outcome: Outcome, table: dict[str, Any]) -> str:
     setup = _setup(outcome)
     versions = ", ".join(f"{name} {number}" for name, number in setup["versions"].items())
     lines = [
-        f"First {setup['frames']} frames, QP {', '.join(map(str, setup['qps']))}, {setup['date']}, {setup['machine']}; {versions}.",
-        "Rate is the size of the file. Each codec is compared with the plain x265 of its structure.", "",
+        f"First {setup['frames']} frames, QP {', '.join(map(str, setup['qps']))}, {setup['date']}, {setup['machine']}, "
+        f"points at a time: {setup['jobs']}; {versions}.",
+        "Rate is the size of the file, everything in it. What each codec is compared with stands below its name.", "",
         *(f"- {note}" for note in _notes(outcome)), "",
     ]  # fmt: skip
     tests = [codec for codec in outcome.codecs if codec != outcome.anchor_of(codec)]
@@ -303,7 +326,7 @@ def _markdown(outcome: Outcome, table: dict[str, Any]) -> str:
 
 
 def _grid(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)] + [""]
+    return [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in (head, ["---"] * len(head), *rows)] + [""]
 
 
 def _clip_table(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[str]:

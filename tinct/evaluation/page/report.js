@@ -163,7 +163,7 @@ function drawStrip() {
   const length = Math.max(...rows.map(([, p]) => p.series[metric].length));
   const [low, high] = padded(values), wide = width("strip");
   const x = scale(0, Math.max(length - 1, 1), LEFT, wide - RIGHT), y = scale(low, high, LOW - BOTTOM, TOP);
-  const svg = frame(x, y, ticks(0, length - 1, wide / 80), ticks(low, high, 5), "frame", data.metrics[metric].title, wide, LOW);
+  const svg = frame(x, y, ticks(0, length - 1, wide / 80).filter(Number.isInteger), ticks(low, high, 5), "frame", data.metrics[metric].title, wide, LOW);
   for (const [codec, p] of rows) {
     let pen = "M";
     const path = p.series[metric].map((v, i) => { if (v === null) return ""; const step = `${pen}${x(i).toFixed(1)},${y(v).toFixed(1)}`; pen = "L"; return step; });
@@ -199,7 +199,7 @@ function delta(row) {
 function drawDeltas() {
   const metric = $("metric").value, found = data.deltas[metric];
   $("accounting").disabled = $("keys").disabled = $("kind").value !== "rate";
-  if (!found) return $("bd").replaceChildren(element("caption", {}, "This metric is no measure of quality: it has no deltas."));
+  if (!found) return $("bd").replaceChildren(element("caption", {}, data.metrics[metric].better ? "No deltas: they take two codecs with points at two QPs each, on one clip." : "This metric is no measure of quality: it has no deltas."));
   const codecs = Object.keys(found), sums = Object.fromEntries(codecs.map((codec) => [codec, []]));
   const smaller = $("kind").value === "quality" ? -1 : 1;
   const cell = (value, overlap) => {
