@@ -9,6 +9,7 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
+from synthetic import clip, frames, info
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as torch_ms_ssim
 from torchmetrics.functional.image import structural_similarity_index_measure as torch_ssim
 from vmaf_torch import VMAF
@@ -180,3 +181,11 @@ def test_series_have_a_value_for_each_frame() -> None:
     assert series["flicker_u"][2] > 0
     with pytest.raises(ValueError, match="shorter"):
         measure(source, decoded[:2])
+
+
+def test_threads_change_no_number() -> None:
+    source, decoded = (frames(clip(7, 48, 32), info(48, 32)) for _ in range(2))
+    decoded = [replace(frame, y=np.roll(frame.y, 1 + number, axis=1)) for number, frame in enumerate(decoded)]
+    alone, beside = (measure(source, decoded, threads=threads) for threads in (1, 3))
+    assert str(alone) == str(beside)  # as text: no NaN equals another
+    assert len(set(alone["psnr_y"])) > 1

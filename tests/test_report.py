@@ -61,6 +61,21 @@ def test_markdown_has_the_same_numbers(folder: Path) -> None:
         assert word in text
 
 
+def test_other_structures_are_shown_against_the_first_anchor(folder: Path, tmp_path: Path) -> None:
+    """A user may pick any; what Tinct gains all-intra is little beside what inter prediction does."""
+    copy = shutil.copytree(folder, tmp_path / "inter")
+    points = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
+    inter = [{**p, "codec": "x265:random-access", "size_bytes": p["size_bytes"] // 4} for p in points if p["codec"] == X265]
+    (copy / "points.jsonl").write_text("\n".join(map(json.dumps, points + inter)))
+    asked = json.loads((copy / "sweep.json").read_text())
+    (copy / "sweep.json").write_text(json.dumps({**asked, "codecs": [*asked["codecs"], "x265:random-access"]}))
+    write_report(copy)
+    text = (copy / "report.md").read_text()
+    assert f"## The other structures against {X265}" in text
+    assert "\n| clip | x265:random-access |\n| --- | --- |\n| clip | -75.0 (100%) |\n| **mean** | -75.0 |\n" in text
+    assert "other structures" not in (folder / "report.md").read_text()
+
+
 def test_a_clip_may_be_named_anything(folder: Path, tmp_path: Path) -> None:
     """A name that would end the script, or a row of the table."""
     name = "x<!--<script>|y"

@@ -27,7 +27,7 @@ from tinct.engine import Engine, run
 from tinct.errors import CodecError
 from tinct.evaluation import usage
 from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, STRUCTURES, Codec, at_home, decode, missing, parse, versions
-from tinct.evaluation.metrics import measure, use_one_thread
+from tinct.evaluation.metrics import leave_threads_to_us, measure
 from tinct.evaluation.points import RAW, RDPoint, external_points, means, read_points, to_line
 from tinct.frames import Frame, VideoInfo
 from tinct.inspection import info as file_info
@@ -280,7 +280,7 @@ def measure_point(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> 
 
 
 def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPoint:
-    use_one_thread()
+    leave_threads_to_us()
     family = FAMILIES[codec.family]
     command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
     with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:
@@ -288,7 +288,8 @@ def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPo
         encoding = _spent(command, work)
         decoding = _spent(decode_command, work)
         coded = Path(work) / (OUTPUT + family.writes)
-        series = measure(open_source(clip.path), _decoded(Path(work) / DECODED, clip.info))
+        threads = max((os.cpu_count() or 1) // jobs, 1)
+        series = measure(open_source(clip.path), _decoded(Path(work) / DECODED, clip.info), threads=threads)
         rounded = {name: [None if v != v else round(v, DIGITS) for v in values] for name, values in series.items()}
         frames = len(rounded["psnr_y"])
         kept = Path(FILES) / f"{clip.name}_{_file_name(codec.name)}_{qp}{family.writes}"

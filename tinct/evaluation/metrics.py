@@ -4,7 +4,9 @@ A function takes a `Pair`, the source's frame and the decoded one with the pair 
 metric is not defined (flicker of a first frame, MS-SSIM of a small picture).
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.util import find_spec
@@ -207,17 +209,29 @@ def pairs(source: Iterable[Frame], decoded: Iterable[Frame]) -> Iterator[Pair]:
         yield held
 
 
-def measure(source: Iterable[Frame], decoded: Iterable[Frame], names: Sequence[str] = tuple(METRICS)) -> dict[str, list[float]]:
-    """The series of each metric, one number a frame."""
+def measure(
+    source: Iterable[Frame], decoded: Iterable[Frame], names: Sequence[str] = tuple(METRICS), *, threads: int = 1
+) -> dict[str, list[float]]:
+    """The series of each metric, one number a frame; `threads` frames at a time."""
     series: dict[str, list[float]] = {name: [] for name in names}
-    for pair in pairs(source, decoded):
-        for name in names:
-            series[name].append(METRICS[name].measure(pair))
+
+    def keep(values: list[float]) -> None:
+        for name, value in zip(names, values, strict=True):
+            series[name].append(value)
+
+    with ThreadPoolExecutor(threads) as pool:
+        coming: deque[Future[list[float]]] = deque()
+        for pair in pairs(source, decoded):
+            coming.append(pool.submit(lambda pair: [METRICS[name].measure(pair) for name in names], pair))
+            if len(coming) > threads:
+                keep(coming.popleft().result())
+        for values in coming:
+            keep(values.result())
     return series
 
 
-def use_one_thread() -> None:
-    """For workers that run beside each other: libraries that start threads of their own then wait for one another."""
+def leave_threads_to_us() -> None:
+    """Libraries that start threads of their own, beside ours and those of other workers, wait for one another."""
     cv2.setNumThreads(1)
     if "vmaf" in METRICS:
         from torch import set_num_threads

@@ -311,6 +311,7 @@ def _markdown(outcome: Outcome, table: dict[str, Any]) -> str:
     ]  # fmt: skip
     tests = [codec for codec in outcome.codecs if codec != outcome.anchor_of(codec)]
     lines += ["## BD-rate on (6Y+U+V)/8 PSNR, percent (PCHIP; overlap of the curves)", "", *_clip_table(outcome, table, tests)]
+    lines += _other_structures(outcome)
     lines += [
         "## BD-rate on each metric, mean of the clips where it is defined, percent",
         "",
@@ -330,14 +331,33 @@ def _grid(head: list[str], rows: Iterable[list[str]]) -> list[str]:
 
 
 def _clip_table(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[str]:
+    anchors = ["against", *(outcome.anchor_of(codec) for codec in tests)]
+    return _grid(["clip", *tests], [anchors, *_clip_rows(outcome, table, tests)])
+
+
+def _clip_rows(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[list[str]]:
+    """A row for each clip, and their mean."""
+
     def cell(codec: str, clip: str) -> str:
         row = table.get("psnr_yuv611", {}).get(codec, {}).get(clip)
         return "" if row is None else f"{_percent(row['rate'])} ({row['overlap']:.0%})"
 
     rows = [[clip, *(cell(codec, clip) for codec in tests)] for clip in outcome.clips]
-    rows.append(["**mean**", *(_mean(table, "psnr_yuv611", codec, "rate") for codec in tests)])
-    anchors = ["against", *(outcome.anchor_of(codec) for codec in tests)]
-    return _grid(["clip", *tests], [anchors, *rows])
+    return [*rows, ["**mean**", *(_mean(table, "psnr_yuv611", codec, "rate") for codec in tests)]]
+
+
+def _other_structures(outcome: Outcome) -> list[str]:
+    """Codecs that have another anchor, against the first of all: what a user with a full encoder would pick."""
+    anchors = list(dict.fromkeys(outcome.anchor_of(codec) for codec in outcome.codecs))
+    others = [codec for codec in outcome.codecs if outcome.anchor_of(codec) != anchors[0]]
+    if not others:
+        return []
+    table: dict[str, dict[str, dict[str, Any]]] = {"psnr_yuv611": {}}
+    for codec in others:
+        rows = {clip: _row(outcome.of(clip, anchors[0]), outcome.of(clip, codec), "psnr_yuv611") for clip in outcome.clips}
+        table["psnr_yuv611"][codec] = {clip: row for clip, row in rows.items() if row is not None}
+    title = f"## The other structures against {anchors[0]}: BD-rate on (6Y+U+V)/8 PSNR, percent"
+    return [title, "", *_grid(["clip", *others], _clip_rows(outcome, table, others))]
 
 
 def _metric_table(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[str]:
