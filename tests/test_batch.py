@@ -110,6 +110,11 @@ def test_bad_input_is_one_line(folder: Path, arguments: list[str], words: str) -
     assert not (folder / "out").exists()
 
 
+def test_a_cluster_that_does_not_answer_is_one_line(folder: Path) -> None:
+    done = run("batch", folder / "in", folder / "out", "--engine", "ray", env={**os.environ, "RAY_ADDRESS": "127.0.0.1:9"})
+    assert one_line(done, 2) == "expected a Ray cluster at RAY_ADDRESS=127.0.0.1:9, found: Connection refused"
+
+
 def test_a_folder_that_cannot_be_written_is_an_answer(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "deep").touch()

@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from typing import IO, Any, Literal, TypeVar
 from tinct.errors import CodecError
 
 Engine = Literal["local", "ray"]
+CONNECT_SECONDS = 10
 TRIES = 3  # of a task whose worker dies
 Result = TypeVar("Result")
 
@@ -201,6 +203,7 @@ def _join_ray(jobs: int) -> None:
     """The cluster that RAY_ADDRESS names, else the one that runs on this machine, else a new one of `jobs` workers."""
     import ray
 
+    _check_address(os.environ.get("RAY_ADDRESS", ""))
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         ray.init(address="auto", **quiet)
@@ -210,3 +213,14 @@ def _join_ray(jobs: int) -> None:
             address = os.environ["RAY_ADDRESS"]
             raise CodecError(f"expected to join the Ray cluster at RAY_ADDRESS={address}, found: {found}") from error
         ray.init(address="local", num_cpus=jobs, include_dashboard=False, **quiet)
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address that nobody answers: Ray itself goes on trying for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdigit()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise CodecError(f"expected a Ray cluster at RAY_ADDRESS={address}, found: {error.strerror or error}") from error
