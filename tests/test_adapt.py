@@ -1,0 +1,157 @@
+"""Training on one video: it learns, it goes on after a kill to the same bits, and it refuses what it cannot use."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import synthetic  # noqa: E402
+
+from tinct.adapt import PAPER, Budget, Recipe, Samples, Step, Training  # noqa: E402
+from tinct.colouriser.gan import GanConfig  # noqa: E402
+from tinct.errors import CodecError  # noqa: E402
+
+SMALL = GanConfig(8, attention=(4,))
+RECIPE = replace(PAPER, content=0.0, crop=32)
+
+
+def samples(count: int = 3) -> Samples:
+    about = synthetic.info()
+    rgb = np.stack([frame.rgb() for frame in synthetic.frames(synthetic.clip(count), about)])
+    luma = np.stack([planes[0] for planes in synthetic.clip(count)])[:, None]
+    return Samples(torch.from_numpy(luma), torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous())
+
+
+def trained(recipe: Recipe, steps: int, checkpoint: Path | None = None) -> dict[str, torch.Tensor]:
+    return Training(samples(), SMALL, recipe).run(Budget(steps=steps), checkpoint=checkpoint).state_dict()
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_the_defaults_are_the_papers() -> None:
+    found = (PAPER.learning_rate, PAPER.beta1, PAPER.crop, PAPER.gan, PAPER.mse, PAPER.content, PAPER.colour)
+    assert found == (2e-4, 0.5, 256, 1, 100, 1000, 100)
+    assert (PAPER.decay, PAPER.averaging, PAPER.discriminator_every, PAPER.freeze_norm) == (False, 0, 1, 1)
+
+
+def test_it_learns_the_colours_of_a_clip() -> None:
+    """Grey to colour, on the samples themselves: from what a new network gives to well above it."""
+    recipe = replace(RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, freeze_norm=0.5, discriminator_every=4, crop=64)
+    training = Training(samples(), SMALL, recipe)
+    told: list[Step] = []
+    before, after = psnr(training.result()), psnr(training.run(Budget(steps=120), progress=told.append))
+    assert before < 15
+    assert 19 < after < 40
+    assert [step.number for step in told] == list(range(1, 121))
+    assert set(told[0].terms) == {"gan", "mse", "colour", "discriminator"}
+    assert set(told[1].terms) == {"mse", "colour"}
+    assert told[-1].terms["mse"] < 0.3 * told[0].terms["mse"]
+
+
+def psnr(generator: torch.nn.Module) -> float:
+    held = samples()
+    with torch.no_grad():
+        output = generator(held.luma.float() / 127.5 - 1)
+    return float(10 * torch.log10(4 / ((output - (held.rgb.float() / 127.5 - 1)) ** 2).mean()))
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, decay=True, averaging=0.99, freeze_norm=0.5)], ids=["paper", "decay"])
+def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(tmp_path: Path, recipe: Recipe) -> None:
+    whole = trained(recipe, 6)
+    training = Training(samples(), SMALL, recipe)
+
+    def stop(step: Step) -> None:
+        if step.number == 4:
+            training.save(tmp_path / "run.ckpt")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        training.run(Budget(steps=6), progress=stop)
+    assert same(trained(recipe, 6, tmp_path / "run.ckpt"), whole)
+    assert not same(trained(recipe, 4), whole)
+    assert os.listdir(tmp_path) == ["run.ckpt"]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """kill -9 in a process of its own, at any moment after the first checkpoint."""
+    checkpoint = tmp_path / "run.ckpt"
+    code = (
+        "import tinct.adapt, test_adapt as t; tinct.adapt.CHECKPOINT_SECONDS = 0.2\n"
+        f"from pathlib import Path; t.trained(t.RECIPE, 60, Path({str(checkpoint)!r}))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)})
+    end = time.monotonic() + 60
+    while not checkpoint.exists():
+        time.sleep(0.01)
+        assert process.poll() is None
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < torch.load(checkpoint, weights_only=True)["steps"] < 60
+    assert same(trained(RECIPE, 60, checkpoint), trained(RECIPE, 60))
+
+
+def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    trained(RECIPE, 1, path)
+    kept = path.read_bytes()
+    for other in (Training(samples(2), SMALL, RECIPE), Training(samples(), SMALL, replace(RECIPE, mse=99.0))):
+        with pytest.raises(CodecError, match="found another's; name a new one"):
+            other.run(Budget(steps=2), checkpoint=path)
+    assert path.read_bytes() == kept
+    path.write_bytes(kept[: len(kept) // 2])
+    with pytest.raises(CodecError, match="found another file; name a new one"):
+        trained(RECIPE, 2, path)
+    assert path.read_bytes() == kept[: len(kept) // 2]
+
+
+def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    wild = replace(RECIPE, learning_rate=1e30)
+    trained(wild, 1, path)
+    kept = path.read_bytes()
+    with pytest.raises(CodecError, match="expected a finite loss in training, found nan in its term gan at step 1"):
+        trained(wild, 20, path)
+    assert path.read_bytes() == kept
+
+
+def test_terms_can_be_left_out() -> None:
+    told: list[Step] = []
+    recipe = replace(RECIPE, gan=0.0, colour=0.0)
+    Training(samples(), SMALL, recipe).run(Budget(steps=1), progress=told.append)
+    assert set(told[0].terms) == {"mse"}
+
+
+def test_a_budget_of_seconds_ends() -> None:
+    training = Training(samples(), SMALL, RECIPE)
+    training.run(Budget(seconds=0.3))
+    assert training.steps >= 1
+    assert 0.3 <= training.seconds < 10
+
+
+def join(rank: int, address: str, out: str) -> None:
+    """One of two processes that train together."""
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    torch.save(trained(RECIPE, 3), f"{out}/{rank}.pth")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """Each on crops of its own, with the mean of their gradients: equal weights; running statistics stay their own."""
+    torch.multiprocessing.spawn(join, (f"file://{tmp_path}/meet", str(tmp_path)), nprocs=2)
+    both = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2)]
+    learned = [name for name in both[0] if "running" not in name]
+    assert all(torch.equal(both[0][name], both[1][name]) for name in learned)
+    assert not same(both[0], trained(RECIPE, 3))
