@@ -43,8 +43,7 @@ class Recipe:
 
     `loss_weights` are those of Equation 10, 0 for a term that is left out. `decay` lets the rate fall to 0 along a cosine.
     `averaging` is the decay of the mean of the weights that is kept instead of the last ones. `discriminator_every` is the
-    number of steps from one with the discriminator to the next. From the part `freeze_norm` of the budget on, batch norm uses its
-    running statistics, as a decoder does, and no longer those of the crop.
+    number of steps from one with the discriminator to the next.
     """
 
     learning_rate: float = 2e-4
@@ -57,7 +56,6 @@ class Recipe:
     decay: bool = False
     averaging: float = 0.0
     discriminator_every: int = 1
-    freeze_norm: float = 1.0
     seed: int = 0
 
 
@@ -171,10 +169,6 @@ class Training:
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0)
         self._generator.train()
-        if spent >= recipe.freeze_norm:
-            for module in self._generator.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
         luma, target = self._crop()
         output = self._generator(luma)
         against = recipe.gan > 0 and self.steps % recipe.discriminator_every == 0
