@@ -2,7 +2,7 @@
 
     python -m benchmarks.lab [--clip ../shared/clips/val/bigbuckbunny.mp4] [--results FOLDER]
 
-Metrics run in one process, as in a sweep, each of its libraries with as many threads as it likes. The report of a results
+Metrics run in one process, as in a sweep of one point at a time: a frame a core. The report of a results
 folder is opened in headless Chromium: from the address to the moment at which everything is drawn and answers.
 """
 

@@ -21,6 +21,7 @@ from helpers import one_line, run
 from synthetic import clip, to_av, write_clip
 
 import tinct
+from tinct.engine import _Worker
 from tinct.engine import run as run_tasks
 from tinct.errors import CodecError
 from tinct.evaluation import Outcome, RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep, usage
@@ -521,6 +522,15 @@ def test_a_worker_that_always_dies_is_an_answer_and_the_others_go_on(jobs: int) 
     found = dict(run_tasks(die_at_zero, [(value,) for value in range(5)], jobs=jobs))
     assert "its worker died 3 times" in str(found.pop(0))
     assert found == {value: 10 * value for value in range(1, 5)}
+
+
+def test_a_worker_that_dies_with_nothing_in_hand_ends_quietly() -> None:
+    worker = _Worker()
+    worker._process.kill()
+    worker._process.wait()
+    with pytest.raises(EOFError):
+        worker.call(abs, (1,))
+    worker.end()
 
 
 def fail(value: int) -> int:

@@ -4,6 +4,7 @@ A worker of this machine is a fresh Python that takes pickled calls on stdin and
 would import the caller's script once more, and one dead worker ends its pool with everybody's tasks.
 """
 
+import contextlib
 import logging
 import os
 import pickle
@@ -76,7 +77,8 @@ class _Worker:
     def end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a process that is dead, a call that it never read
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
 
