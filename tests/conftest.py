@@ -18,9 +18,9 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tinct_path(clip_path: Path) -> Path:
-    """The clip in layout `chroma`, key frames 8 apart."""
+    """The clip in layout `chroma`, key frames 8 apart, without a network."""
     path = clip_path.with_name("tinct.mkv")
-    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8))
+    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8, colouriser="none"))
     return path
 
 

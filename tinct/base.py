@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import av
@@ -228,6 +228,18 @@ class HevcDecoder:
         self.unanswered -= len(pictures)
         self.damaged += sum(f.is_corrupt for f in pictures)
         return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
+
+
+def code_pictures(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:
+    """Each picture's bits and what decodes from them, padded as coded."""
+    height, width = pictures[0][0].shape
+    encoder = HevcEncoder(settings, (height, width), grey=grey)
+    decoder = HevcDecoder(encoder.header)
+    packets = [p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)] + encoder.flush()
+    decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
+    decoded.update(decoder.flush())
+    bits = {p.pts: 8.0 * len(p.data) for p in packets}
+    return [(bits[i], decoded[i]) for i in range(len(pictures))]
 
 
 def split_header(header: bytes) -> tuple[bytes, bytes]:

@@ -47,7 +47,9 @@ Colour = Annotated[str | None, typer.Option(help="Where colour goes: auto, track
 KeyForm = Annotated[str | None, typer.Option(help="chroma: key frames' colour alone; full: whole 4:2:0 key frames.")]
 Group = Annotated[str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")]
 KeyBoost = Annotated[str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")]
-Colouriser = Annotated[str | None, typer.Option(help="auto or none.")]
+Colouriser = Annotated[str | None, typer.Option(help="What finishes frames: auto, compact (a network), none.")]
+Network = Annotated[str | None, typer.Option(help="The network of compact: fast (default) or best.")]
+Search = Annotated[str | None, typer.Option(help="How many choices are weighed: fast (default) or thorough.")]
 Compatible = Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")]
 X265Preset = Annotated[str | None, typer.Option(help="x265's preset; default medium.")]
 X265Tune = Annotated[str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")]
@@ -67,6 +69,8 @@ def encode(
     group: Group = None,
     key_boost: KeyBoost = None,
     colouriser: Colouriser = None,
+    network: Network = None,
+    search: Search = None,
     compatible: Compatible = None,
     x265_preset: X265Preset = None,
     x265_tune: X265Tune = None,
@@ -79,7 +83,8 @@ def encode(
 
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
-        key_boost=key_boost, colouriser=colouriser, compatible=compatible, x265_preset=x265_preset, x265_tune=x265_tune,
+        key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
+        x265_tune=x265_tune,
     )  # fmt: skip
     with _progress("encoding", quiet) as progress:
         report = run(source, output, settings, overwrite=overwrite, progress=progress)
@@ -107,6 +112,8 @@ def batch(
     group: Group = None,
     key_boost: KeyBoost = None,
     colouriser: Colouriser = None,
+    network: Network = None,
+    search: Search = None,
     compatible: Compatible = None,
     x265_preset: X265Preset = None,
     x265_tune: X265Tune = None,
@@ -118,7 +125,8 @@ def batch(
 
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
-        key_boost=key_boost, colouriser=colouriser, compatible=compatible, x265_preset=x265_preset, x265_tune=x265_tune,
+        key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
+        x265_tune=x265_tune,
     )  # fmt: skip
     with _progress("encoding", quiet, "files") as progress:
         report = run(source, output, settings, jobs=jobs, engine=_engine(engine), progress=progress)
@@ -209,7 +217,7 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Compare codecs on clips: real files, every bit counted. --codec, --qp and --points take several values."""
-    with _lab():
+    with _extra("lab", "the lab"):
         from tinct.evaluation import bench as lab
     asked = bool(clips or codec or qp or points or frames is not None)
     if resume is not None and (asked or out is not None):
@@ -239,7 +247,7 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write RESULTS/report.html, which works from disk, and RESULTS/report.md."""
-    with _lab():
+    with _extra("lab", "the lab"):
         from tinct.evaluation.report import write_report
     for path in write_report(Path(results)):
         print(path)
@@ -253,9 +261,42 @@ def reproduce(
     """Check the paper's printed BD-rates and averages against its printed points."""
     if what != "published":
         raise CodecError(f"expected to reproduce: published; found {what}")
-    with _lab():
+    with _extra("lab", "the lab"):
         from tinct.evaluation import published
     print("\n".join(_published_lines(published.sequences(), published.means())))
+
+
+@app.command()
+def train(
+    data: Annotated[str, typer.Option(help="A folder of videos to learn from.")],
+    out: Annotated[str, typer.Option(help="The weights to write, *.safetensors; a run that was interrupted goes on.")],
+    first: Annotated[str | None, typer.Option(help="Weights of a first pass: train a second one on what they make.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 16 crops.")] = 30_000,
+    width: Annotated[int, typer.Option(min=1, help="Channels of the network.")] = 32,
+    depth: Annotated[int, typer.Option(min=1, help="3x3 convolutions of the network.")] = 3,
+    stretches: Annotated[int, typer.Option(min=1, help="Stretches of each video to make samples of.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
+    cache: Annotated[str | None, typer.Option(help="Where samples are kept, beside the weights unless given.")] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train the colouriser `compact` on a folder of videos."""
+    with _extra("networks", "training"):
+        from tinct.colouriser.compact import CompactConfig
+        from tinct.training import loop
+    recipe = loop.Recipe(CompactConfig(width, depth, second=first is not None), steps=steps, seed=seed)
+
+    def show(point: loop.Point) -> None:
+        if not quiet:
+            _say(f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, Y of held-out crops {point.psnr_y_db:.3f} dB")
+
+    with _progress("samples", quiet, "stretches") as prepared:
+        made = loop.train(
+            Path(data), Path(out), recipe, first=(first and Path(first)) or None, stretches=stretches,
+            cache=(cache and Path(cache)) or None, prepared=prepared, progress=show,
+        )  # fmt: skip
+    for clip, reason in made.failed.items():
+        _say(f"{clip} is left out: {reason}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -302,7 +343,9 @@ def _repeated(arguments: list[str]) -> list[str]:
 
 
 def _interrupted(arguments: list[str]) -> str:
-    kept = {"batch": "the same call goes on", "evaluate": "--resume goes on"}.get(arguments[0] if arguments else "")
+    kept = {"batch": "the same call goes on", "evaluate": "--resume goes on", "train": "the same call goes on"}.get(
+        arguments[0] if arguments else ""
+    )
     return f"interrupted, what was finished is kept; {kept}" if kept else "interrupted, nothing was written"
 
 
@@ -346,14 +389,16 @@ def _engine(name: str) -> "Engine":
 
 
 @contextmanager
-def _lab() -> Iterator[None]:
-    """Imports of the lab, which stands on an extra."""
+def _extra(extra: str, what: str) -> Iterator[None]:
+    """Imports of what stands on an extra."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tinct"):
             raise
-        raise CodecError(f"the lab needs {error.name}, which is not installed; get all of it: pip install 'tinct[lab]'") from error
+        raise CodecError(
+            f"{what} needs {error.name}, which is not installed; get all of it: pip install 'tinct[{extra}]'"
+        ) from error
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from tinct.errors import CodecError
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
 KeyForm = Literal["chroma", "full"]
+ColouriserName = Literal["auto", "none", "compact"]
+NetworkName = Literal["fast", "best"]
+Search = Literal["fast", "thorough"]
 
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 MAX_QP = 51
@@ -32,7 +35,9 @@ class EncodeConfig:
     key_form: KeyForm = "chroma"
     group: int | Literal["auto"] = "auto"
     key_boost: int | Literal["auto"] = "auto"
-    colouriser: Literal["auto", "none"] = "auto"
+    colouriser: ColouriserName = "auto"
+    network: NetworkName = "fast"
+    search: Search = "fast"
     qp: int = 32
     crf: float | None = None
     bitrate_kbps: float | None = None
@@ -68,6 +73,8 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
         colour = "in-band"
     filled = dataclasses.replace(config, colour=colour)
     _check_combination(filled)
+    if intra and colour != "in-band" and config.key_form == "chroma" and config.colouriser != "none":
+        return filled
     boost = 0 if config.key_boost == "auto" else config.key_boost  # only a network can use finer key frames' luma
     return dataclasses.replace(filled, key_boost=boost, colouriser="none")
 
@@ -86,7 +93,9 @@ def _check_values(config: EncodeConfig) -> None:
         "structure": (config.structure, get_args(Structure)),
         "colour": (config.colour, (None, *get_args(Colour))),
         "key-form": (config.key_form, get_args(KeyForm)),
-        "colouriser": (config.colouriser, ("auto", "none")),
+        "colouriser": (config.colouriser, get_args(ColouriserName)),
+        "network": (config.network, get_args(NetworkName)),
+        "search": (config.search, get_args(Search)),
         "x265-preset": (config.x265_preset, X265_PRESETS),
         "x265-tune": (config.x265_tune, X265_TUNES),
     }
@@ -119,6 +128,9 @@ def _check_combination(config: EncodeConfig) -> None:
         (config.colour == "in-band" and config.compatible, "--compatible needs --colour track; in-band already is 4:2:0"),
         (config.key_boost not in ("auto", 0) and config.structure != "intra", "--key-boost needs --structure intra"),
         (config.key_boost not in ("auto", 0) and config.colour == "in-band", "--key-boost needs --colour track"),
+        (config.colouriser == "compact" and config.key_form == "full", "--colouriser compact needs --key-form chroma"),
+        (config.colouriser == "compact" and config.structure != "intra", "--colouriser compact needs --structure intra"),
+        (config.colouriser == "compact" and config.colour == "in-band", "--colouriser compact needs --colour track"),
     ]
     for wrong, message in contradictions:
         if wrong:

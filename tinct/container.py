@@ -38,7 +38,9 @@ UTF-8 JSON without white space, keys in this order, defaults left out. A reader 
 | `frames` | number of frames of the video | required |
 | `keys` | number of packets of track 2 | 0 |
 | `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
-| `colouriser` | name of the network that finishes frames | `"none"` |
+| `colouriser` | what finishes the frames between key frames: `"none"` or `"compact"` | `"none"` |
+| `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
+| `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
 
 ## Size
 
@@ -59,6 +61,7 @@ Matroska. Those of track 2 mean nothing.
 import heapq
 import io
 import json
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -86,6 +89,7 @@ MAX_FRAMES = 1 << 31
 MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
+NETWORK_NAMES = ("fast", "best")
 
 Layout = Literal["chroma", "full", "in-band"]
 
@@ -101,6 +105,8 @@ class Manifest:
     rate: Fraction | None = None
     open: tuple[int, ...] = ()
     colouriser: str = "none"
+    network: tuple[str, str] | None = None
+    plain: tuple[tuple[int, ...], ...] = ((), (), ())  # of Y, Cb and Cr
 
 
 def write_manifest(manifest: Manifest) -> bytes:
@@ -117,6 +123,10 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["open"] = manifest.open
     if manifest.colouriser != "none":
         fields["colouriser"] = manifest.colouriser
+    if manifest.network is not None:
+        fields["network"] = manifest.network
+    if any(manifest.plain):
+        fields["plain"] = manifest.plain
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -143,12 +153,14 @@ def read_manifest(data: bytes) -> Manifest:
         rate=Fraction(*rate) if rate else None,
         open=tuple(fields.get("open", ())),
         colouriser=fields.get("colouriser", "none"),
+        network=tuple(fields["network"]) if "network" in fields else None,
+        plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
     )
 
 
 def _check_fields(fields: dict[str, Any]) -> None:
     """Refuse what the table above does not allow."""
-    numbers = fields.get("open", [])
+    plain = fields.get("plain", [[], [], []])
     rate = fields.get("rate", [25, 1])
     allowed = {
         "tinct": True,
@@ -157,8 +169,10 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "rate": _are_counts(rate, 1, MAX_FRAMES, length=2) and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
         "frames": _is_count(fields.get("frames"), 1, MAX_FRAMES),
         "keys": _is_count(fields.get("keys", 0), 0, MAX_FRAMES),
-        "open": _are_counts(numbers, 0, MAX_FRAMES) and sorted(set(numbers)) == numbers,
-        "colouriser": fields.get("colouriser", "none") == "none",
+        "open": _are_times(fields.get("open", [])),
+        "colouriser": fields.get("colouriser", "none") in ("none", "compact"),
+        "network": _is_network(fields.get("network")) == (fields.get("colouriser", "none") == "compact"),
+        "plain": isinstance(plain, list) and len(plain) == 3 and all(_are_times(times) for times in plain),
     }
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):
@@ -172,6 +186,18 @@ def _is_count(value: object, low: int, high: int) -> bool:
 
 def _are_counts(values: object, low: int, high: int, length: int | None = None) -> bool:
     return isinstance(values, list) and (length is None or len(values) == length) and all(_is_count(v, low, high) for v in values)
+
+
+def _are_times(values: object) -> bool:
+    return _are_counts(values, 0, MAX_FRAMES) and sorted(set(values)) == values  # type: ignore[call-overload]
+
+
+def _is_network(value: object) -> bool:
+    """A name that is installed, and a hash."""
+    return (
+        isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES
+        and isinstance(value[1], str) and re.fullmatch("[0-9a-f]{16}", value[1]) is not None
+    )  # fmt: skip
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,7 @@ from tinct.errors import CodecError
 from tinct.frames import Frame, Progress, VideoInfo
 from tinct.paths import check_output
 from tinct.planes import Planes
-from tinct.restore import Restorer
+from tinct.restore import Restorer, colouriser_of
 from tinct.sink import open_sink
 from tinct.timing import cut
 from tinct.video import Source, open_source
@@ -73,6 +73,7 @@ class Video:
         self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
+        self._colouriser = colouriser_of(self.manifest, whole)
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
@@ -130,7 +131,9 @@ class Video:
         manifest = self.manifest
         with (
             open_input(self.path) as container,
-            Restorer(self.info, manifest.layout, colouriser=manifest.colouriser, open_keys=manifest.open) as restorer,
+            Restorer(
+                self.info, manifest.layout, colouriser=self._colouriser, open_keys=manifest.open, plain=manifest.plain
+            ) as restorer,
         ):
             streams = video_tracks(container, manifest)
             # frame threads would hold colour back behind the luma that waits for it

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
+from tinct.colouriser import Colouriser, none
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
 from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, mux, read_file_manifest
 from tinct.errors import CodecError
@@ -27,7 +28,8 @@ from tinct.paths import check_output, temporary_path
 from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
-from tinct.restore import Restorer
+from tinct.rehearsal import judge_by
+from tinct.restore import Judge, Restorer
 from tinct.video import open_source
 
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
@@ -88,7 +90,7 @@ def encode(
             f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
         )
     video = open_source(source)
-    stretches, frames = sample(video) if needs_samples(config) else ([], iter(video))
+    stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
     del stretches
     temporary = temporary_path(target)
@@ -133,10 +135,20 @@ class _Coding:
         self._decoders: dict[str, HevcDecoder] = {}
         self._open_keys: set[int] = set()
         self._keys = 0
-        self._originals: deque[Frame] = deque()  # coded, but not yet restored
+        self._originals: dict[int, Frame] = {}  # by time: coded, but not yet restored
+        self._network: tuple[str, str] | None = None
 
     def __enter__(self) -> "_Coding":
-        restorer = Restorer(self._info, self._plan.layout, open_keys=self._open_keys)
+        colouriser: Colouriser = none
+        judge: Judge | None = None
+        if self._plan.colouriser == "compact":
+            from tinct.colouriser.compact import compact, load_network
+
+            network = load_network(self._plan.network)
+            self._network = (network.name, network.identity)
+            colouriser = compact(network, (self._info.height, self._info.width), self._info.bit_depth)
+            judge = judge_by(self._originals)
+        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
         self._restorer = self._stack.enter_context(restorer)
         return self
 
@@ -178,7 +190,10 @@ class _Coding:
         if self.layout == "in-band" and coded_shape(shape, grey=False) == shape:
             return None
         keys = self._keys if self.layout != "in-band" else 0
-        return Manifest((info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)))
+        return Manifest(
+            (info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)),
+            self._plan.colouriser, self._network, tuple(tuple(sorted(times)) for times in self._restorer.plain),
+        )  # fmt: skip
 
     def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:
         """Packets by track, as they come."""
@@ -206,11 +221,11 @@ class _Coding:
         self, frames: Iterator[Frame], luma_settings: HevcSettings, settings: HevcSettings, rate: "_Rate"
     ) -> Iterator[_Coded]:
         plan, config, info = self._plan, self._config, self._info
-        assert isinstance(config.key_boost, int)
+        boost = plan.key_boost
         if config.compatible and config.structure == "intra":
             luma_settings = replace(luma_settings, structure="intra-main")
         luma = _Pictures(luma_settings, info, grey=not config.compatible)
-        colour = _colour_coder(settings, plan, config, info)
+        colour = _colour_coder(settings, plan, info)
         self._open(LUMA, luma.header)
         self._open(COLOUR, colour.header)
         for group in _ahead(groups(look(frames), plan.spacing)):
@@ -220,9 +235,9 @@ class _Coding:
                 qp = rate.qp(self.frames)
                 packets: _Coded = []
                 if position == 0:
-                    packets.append((COLOUR, colour.encode(group, key_qp(qp, config.key_boost))))
+                    packets.append((COLOUR, colour.encode(group, key_qp(qp, boost))))
                 if position > 0 or plan.layout == "chroma":
-                    own_qp = key_qp(qp, config.key_boost) if position == 0 else other_qp(qp, config.key_boost)
+                    own_qp = key_qp(qp, boost) if position == 0 else other_qp(qp, boost)
                     packets.append((LUMA, luma.encode(_luma_planes(frame, config.compatible), frame.pts, own_qp)))
                 yield packets
         yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
@@ -233,7 +248,7 @@ class _Coding:
             self._open_keys.add(group.frames[0].pts)
 
     def _count(self, frame: Frame) -> None:
-        self._originals.append(frame)
+        self._originals[frame.pts] = frame
         self.frames += 1
 
     def _open(self, name: str, header: bytes) -> None:
@@ -255,8 +270,7 @@ class _Coding:
 
     def _compare(self, restored: list[Frame]) -> None:
         for frame in restored:
-            original = self._originals.popleft()
-            assert original.pts == frame.pts, (original.pts, frame.pts)
+            original = self._originals.pop(frame.pts)
             for plane, error in zip(self.errors, plane_errors(original, frame), strict=True):
                 plane.append(error)
 
@@ -337,12 +351,11 @@ class _FullTrack:
         return self._coder.flush()
 
 
-def _colour_coder(settings: HevcSettings, plan: Plan, config: EncodeConfig, info: VideoInfo) -> _ChromaTrack | _FullTrack:
+def _colour_coder(settings: HevcSettings, plan: Plan, info: VideoInfo) -> _ChromaTrack | _FullTrack:
     if plan.layout == "full":
         return _FullTrack(settings, info)
-    assert isinstance(config.key_boost, int)
     bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
-    keyed = replace(plan, qp=key_qp(plan.qp, config.key_boost))
+    keyed = replace(plan, qp=key_qp(plan.qp, plan.key_boost))
     return _ChromaTrack(bare, info, keyed)
 
 

@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from tinct.frames import Frame
-from tinct.propagate import MIN_FLOW_SIDE, KeyView, LumaView, motion, propagate, warp
+from tinct.propagate import MIN_FLOW_SIDE, KeyView, LumaView, blend, motion, warp
 
 AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key that `auto` weighs
+LONGEST_RESTORED = 48  # one more where luma is restored, too: its keys are dear
 CUT_SIDE = 96  # pixels of the longer side on which cuts are looked for
 CUT_MISMATCH = 0.25  # share of a picture's variance that its predecessor fails to predict; 0.26 to 7.6 at real cuts
 CUT_RISE = 4.0  # times the shot's recent mismatch: fast motion stays high, a cut stands alone
@@ -38,18 +39,24 @@ class Group:
 class Spacing:
     """How far apart key frames stand: `group` frames, or by the price of a key frame in bits.
 
-    `slope` is the error that one bit a frame must save, `chroma_weights` what squared errors of Cb and Cr count in it.
+    `slope` is the error that one bit a frame must save, `weights` what squared errors of Y, Cb and Cr count in it; that of
+    luma is 0 unless a network restores luma from key frames.
     """
 
     group: int | Literal["auto"]
     slope: float = 0.0
     key_bits: float = 0.0
-    chroma_weights: tuple[float, float] = (1 / 8, 1 / 8)
+    weights: tuple[float, float, float] = (0.0, 1 / 8, 1 / 8)
     end_keys: bool = True  # whether a shot's last frame may be a key frame too
 
     @property
+    def lengths(self) -> tuple[int, ...]:
+        """What `auto` weighs."""
+        return (*AUTO_LENGTHS, LONGEST_RESTORED) if self.weights[0] else AUTO_LENGTHS
+
+    @property
     def reach(self) -> int:
-        return AUTO_LENGTHS[-1] if self.group == "auto" else self.group
+        return self.lengths[-1] if self.group == "auto" else self.group
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def _best_length(shot: list[Seen], spacing: Spacing) -> int:
     if spacing.group != "auto":
         return spacing.group
     best, best_cost = 1, float("inf")
-    for length in AUTO_LENGTHS:
+    for length in spacing.lengths:
         cost = (_group_error(shot, length, spacing) + spacing.slope * spacing.key_bits) / length
         if cost > best_cost:
             break  # error grows with distance: longer groups only cost more
@@ -133,32 +140,31 @@ def _best_last_length(shot: list[Seen], spacing: Spacing) -> int:
     costs = {left: (_open_error(shot, spacing) + price) / left}
     costs[left - 1] = (_group_error(shot, left - 1, spacing) + 2 * price) / left
     if spacing.group == "auto":
-        for length in AUTO_LENGTHS:
+        for length in spacing.lengths:
             if length < left - 1:
                 costs[length] = (_group_error(shot, length, spacing) + price) / length
     return min(costs, key=lambda length: costs[length])
 
 
 def _group_error(shot: list[Seen], length: int, spacing: Spacing) -> float:
-    """Estimated chroma error, summed over the frames between the keys shot[0] and shot[length], from two of them."""
+    """Estimated error, summed over the frames between the keys shot[0] and shot[length], from two of them."""
     if length == 1:
         return 0.0
     keys = (shot[0].small, shot[length].small)
-    middle = _chroma_error(shot[length // 2], keys, spacing)
+    middle = _error(shot[length // 2], keys, spacing)
     if length < 6:
         return middle * (length - 1)
-    return (middle + 2 * _chroma_error(shot[length // 4], keys, spacing)) / 3 * (length - 1)
+    return (middle + 2 * _error(shot[length // 4], keys, spacing)) / 3 * (length - 1)
 
 
 def _open_error(shot: list[Seen], spacing: Spacing) -> float:
     """The same where only shot[0] is a key: error grows about evenly with distance."""
-    return _chroma_error(shot[len(shot) // 2], (shot[0].small,), spacing) * (len(shot) - 1)
+    return _error(shot[len(shot) // 2], (shot[0].small,), spacing) * (len(shot) - 1)
 
 
-def _chroma_error(seen: Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
-    prior = propagate(seen.small.luma, keys)
-    planes = zip(spacing.chroma_weights, prior, (seen.small.cb, seen.small.cr), strict=True)
-    return sum(w * float(np.mean(np.square(a.astype(np.float32) - b))) for w, a, b in planes)
+def _error(seen: Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
+    picture = np.square(blend(seen.small.luma, keys) - seen.small.picture)
+    return sum(w * float(e) for w, e in zip(spacing.weights, picture.mean((0, 1)), strict=True) if w)
 
 
 def _small(frame: Frame) -> KeyView:

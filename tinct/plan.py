@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 
-from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, stack_chroma, unstack_chroma
+from tinct.base import HevcSettings, code_pictures, stack_chroma, unstack_chroma
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
 from tinct.container import IDR_SECONDS, Layout
 from tinct.frames import Frame, VideoInfo
@@ -21,40 +22,42 @@ from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView, propagate
 from tinct.psnr import squared_error
+from tinct.rehearsal import (
+    FILE_OVERHEAD_BITS,
+    FLAT_ERROR,
+    PACKET_OVERHEAD_BITS,
+    PLANE_WEIGHTS,
+    Choice,
+    Cost,
+    Rehearsal,
+    exchange_rate,
+)
 from tinct.video import Source
 
 Stretch = list[Frame]
 STRETCH_FRAMES = 16
 MIN_STRETCH_FRAMES = 4
 MAX_STRETCHES = 3
-WHOLE_FRAMES = 64  # a video this short is sampled whole: a part of it says too little of the rest
+WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
 FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
 MAX_SAMPLE_BYTES = 256 << 20
+MAX_RESTORED_SAMPLES = 50_000_000  # of luma that a network's choices are weighed on: 54 frames of 1280x720
 INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
-PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
-FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
+BOOSTS = [0, 4, 8, 12, 16, 20, 24]  # QP steps that are weighed with a network
+GROUPS = [2, 4, 8, 12, 16, 24, 32, 48]  # frames
+RESTORED_OFFSETS = [-12, -6, 0, 4]  # of the colour track's QP, key frames being fine already
+FIRST_CHOICE = (16, 16, 0)
+FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
+STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
+PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # times a key frame's bits: small copies do not tell the scale of luma's error
+SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves again
 FIRST_GROUP = 8  # frames, to learn what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
-FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
-PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 KEYINT = 250  # frames; x265's default distance of intra pictures
 PILOT_QP = 32  # where the search for a bitrate's QP starts
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
-
-
-@dataclass(frozen=True)
-class Cost:
-    """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels."""
-
-    bits: float
-    error: tuple[float, float, float]
-
-    def distortion(self, plain: "Cost") -> float:
-        """D: 6:1:1 over the planes, each plane's error relative to that of plain HEVC at the same QP."""
-        planes = zip(PLANE_WEIGHTS, self.error, plain.error, strict=True)
-        return sum(w * max(e, FLAT_ERROR) / max(p, FLAT_ERROR) for w, e, p in planes)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,9 @@ class Plan:
     spacing: Spacing = field(default_factory=lambda: Spacing("auto"))
     slope: float = 0.0
     colour_bits: float = 0.0
+    colouriser: str = "none"
+    network: str = "fast"
+    key_boost: int = 0
     track: Cost | None = None
     plain: Cost | None = None
     random_access: Cost | None = None
@@ -82,27 +88,50 @@ class Plan:
         assert self.plain is not None
         return self.cost(self.track) < self.cost(self.plain)
 
+    def gain(self, rate: float) -> float:
+        """By how much, as a logarithm, `track` takes fewer bits than plain HEVC would at its (6Y+U+V)/8 PSNR of the pooled error.
+
+        `rate` is plain HEVC's exchange rate of bits for error. It does not reach far, and a QP promises a quality: straying far
+        from plain HEVC's counts against a choice.
+        """
+        assert self.track is not None
+        assert self.plain is not None
+        worse = self.track.log_distortion(self.plain)
+        stray_db = max(0.0, abs(worse) * 10 / math.log(10) - FREE_STRAY_DB)
+        return -math.log(self.track.bits / self.plain.bits) - rate * worse - STRAY_COST * stray_db**2
+
     def cost(self, of: Cost) -> float:
         """D + slope * R."""
         assert self.plain is not None
         return of.distortion(self.plain) + self.slope * of.bits
 
 
-def sample(source: Source) -> tuple[list[Stretch], Iterator[Frame]]:
-    """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start."""
+def sample(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Iterator[Frame]]:
+    """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start.
+
+    A network needs stretches as long as the longest group, so there are fewer of them in larger pictures.
+    """
     frames = source.info.frame_count
-    frame_bytes = source.info.width * source.info.height * (3 if source.info.bit_depth > 8 else 2)
-    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // frame_bytes)
-    length = min(STRETCH_FRAMES, most)
+    samples = source.info.width * source.info.height
+    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * (3 if source.info.bit_depth > 8 else 2)))
+    length, count = STRETCH_FRAMES, MAX_STRETCHES
+    if may_restore(config):
+        length, count = GROUPS[-1] + 1, max(1, min(count, MAX_RESTORED_SAMPLES // (samples * (GROUPS[-1] + 1))))
+    length = min(length, most)
     if frames is None:
         stream = iter(source)
         head = list(islice(stream, length))
         return [head], chain(head, stream)
-    if frames <= min(WHOLE_FRAMES, most):
+    if frames <= min(WHOLE_FRAMES, most) and frames <= length * count:
         return [list(source)], iter(source)
-    count = max(1, min(MAX_STRETCHES, frames // FRAMES_PER_STRETCH, most // length))
-    firsts = [round((i + 0.5) / count * frames - length / 2) for i in range(count)]
+    count = max(1, min(count, frames // FRAMES_PER_STRETCH, most // length))
+    firsts = [round((i + 0.5) / count * max(0, frames - length)) for i in range(count)]
     return [list(islice(source.part(first), length)) for first in firsts], iter(source)
+
+
+def may_restore(config: EncodeConfig) -> bool:
+    """Whether a network is among what is weighed, of a resolved configuration."""
+    return config.colouriser in ("auto", "compact")
 
 
 def needs_samples(config: EncodeConfig) -> bool:
@@ -128,8 +157,67 @@ def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -
     if config.key_form == "full":
         assert config.group != "auto"
         return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False))
+    best = measured
+    if may_restore(config):
+        best = _best_restored(stretches, info, config, measured, exchange_rate(plain, near))
+        if best.gain(exchange_rate(plain, near)) > 0 or config.colouriser == "compact":
+            return best
+    if config.key_boost == "auto":
+        config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
     best = _best_track(stretches, info, config, measured)
     return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
+
+
+def _best_restored(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan, rate: float) -> Plan:
+    """Key boost, spacing and colour QP that cost least with the network, one after the other while it helps."""
+    from tinct.colouriser.compact import compact, load_network
+
+    colouriser = compact(load_network(config.network), (info.height, info.width), info.bit_depth)
+    whole = info.frame_count is not None and sum(map(len, stretches)) == info.frame_count
+    rehearsal = Rehearsal(stretches, info, config, measured.qp, colouriser, whole=whole)
+    reach = max(map(len, stretches))
+
+    @cache
+    def plan(boost: int, spacing: Spacing, offset: int) -> Plan:
+        choice = Choice(boost, spacing, min(max(chroma_qp(key_qp(measured.qp, boost)) + offset, 0), MAX_QP))
+        return replace(
+            measured, layout="chroma", colouriser="compact", network=config.network, key_boost=boost, spacing=spacing,
+            colour_qp=choice.colour_qp, track=rehearsal.cost(choice),
+        )  # fmt: skip
+
+    def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
+        """Move along one axis while that gains."""
+        for step in (1, -1):
+            while 0 <= at[axis] + step < len(steps[axis]):
+                before = plan(*(values[i] for values, i in zip(steps, at, strict=True))).gain(rate)
+                at[axis] += step
+                if plan(*(values[i] for values, i in zip(steps, at, strict=True))).gain(rate) <= before:
+                    at[axis] -= step
+                    break
+
+    boosts = BOOSTS if config.key_boost == "auto" else [config.key_boost]
+    lengths = [g for g in GROUPS if g < reach or g == GROUPS[0]] if config.group == "auto" else [config.group]
+    steps: list[list[Any]] = [boosts, [Spacing(g) for g in lengths], RESTORED_OFFSETS]
+    start = [boosts, lengths, RESTORED_OFFSETS]
+    at = [min(range(len(v)), key=lambda i: abs(v[i] - first)) for v, first in zip(start, FIRST_CHOICE, strict=True)]
+    for axis in SEARCH_ORDER if config.search == "fast" else SEARCH_ORDER * 2:
+        climb(axis, at, steps)
+    best = plan(*(values[i] for values, i in zip(steps, at, strict=True)))
+    if config.group != "auto":
+        return best
+    key_bits = rehearsal.key_bits(Choice(best.key_boost, best.spacing, best.colour_qp))
+    steps[1] = [_priced(best, rate, key_bits * price) for price in PRICES]
+    at[1] = PRICES.index(1.0)
+    climb(1, at, steps)
+    return max(best, plan(*(values[i] for values, i in zip(steps, at, strict=True))), key=lambda p: p.gain(rate))
+
+
+def _priced(plan: Plan, rate: float, key_bits: float) -> Spacing:
+    """Key frames by content, one more for `key_bits`, at what errors and bits count around `plan`."""
+    assert plan.track is not None
+    weights = [w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, plan.track.error, strict=True)]
+    slope = 1 / (plan.track.bits * max(rate, 1e-3))
+    return Spacing("auto", slope, key_bits, (weights[0], weights[1], weights[2]))
 
 
 def chroma_qp(qp: int) -> int:
@@ -165,7 +253,7 @@ def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: Encod
     settings = HevcSettings("colour", luma.info, qp=plan.colour_qp, preset=config.x265_preset, tune=config.x265_tune)
     pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in seen]
     key_bits = float(np.mean([bits for keys in pilot for bits in keys.bits[1:]] or [keys.bits[0] for keys in pilot]))
-    spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, _chroma_weights(plan))
+    spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, (0.0, *_weights(plan)[1:]))
     sampled = [_sampled(index, list(groups(stretch, spacing)), luma, settings) for index, stretch in enumerate(seen)]
     frames = sum(len(stretch) for stretch in seen)
     share = sum(len(s.keys.bits) for s in sampled) / frames  # of key frames
@@ -180,7 +268,7 @@ def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: Encod
     later_bits = sum(bits + PACKET_OVERHEAD_BITS for s in sampled for bits in s.keys.bits[1:]) / frames
     colour_bits = later_bits + idr_bits
     cost = Cost(float(luma_cost[0]) + colour_bits + FILE_OVERHEAD_BITS / entered, (float(luma_cost[1]), float(cb), float(cr)))
-    return replace(plan, spacing=spacing, colour_bits=colour_bits, track=cost)
+    return replace(plan, spacing=spacing, colour_bits=colour_bits, key_boost=_boost(config), track=cost)
 
 
 @dataclass(frozen=True)
@@ -230,7 +318,7 @@ class _Keys:
     def coded(cls, cut: list[Group], settings: HevcSettings) -> "_Keys":
         keys = [group.frames[0] for group in cut]
         pictures: list[Planes] = [(stack_chroma(key.cb, key.cr),) for key in keys]
-        coded = _code(pictures, settings, grey=True)
+        coded = code_pictures(pictures, settings, grey=True)
         shape = settings.info.chroma_shape
         return cls([bits for bits, _ in coded], [unstack_chroma(planes[0], shape) for _, planes in coded])
 
@@ -267,7 +355,7 @@ class _LumaCoder:
             missing = [f for f in missing if f.pts in asked]
         if missing:
             settings = HevcSettings(config.structure, self.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
-            coded = _amortised(_code([(f.y,) for f in missing], settings, grey=True), settings)
+            coded = _amortised(code_pictures([(f.y,) for f in missing], settings, grey=True), settings)
             known.update((f.pts, self._seen(f, bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
         return known
 
@@ -282,22 +370,10 @@ def _plain(stretches: list[Stretch], settings: HevcSettings) -> Cost:
     errors: list[tuple[float, float, float]] = []
     for stretch in stretches:
         frames = stretch[:: _step(settings.structure)]
-        coded = _amortised(_code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
+        coded = _amortised(code_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
         bits += [b for b, _ in coded]
         errors += [_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
     return Cost(float(np.mean(bits)), _mean_errors(errors))
-
-
-def _code(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:
-    """Each picture's bits and what decodes from them, padded as coded."""
-    height, width = pictures[0][0].shape
-    encoder = HevcEncoder(settings, (height, width), grey=grey)
-    decoder = HevcDecoder(encoder.header)
-    packets = [p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)] + encoder.flush()
-    decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
-    decoded.update(decoder.flush())
-    bits = {p.pts: 8.0 * len(p.data) for p in packets}
-    return [(bits[i], decoded[i]) for i in range(len(pictures))]
 
 
 def _amortised(coded: list[tuple[float, Planes]], settings: HevcSettings) -> list[tuple[float, Planes]]:
@@ -324,11 +400,11 @@ def _step(structure: str) -> int:
     return INTRA_STEP if structure == "intra" else 1
 
 
-def _chroma_weights(plan: Plan) -> tuple[float, float]:
-    """What a squared error of Cb and of Cr counts in D."""
+def _weights(plan: Plan) -> tuple[float, float, float]:
+    """What a squared error of Y, of Cb and of Cr counts in D."""
     assert plan.plain is not None
-    cb, cr = (w / max(p, FLAT_ERROR) for w, p in zip(PLANE_WEIGHTS[1:], plan.plain.error[1:], strict=True))
-    return cb, cr
+    y, cb, cr = (w / max(p, FLAT_ERROR) for w, p in zip(PLANE_WEIGHTS, plan.plain.error, strict=True))
+    return y, cb, cr
 
 
 def _mean_errors(errors: list[tuple[float, float, float]]) -> tuple[float, float, float]:

@@ -61,9 +61,15 @@ class KeyView:
 
 
 def propagate(luma: LumaView, keys: Sequence[KeyView]) -> tuple[np.ndarray, np.ndarray]:
-    """The prior of one frame, Cb and Cr in the keys' own type: each key aligned, then blended per pixel.
+    """The prior of one frame, Cb and Cr in the keys' own type. `keys` are one or two, none from another shot."""
+    _, cb, cr = cv2.split(blend(luma, keys))
+    return _rounded(cb, keys[0].cb.dtype), _rounded(cr, keys[0].cr.dtype)
 
-    A key's weight is 1 / (distance in time x squared mismatch^2). `keys` are one or two, none from another shot.
+
+def blend(luma: LumaView, keys: Sequence[KeyView]) -> np.ndarray:
+    """The `picture` of each key aligned, then blended per pixel, [h, w, 3] float32.
+
+    A key's weight is 1 / (distance in time x squared mismatch^2).
     """
     assert 1 <= len(keys) <= 2, len(keys)
     blended = align(luma, keys[0])
@@ -75,8 +81,7 @@ def propagate(luma: LumaView, keys: Sequence[KeyView]) -> tuple[np.ndarray, np.n
         )
         share = doubt / (doubt + other_doubt)
         blended = cv2.blendLinear(blended, other, 1 - share, share)
-    _, cb, cr = cv2.split(blended)
-    return _rounded(cb, keys[0].cb.dtype), _rounded(cr, keys[0].cr.dtype)
+    return blended
 
 
 def align(luma: LumaView, key: KeyView) -> np.ndarray:
@@ -101,10 +106,17 @@ def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
     if min(target.shape) < MIN_FLOW_SIDE:
         return None
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(target, source, None)  # type: ignore[call-overload]
-    height, width = luma.half.shape
-    if flow.shape[:2] == (height, width):
+    return scaled_flow(flow, luma.half.shape)
+
+
+def scaled_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The same motion on planes of `shape` (height, width): as large, half or twice as large, odd sides rounded up."""
+    height, width = flow.shape[:2]
+    if (height, width) == tuple(shape):
         return flow
-    return cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * np.float32(0.5)
+    smaller = shape[1] < width
+    interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(flow, (shape[1], shape[0]), interpolation=interpolation) * np.float32(0.5 if smaller else 2.0)
 
 
 def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:

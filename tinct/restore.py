@@ -7,45 +7,86 @@ what the decoder shows.
 import os
 from bisect import insort
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinct.base import unstack_chroma
-from tinct.colouriser import COLOURISERS, Prior
+from tinct.colouriser import Colouriser, none
 from tinct.config import MAX_GROUP
-from tinct.container import COLOUR, Layout
+from tinct.container import COLOUR, Layout, Manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.planes import Planes
-from tinct.propagate import KeyView, LumaView, propagate
+from tinct.propagate import KeyView, LumaView
 
-PENDING_FRAMES = 24  # being propagated or waiting for their turn, beside the group that is still coming in
+PENDING_FRAMES = 24  # being restored or waiting for their turn, beside the group that is next and the one that is coming in
+
+
+Plain = Sequence[Collection[int]]  # for Y, Cb and Cr, times of the key frames in whose group the plane passes the network by
+Judge = Callable[[Sequence[int], Sequence[Planes], Sequence[Planes]], tuple[bool, ...]]
+
+
+def colouriser_of(manifest: Manifest, info: VideoInfo) -> Colouriser:
+    """What finishes the frames of a file. Raises CodecError where the file names a network that is not installed."""
+    if manifest.colouriser == "none":
+        return none
+    from tinct.colouriser.compact import compact, load_network
+
+    assert manifest.network is not None
+    name, identity = manifest.network
+    network = load_network(name)
+    if network.identity != identity:
+        raise CodecError(
+            f"expected the network {name}-{identity}, which the file was made with; this tinct has {name}-{network.identity}: "
+            "decode it with the version that encoded it"
+        )
+    return compact(network, (info.height, info.width), info.bit_depth)
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """A group whose frames are being propagated; `chroma` resolves to (cb, cr) of each frame."""
+    """A group whose frames are being restored: of each, what the network makes and, where that may count, what it starts from.
 
-    luma: tuple[LumaView, ...]
-    keys: tuple[KeyView, ...]
-    chroma: tuple[Future[Planes], ...]
+    `key` is the time of the group's key frame, None before the first one.
+    """
+
+    key: int | None
+    luma: Sequence[LumaView]
+    restored: list[Future[Planes]]
+    prior: list[Future[Planes]] | None
+
+    @property
+    def done(self) -> bool:
+        return all(future.done() for future in (*self.restored, *(self.prior or ())))
 
 
 class Restorer:
     """Takes pictures of a file's tracks, each track in order of time, and gives finished frames.
 
-    `open_keys` are the times of the key frames whose group takes no colour from the next key frame; an encoder adds to
-    them as it goes along. Holds the group that is coming in and PENDING_FRAMES at most. Use as a context manager: its
-    threads end with it. `colourless` counts frames that came out grey, as no key frame near them was left.
+    `open_keys` are the times of the key frames whose group takes no colour from the next key frame; an encoder adds to them as
+    it goes along. `plain` says of which groups a plane passes the network by; with `judge`, which an encoder gives, that is
+    decided here: it sees the times of the frames between key frames, what the network made of them and what it started from,
+    and says which of Y, Cb and Cr are better off without. Use as a context manager: its threads end with it. `colourless`
+    counts frames that came out grey, as no key frame near them was left.
     """
 
-    def __init__(self, info: VideoInfo, layout: Layout, *, colouriser: str = "none", open_keys: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        info: VideoInfo,
+        layout: Layout,
+        *,
+        colouriser: Colouriser = none,
+        open_keys: Collection[int] = (),
+        plain: Plain = ((), (), ()),
+        judge: Judge | None = None,
+    ) -> None:
         self._info, self._layout = info, layout
-        self._colourise = COLOURISERS[colouriser]
+        self._colouriser, self._judge = colouriser, judge
         self._open_keys = open_keys
+        self.plain: tuple[set[int], ...] = tuple(set(times) for times in plain)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._chroma: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None
@@ -127,21 +168,39 @@ class Restorer:
             usable.append(following)
         if not usable:
             self.colourless += len(members)
-        keys = tuple(usable)
-        chroma = tuple(self._pool.submit(_chroma_of, view, keys) for view in members)
-        self._waiting.append(_Waiting(tuple(members), keys, chroma))
+        first = self._key if self._key is not None and members[0].pts == self._key.luma.pts else None
+        between = members if first is None else members[1:]
+        past = [self._key is not None and self._key.luma.pts in times for times in self.plain]
+        passed_by = self._colouriser is none or not usable or all(past)
+        restored = (none if passed_by else self._colouriser)(between, usable, self._pool)
+        prior = none(between, usable, self._pool) if not passed_by and (any(past) or self._judge is not None) else None
+        if first is not None:
+            self._waiting.append(_Waiting(None, [first.luma], [_known((first.luma.y, first.cb, first.cr))], None))
+        self._waiting.append(_Waiting(self._key.luma.pts if self._key is not None else None, between, restored, prior))
 
     def _finished(self, keep: int) -> list[Frame]:
-        """Frames of the groups at the front that are done; waits for them while more than `keep` frames are pending."""
+        """Frames of the groups at the front that are done; waits for them while more than `keep` frames wait behind the first."""
         frames: list[Frame] = []
-        pending = sum(len(group.luma) for group in self._waiting)
-        while self._waiting and (pending > keep or all(f.done() for f in self._waiting[0].chroma)):
-            group = self._waiting.popleft()
-            pending -= len(group.luma)
-            prior = Prior(group.luma, tuple(f.result() for f in group.chroma), group.keys)
-            planes = self._colourise(prior)
-            frames += [Frame(y, cb, cr, view.pts, self._info) for (y, cb, cr), view in zip(planes, group.luma, strict=True)]
+        behind = sum(len(group.luma) for group in self._waiting)
+        while self._waiting:
+            behind -= len(self._waiting[0].luma)
+            if behind < keep and not self._waiting[0].done:
+                break
+            frames += self._shown(self._waiting.popleft())
         return frames
+
+    def _shown(self, group: _Waiting) -> list[Frame]:
+        planes = [future.result() for future in group.restored]
+        if group.prior is not None and planes:
+            prior = [future.result() for future in group.prior]
+            if self._judge is not None and group.key is not None:
+                times = [view.pts for view in group.luma]
+                for chosen, better_off in zip(self.plain, self._judge(times, planes, prior), strict=True):
+                    if better_off:
+                        chosen.add(group.key)
+            past = [group.key in times for times in self.plain]
+            planes = [tuple(b if p else a for a, b, p in zip(*both, past, strict=True)) for both in zip(planes, prior, strict=True)]
+        return [Frame(y, cb, cr, view.pts, self._info) for (y, cb, cr), view in zip(planes, group.luma, strict=True)]
 
     def _view(self, y: np.ndarray, pts: int) -> LumaView:
         shape = (self._info.height, self._info.width)
@@ -163,12 +222,7 @@ class Restorer:
             )
 
 
-def _chroma_of(luma: LumaView, keys: tuple[KeyView, ...]) -> Planes:
-    if not keys:
-        height, width = luma.y.shape
-        grey = np.full(((height + 1) // 2, (width + 1) // 2), 1 << (luma.bit_depth - 1), luma.y.dtype)
-        return grey, grey
-    for key in keys:
-        if key.luma.pts == luma.pts:
-            return key.cb, key.cr
-    return propagate(luma, keys)
+def _known(planes: Planes) -> Future[Planes]:
+    future: Future[Planes] = Future()
+    future.set_result(planes)
+    return future

@@ -123,7 +123,8 @@ def vvenc(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
 FAMILIES: dict[str, Family] = {
     "tinct": Family(
         tinct, STRUCTURES,
-        ("preset", "colour", "key-form", "group", "key-boost", "colouriser", "compatible", "x265-preset", "x265-tune"),
+        ("preset", "colour", "key-form", "group", "key-boost", "colouriser", "network", "search", "compatible", "x265-preset",
+         "x265-tune"),
     ),
     "x265": Family(x265, STRUCTURES, ("preset", "chroma-offset"), library="libx265"),
     "x264": Family(x264, ("random-access", "intra", "low-delay"), ("preset",), library="libx264"),

@@ -1,0 +1,278 @@
+"""The colouriser `compact`: its network's graph, run by OpenVINO on the processor, so that decoding needs no PyTorch.
+
+`training.network` is the same graph for training. `references` makes what it chooses from.
+"""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tinct.colouriser import Colouriser, none
+from tinct.errors import CodecError
+from tinct.planes import Planes, pad
+from tinct.propagate import KeyView, LumaView
+from tinct.references import Flow, References, reference, second_reference, track_both, track_restored
+
+if TYPE_CHECKING:
+    import openvino
+
+CELL = 4  # luma samples a side that are one position of the network
+MASKS = 4  # shares of each luma source a position, 2 x 2
+FINER = 0.1  # scale of the corrections
+HASH_DIGITS = 16  # of a network's SHA-256
+WEIGHTS = Path(__file__).parent / "weights"
+NETWORKS = {"fast": ("first",), "best": ("first", "second")}  # the passes of each, as files in WEIGHTS
+
+
+@dataclass(frozen=True)
+class CompactConfig:
+    """Size of a network, and what it chooses from (see `references`): of a second pass, more."""
+
+    width: int = 32
+    depth: int = 3
+    second: bool = False
+
+    @property
+    def own_luma(self) -> int:
+        """Luma sources that are the frame's own; the others come in pairs, from before and from behind."""
+        return 2 if self.second else 1
+
+    @property
+    def own_chroma(self) -> int:
+        return self.own_luma - 1
+
+    @property
+    def luma_sources(self) -> int:
+        return self.own_luma + (6 if self.second else 4)
+
+    @property
+    def chroma_sources(self) -> int:
+        return self.luma_sources - 1
+
+    @property
+    def inputs(self) -> int:
+        return CELL * CELL * self.luma_sources + 2 * self.chroma_sources
+
+    @property
+    def split(self) -> list[int]:
+        """Channels of the last layer: shares of luma, its correction, shares of chroma, its correction."""
+        return [MASKS * self.luma_sources, CELL * CELL, self.chroma_sources, 2]
+
+    @property
+    def outputs(self) -> int:
+        return sum(self.split)
+
+    @property
+    def macs_per_pixel(self) -> float:
+        """Multiply-accumulates of the convolutions and the mixing, for a sample of luma."""
+        width = self.width
+        convolutions = self.inputs * width + 9 * width * width * self.depth + width * self.outputs
+        return convolutions / CELL**2 + self.luma_sources + self.chroma_sources / 2
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor, in the order of the names."""
+        width = self.width
+        body = {
+            f"body.{i}.{part}": shape
+            for i in range(self.depth)
+            for part, shape in (("bias", (width,)), ("weight", (width, width, 3, 3)))
+        }
+        ends = {
+            "enter.bias": (width,), "enter.weight": (width, self.inputs, 1, 1), "when.weight": (width, 2),
+            "leave.bias": (self.outputs,), "leave.weight": (self.outputs, width, 1, 1),
+        }  # fmt: skip
+        return dict(sorted({**body, **ends}.items()))
+
+
+def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.ndarray]) -> None:
+    """A safetensors file, whole or not there."""
+    from safetensors.numpy import save
+
+    growing = path.with_name(f".{path.name}.new")
+    try:
+        growing.write_bytes(save(dict(weights), metadata={"compact": json.dumps(asdict(config))}))
+        os.replace(growing, path)
+    except OSError as error:
+        raise CodecError(f"expected to write weights to {path}, found {error.strerror or error}") from error
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
+    """What `write_weights` wrote. Raises CodecError for any other file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "numpy") as file:
+            config = CompactConfig(**json.loads((file.metadata() or {})["compact"]))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CodecError(f"expected weights of `compact` in {path}, found another file; make them with tinct train") from error
+    if {name: value.shape for name, value in weights.items()} != config.shapes or not all(
+        np.isfinite(v).all() for v in weights.values()
+    ):
+        raise CodecError(f"expected weights of {config} in {path}, found others; make them with tinct train")
+    return config, weights
+
+
+def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> "openvino.Model":
+    """The graph for pictures of `size` (height, width), both multiples of CELL.
+
+    In: luma [1, S, H, W] and chroma [1, 2 S', H / 2, W / 2] as integers of `bit_depth`, distances [1, 2] as log2 / 4.
+    Out: luma [1, 1, H, W] and chroma [1, 2, H / 2, W / 2], integers of the same kind.
+    """
+    import openvino as ov
+    from openvino import opset13
+
+    op = cast("Any", opset13)
+
+    height, width = size
+    kind, peak = (ov.Type.u8, 255.0) if bit_depth == 8 else (ov.Type.u16, 1023.0)
+    sources, colours = config.luma_sources, config.chroma_sources
+    luma_in = op.parameter([1, sources, height, width], kind, "luma")
+    chroma_in = op.parameter([1, 2 * colours, height // 2, width // 2], kind, "chroma")
+    distances = op.parameter([1, 2], ov.Type.f32, "distances")
+
+    def const(value: object) -> Any:
+        return op.constant(np.asarray(value, np.float32))
+
+    def axis(*values: int) -> Any:
+        return op.constant(np.asarray(values, np.int64))
+
+    def conv(x: Any, name: str, padding: int) -> Any:
+        kernel = weights[f"{name}.weight"]
+        pads = [padding, padding]
+        return op.add(
+            op.convolution(x, const(kernel), [1, 1], pads, pads, [1, 1]), const(weights[f"{name}.bias"][None, :, None, None])
+        )
+
+    luma = op.multiply(op.convert(luma_in, "f32"), const(1 / peak))
+    chroma = op.multiply(op.convert(chroma_in, "f32"), const(1 / peak))
+    own, others = op.variadic_split(luma, op.constant(1), axis(1, sources - 1)).outputs()
+    seen = op.concat([op.subtract(own, const(0.5)), op.multiply(op.subtract(others, own), const(8.0))], 1)
+    means = op.avg_pool(chroma, [2, 2], [0, 0], [0, 0], [2, 2], True)
+    cells = op.concat([op.space_to_depth(seen, "depth_first", CELL), op.multiply(op.subtract(means, const(0.5)), const(4.0))], 1)
+    when = op.unsqueeze(op.matmul(distances, const(weights["when.weight"]), False, True), axis(2, 3))
+    x = op.relu(op.add(conv(cells, "enter", 0), when))
+    for layer in range(config.depth):
+        x = op.relu(op.add(x, conv(x, f"body.{layer}", 1)))
+    masks, more, colour_masks, colour_more = op.variadic_split(conv(x, "leave", 0), op.constant(1), axis(*config.split)).outputs()
+
+    def twice(plane: Any) -> Any:
+        return op.interpolate(plane, const([2.0, 2.0]), "nearest", "scales", axes=axis(2, 3))
+
+    shares = twice(op.softmax(op.depth_to_space(masks, "depth_first", 2), 1))
+    mixed = op.add(
+        op.reduce_sum(op.multiply(luma, shares), axis(1), True),
+        op.multiply(op.depth_to_space(more, "depth_first", CELL), const(FINER)),
+    )
+    colour_shares = op.unsqueeze(twice(op.softmax(colour_masks, 1)), axis(2))
+    apart = op.reshape(chroma, axis(1, colours, 2, height // 2, width // 2), False)
+    coloured = op.add(
+        op.reduce_sum(op.multiply(apart, colour_shares), axis(1), False), op.multiply(twice(colour_more), const(FINER))
+    )
+
+    def integers(plane: Any) -> Any:
+        return op.convert(op.clamp(op.round(op.multiply(plane, const(peak)), "half_to_even"), 0.0, peak), kind)
+
+    return ov.Model([integers(mixed), integers(coloured)], [luma_in, chroma_in, distances], "compact")
+
+
+class Runner:
+    """A network compiled for one size of picture; called from several threads at once."""
+
+    def __init__(self, config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> None:
+        import openvino as ov
+
+        self._size = size
+        self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
+        model = build(config, weights, self._padded, bit_depth)
+        threads = os.cpu_count() or 1
+        options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+        self._compiled = ov.Core().compile_model(model, "CPU", options)
+        self._requests = threading.local()
+
+    def __call__(self, frame: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Finished Y, Cb and Cr of a frame."""
+        if not hasattr(self._requests, "own"):
+            self._requests.own = self._compiled.create_infer_request()
+        height, width = self._size
+        luma = _padded(frame.luma, self._padded)
+        half = (self._padded[0] // 2, self._padded[1] // 2)
+        chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
+        distances = (np.log2(np.array([frame.distances], np.float32)) / 4).astype(np.float32)
+        found = self._requests.own.infer({0: luma[None], 1: chroma[None], 2: distances}, share_inputs=True)
+        y, colour = found[0][0, 0], found[1][0]
+        rows, columns = (height + 1) // 2, (width + 1) // 2
+        return y[:height, :width].copy(), colour[0, :rows, :columns].copy(), colour[1, :rows, :columns].copy()
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that ships: its passes, and the first digits of the SHA-256 of their files."""
+
+    name: str
+    identity: str
+    passes: tuple[tuple[CompactConfig, dict[str, np.ndarray]], ...]
+
+
+@cache
+def load_network(name: str) -> Network:
+    """One of NETWORKS."""
+    files = [WEIGHTS / f"{part}.safetensors" for part in NETWORKS[name]]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
+    return Network(name, digest.hexdigest()[:HASH_DIGITS], tuple(read_weights(path) for path in files))
+
+
+def compact(network: Network, size: tuple[int, int], bit_depth: int) -> Colouriser:
+    """The colouriser for pictures of `size` (height, width)."""
+    runners = [Runner(config, weights, size, bit_depth) for config, weights in network.passes]
+
+    def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
+        if not luma or not keys:
+            return none(luma, keys, pool)
+        ends = (keys[0], keys[-1])
+        flows = track_both(luma, ends, pool)
+        restored = [pool.submit(_first_pass, runners[0], luma, i, ends, flows) for i in range(len(luma))]
+        if len(runners) == 1:
+            return restored
+        views = [pool.submit(_view, before, done) for before, done in zip(luma, restored, strict=True)]
+        again = track_restored(views, ends, pool)
+        return [pool.submit(_second_pass, runners[1], luma, views, i, ends, again) for i in range(len(luma))]
+
+    return begin
+
+
+Flows = tuple[Future[list[Flow]], Future[list[Flow]]]
+
+
+def _first_pass(run: Runner, luma: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: Flows) -> Planes:
+    return run(reference(luma, index, keys, (flows[0].result(), flows[1].result())))
+
+
+def _second_pass(
+    run: Runner, luma: Sequence[LumaView], views: Sequence[Future[KeyView]], index: int, keys: Sequence[KeyView], flows: Flows
+) -> Planes:
+    restored = [view.result() for view in views]
+    return run(second_reference(luma, restored, index, keys, (flows[0].result(), flows[1].result())))
+
+
+def _view(luma: LumaView, restored: Future[Planes]) -> KeyView:
+    y, cb, cr = restored.result()
+    return KeyView(LumaView(y, luma.bit_depth, luma.pts), cb, cr)
+
+
+def _padded(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if planes.shape[1:] == size:
+        return planes
+    return np.stack([pad(plane, size) for plane in planes])

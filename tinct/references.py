@@ -1,0 +1,131 @@
+"""References: a group's key frames laid onto each frame between them, along motion that is tracked away from the key.
+
+A network chooses between what lies here (`colouriser.compact`). `propagate` has the plain way, one flow and a blend.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from tinct.propagate import MIN_FLOW_SIDE, KeyView, LumaView, scaled_flow, warp
+
+STILL_WINDOW = 9  # samples a side, over which standing still is judged
+STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
+STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
+PRESETS = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
+
+
+@dataclass(frozen=True)
+class References:
+    """What one frame can be made of, in the video's own type: `luma` [S, H, W] and `chroma` [S', 2, h, w].
+
+    Sources in order: for luma the frame's own first; then the earlier and the later key frame as they stand, then both moved.
+    `distances` are those to the two key frames, in frames.
+    """
+
+    luma: np.ndarray
+    chroma: np.ndarray
+    distances: tuple[int, int]
+
+
+Flow = np.ndarray | None  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
+
+
+def track(lumas: Iterable[LumaView], key: LumaView, *, preset: str = "fast") -> list[Flow]:
+    """Motion from each of `lumas`, nearest first, to `key`: each search starts from what the last one found.
+
+    Where a picture stands still it is told so, since a search between coarse and fine luma wanders with the noise.
+    """
+    flows: list[Flow] = []
+    before: Flow = None
+    for luma in lumas:
+        target, source = luma.matched, key.matched
+        if min(target.shape) < MIN_FLOW_SIDE:
+            flows.append(None)
+            continue
+        # a new object each time: a call on a small picture changes its settings for good
+        search = cv2.DISOpticalFlow.create(PRESETS[preset])
+        flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
+        before = _stilled(target, source, flow)
+        flows.append(before.astype(np.float16))
+    return flows
+
+
+def track_both(group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
+    """Flows of the frames between two key frames to each of them, in the frames' order; one key a thread."""
+    return (
+        pool.submit(track, group, keys[0].luma),
+        pool.submit(lambda: track(group[::-1], keys[1].luma)[::-1]),
+    )
+
+
+def track_restored(
+    group: Sequence[Future[KeyView]], keys: Sequence[KeyView], pool: Executor
+) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
+    """The same on frames that a first pass is restoring: finer luma is worth a finer search."""
+
+    def views() -> list[LumaView]:
+        return [view.result().luma for view in group]
+
+    return (
+        pool.submit(lambda: track(views(), keys[0].luma, preset="medium")),
+        pool.submit(lambda: track(views()[::-1], keys[1].luma, preset="medium")[::-1]),
+    )
+
+
+def reference(
+    group: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: tuple[Sequence[Flow], Sequence[Flow]]
+) -> References:
+    """Of one frame of those between two key frames (the same one twice where the group is open): 5 luma and 4 chroma sources."""
+    own = group[index]
+    moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
+    pictures = [(key.luma.y, _colour(key)) for key in keys] + moved
+    return References(
+        np.stack([own.y, *(y for y, _ in pictures)]), np.stack([c for _, c in pictures]), (index + 1, len(group) - index)
+    )
+
+
+def second_reference(
+    group: Sequence[LumaView],
+    first: Sequence[KeyView],
+    index: int,
+    keys: Sequence[KeyView],
+    flows: tuple[Sequence[Flow], Sequence[Flow]],
+) -> References:
+    """The same when `first` has been restored once, and `flows` are of that: 8 luma and 7 chroma sources.
+
+    What the first pass made comes first, the restored frames before and after it come last.
+    """
+    own = first[index]
+    neighbours = [first[index - 1] if index else keys[0], first[index + 1] if index + 1 < len(first) else keys[1]]
+    moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
+    moved += [_moved(near, track([own.luma], near.luma, preset="medium")[0]) for near in neighbours]
+    pictures = [(key.luma.y, _colour(key)) for key in keys] + moved
+    return References(
+        np.stack([own.luma.y, group[index].y, *(y for y, _ in pictures)]),
+        np.stack([_colour(own), *(c for _, c in pictures)]),
+        (index + 1, len(group) - index),
+    )
+
+
+def _colour(key: KeyView) -> np.ndarray:
+    return np.stack((key.cb, key.cr))
+
+
+def _moved(key: KeyView, flow: Flow) -> tuple[np.ndarray, np.ndarray]:
+    """Luma [H, W] and colour [2, h, w] of a key frame, along a flow."""
+    if flow is None:
+        return key.luma.y, _colour(key)
+    colour = warp(np.dstack((key.cb, key.cr)), scaled_flow(flow.astype(np.float32), key.cb.shape))
+    return warp(key.luma.y, scaled_flow(flow.astype(np.float32), key.luma.y.shape)), colour.transpose(2, 0, 1)
+
+
+def _stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The flow, but none where standing still explains the picture about as well."""
+    window = (STILL_WINDOW, STILL_WINDOW)
+    moved, still = (cv2.blur(cv2.absdiff(p, target).astype(np.float32), window) for p in (warp(source, flow), source))
+    moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
+    return flow * moving[..., None]
