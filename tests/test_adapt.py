@@ -46,10 +46,10 @@ def test_the_defaults_are_the_papers() -> None:
 
 def test_it_learns_the_colours_of_a_clip() -> None:
     """Grey to colour, on the samples themselves: from what a new network gives to well above it."""
-    recipe = replace(RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, discriminator_every=4, crop=64)
+    recipe = replace(RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, discriminator_every=4, crop=64, seed=1)
     training = Training(samples(), SMALL, recipe)
     told: list[Step] = []
-    before, after = psnr(training.result()), psnr(training.run(Budget(steps=160), progress=told.append))
+    before, after = psnr(training.result()), psnr(training.run(Budget(steps=120), progress=told.append))
     assert before < 15
     assert 19 < after < 40
     assert [step.number for step in told] == list(range(1, 121))
