@@ -79,14 +79,20 @@ class Training:
         self.steps, self.seconds = 0, 0.0
         self.points: list[Point] = []
 
-    def run(self, *, checkpoint: Path | None = None, progress: Callable[[Point], None] | None = None) -> None:
-        """Train to the end, on from `checkpoint` where that exists. Raises CodecError for another training's checkpoint."""
+    def run(
+        self, *, checkpoint: Path | None = None, progress: Callable[[Point], None] | None = None, stop_at: int | None = None
+    ) -> None:
+        """Train to the end, or to step `stop_at`, on from `checkpoint` where that exists.
+
+        Raises CodecError for another training's checkpoint, and for a loss that is no number.
+        """
+        end = self.recipe.steps if stop_at is None else stop_at
         if checkpoint is not None and checkpoint.exists():
             self._load(checkpoint)
         saved, losses = self.seconds, []
         with ThreadPoolExecutor(1) as reader:  # the next batch is read while this one is learnt
             following = reader.submit(self._batch, self.steps)
-            while self.steps < self.recipe.steps:
+            while self.steps < end:
                 began = time.monotonic()
                 batch, following = following.result(), reader.submit(self._batch, self.steps + 1)
                 losses.append(self._step(batch))

@@ -1,0 +1,146 @@
+"""Training `compact`: it learns, goes on after a kill to the same bits, shares steps, refuses what it cannot use."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import one_line, run
+from synthetic import write_clip
+
+torch = pytest.importorskip("torch")
+
+from tinct.colouriser.compact import CompactConfig, read_weights  # noqa: E402
+from tinct.errors import CodecError  # noqa: E402
+from tinct.training import loop  # noqa: E402
+from tinct.training.data import CROP, Crops, Samples  # noqa: E402
+
+SMALL = loop.Recipe(CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
+
+
+def samples(folder: Path, *, second: bool = False) -> Samples:
+    """Crops whose moved earlier key frame is the original, and everything else noise."""
+    random = np.random.default_rng(0)
+    config = CompactConfig(second=second)
+    luma = random.integers(0, 256, (6, config.luma_sources + 1, CROP, CROP)).astype(np.uint8)
+    chroma = random.integers(0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)).astype(np.uint8)
+    luma[:, -1], chroma[:, -1] = luma[:, config.own_luma + 2], chroma[:, config.own_chroma + 2]
+    Crops(luma, chroma, np.full((6, 2), 4, np.int16)).save(folder / "a")
+    return Samples([folder / "a"], "noise")
+
+
+def test_it_learns_which_source_to_take(tmp_path: Path) -> None:
+    """Half of the crops are mirrored in time, so only what the sources look like can tell: noise has no clue, its mean is best."""
+    given = samples(tmp_path)
+    training = loop.Training(given, given, replace(SMALL, steps=120))
+    training.run()
+    first, last = training.points[0], training.points[-1]
+    assert last.step == 120
+    assert first.before_db < 9
+    assert 10 < last.psnr_y_db < 25
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    given = samples(tmp_path)
+    whole = loop.Training(given, given, SMALL)
+    whole.run()
+    part = loop.Training(given, given, SMALL)
+    part.run(stop_at=15, checkpoint=tmp_path / "a.ckpt")
+    again = loop.Training(given, given, SMALL)
+    again.run(checkpoint=tmp_path / "a.ckpt")
+    assert again.steps == 40
+    for name, value in whole.weights().items():
+        assert np.array_equal(value, again.weights()[name]), name
+
+
+def test_a_checkpoint_of_another_recipe_or_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    given, path = samples(tmp_path), tmp_path / "a.ckpt"
+    loop.Training(given, given, replace(SMALL, steps=2)).run(checkpoint=path)
+    kept = path.read_bytes()
+    with pytest.raises(CodecError, match="found another's"):
+        loop.Training(given, given, SMALL).run(checkpoint=path)
+    assert path.read_bytes() == kept
+    path.write_bytes(b"nothing")
+    with pytest.raises(CodecError, match="found another file"):
+        loop.Training(given, given, SMALL).run(checkpoint=path)
+
+
+def test_a_loss_that_is_no_number_stops_before_it_moves_a_weight(tmp_path: Path) -> None:
+    given = samples(tmp_path)
+    training = loop.Training(given, given, replace(SMALL, floor=float("nan")))
+    before = training.weights()
+    with pytest.raises(CodecError, match="found nan at step 0"):
+        training.run()
+    assert all(np.array_equal(value, before[name]) for name, value in training.weights().items())
+
+
+def test_key_frames_are_exchanged_in_pairs() -> None:
+    first = np.arange(6)  # own, two that stand, two that moved, the original
+    assert loop._exchanged(first, 1).tolist() == [0, 2, 1, 4, 3, 5]
+    second = np.arange(9)
+    assert loop._exchanged(second, 2).tolist() == [0, 1, 3, 2, 5, 4, 7, 6, 8]
+
+
+def test_two_processes_share_each_step(tmp_path: Path) -> None:
+    """Both end with the same weights, which are not those of one process alone."""
+    samples(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; import numpy as np; from torch import distributed\n"
+        "from tinct.colouriser.compact import CompactConfig; from tinct.training import data, loop\n"
+        "distributed.init_process_group('gloo'); folder = Path(sys.argv[1]); given = data.Samples([folder / 'a'], 'noise')\n"
+        "recipe = loop.Recipe(CompactConfig(8, 1), steps=5, batch=4, crop=32)\n"
+        "training = loop.Training(given, given, recipe); training.run()\n"
+        "np.savez(folder / f'{distributed.get_rank()}.npz', **training.weights())\n"
+    )
+    port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + os.getpid() % 1000), "WORLD_SIZE": "2"}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env={**os.environ, **port, "RANK": str(rank)})
+        for rank in (0, 1)
+    ]
+    assert [process.wait(timeout=100) for process in runs] == [0, 0]
+    here, there = np.load(tmp_path / "0.npz"), np.load(tmp_path / "1.npz")
+    given = Samples([tmp_path / "a"], "noise")
+    alone = loop.Training(given, given, replace(SMALL, steps=5))
+    alone.run()
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+    assert not np.array_equal(here["leave.bias"], alone.weights()["leave.bias"])
+
+
+@pytest.mark.slow
+def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
+    """Both passes, by the command line; a file that is no video is left out and named; the second call has nothing left to do."""
+    data = tmp_path / "clips"
+    data.mkdir()
+    write_clip(data / "a.mkv", frames=10, size=(192, 176))
+    (data / "b.mp4").write_bytes(b"no video")
+    options = ["--data", data, "--steps", 3, "--width", 4, "--depth", 1, "--stretches", 10, "--cache", tmp_path / "cache"]
+    first = run("train", *options, "--out", tmp_path / "first.safetensors")
+    assert first.returncode == 0, first.stderr
+    assert b"b.mp4 is left out" in first.stderr
+    config, _ = read_weights(tmp_path / "first.safetensors")
+    assert config == CompactConfig(4, 1)
+    recipe = json.loads((tmp_path / "first.json").read_text())
+    assert recipe["clips"] == ["a.mkv"]
+    assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
+    again = run("train", *options, "--out", tmp_path / "first.safetensors", "--quiet")
+    assert again.returncode == 0, again.stderr
+    second = run("train", *options, "--first", tmp_path / "first.safetensors", "--out", tmp_path / "second.safetensors")
+    assert second.returncode == 0, second.stderr
+    assert read_weights(tmp_path / "second.safetensors")[0].second
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--data", "nowhere", "--out", "a.safetensors"], "a folder of videos for --data"),
+        (["--data", ".", "--out", "a.pt"], "ending in .safetensors"),
+        (["--data", ".", "--out", "a.safetensors"], "clips of 160 pixels a side or more"),
+    ],
+)
+def test_nothing_to_learn_from_is_one_line(tmp_path: Path, options: list[str], expected: str) -> None:
+    assert expected in one_line(run("train", *options, cwd=tmp_path), 2)
+    assert not (tmp_path / "a.safetensors").exists()
