@@ -6,18 +6,17 @@ a run that was killed goes on from its checkpoint to the same weights, bit for b
 
 import hashlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
 
 from tinct import losses
+from tinct.checkpoint import load_checkpoint, save_checkpoint, share_gradients
 from tinct.colouriser.gan import Discriminator, GanConfig, Generator
 from tinct.errors import CodecError
 
@@ -137,27 +136,14 @@ class Training:
     def save(self, path: Path) -> None:
         """All that the next step depends on; the file is whole or not there."""
         state = {
-            "fingerprint": self._fingerprint, "steps": self.steps, "seconds": self.seconds, "mean": self._mean,
+            "steps": self.steps, "seconds": self.seconds, "mean": self._mean,
             "generator": self._generator.state_dict(), "discriminator": self._discriminator.state_dict(),
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),
         }  # fmt: skip
-        growing = path.with_name(f".{path.name}.new")
-        try:
-            torch.save(state, growing)
-            os.replace(growing, path)
-        except (OSError, RuntimeError) as error:  # PyTorch's own writer raises the latter on a full disk
-            raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
-        finally:
-            growing.unlink(missing_ok=True)
+        save_checkpoint(path, self._fingerprint, state)
 
     def _load(self, path: Path) -> None:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            fingerprint = state["fingerprint"]
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
-            raise CodecError(f"expected a checkpoint of this training in {path}, found another file; name a new one") from error
-        if fingerprint != self._fingerprint:
-            raise CodecError(f"expected a checkpoint of this video and these options in {path}, found another's; name a new one")
+        state = load_checkpoint(path, self._fingerprint)
         self._generator.load_state_dict(state["generator"])
         self._discriminator.load_state_dict(state["discriminator"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -245,11 +231,7 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Iterabl
     """A step down the gradient; its mean over all processes where there are several (torchrun)."""
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    if distributed.is_initialized():
-        for parameter in parameters:
-            if parameter.grad is not None:
-                distributed.all_reduce(parameter.grad)
-                parameter.grad /= distributed.get_world_size()
+    share_gradients(parameters)
     optimiser.step()
 
 

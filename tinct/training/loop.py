@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional as F  # noqa: N812
 
+from tinct.checkpoint import load_checkpoint, save_checkpoint, share_gradients
 from tinct.colouriser.compact import CELL, CompactConfig, write_weights
 from tinct.errors import CodecError
 from tinct.training.data import CROP, Crop, Prepared, Samples, prepare
@@ -128,11 +128,7 @@ class Training:
             )
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        if distributed.is_initialized():
-            for parameter in self._network.parameters():
-                assert parameter.grad is not None
-                distributed.all_reduce(parameter.grad)
-                parameter.grad /= distributed.get_world_size()
+        share_gradients(self._network.parameters())
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), LONGEST_GRADIENT)
         self._optimiser.step()
         keep = min(recipe.averaging, (1 + self.steps) / (10 + self.steps))
@@ -173,29 +169,13 @@ class Training:
         if distributed.is_initialized() and distributed.get_rank() > 0:
             return
         state = {
-            "fingerprint": self._fingerprint, "steps": self.steps, "seconds": self.seconds, "mean": self._mean,
-            "network": self._network.state_dict(), "optimiser": self._optimiser.state_dict(),
-            "points": [asdict(point) for point in self.points],
+            "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(), "points": [asdict(point) for point in self.points],
         }  # fmt: skip
-        growing = path.with_name(f".{path.name}.new")
-        try:
-            torch.save(state, growing)
-            os.replace(growing, path)
-        except (OSError, RuntimeError) as error:  # PyTorch's own writer raises the latter on a full disk
-            raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
-        finally:
-            growing.unlink(missing_ok=True)
+        save_checkpoint(path, self._fingerprint, state)
 
     def _load(self, path: Path) -> None:
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            fingerprint = state["fingerprint"]
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
-            raise CodecError(
-                f"expected a checkpoint of this training in {path}, found another file; name another output"
-            ) from error
-        if fingerprint != self._fingerprint:
-            raise CodecError(f"expected a checkpoint of this data and recipe in {path}, found another's; name another output")
+        state = load_checkpoint(path, self._fingerprint, self._device)
         self._network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._mean, self.steps, self.seconds = state["mean"], state["steps"], state["seconds"]

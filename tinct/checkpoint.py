@@ -1,0 +1,46 @@
+"""What every training needs: checkpoints that are whole or not there, and a gradient that several processes share."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import distributed, nn
+
+from tinct.errors import CodecError
+
+
+def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None:
+    """Write all that the next step depends on. Raises CodecError where that cannot be; what was there before stays."""
+    growing = path.with_name(f".{path.name}.new")
+    try:
+        torch.save({**state, "fingerprint": fingerprint}, growing)
+        os.replace(growing, path)
+    except (OSError, RuntimeError) as error:  # PyTorch's own writer raises the latter on a full disk
+        raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
+    finally:
+        growing.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The state that was saved. Raises CodecError for another file, and for the checkpoint of another training."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        found = state["fingerprint"]
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+        raise CodecError(f"expected a checkpoint of this training in {path}, found another file; name a new one") from error
+    if found != fingerprint:
+        raise CodecError(f"expected a checkpoint of this training, its data and options in {path}, found another's; name a new one")
+    return state
+
+
+def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Where there are several processes (torchrun), each gradient becomes the mean over all."""
+    if not distributed.is_initialized():
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            distributed.all_reduce(parameter.grad)
+            parameter.grad /= distributed.get_world_size()
