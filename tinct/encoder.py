@@ -368,7 +368,9 @@ class _Rate:
         self._total = info.frame_count
         self._spent_bytes = spent_bytes
         self._qp = plan.qp
-        self._past: deque[tuple[int, int]] = deque(maxlen=RATE_MEMORY)  # bits spent before a frame, and its QP
+        # bits spent before a frame, and its QP; finer key frames come in bursts, which a memory of whole groups evens out
+        memory = RATE_MEMORY if plan.key_boost == 0 else max(RATE_MEMORY, 2 * plan.spacing.reach)
+        self._past: deque[tuple[int, int]] = deque(maxlen=memory)
 
     def qp(self, frame_number: int) -> int:
         """Of frame `frame_number`, counted from 1."""
@@ -377,7 +379,8 @@ class _Rate:
         done, spent = frame_number - 1, 8 * self._spent_bytes()
         self._past.append((spent, self._qp))
         if done >= 4:
-            left = RATE_WINDOW if self._total is None else max(1, min(RATE_WINDOW, self._total - done))
+            window = max(RATE_WINDOW, len(self._past))
+            left = window if self._total is None else max(1, min(window, self._total - done))
             affordable = max((self._wanted * (done + left) - spent) / left, self._wanted / 8)
             recent = max(spent - self._past[0][0], 1) / (len(self._past) - 1)
             ideal = float(np.mean([qp for _, qp in self._past])) + math.log(recent / affordable) / RATE_STEP

@@ -56,6 +56,8 @@ FIRST_GROUP = 8  # frames, to learn what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
 KEYINT = 250  # frames; x265's default distance of intra pictures
+RESTORED_SHARE = 2  # times the bits of a network's file that plain HEVC takes at its QP, about
+QP_STEP = 0.13  # of the logarithm of bits, about
 PILOT_QP = 32  # where the search for a bitrate's QP starts
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 
@@ -141,7 +143,26 @@ def needs_samples(config: EncodeConfig) -> bool:
 
 def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
     """Decide on samples, where `needs_samples` says so."""
-    qp = config.qp if config.bitrate_kbps is None else _qp_for(config.bitrate_kbps, stretches, info, config)
+    kbps = config.bitrate_kbps
+    if kbps is None:
+        return _plan_at(config.qp, stretches, info, config)
+    if may_restore(config):
+        plan = _plan_at(_qp_for(RESTORED_SHARE * kbps, stretches, info, config), stretches, info, config)
+        if plan.colouriser == "compact":
+            return _met(plan, kbps * 1000 / float(info.mean_rate))
+        config = replace(config, colouriser="none")
+    return _plan_at(_qp_for(kbps, stretches, info, config), stretches, info, config)
+
+
+def _met(plan: Plan, wanted_bits: float) -> Plan:
+    """The plan at the QP at which its samples would take about `wanted_bits` a frame."""
+    assert plan.track is not None
+    shift = round(math.log(plan.track.bits / wanted_bits) / QP_STEP)
+    qp = min(max(plan.qp + shift, 0), MAX_QP)
+    return replace(plan, qp=qp, colour_qp=min(max(plan.colour_qp + qp - plan.qp, 0), MAX_QP))
+
+
+def _plan_at(qp: int, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
     if config.colour == "in-band":
         return Plan("in-band", qp)
     settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)

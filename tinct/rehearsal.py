@@ -69,16 +69,17 @@ class Rehearsal:
     ) -> None:
         self._info, self._config, self._qp, self._colouriser, self._whole = info, config, qp, colouriser, whole
         self._seen: list[list[Seen]] = [list(look(stretch)) for stretch in stretches]
-        self._luma: dict[tuple[int, int], tuple[float, np.ndarray]] = {}  # by QP and pts: bits, decoded
+        # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
+        self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
 
     def cost(self, choice: Choice) -> Cost:
         """What the samples cost by a choice."""
         bits: list[float] = []
         errors: list[tuple[float, float, float]] = []
         idr_bits: list[float] = []
-        for seen in self._seen:
+        for stretch, seen in enumerate(self._seen):
             cut = list(groups(seen, choice.spacing))
-            frames, colour = self._restored(cut, choice)
+            frames, colour = self._restored(stretch, cut, choice)
             ends = not self._whole and len(cut) > 1 and len(cut[-1].frames) == 1  # of the next group, which is not here
             counted = {f.pts for group in (cut[:-1] if ends else cut) for f in group.frames}
             first = cut[0].frames[0].pts
@@ -97,19 +98,22 @@ class Rehearsal:
     def key_bits(self, choice: Choice) -> float:
         """What one more key frame takes: its finer luma, and its colour."""
         fine, coarse = (
-            [self._luma[at][0] for at in self._luma if at[0] == qp]
+            [bits for (_, at, _), (bits, _) in self._luma.items() if at == qp]
             for qp in (key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost))
         )
-        _, colour = self._restored(list(groups(self._seen[0], choice.spacing)), choice)
+        _, colour = self._restored(0, list(groups(self._seen[0], choice.spacing)), choice)
         later = list(colour.values())[1:] or list(colour.values())
         return float(np.mean(fine) - np.mean(coarse or fine) + np.mean(later))
 
-    def _restored(self, cut: list[Group], choice: Choice) -> tuple[list[tuple[Frame, Frame, float]], dict[int, float]]:
+    def _restored(
+        self, stretch: int, cut: list[Group], choice: Choice
+    ) -> tuple[list[tuple[Frame, Frame, float]], dict[int, float]]:
         """Each original with what the decoder shows and its luma's bits; the colour track's bits by time."""
         keys = [group.frames[0] for group in cut]
         others = [frame for group in cut for frame in group.frames[1:]]
         key_times = {frame.pts for frame in keys}
-        luma = self._coded(keys, key_qp(self._qp, choice.boost)) | self._coded(others, other_qp(self._qp, choice.boost))
+        luma = self._coded(stretch, keys, key_qp(self._qp, choice.boost))
+        luma |= self._coded(stretch, others, other_qp(self._qp, choice.boost))
         settings = self._settings("colour", choice.colour_qp)
         stacked = code_pictures([(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True)
         colour = {key.pts: coded for key, coded in zip(keys, stacked, strict=True)}
@@ -127,12 +131,12 @@ class Rehearsal:
         done = [(originals[frame.pts], frame, luma[frame.pts][0]) for frame in shown]
         return done, {pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()}
 
-    def _coded(self, frames: list[Frame], qp: int) -> dict[int, tuple[float, np.ndarray]]:
-        missing = [f for f in frames if (qp, f.pts) not in self._luma]
+    def _coded(self, stretch: int, frames: list[Frame], qp: int) -> dict[int, tuple[float, np.ndarray]]:
+        missing = [f for f in frames if (stretch, qp, f.pts) not in self._luma]
         if missing:
             coded = code_pictures([(f.y,) for f in missing], self._settings("intra", qp), grey=True)
-            self._luma.update(((qp, f.pts), (bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
-        return {f.pts: self._luma[qp, f.pts] for f in frames}
+            self._luma.update(((stretch, qp, f.pts), (bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
+        return {f.pts: self._luma[stretch, qp, f.pts] for f in frames}
 
     def _settings(self, structure: str, qp: int) -> HevcSettings:
         return HevcSettings(structure, self._info, qp=qp, preset=self._config.x265_preset, tune=self._config.x265_tune)
