@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tinct.errors import CodecError
+from tinct.interrupt import keep_interrupts
 
 if TYPE_CHECKING:
     from tinct.config import EncodeConfig
@@ -305,6 +306,7 @@ def main(arguments: list[str] | None = None) -> None:
     debug = "--debug" in arguments
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
+    keep_interrupts()
     try:
         code = app(args=arguments, standalone_mode=False)
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself

@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import IO, Any, Literal, TypeVar
 
 from tinct.errors import CodecError
+from tinct.interrupt import keep_interrupts
 
 Engine = Literal["local", "ray"]
 CONNECT_SECONDS = 10
@@ -132,6 +133,7 @@ def serve() -> None:
     os.dup2(2, 1)  # what a call prints is no result
     calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
     busy = threading.Event()
+    keep_interrupts()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_read_calls, args=(sys.stdin.buffer, calls, busy), daemon=True).start()
     while (call := calls.get()) is not None:
