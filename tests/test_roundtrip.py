@@ -38,7 +38,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "intra-full-boost": {"colour": "track", "key_form": "full", "group": 6, "key_boost": 10},
     "intra-crf": {"crf": 30.0},
     "low-delay-crf": {"structure": "low-delay", "crf": 31.0},
-    "intra-bitrate": {"bitrate_kbps": 120.0, "colour": "track"},
+    "intra-bitrate": {"bitrate_kbps": 120.0, "colour": "track", "colouriser": "none"},
     "intra-bitrate-in-band": {"bitrate_kbps": 120.0, "colour": "in-band"},
     "random-access-bitrate": {"structure": "random-access", "bitrate_kbps": 120.0, "colour": "track"},
 }
