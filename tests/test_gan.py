@@ -11,7 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from tinct import losses  # noqa: E402
-from tinct.colouriser.gan import Discriminator, GanConfig, Generator, MultiResBlock, ResidualBlock, SelfAttention, fold  # noqa: E402
+from tinct.colouriser.gan import Discriminator, Generator, MultiResBlock, ResidualBlock, SelfAttention, fold  # noqa: E402
+from tinct.config import GanConfig  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
 
 
@@ -36,7 +37,7 @@ def test_feature_sizes_are_those_of_table_1(channels: int) -> None:
     w, h, c = 96, 64, channels
     config = GanConfig(c)
     found = shapes_of(Generator(config), torch.zeros(1, 1, h, w)) | shapes_of(
-        Discriminator(config), torch.zeros(1, 3, h, w), torch.zeros(1, 1, h, w)
+        Discriminator(c), torch.zeros(1, 3, h, w), torch.zeros(1, 1, h, w)
     )
     table = {f"{letter}1": (w, h, c) for letter in "PMA"}
     table |= {f"{letter}2": (w // 2, h // 2, c) for letter in "PMA"}
@@ -110,7 +111,7 @@ def test_folding_batch_norm_changes_no_picture() -> None:
 def test_a_conditional_discriminator_sees_the_luma() -> None:
     torch.manual_seed(4)
     rgb, dark, bright = torch.randn(1, 3, 32, 32), torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
-    blind, seeing = (Discriminator(GanConfig(8, conditional=on)).eval() for on in (False, True))
+    blind, seeing = (Discriminator(8, conditional=on).eval() for on in (False, True))
     assert torch.equal(blind(rgb, dark), blind(rgb, bright))
     assert not torch.equal(seeing(rgb, dark), seeing(rgb, bright))
 

@@ -6,6 +6,7 @@ a run that was killed goes on from its checkpoint to the same weights, bit for b
 
 import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -16,49 +17,35 @@ import torch
 from torch import Tensor, distributed, nn
 
 from tinct import losses
-from tinct.checkpoint import load_checkpoint, save_checkpoint, share_gradients
-from tinct.colouriser.gan import Discriminator, GanConfig, Generator
+from tinct.checkpoint import load_checkpoint, save_checkpoint, share, share_gradients
+from tinct.colouriser.gan import Generator, fold
+from tinct.config import GanConfig
 from tinct.errors import CodecError
+from tinct.objectives import Mixed, Objective, Recipe
 
 CHECKPOINT_SECONDS = 60.0
+HELD_OUT_STEPS = 50  # from one look at the held-out crop to the next
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures to learn from, 8 bit: decoded `luma` [N, 1, H, W] and the original `rgb` [N, 3, H, W]."""
+    """Pictures to learn from: decoded `luma` [N, 1, H, W] of 0 to `peak`, and the original R'G'B' [N, 3, H, W], 8 bit.
+
+    `held_luma` [1, 1, h, w] and `held_rgb` are a crop of a frame that is not among them. `to_rgb` [3, 4] is the video's
+    `colour.unit_matrix`.
+    """
 
     luma: Tensor
     rgb: Tensor
+    held_luma: Tensor
+    held_rgb: Tensor
+    to_rgb: Tensor
+    peak: int = 255
 
     def __post_init__(self) -> None:
-        assert self.luma.dtype == self.rgb.dtype == torch.uint8
         assert self.luma.shape[1] == 1
         assert self.rgb.shape == (len(self.luma), 3, *self.luma.shape[2:])
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The constants of a training; the defaults are the paper's, and where it is silent the plainest.
-
-    `loss_weights` are those of Equation 10, 0 for a term that is left out. `decay` lets the rate fall to 0 along a cosine.
-    `averaging` is the decay of the mean of the weights that is kept instead of the last ones. `discriminator_every` is the
-    number of steps from one with the discriminator to the next.
-    """
-
-    learning_rate: float = 2e-4
-    beta1: float = 0.5
-    crop: int = 256
-    gan: float = losses.WEIGHTS["gan"]
-    mse: float = losses.WEIGHTS["mse"]
-    content: float = losses.WEIGHTS["content"]
-    colour: float = losses.WEIGHTS["colour"]
-    decay: bool = False
-    averaging: float = 0.0
-    discriminator_every: int = 1
-    seed: int = 0
-
-
-PAPER = Recipe()
+        assert self.rgb.dtype == torch.uint8
 
 
 @dataclass(frozen=True)
@@ -71,6 +58,15 @@ class Budget:
     def __post_init__(self) -> None:
         assert (self.steps is None) != (self.seconds is None)
 
+    @classmethod
+    def parse(cls, text: str, samples: int) -> "Budget":
+        """What --adapt says: "300" seconds, "2000steps", "50epochs" of `samples` steps each."""
+        if text.endswith("steps"):
+            return cls(steps=int(text.removesuffix("steps")))
+        if text.endswith("epochs"):
+            return cls(steps=int(text.removesuffix("epochs")) * samples)
+        return cls(seconds=float(text))
+
     def spent(self, steps: int, seconds: float) -> float:
         """0 to 1."""
         part = steps / self.steps if self.steps is not None else seconds / (self.seconds or 1.0)
@@ -79,33 +75,41 @@ class Budget:
 
 @dataclass(frozen=True)
 class Step:
-    """What is said of a step: the part of the budget that is spent, and each term of the loss before its weight."""
+    """What is said of a step: the part of the budget that is spent, each term of the loss before its weight, and now and then
+    the R'G'B' PSNR of the held-out crop in dB."""
 
     number: int
     spent: float
     terms: dict[str, float]
+    held_out_db: float | None = None
 
 
 class Training:
-    """A generator and its discriminator in training. `content` is VGG-19 where the recipe's content loss is on."""
+    """A generator and what it plays against, in training. `content` is VGG-19 where the recipe's content loss is on.
 
-    def __init__(self, samples: Samples, config: GanConfig, recipe: Recipe, *, content: losses.Vgg19 | None = None) -> None:
-        assert (content is not None) == (recipe.content > 0)
-        self._samples, self._recipe, self._content = samples, recipe, content
+    On a GPU in bfloat16 and compiled; torchrun's processes share each step.
+    """
+
+    def __init__(
+        self, samples: Samples, config: GanConfig, recipe: Recipe, *, content: losses.Vgg19 | None = None, device: str = "cpu"
+    ) -> None:
+        self._samples, self._config, self._recipe = samples, config, recipe
         self._fingerprint = _fingerprint(samples, config, recipe)
+        self._device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else "cpu")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self._generator, self._discriminator = Generator(config), Discriminator(config)
-        for network in (self._generator, self._discriminator):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
+            objective = Mixed(config, recipe, samples.to_rgb, content and content.to(self._device))
+        self._all = objective.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
+        self._objective: Objective = self._all
+        self._terms = torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
         adam = {"lr": recipe.learning_rate, "betas": (recipe.beta1, 0.999)}
-        self._optimiser = torch.optim.Adam(self._generator.parameters(), **adam)  # type: ignore[arg-type]
-        self._opponent = torch.optim.Adam(self._discriminator.parameters(), **adam)  # type: ignore[arg-type]
-        self._mean = {name: value.clone() for name, value in self._generator.state_dict().items()}
+        self._optimiser = torch.optim.Adam(self._objective.makers(), **adam)  # type: ignore[arg-type]
+        self._opponent = torch.optim.Adam(self._objective.judges(), **adam)  # type: ignore[arg-type]
+        self._mean = {name: value.clone() for name, value in self._objective.maker.state_dict().items()}
         self.steps, self.seconds = 0, 0.0
 
     def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> Generator:
-        """Train until the budget is spent, on from `checkpoint` where that exists; the generator of averaged weights.
+        """Train until the budget is spent, on from `checkpoint` where that exists; `result`.
 
         Raises CodecError for a checkpoint of another training and for a loss that is no longer a number; what the checkpoint
         held before stays.
@@ -119,7 +123,7 @@ class Training:
             self.steps += 1
             self.seconds += time.monotonic() - began
             if progress is not None:
-                progress(Step(self.steps, spent, terms))
+                progress(Step(self.steps, spent, terms, self.held_out_db() if self.steps % HELD_OUT_STEPS == 0 else None))
             if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
                 self.save(checkpoint)
                 saved = self.seconds
@@ -128,24 +132,38 @@ class Training:
         return self.result()
 
     def result(self) -> Generator:
-        """The generator as a decoder would have it, in eval mode."""
-        found = Generator(self._generator.config)
-        found.load_state_dict(self._mean if self._recipe.averaging else self._generator.state_dict())
-        return found.eval()
+        """The generator as a decoder would have it, folded."""
+        kept = {name: value.clone() for name, value in self._kept().items()}
+        share(value for value in kept.values() if value.is_floating_point())  # each process has running statistics of its own
+        found = Generator(self._config, norm=self._recipe.norm)
+        found.load_state_dict({name: value.cpu() for name, value in kept.items()})
+        return fold(found)
+
+    @torch.no_grad()
+    def held_out_db(self) -> float:
+        """R'G'B' PSNR of the held-out crop, of the weights that would be kept now."""
+        maker = self._objective.maker
+        last = {name: value.clone() for name, value in maker.state_dict().items()}
+        maker.load_state_dict(self._kept())
+        made = self._objective.picture(self._input(self._samples.held_luma)).clamp(-1, 1)
+        maker.load_state_dict(last)
+        error = losses.mse_loss(made.float(), self._target(self._samples.held_rgb))
+        return 10 * math.log10(4 / max(float(error), 1e-9))
+
+    def _kept(self) -> dict[str, Tensor]:
+        return self._mean if self._recipe.averaging else self._objective.maker.state_dict()
 
     def save(self, path: Path) -> None:
         """All that the next step depends on; the file is whole or not there."""
         state = {
-            "steps": self.steps, "seconds": self.seconds, "mean": self._mean,
-            "generator": self._generator.state_dict(), "discriminator": self._discriminator.state_dict(),
+            "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._all.state_dict(),
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),
         }  # fmt: skip
         save_checkpoint(path, self._fingerprint, state)
 
     def _load(self, path: Path) -> None:
-        state = load_checkpoint(path, self._fingerprint)
-        self._generator.load_state_dict(state["generator"])
-        self._discriminator.load_state_dict(state["discriminator"])
+        state = load_checkpoint(path, self._fingerprint, self._device)
+        self._all.load_state_dict(state["all"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._opponent.load_state_dict(state["opponent"])
         self._mean, self.steps, self.seconds = state["mean"], state["steps"], state["seconds"]
@@ -154,19 +172,18 @@ class Training:
         recipe = self._recipe
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0)
-        self._generator.train()
+        self._all.train()
         luma, target = self._crop()
-        output = self._generator(luma)
-        against = recipe.gan > 0 and self.steps % recipe.discriminator_every == 0
-        terms = self._terms(output, target, luma, against=against)
-        found = self._finite(terms)
-        total = sum((getattr(recipe, name) * term for name, term in terms.items()), torch.zeros(()))
-        _descend(total, self._optimiser, self._generator.parameters())
+        judged = self.steps % recipe.judge_every == 0
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+            output, terms = self._terms(luma, target, judged=judged)
+        found = self._finite({name: value for name, (_, value) in terms.items()})
+        total = sum((weight * value for weight, value in terms.values()), torch.zeros((), device=self._device))
+        _descend(total, self._optimiser, self._objective.makers())
+        against = self._objective.judge_terms(luma, target, output.detach()) if judged else {}
         if against:
-            real, fake = self._discriminator(target, luma), self._discriminator(output.detach(), luma)
-            loss = losses.discriminator_loss(real, fake)
-            found |= self._finite({"discriminator": loss})
-            _descend(loss, self._opponent, self._discriminator.parameters())
+            found |= self._finite(against)
+            _descend(sum(against.values(), torch.zeros((), device=self._device)), self._opponent, self._objective.judges())
         self._average()
         return found
 
@@ -180,23 +197,6 @@ class Training:
                     "the checkpoint before is kept: lower the learning rate"
                 )
         return found
-
-    def _terms(self, output: Tensor, target: Tensor, luma: Tensor, *, against: bool) -> dict[str, Tensor]:
-        """The terms of Equation 10 that are on, before their weights."""
-        recipe = self._recipe
-        from_zero, target_from_zero = (output + 1) / 2, (target + 1) / 2
-        terms = {}
-        if against:
-            self._discriminator.requires_grad_(False)
-            terms["gan"] = losses.gan_loss(self._discriminator(output, luma))
-            self._discriminator.requires_grad_(True)
-        if recipe.mse > 0:
-            terms["mse"] = losses.mse_loss(output, target)
-        if self._content is not None:
-            terms["content"] = losses.content_loss(self._content(from_zero), self._content(target_from_zero))
-        if recipe.colour > 0:
-            terms["colour"] = losses.colour_loss(from_zero, target_from_zero)
-        return terms
 
     def _crop(self) -> tuple[Tensor, Tensor]:
         """Luma and colour of a random square of a random sample, perhaps mirrored, in [-1, 1]."""
@@ -212,15 +212,24 @@ class Training:
         high, wide = min(self._recipe.crop, height), min(self._recipe.crop, width)
         top, left = below(height - high + 1), below(width - wide + 1)
         window = (slice(number, number + 1), slice(None), slice(top, top + high), slice(left, left + wide))
-        mirrored = below(2) == 1
         both = (luma[window], self._samples.rgb[window])
-        found = [(picture.flip(-1) if mirrored else picture).float() / 127.5 - 1 for picture in both]
-        return found[0].contiguous(memory_format=torch.channels_last), found[1].contiguous(memory_format=torch.channels_last)
+        if below(2) == 1:
+            both = (both[0].flip(-1), both[1].flip(-1))
+        return self._input(both[0]), self._target(both[1])
+
+    def _input(self, luma: Tensor) -> Tensor:
+        return self._placed(luma.float() * (2 / self._samples.peak) - 1)
+
+    def _target(self, rgb: Tensor) -> Tensor:
+        return self._placed(rgb.float() / 127.5 - 1)
+
+    def _placed(self, pictures: Tensor) -> Tensor:
+        return pictures.contiguous(memory_format=torch.channels_last).to(self._device)
 
     @torch.no_grad()
     def _average(self) -> None:
         keep = min(self._recipe.averaging, (1 + self.steps) / (10 + self.steps))  # the first steps are soon forgotten
-        for name, value in self._generator.state_dict().items():
+        for name, value in self._objective.maker.state_dict().items():
             if value.is_floating_point():
                 self._mean[name].lerp_(value, 1 - keep)
             else:
@@ -240,6 +249,6 @@ def _fingerprint(samples: Samples, config: GanConfig, recipe: Recipe) -> str:
     digest = hashlib.sha256()
     options: dict[str, Any] = {**asdict(config), **asdict(recipe)}
     digest.update(repr(sorted(options.items())).encode())
-    for pictures in (samples.luma, samples.rgb):
+    for pictures in (samples.luma, samples.rgb, samples.to_rgb):
         digest.update(pictures.numpy().tobytes())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from tinct.errors import CodecError
 
@@ -36,11 +36,15 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
     return state
 
 
-def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Where there are several processes (torchrun), each gradient becomes the mean over all."""
+def share(tensors: Iterable[Tensor]) -> None:
+    """Where there are several processes (torchrun), each tensor becomes the mean over all."""
     if not distributed.is_initialized():
         return
-    for parameter in parameters:
-        if parameter.grad is not None:
-            distributed.all_reduce(parameter.grad)
-            parameter.grad /= distributed.get_world_size()
+    for tensor in tensors:
+        distributed.all_reduce(tensor)
+        tensor /= distributed.get_world_size()
+
+
+def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """The same of gradients."""
+    share(parameter.grad for parameter in parameters if parameter.grad is not None)

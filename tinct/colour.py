@@ -7,7 +7,7 @@ between two rows. It is interpolated bilinearly, edges repeated.
 import cv2
 import numpy as np
 
-from tinct.frames import ColourTags, Frame
+from tinct.frames import ColourTags, Frame, VideoInfo
 
 BT709 = 1
 BT601 = 6  # 5 names the same matrix for 625-line video
@@ -41,12 +41,42 @@ def to_rgb16(frame: Frame) -> np.ndarray:
     return _rgb(frame, 65535).astype(np.uint16)
 
 
+def from_rgb(rgb: np.ndarray, info: VideoInfo) -> tuple[np.ndarray, np.ndarray]:
+    """Luma [H, W], and chroma [ceil(H/2), ceil(W/2), 2] about 0, of 8-bit R'G'B' [H, W, 3] by a video's matrix and range.
+
+    Both float32 in 8-bit levels. Chroma is such that, interpolated as `to_rgb` does, it gives the picture back.
+    """
+    matrix = _ycbcr_to_rgb(info.colour, info.height, 8, 255)
+    inverse = np.linalg.inv(matrix[:, :3])
+    offset = inverse @ (0.5 - matrix[:, 3])
+    planes = cv2.transform(rgb.astype(np.float32), np.column_stack([inverse, offset]).astype(np.float32))
+    return planes[..., 0], subsample_chroma(planes[..., 1:] - np.float32(128))
+
+
+def subsample_chroma(chroma: np.ndarray) -> np.ndarray:
+    """Both chroma planes at luma size to 4:2:0, float32: [H, W, 2] -> [ceil(H/2), ceil(W/2), 2]; undoes `upsample_chroma`."""
+    edge = cv2.BORDER_REPLICATE
+    # columns about the even ones, pairs of rows
+    halved = cv2.sepFilter2D(chroma, cv2.CV_32F, np.array([0.25, 0.5, 0.25]), np.array([0, 0.5, 0.5]), borderType=edge)[::2, ::2]
+    # up and down again, a sample is 3/4 itself and 1/8 each neighbour: this sharpens by as much
+    sharpen = np.array([-1, 8, -1]) / 6
+    return cv2.sepFilter2D(np.ascontiguousarray(halved), cv2.CV_32F, sharpen, sharpen, borderType=edge)
+
+
 def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
     """A chroma plane at luma size as float32: [ceil(H/2), ceil(W/2)] -> [H, W]."""
     # luma pixel (x, y) looks up chroma (x / 2, y / 2 - 1/4); quarters are exact in OpenCV's fixed point
     lookup = np.array([[0.5, 0, 0], [0, 0.5, -0.25]], dtype=np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(chroma.astype(np.float32), lookup, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def unit_matrix(info: VideoInfo) -> np.ndarray:
+    """[3, 4]: (Y, Cb, Cr, 1) to R'G'B', all from -1 to 1 over the whole range of codes, chroma at luma size; not clipped."""
+    half = ((1 << info.bit_depth) - 1) / 2
+    matrix = _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, 2).astype(np.float64)
+    linear = matrix[:, :3] * half
+    return np.column_stack([linear, linear.sum(axis=1) + matrix[:, 3] - 0.5 - 1])
 
 
 def _rgb(frame: Frame, peak: int) -> np.ndarray:

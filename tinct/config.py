@@ -1,6 +1,7 @@
 """What a user may ask of an encode: the options, the presets, and which combinations contradict each other."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,10 +10,18 @@ from tinct.errors import CodecError
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
 KeyForm = Literal["chroma", "full"]
-ColouriserName = Literal["auto", "none", "compact"]
+ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
 Search = Literal["fast", "thorough"]
+Generator = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
+Output = Literal["rgb", "ycbcr"]
+RecipeName = Literal["paper", "cpu"]
+Device = Literal["auto", "cpu", "cuda"]
 
+LOSSES = ("gan", "mse", "content", "colour")
+MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
+LEVELS = 4  # of the paper's generator, each half the size of the one before
+AUTO_ADAPT = "600"
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 MAX_QP = 51
 X265_PRESETS = (
@@ -22,12 +31,33 @@ X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")
 
 
 @dataclass(frozen=True)
+class GanConfig:
+    """All that it takes to build a generator, and nothing of how it is trained.
+
+    `channels` is the paper's C. `attention` names the levels that attend to themselves, 1 (full size) to 4. `long_residual` is the
+    paper's GLRC; without it the skips are those of MultiResUNet ("original RC", Table 3). `output` is R'G'B', as in the paper, or
+    Y'CbCr, where Y' is the decoded luma and what the network adds to it. The last three are of `multiresunet` alone.
+    """
+
+    channels: int = 64
+    generator: Generator = "multiresunet"
+    attention: tuple[int, ...] = (3, 4)
+    long_residual: bool = True
+    output: Output = "rgb"
+
+    def __post_init__(self) -> None:
+        assert MIN_CHANNELS <= self.channels <= MAX_CHANNELS
+        assert set(self.attention) <= set(range(1, LEVELS + 1))
+
+
+@dataclass(frozen=True)
 class EncodeConfig:
     """Options of one encode; None means "the structure's own default" (see `resolved`).
 
     `qp` is nominal quality, as HEVC's. One of `crf` (in-band only, handed to x265) and `bitrate_kbps` (of all video
     tracks) may replace it. `group` is the distance of key frames in frames. `key_boost` S codes key frames S steps
-    finer than the others.
+    finer than the others. The last block is of the colouriser `gan`: its network (see GanConfig; `attention` as "3+4" or "none"),
+    and its training, whose budget `adapt` is in seconds, or as "2000steps" or "50epochs". `vgg19` names a file of weights.
     """
 
     structure: Structure = "intra"
@@ -45,10 +75,21 @@ class EncodeConfig:
     x265_tune: str = "psnr"
     compatible: bool = False
 
+    channels: int = 64
+    generator: Generator = "multiresunet"
+    attention: str = "3+4"
+    long_residual: bool = True
+    recipe: RecipeName = "paper"
+    losses: str = "+".join(LOSSES)
+    vgg19: str | None = None
+    adapt: str = "auto"
+    device: Device = "auto"
+    checkpoint: str | None = None
+
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "paper": {"structure": "intra", "colour": "track", "key_form": "full", "group": 6, "key_boost": 0},
+    "paper": {"structure": "intra", "colour": "track", "key_form": "full", "group": 6, "key_boost": 0, "colouriser": "gan"},
 }
 
 
@@ -71,12 +112,23 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
         colour = "track"
     if colour == "auto" and config.crf is not None:
         colour = "in-band"
+    if colour == "auto" and config.colouriser == "gan":
+        colour = "track"
     filled = dataclasses.replace(config, colour=colour)
     _check_combination(filled)
+    if config.colouriser == "gan":
+        return dataclasses.replace(filled, key_boost=0, adapt=AUTO_ADAPT if config.adapt == "auto" else config.adapt)
     if intra and colour != "in-band" and config.key_form == "chroma" and config.colouriser != "none":
         return filled
     boost = 0 if config.key_boost == "auto" else config.key_boost  # only a network can use finer key frames' luma
     return dataclasses.replace(filled, key_boost=boost, colouriser="none")
+
+
+def gan_config(config: EncodeConfig) -> GanConfig:
+    """The generator that the options name; the recipe `cpu` gives Y'CbCr, where only colour has to be learnt from nothing."""
+    levels = () if config.attention == "none" else tuple(sorted({int(level) for level in config.attention.split("+")}))
+    output: Output = "ycbcr" if config.recipe == "cpu" else "rgb"
+    return GanConfig(config.channels, config.generator, levels, config.long_residual, output)
 
 
 def key_qp(qp: int, boost: int) -> int:
@@ -98,6 +150,9 @@ def _check_values(config: EncodeConfig) -> None:
         "search": (config.search, get_args(Search)),
         "x265-preset": (config.x265_preset, X265_PRESETS),
         "x265-tune": (config.x265_tune, X265_TUNES),
+        "generator": (config.generator, get_args(Generator)),
+        "recipe": (config.recipe, get_args(RecipeName)),
+        "device": (config.device, get_args(Device)),
     }
     for option, (value, allowed) in one_of.items():
         if value not in allowed:
@@ -108,12 +163,19 @@ def _check_values(config: EncodeConfig) -> None:
         "bitrate": (config.bitrate_kbps, 1, 1_000_000),
         "group": (config.group, 1, MAX_GROUP),
         "key-boost": (config.key_boost, 0, 40),
+        "channels": (config.channels, MIN_CHANNELS, MAX_CHANNELS),
     }
     for option, (number, low, high) in ranges.items():
         if isinstance(number, str) and number != "auto":
             raise CodecError(f"--{option}: expected auto or {low} to {high}; found {number}")
         if isinstance(number, int | float) and not low <= number <= high:
             raise CodecError(f"--{option}: expected {low} to {high}; found {number:g}")
+    if not config.losses or set(config.losses.split("+")) - set(LOSSES):
+        raise CodecError(f"--losses: expected some of {'+'.join(LOSSES)}; found {config.losses or 'none'}")
+    if config.attention != "none" and set(config.attention.split("+")) - set("1234"):
+        raise CodecError(f"--attention: expected levels such as 3+4, or none; found {config.attention}")
+    if not re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", config.adapt):
+        raise CodecError(f"--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found {config.adapt}")
 
 
 def _check_combination(config: EncodeConfig) -> None:
@@ -131,6 +193,11 @@ def _check_combination(config: EncodeConfig) -> None:
         (config.colouriser == "compact" and config.key_form == "full", "--colouriser compact needs --key-form chroma"),
         (config.colouriser == "compact" and config.structure != "intra", "--colouriser compact needs --structure intra"),
         (config.colouriser == "compact" and config.colour == "in-band", "--colouriser compact needs --colour track"),
+        (config.colouriser == "gan" and config.structure != "intra", "--colouriser gan needs --structure intra"),
+        (config.colouriser == "gan" and config.colour == "in-band", "--colouriser gan needs --colour track"),
+        (config.colouriser == "gan" and config.key_boost not in ("auto", 0), "--colouriser gan needs --key-boost 0"),
+        (config.colouriser == "gan" and config.adapt == "off", "--colouriser gan needs --adapt: it is trained on the video"),
+        (config.colouriser != "gan" and config.adapt not in ("auto", "off"), "--adapt needs --colouriser gan"),
     ]
     for wrong, message in contradictions:
         if wrong:

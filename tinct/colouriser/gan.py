@@ -5,57 +5,34 @@ approach", 2019. Names are those of the figures: M, A, P, D and C with the level
 [N, channels, H, W] in [-1, 1].
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LEVELS = 4  # each half the size of the one before
+from tinct.config import LEVELS, GanConfig
+
 MULTIPLE = 1 << (LEVELS - 1)  # sides are padded to this
-
-
-@dataclass(frozen=True)
-class GanConfig:
-    """`channels` is the paper's C. `attention` names the levels that attend to themselves, 1 to 4.
-
-    `long_residual` is the paper's GLRC; without it the skips are those of MultiResUNet ("original RC", Table 3).
-    `conditional` shows the discriminator the luma beside the colours, which Equation 5 does not.
-    """
-
-    channels: int = 64
-    attention: tuple[int, ...] = (3, 4)
-    long_residual: bool = True
-    conditional: bool = False
-
-    @property
-    def widths(self) -> tuple[int, int, int, int]:
-        """Channels of M, A and P at each level (Table 1)."""
-        c = self.channels
-        return c, c, 2 * c, 2 * c
-
-    def __post_init__(self) -> None:
-        assert self.channels >= 6, "a MultiResBlock gives a sixth of its channels to its first convolution"
-        assert set(self.attention) <= set(range(1, LEVELS + 1))
+REPAIR = 0.25  # of luma's range: luma needs small changes only, chroma all of its own
 
 
 class ConvNorm(nn.Sequential):
     """A convolution that keeps the size, and batch norm."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        super().__init__(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs))
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, norm: bool) -> None:
+        conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=not norm)
+        super().__init__(conv, nn.BatchNorm2d(outputs) if norm else nn.Identity())
 
 
 class MultiResBlock(nn.Module):
     """Three 3x3 convolutions in a chain, their outputs side by side, added to a 1x1 convolution of the input (Figure 3)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, norm: bool = True) -> None:
         super().__init__()
         first, second = outputs // 6, outputs // 3
-        self.conv1 = ConvNorm(inputs, first, 3)
-        self.conv2 = ConvNorm(first, second, 3)
-        self.conv3 = ConvNorm(second, outputs - first - second, 3)
-        self.shortcut = ConvNorm(inputs, outputs, 1)
+        self.conv1 = ConvNorm(inputs, first, 3, norm=norm)
+        self.conv2 = ConvNorm(first, second, 3, norm=norm)
+        self.conv3 = ConvNorm(second, outputs - first - second, 3, norm=norm)
+        self.shortcut = ConvNorm(inputs, outputs, 1, norm=norm)
 
     def forward(self, x: Tensor) -> Tensor:
         a = functional.relu(self.conv1(x))
@@ -65,23 +42,23 @@ class MultiResBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """R1 of Equation 3: a 3x3 convolution and a 1x1 convolution, added."""
+    """R1 of Equation 3: a 3x3 convolution and a 1x1 convolution, added; without batch norm that is one 3x3 convolution."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, norm: bool = True) -> None:
         super().__init__()
-        self.conv3 = ConvNorm(channels, channels, 3)
-        self.conv1 = ConvNorm(channels, channels, 1)
+        self.conv3 = ConvNorm(channels, channels, 3, norm=norm)
+        self.conv1 = ConvNorm(channels, channels, 1, norm=norm) if norm else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.conv3(x) + self.conv1(x))
+        return functional.relu(self.conv3(x) if self.conv1 is None else self.conv3(x) + self.conv1(x))
 
 
 class ResidualConnection(nn.Module):
     """P: four residual blocks on the way from encoder to decoder, and the input added at their end (GLRC; Figure 4, Equation 3)."""
 
-    def __init__(self, channels: int, *, long_residual: bool) -> None:
+    def __init__(self, channels: int, *, long_residual: bool, norm: bool = True) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(4)))
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, norm=norm) for _ in range(4)))
         self.long_residual = long_residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,23 +90,29 @@ class SelfAttention(nn.Module):
 
 
 class Generator(nn.Module):
-    """G: decoded luma [N, 1, H, W] to R'G'B' [N, 3, H, W], both in [-1, 1]; any size, padded by replication and cropped.
+    """G: decoded luma [N, 1, H, W] to a picture [N, 3, H, W], both in [-1, 1]; any size, padded by replication and cropped.
 
     Down and up again through four levels, the widths of Table 1; after each D a MultiResBlock brings it back to its level's width.
+    The picture is R'G'B' through tanh, or Y'CbCr, Y' being the luma and what is added to it. `norm` is off in what is sent:
+    see `fold`.
     """
 
-    def __init__(self, config: GanConfig) -> None:
+    def __init__(self, config: GanConfig, *, norm: bool = True) -> None:
         super().__init__()
-        self.config = config
-        w1, w2, w3, w4 = widths = config.widths
-        self.M = nn.ModuleList(MultiResBlock(i, o) for i, o in zip((1, w1, w2, w3), widths, strict=True))
+        self.config, self.norm = config, norm
+        c = config.channels
+        w1, w2, w3, w4 = widths = (c, c, 2 * c, 2 * c)
+        self.M = nn.ModuleList(MultiResBlock(i, o, norm=norm) for i, o in zip((1, w1, w2, w3), widths, strict=True))
         self.A = nn.ModuleList(
             SelfAttention(w) if level in config.attention else nn.Identity() for level, w in enumerate(widths, start=1)
         )
-        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.long_residual) for w in widths)
+        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.long_residual, norm=norm) for w in widths)
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in ((w4, w3), (w3, w2), (w2, w1)))
-        self.D = nn.ModuleList(MultiResBlock(2 * w, w) for w in (w4, w3, w2, w1))
-        self.to_rgb = nn.Conv2d(w1, 3, 1)
+        self.D = nn.ModuleList(MultiResBlock(2 * w, w, norm=norm) for w in (w4, w3, w2, w1))
+        self.to_picture = nn.Conv2d(w1, 3, 1)
+        if config.output == "ycbcr":  # training starts from the grey picture
+            self.to_picture.weight.data *= 0.01
+            self.to_picture.bias.data *= 0  # type: ignore[union-attr]  # it has one
 
     def forward(self, luma: Tensor) -> Tensor:
         height, width = luma.shape[-2:]
@@ -141,23 +124,27 @@ class Generator(nn.Module):
         for step, level in enumerate(reversed(range(LEVELS))):
             x = x if step == 0 else self.up[step - 1](x)
             x = self.D[step](torch.cat([x, self.P[level](attended[level])], dim=1))
-        return torch.tanh(self.to_rgb(x))[..., :height, :width]
+        x = self.to_picture(x)[..., :height, :width]
+        if self.config.output == "rgb":
+            return torch.tanh(x)
+        return torch.cat([luma + REPAIR * x[:, :1], x[:, 1:]], dim=1)
 
 
 class Discriminator(nn.Module):
     """D of Figure 2, C1 to C5: R'G'B' [N, 3, H, W] to logits [N, 1, H/8, W/8] that say how real each patch looks.
 
     4x4 convolutions, the first three with stride 2, batch norm in C2 to C4 and LeakyReLU 0.2, as in pix2pix. The last two are
-    padded by one more row and column at the end, so that they keep the size as Table 1 has it.
+    padded by one more row and column at the end, so that they keep the size as Table 1 has it. A `conditional` one sees the luma
+    beside the colours, which Equation 5 does not.
     """
 
-    def __init__(self, config: GanConfig) -> None:
+    def __init__(self, channels: int, *, conditional: bool = False) -> None:
         super().__init__()
-        c = config.channels
-        self.conditional = config.conditional
+        c = channels
+        self.conditional = conditional
         self.C = nn.ModuleList(
             (
-                _patch_conv(4 if config.conditional else 3, c, stride=2, norm=False),
+                _patch_conv(4 if conditional else 3, c, stride=2, norm=False),
                 _patch_conv(c, c, stride=2),
                 _patch_conv(c, c, stride=2),
                 _patch_conv(c, c, stride=1),
@@ -183,15 +170,37 @@ def _positions(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2).unsqueeze(1)
 
 
+@torch.no_grad()
 def fold(generator: Generator) -> Generator:
-    """A copy for decoding, every batch norm folded into the convolution before it: the same pictures, fewer numbers to send."""
-    folded = Generator(generator.config)
-    folded.load_state_dict(generator.state_dict())
-    folded.eval()
-    for module in list(folded.modules()):
+    """A copy for decoding: every batch norm goes into the convolution before it, and two parallel convolutions become one.
+
+    The same pictures, fewer numbers to send, and fewer to multiply.
+    """
+    whole = Generator(generator.config, norm=generator.norm)
+    whole.load_state_dict(generator.state_dict())
+    whole.eval()
+    if not generator.norm:
+        return whole
+    for module in whole.modules():
         if isinstance(module, ConvNorm):
-            conv, norm = module[0], module[1]
-            assert isinstance(conv, nn.Conv2d)
-            assert isinstance(norm, nn.BatchNorm2d)
-            module[0], module[1] = nn.utils.fusion.fuse_conv_bn_eval(conv, norm), nn.Identity()
-    return folded
+            module[0], module[1] = nn.utils.fusion.fuse_conv_bn_eval(_conv(module), _norm(module)), nn.Identity()
+    for module in whole.modules():
+        if isinstance(module, ResidualBlock):
+            assert module.conv1 is not None
+            both, one = _conv(module.conv3), _conv(module.conv1)
+            both.weight += functional.pad(one.weight, (1, 1, 1, 1))
+            both.bias += one.bias  # type: ignore[operator]  # fused ones have a bias
+            module.conv1 = None
+    folded = Generator(generator.config, norm=False)
+    folded.load_state_dict(whole.state_dict())
+    return folded.eval()
+
+
+def _conv(pair: ConvNorm) -> nn.Conv2d:
+    assert isinstance(pair[0], nn.Conv2d)
+    return pair[0]
+
+
+def _norm(pair: ConvNorm) -> nn.BatchNorm2d:
+    assert isinstance(pair[1], nn.BatchNorm2d)
+    return pair[1]

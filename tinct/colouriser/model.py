@@ -1,0 +1,90 @@
+"""A generator as a file carries it: its folded weights to bytes and back, its pictures to planes.
+
+The bytes are those of `weights`; which tensors they are follows from the generator's configuration alone.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tinct.colour import from_rgb, subsample_chroma
+from tinct.colouriser import Colouriser
+from tinct.colouriser.gan import Generator
+from tinct.config import GanConfig
+from tinct.errors import CodecError
+from tinct.frames import VideoInfo
+from tinct.planes import Planes
+from tinct.propagate import KeyView, LumaView
+from tinct.weights import MAX_WEIGHTS, Quantised, decode_weights, encode_weights
+
+
+def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
+    """Of the tensors that are sent, by name, without one of them being made. Raises CodecError where they are too many."""
+    with torch.device("meta"):
+        found = {name: tuple(tensor.shape) for name, tensor in Generator(config, norm=False).state_dict().items()}
+    count = sum(int(np.prod(shape)) for shape in found.values())
+    if count > MAX_WEIGHTS:
+        raise CodecError(f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; lower --channels")
+    return found
+
+
+def write_update(tensors: dict[str, Quantised]) -> bytes:
+    """`update.bin` of a generator's quantised tensors."""
+    return encode_weights(tensors)
+
+
+def read_update(config: GanConfig, data: bytes) -> Generator:
+    """The generator of an `update.bin`, for decoding. Raises CodecError where the bytes are not of such a generator."""
+    return with_weights(config, decode_weights(data, shapes(config)))
+
+
+def with_weights(config: GanConfig, weights: dict[str, np.ndarray]) -> Generator:
+    """A folded generator of given weights."""
+    generator = Generator(config, norm=False)
+    generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+    return generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
+
+
+def gan(generator: nn.Module, info: VideoInfo) -> Colouriser:
+    """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are."""
+
+    def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
+        return [pool.submit(generated, generator, view.y, info) for view in luma]
+
+    return begin
+
+
+def generated(generator: nn.Module, y: np.ndarray, info: VideoInfo) -> Planes:
+    """What a generator makes of decoded luma [H, W]: Y, Cb and Cr of a video. Raises MemoryError where that runs out."""
+    luma = torch.from_numpy(y.astype(np.float32))[None, None] * (2 / ((1 << info.bit_depth) - 1)) - 1
+    try:
+        with torch.inference_mode():
+            picture = generator(luma.contiguous(memory_format=torch.channels_last))[0]
+    except RuntimeError as error:  # PyTorch has no type of its own for this
+        if "alloc" in str(error):
+            raise MemoryError from error
+        raise
+    return to_planes(picture, generator.config.output, info)  # type: ignore[arg-type,union-attr]  # nn.Module hides what it holds
+
+
+def to_planes(picture: Tensor, output: str, info: VideoInfo) -> Planes:
+    """A picture [3, H, W] in [-1, 1] as 4:2:0 integers."""
+    values = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+    if output == "rgb":
+        y, chroma = from_rgb((values + 1) * 127.5, info)
+    else:
+        in_levels = (values + 1) * (((1 << info.bit_depth) - 1) / 2 / (1 << (info.bit_depth - 8)))
+        y, chroma = in_levels[..., 0], subsample_chroma(np.ascontiguousarray(in_levels[..., 1:]) - np.float32(128))
+    cb, cr = cv2.split(chroma)
+    return _integers(y, info), _integers(cb + 128, info), _integers(cr + 128, info)
+
+
+def _integers(levels: np.ndarray, info: VideoInfo) -> np.ndarray:
+    """8-bit levels as codes of the video's depth."""
+    peak = (1 << info.bit_depth) - 1
+    codes = np.clip(np.rint(levels * (1 << (info.bit_depth - 8))), 0, peak)
+    return np.ascontiguousarray(codes.astype(np.uint8 if info.bit_depth == 8 else np.uint16))
