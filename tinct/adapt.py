@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from tinct import losses
-from tinct.checkpoint import load_checkpoint, save_checkpoint, share, share_gradients
+from tinct.checkpoint import leads, load_checkpoint, save_checkpoint, share, share_gradients
 from tinct.colouriser.gan import Generator, fold
 from tinct.config import GanConfig
 from tinct.errors import CodecError
@@ -121,7 +121,7 @@ class Training:
             began = time.monotonic()
             terms = self._step(spent)
             self.steps += 1
-            self.seconds += time.monotonic() - began
+            self.seconds += self._agreed(time.monotonic() - began)
             if progress is not None:
                 progress(Step(self.steps, spent, terms, self.held_out_db() if self.steps % HELD_OUT_STEPS == 0 else None))
             if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
@@ -150,11 +150,19 @@ class Training:
         error = losses.mse_loss(made.float(), self._target(self._samples.held_rgb))
         return 10 * math.log10(4 / max(float(error), 1e-9))
 
+    def _agreed(self, seconds: float) -> float:
+        """The mean of all processes', so that they end with the same step."""
+        both = torch.tensor(seconds, dtype=torch.float64, device=self._device)
+        share([both])
+        return float(both)
+
     def _kept(self) -> dict[str, Tensor]:
         return self._mean if self._recipe.averaging else self._objective.maker.state_dict()
 
     def save(self, path: Path) -> None:
-        """All that the next step depends on; the file is whole or not there."""
+        """All that the next step depends on; the file is whole or not there. Of several processes one writes."""
+        if not leads():
+            return
         state = {
             "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._all.state_dict(),
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),

@@ -36,6 +36,17 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
     return state
 
 
+def join_processes() -> None:
+    """Where torchrun started this process, meet the others."""
+    if "RANK" in os.environ and not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def leads() -> bool:
+    """Whether this process is the one of several that writes."""
+    return not distributed.is_initialized() or distributed.get_rank() == 0
+
+
 def share(tensors: Iterable[Tensor]) -> None:
     """Where there are several processes (torchrun), each tensor becomes the mean over all."""
     if not distributed.is_initialized():

@@ -16,6 +16,7 @@ from tinct.errors import CodecError
 from tinct.interrupt import keep_interrupts
 
 if TYPE_CHECKING:
+    from tinct.adapt import Step
     from tinct.config import EncodeConfig
     from tinct.encoder import EncodeReport
     from tinct.engine import Engine
@@ -48,12 +49,27 @@ Colour = Annotated[str | None, typer.Option(help="Where colour goes: auto, track
 KeyForm = Annotated[str | None, typer.Option(help="chroma: key frames' colour alone; full: whole 4:2:0 key frames.")]
 Group = Annotated[str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")]
 KeyBoost = Annotated[str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")]
-Colouriser = Annotated[str | None, typer.Option(help="What finishes frames: auto, compact (a network), none.")]
+Colouriser = Annotated[str | None, typer.Option(help="What finishes frames: auto, compact (a network), gan (the paper's), none.")]
 Network = Annotated[str | None, typer.Option(help="The network of compact: fast (default) or best.")]
 Search = Annotated[str | None, typer.Option(help="How many choices are weighed: fast (default) or thorough.")]
 Compatible = Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")]
 X265Preset = Annotated[str | None, typer.Option(help="x265's preset; default medium.")]
 X265Tune = Annotated[str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")]
+
+GAN = "The paper's network"  # heading of its options in the help
+Channels = Annotated[int | None, typer.Option(help="The paper's C; default 64.", rich_help_panel=GAN)]
+Generator = Annotated[
+    str | None, typer.Option(help="multiresunet (default), or what the paper compares it with.", rich_help_panel=GAN)
+]
+Attention = Annotated[str | None, typer.Option(help="Levels that attend to themselves: 3+4 (default), none.", rich_help_panel=GAN)]
+LongResidual = Annotated[bool | None, typer.Option(help="The long residual connections.", rich_help_panel=GAN)]
+RecipeName = Annotated[str | None, typer.Option("--recipe", help="Training as in the paper, or cpu: fast.", rich_help_panel=GAN)]
+Losses = Annotated[str | None, typer.Option(help="Terms of the loss: gan+mse+content+colour.", rich_help_panel=GAN)]
+ContentLoss = Annotated[str | None, typer.Option(help="vgg19, or none: without that term.", rich_help_panel=GAN)]
+Vgg19 = Annotated[str | None, typer.Option(help="torchvision's file of VGG-19, else it is fetched.", rich_help_panel=GAN)]
+Adapt = Annotated[str | None, typer.Option(help="Seconds of training, 2000steps or 50epochs; default 600.", rich_help_panel=GAN)]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda.", rich_help_panel=GAN)]
+Checkpoint = Annotated[str | None, typer.Option(help="A file from which a killed training goes on.", rich_help_panel=GAN)]
 
 
 @app.command()
@@ -75,6 +91,17 @@ def encode(
     compatible: Compatible = None,
     x265_preset: X265Preset = None,
     x265_tune: X265Tune = None,
+    channels: Channels = None,
+    generator: Generator = None,
+    attention: Attention = None,
+    long_residual: LongResidual = None,
+    recipe: RecipeName = None,
+    losses: Losses = None,
+    content_loss: ContentLoss = None,
+    vgg19: Vgg19 = None,
+    adapt: Adapt = None,
+    device: Device = None,
+    checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -85,10 +112,11 @@ def encode(
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
         key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
-        x265_tune=x265_tune,
+        x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, long_residual=long_residual,
+        recipe=recipe, losses=_losses(losses, content_loss), vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
     )  # fmt: skip
-    with _progress("encoding", quiet) as progress:
-        report = run(source, output, settings, overwrite=overwrite, progress=progress)
+    with _progress("encoding", quiet) as progress, _training(quiet) as training:
+        report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)
     _notes(report.notes)
     if not quiet:
         print("\n".join(_encode_lines(report, output)), file=sys.stderr)
@@ -384,6 +412,17 @@ def _config(preset: str, **given: object) -> "EncodeConfig":
     return config.preset(preset, **{name: value for name, value in given.items() if value is not None})
 
 
+def _losses(losses: str | None, content_loss: str | None) -> str | None:
+    """Of --losses and --content-loss, which takes one of them out."""
+    from tinct.config import LOSSES
+
+    if content_loss not in (None, "vgg19", "none"):
+        raise CodecError(f"--content-loss: expected vgg19 or none, found {content_loss}")
+    if content_loss != "none":
+        return losses
+    return "+".join(term for term in (losses or "+".join(LOSSES)).split("+") if term != "content")
+
+
 def _engine(name: str) -> "Engine":
     if name not in ("local", "ray"):
         raise CodecError(f"--engine: expected one of local, ray; found {name}")
@@ -424,6 +463,34 @@ def _progress(what: str, quiet: bool, unit: str = "frames") -> Iterator[Callable
         yield update
 
 
+@contextmanager
+def _training(quiet: bool) -> "Iterator[Callable[[Step], None] | None]":
+    """A line of what training has come to: redrawn in a terminal, else one for each tenth of it."""
+    if quiet:
+        yield None
+        return
+    tenth = -1
+    held_out = ""
+
+    def show(step: "Step") -> None:
+        nonlocal tenth, held_out
+        if step.held_out_db is not None:
+            held_out = f", held-out crop {step.held_out_db:.2f} dB"
+        if sys.stderr.isatty() or int(10 * step.spent) > tenth:
+            tenth = int(10 * step.spent)
+            terms = " ".join(f"{name} {value:.4f}" for name, value in step.terms.items())
+            text = f"training {step.spent:4.0%}, step {step.number}: {terms}{held_out}"
+            print(
+                f"\r{text}\x1b[K" if sys.stderr.isatty() else f"tinct: {text}",
+                end="" if sys.stderr.isatty() else "\n",
+                file=sys.stderr,
+            )
+
+    yield show
+    if tenth >= 0 and sys.stderr.isatty():
+        print(file=sys.stderr)
+
+
 def _psnr_text(psnr: "tuple[Psnr, Psnr, Psnr]") -> str:
     """By plane, as the mean over frames and from the pooled squared error."""
     named = zip("YUV", psnr, strict=True)
@@ -431,7 +498,7 @@ def _psnr_text(psnr: "tuple[Psnr, Psnr, Psnr]") -> str:
 
 
 def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
-    parts = {"luma" if report.tinct else "video": report.luma_bytes, "colour": report.colour_bytes}
+    parts = {"luma" if report.tinct else "video": report.luma_bytes, "colour": report.colour_bytes, "network": report.update_bytes}
     parts["other"] = report.size_bytes - sum(parts.values())
     sizes = ", ".join(f"{name} {size:,}" for name, size in parts.items() if size)
     lines = [

@@ -13,7 +13,7 @@ KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
 Search = Literal["fast", "thorough"]
-Generator = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
+GeneratorKind = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
 Output = Literal["rgb", "ycbcr"]
 RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -40,7 +40,7 @@ class GanConfig:
     """
 
     channels: int = 64
-    generator: Generator = "multiresunet"
+    kind: GeneratorKind = "multiresunet"
     attention: tuple[int, ...] = (3, 4)
     long_residual: bool = True
     output: Output = "rgb"
@@ -76,7 +76,7 @@ class EncodeConfig:
     compatible: bool = False
 
     channels: int = 64
-    generator: Generator = "multiresunet"
+    generator: GeneratorKind = "multiresunet"
     attention: str = "3+4"
     long_residual: bool = True
     recipe: RecipeName = "paper"
@@ -150,7 +150,7 @@ def _check_values(config: EncodeConfig) -> None:
         "search": (config.search, get_args(Search)),
         "x265-preset": (config.x265_preset, X265_PRESETS),
         "x265-tune": (config.x265_tune, X265_TUNES),
-        "generator": (config.generator, get_args(Generator)),
+        "generator": (config.generator, get_args(GeneratorKind)),
         "recipe": (config.recipe, get_args(RecipeName)),
         "device": (config.device, get_args(Device)),
     }

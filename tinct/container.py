@@ -10,7 +10,7 @@ A Tinct file is a Matroska file that any player opens. It holds, in this order:
 | track 2, named `colour`, not default | HEVC, packets only at the times of key frames. No such track in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, below |
-| attachment `update.bin` | weights that adapting changed, where a colouriser has them (none in version 1) |
+| attachment `update.bin` | with `gan`, the weights of the network that was trained on this video, below |
 
 A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an ordinary video.
 
@@ -38,9 +38,25 @@ UTF-8 JSON without white space, keys in this order, defaults left out. A reader 
 | `frames` | number of frames of the video | required |
 | `keys` | number of packets of track 2 | 0 |
 | `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
-| `colouriser` | what finishes the frames between key frames: `"none"` or `"compact"` | `"none"` |
+| `colouriser` | what finishes the frames between key frames: `"none"`, `"compact"` or `"gan"` | `"none"` |
 | `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
+| `generator` | with `gan`, an object that says what its network is, below | |
+| `update` | with `gan`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
 | `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
+
+## The generator
+
+The network of `gan` makes each frame between key frames from its decoded luma alone. Keys of `generator`, defaults left out:
+
+| key | value | default |
+|---|---|---|
+| `kind` | `"multiresunet"`; for comparison `"pix2pix"`, `"pix2pix-attention"`, `"pix2pixhd"`, `"cyclegan"` | `"multiresunet"` |
+| `channels` | the paper's C, 6 to 128 | 64 |
+| `attention` | levels that attend to themselves, ascending, of 1 to 4 | [3, 4] |
+| `long_residual` | whether the skips have their long residual connection | true |
+| `output` | `"rgb"`, or `"ycbcr"`: Y' is then luma and what is added to it | `"rgb"` |
+
+`update.bin` holds the weights that follow from it, batch norm folded into them; `weights.py` has the layout of the bytes.
 
 ## Size
 
@@ -58,17 +74,18 @@ Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadat
 Matroska. Those of track 2 mean nothing.
 """
 
+import hashlib
 import heapq
 import io
 import json
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, get_args
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -77,19 +94,22 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.base import Packet, coded_shape
+from tinct.config import LEVELS, MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output
 from tinct.demux import open_input, reason
 from tinct.errors import CodecError
 from tinct.extras import Extras
 from tinct.frames import MAX_SIDE, VideoInfo
 
 VERSION = 1
-MANIFEST_NAME = "tinct.json"
+MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
+MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
 MAX_FRAMES = 1 << 31
 MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
 NETWORK_NAMES = ("fast", "best")
+HASH_DIGITS = 16
 
 Layout = Literal["chroma", "full", "in-band"]
 
@@ -106,6 +126,8 @@ class Manifest:
     open: tuple[int, ...] = ()
     colouriser: str = "none"
     network: tuple[str, str] | None = None
+    generator: GanConfig | None = None
+    update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())  # of Y, Cb and Cr
 
 
@@ -125,6 +147,9 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["colouriser"] = manifest.colouriser
     if manifest.network is not None:
         fields["network"] = manifest.network
+    if manifest.generator is not None:
+        fields["generator"] = _generator_fields(manifest.generator)
+        fields["update"] = manifest.update
     if any(manifest.plain):
         fields["plain"] = manifest.plain
     return json.dumps(fields, separators=(",", ":")).encode()
@@ -154,6 +179,8 @@ def read_manifest(data: bytes) -> Manifest:
         open=tuple(fields.get("open", ())),
         colouriser=fields.get("colouriser", "none"),
         network=tuple(fields["network"]) if "network" in fields else None,
+        generator=_generator(fields["generator"]) if "generator" in fields else None,
+        update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
     )
 
@@ -161,6 +188,7 @@ def read_manifest(data: bytes) -> Manifest:
 def _check_fields(fields: dict[str, Any]) -> None:
     """Refuse what the table above does not allow."""
     plain = fields.get("plain", [[], [], []])
+    colouriser = fields.get("colouriser", "none")
     rate = fields.get("rate", [25, 1])
     allowed = {
         "tinct": True,
@@ -170,8 +198,10 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "frames": _is_count(fields.get("frames"), 1, MAX_FRAMES),
         "keys": _is_count(fields.get("keys", 0), 0, MAX_FRAMES),
         "open": _are_times(fields.get("open", [])),
-        "colouriser": fields.get("colouriser", "none") in ("none", "compact"),
-        "network": _is_network(fields.get("network")) == (fields.get("colouriser", "none") == "compact"),
+        "colouriser": colouriser in ("none", "compact", "gan"),
+        "network": _is_network(fields.get("network")) == (colouriser == "compact"),
+        "generator": _is_generator(fields.get("generator")) == (colouriser == "gan"),
+        "update": _is_hash(fields.get("update")) == (colouriser == "gan"),
         "plain": isinstance(plain, list) and len(plain) == 3 and all(_are_times(times) for times in plain),
     }
     for key in [*fields, *allowed]:
@@ -194,10 +224,40 @@ def _are_times(values: object) -> bool:
 
 def _is_network(value: object) -> bool:
     """A name that is installed, and a hash."""
-    return (
-        isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES
-        and isinstance(value[1], str) and re.fullmatch("[0-9a-f]{16}", value[1]) is not None
-    )  # fmt: skip
+    return isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES and _is_hash(value[1])
+
+
+def _is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{HASH_DIGITS}}}", value) is not None
+
+
+def hash_of(data: bytes) -> str:
+    """What a manifest says of bytes that it names."""
+    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
+
+
+def _generator_fields(config: GanConfig) -> dict[str, Any]:
+    """Those that are not at their defaults."""
+    defaults = asdict(GanConfig())
+    return {name: value for name, value in asdict(config).items() if value != defaults[name]}
+
+
+def _generator(fields: dict[str, Any]) -> GanConfig:
+    attention = fields.get("attention")
+    return GanConfig(**{**fields, **({"attention": tuple(attention)} if attention is not None else {})})
+
+
+def _is_generator(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    allowed = {
+        "kind": value.get("kind", "multiresunet") in get_args(GeneratorKind),
+        "channels": _is_count(value.get("channels", MIN_CHANNELS), MIN_CHANNELS, MAX_CHANNELS),
+        "attention": _are_counts(levels := value.get("attention", []), 1, LEVELS) and sorted(set(levels)) == levels,
+        "long_residual": isinstance(value.get("long_residual", True), bool),
+        "output": value.get("output", "rgb") in get_args(Output),
+    }
+    return all(allowed.get(key, False) for key in [*value, *allowed])
 
 
 # ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,35 +295,46 @@ class Spool:
         return container
 
 
-def mux(path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None) -> list[str]:
-    """Write the file: tracks in order of decoding time, the other streams of `source` beside them, the manifest.
+def mux(
+    path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None, update: bytes | None = None
+) -> list[str]:
+    """Write the file: tracks in order of decoding time, the other streams of `source` beside them, the manifest, the update.
 
     Without a manifest this is an ordinary HEVC file. Returns notes on what could not be carried over.
     """
     try:
-        return _mux(path, info, spools, manifest, source)
+        return _mux(path, info, spools, manifest, source, update)
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise
         raise CodecError(f'expected Matroska to take the tracks, found "{reason(error)}"') from error
 
 
-def _mux(path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None) -> list[str]:
+def _mux(
+    path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None, update: bytes | None
+) -> list[str]:
     with av.open(f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
         streams = [_add_track(out, spool, info, named=manifest is not None) for spool in spools]
         if manifest is not None:
             out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
+        if update is not None:
+            out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
         extras = Extras(source, out) if source is not None else None
         if extras is not None:
             streams[0].metadata.update(_kept(extras.video_metadata, named=manifest is not None))
-        tracks = [zip(repeat(stream), spool.read()) for stream, spool in zip(streams, spools, strict=True)]
-        for stream, packet in heapq.merge(*tracks, key=lambda item: item[1].dts):
+        named = dict(zip((spool.name for spool in spools), streams, strict=True))
+        for name, packet in in_coding_order(spools):
             if extras is not None:
                 extras.mux_until(float(packet.pts * info.time_base))
-            out.mux(_av_packet(packet, stream, info))
+            out.mux(_av_packet(packet, named[name], info))
         if extras is not None:
             extras.finish()
         return extras.notes if extras is not None else []
+
+
+def in_coding_order(spools: list[Spool]) -> Iterator[tuple[str, Packet]]:
+    """Packets of all tracks by their decoding time, each with its track's name."""
+    return heapq.merge(*(zip(repeat(spool.name), spool.read()) for spool in spools), key=lambda item: item[1].dts)
 
 
 def _kept(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
@@ -315,6 +386,19 @@ def read_file_manifest(path: str) -> Manifest | None:
         manifest = read_manifest(attached[0].data)  # type: ignore[attr-defined]
         _check_tracks(path, container, manifest)
         return manifest
+
+
+def read_update(path: str, manifest: Manifest) -> bytes | None:
+    """The bytes of `update.bin`, those that the manifest names; None where it names none. Raises CodecError for any others."""
+    if manifest.update is None:
+        return None
+    with open_input(path) as container:
+        found = [s.data for s in container.streams if s.type == "attachment" and getattr(s, "name", None) == UPDATE_NAME]  # type: ignore[attr-defined]
+    if len(found) != 1:
+        raise CodecError(f"expected one {UPDATE_NAME}, found {len(found) or 'none'} in {path}; get the original file")
+    if len(found[0]) > MAX_UPDATE_BYTES or hash_of(found[0]) != manifest.update:
+        raise CodecError(f"damaged {UPDATE_NAME}: expected {manifest.update}, found {hash_of(found[0])}; get the file again")
+    return bytes(found[0])
 
 
 def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> None:

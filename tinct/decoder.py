@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from tinct.base import HevcDecoder
 from tinct.config import MAX_GROUP
-from tinct.container import COLOUR, IDR_SECONDS, LUMA, Manifest, read_file_manifest, video_tracks
+from tinct.container import COLOUR, IDR_SECONDS, LUMA, Manifest, read_file_manifest, read_update, video_tracks
 from tinct.demux import MILLISECOND, open_input, packets_of
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress, VideoInfo
@@ -73,7 +73,7 @@ class Video:
         self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
-        self._colouriser = colouriser_of(self.manifest, whole)
+        self._colouriser = colouriser_of(self.manifest, read_update(path, self.manifest), whole)
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()

@@ -14,13 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.colouriser import Colouriser, none
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
-from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, mux, read_file_manifest
+from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, hash_of, in_coding_order, mux, read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
@@ -31,6 +32,10 @@ from tinct.psnr import Psnr, plane_errors
 from tinct.rehearsal import judge_by
 from tinct.restore import Judge, Restorer
 from tinct.video import open_source
+
+if TYPE_CHECKING:
+    from tinct.adapt import Step
+    from tinct.update import KeyFrames, Tuition, Update
 
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
 MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
@@ -55,6 +60,7 @@ class EncodeReport:
     size_bytes: int
     luma_bytes: int
     colour_bytes: int
+    update_bytes: int
     psnr: tuple[Psnr, Psnr, Psnr]
     plan: Plan
     config: EncodeConfig
@@ -74,10 +80,12 @@ def encode(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
+    training: "Callable[[Step], None] | None" = None,
 ) -> EncodeReport:
     """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
 
-    The file appears whole or not at all. Raises CodecError on bad input, bad options and what the disk refuses.
+    The file appears whole or not at all. With the colouriser `gan` the video is read twice, and `training` hears of each step
+    between. Raises CodecError on bad input, bad options and what the disk refuses.
     """
     began = time.monotonic()
     config = resolved(config)
@@ -89,6 +97,7 @@ def encode(
         raise CodecError(
             f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
         )
+    tuition = _tuition(source, config)
     video = open_source(source)
     stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
@@ -99,9 +108,15 @@ def encode(
             for count, frame_count in coding.run(frames):
                 if progress is not None:
                     progress(count, frame_count)
-            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source)
+            if tuition is not None and coding.layout != "in-band":
+                for count, frame_count in coding.adapt(tuition, iter(video), training):
+                    if progress is not None:
+                        progress(count, frame_count)
+            update = coding.update.data if coding.update is not None else None
+            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, update)
             size = temporary.stat().st_size
-            os.replace(temporary, target)
+            if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, which train together, one writes
+                os.replace(temporary, target)
     except OSError as error:
         found = error.strerror or error
         raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
@@ -114,12 +129,28 @@ def encode(
         size_bytes=size,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
+        update_bytes=len(update or b""),
         psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
         plan=replace(plan, layout=coding.layout),
         config=config,
         notes=video.notes + notes,
         damaged=video.damaged,
     )
+
+
+def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
+    """What training on the video takes, where it is asked for. Raises CodecError for what is not there, before any work."""
+    if config.colouriser != "gan":
+        return None
+    if source == "-":
+        raise CodecError("expected a file with --colouriser gan, which reads the video twice; found a pipe: save it first")
+    try:
+        from tinct.update import prepare
+    except ModuleNotFoundError as error:
+        raise CodecError(
+            f"--colouriser gan needs {error.name}, which is not installed; get all of it: pip install 'tinct[networks]'"
+        ) from error
+    return prepare(config)
 
 
 class _Coding:
@@ -137,6 +168,9 @@ class _Coding:
         self._keys = 0
         self._originals: dict[int, Frame] = {}  # by time: coded, but not yet restored
         self._network: tuple[str, str] | None = None
+        self._key_frames: KeyFrames | None = None
+        self._key_times: set[int] = set()
+        self.update: Update | None = None
 
     def __enter__(self) -> "_Coding":
         colouriser: Colouriser = none
@@ -148,6 +182,10 @@ class _Coding:
             self._network = (network.name, network.identity)
             colouriser = compact(network, (self._info.height, self._info.width), self._info.bit_depth)
             judge = judge_by(self._originals)
+        if self._plan.colouriser == "gan":
+            from tinct.update import KeyFrames
+
+            self._key_frames = KeyFrames(self._info)
         restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
         self._restorer = self._stack.enter_context(restorer)
         return self
@@ -174,6 +212,43 @@ class _Coding:
         yield len(self.errors[0]), self._info.frame_count
         assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
 
+    def adapt(
+        self, tuition: "Tuition", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
+    ) -> Iterator[tuple[int, int | None]]:
+        """Train the video's own network, then take the decoder's view again with it; yields how far that is.
+
+        `frames` are those of the video once more.
+        """
+        from tinct.colouriser.model import gan
+        from tinct.update import coded, trained
+
+        assert self._key_frames is not None
+        samples, self._key_frames = self._key_frames.samples(), None
+        generator, steps = trained(tuition, samples, training)
+        self.update = coded(generator, steps, samples, error_per_bit=self._plan.slope / self.frames)
+        for errors in self.errors:
+            del errors[:]
+        restorer = Restorer(
+            self._info, self._plan.layout, colouriser=gan(self.update.generator, self._info), open_keys=self._open_keys
+        )
+        self._restorer = self._stack.enter_context(restorer)
+        self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
+        for name, packet in in_coding_order(self.spools):
+            for pts, planes in self._decoders[name].decode(packet.data, packet.pts):
+                self._review(self._restorer.push(name, pts, planes), frames)
+            yield len(self.errors[0]), self.frames
+        for name, decoder in self._decoders.items():
+            for pts, planes in decoder.flush():
+                self._review(self._restorer.push(name, pts, planes), frames)
+        self._review(self._restorer.flush(), frames)
+        yield self.frames, self.frames
+
+    def _review(self, restored: list[Frame], frames: Iterator[Frame]) -> None:
+        for _ in restored:
+            original = next(frames)
+            self._originals[original.pts] = original
+        self._compare(restored)
+
     @property
     def layout(self) -> Layout:
         """The plan's; but `full` where every frame turned out a key frame leaves one whole track: that is in-band."""
@@ -192,7 +267,10 @@ class _Coding:
         keys = self._keys if self.layout != "in-band" else 0
         return Manifest(
             (info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)),
-            self._plan.colouriser, self._network, tuple(tuple(sorted(times)) for times in self._restorer.plain),
+            "none" if self._plan.colouriser == "gan" and self.update is None else self._plan.colouriser, self._network,
+            self.update.config if self.update is not None else None,
+            hash_of(self.update.data) if self.update is not None else None,
+            tuple(tuple(sorted(times)) for times in self._restorer.plain),
         )  # fmt: skip
 
     def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:
@@ -244,6 +322,7 @@ class _Coding:
 
     def _mark(self, group: Group) -> None:
         self._keys += 1
+        self._key_times.add(group.frames[0].pts)
         if not group.closed and len(group.frames) > 1:
             self._open_keys.add(group.frames[0].pts)
 
@@ -271,6 +350,8 @@ class _Coding:
     def _compare(self, restored: list[Frame]) -> None:
         for frame in restored:
             original = self._originals.pop(frame.pts)
+            if self._key_frames is not None:
+                self._key_frames.add(original, frame.y, key=frame.pts in self._key_times)
             for plane, error in zip(self.errors, plane_errors(original, frame), strict=True):
                 plane.append(error)
 

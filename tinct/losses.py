@@ -4,6 +4,9 @@ Equations 5 to 10 of the paper. Pictures are [N, 3, H, W]; each function says th
 """
 
 import hashlib
+import os
+import shutil
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,6 +24,7 @@ BLUR_RADIUS = 10  # pixels: 21 taps, beyond which nothing is left of the Gaussia
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 VGG19_SHA256_START = "dcbb9e9d"  # the name carries the first digits of its SHA-256, as all of torchvision's do
+FETCH_SECONDS = 20.0  # without a word from the server
 VGG19_WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)  # 0: 2x2 max pool
 
 
@@ -82,6 +86,31 @@ class Vgg19(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         return self.features((picture - self.get_buffer("mean")) / self.get_buffer("std"))
+
+
+def find_vgg19(path: Path | None) -> Vgg19:
+    """VGG-19 with ImageNet's weights: of the file that is named, else of the cache, else fetched into it.
+
+    Raises CodecError, naming the ways out, where they cannot be had.
+    """
+    if path is not None:
+        return load_vgg19(path)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / Path(VGG19_URL).name
+    if not cache.is_file():
+        growing = cache.with_name(f".{cache.name}.{os.getpid()}.tinct-part")
+        try:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer, growing.open("wb") as file:
+                shutil.copyfileobj(answer, file)
+            os.replace(growing, cache)
+        except OSError as error:  # urllib's errors are such
+            raise CodecError(
+                f"the content loss needs VGG-19's ImageNet weights, and {VGG19_URL} cannot be fetched ({error}): "
+                "get that file and name it with --vgg19 PATH, or train without them: --content-loss none"
+            ) from error
+        finally:
+            growing.unlink(missing_ok=True)
+    return load_vgg19(cache)
 
 
 def load_vgg19(path: Path, *, sha256_start: str | None = VGG19_SHA256_START) -> Vgg19:

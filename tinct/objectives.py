@@ -48,7 +48,7 @@ class Recipe:
 
 PAPER = Recipe()
 # what two cores reach most with in minutes; the colour loss asks for pictures that are 4.8 % too bright, VGG-19 costs the most time
-CPU = Recipe(content=0.0, colour=0.0, learning_rate=3e-3, norm=False, decay=True, averaging=0.99, judge_every=4)
+CPU = Recipe(content=0.0, colour=0.0, learning_rate=3e-3, decay=True, averaging=0.99, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 

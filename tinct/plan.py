@@ -177,7 +177,8 @@ def _plan_at(qp: int, stretches: list[Stretch], info: VideoInfo, config: EncodeC
     measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
     if config.key_form == "full":
         assert config.group != "auto"
-        return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False))
+        network = "gan" if config.colouriser == "gan" else "none"
+        return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False), colouriser=network)
     best = measured
     if may_restore(config):
         best = _best_restored(stretches, info, config, measured, exchange_rate(plain, near))
@@ -186,6 +187,8 @@ def _plan_at(qp: int, stretches: list[Stretch], info: VideoInfo, config: EncodeC
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
     best = _best_track(stretches, info, config, measured)
+    if config.colouriser == "gan":
+        return replace(best, colouriser="gan")
     return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
 
 

@@ -29,10 +29,19 @@ Plain = Sequence[Collection[int]]  # for Y, Cb and Cr, times of the key frames i
 Judge = Callable[[Sequence[int], Sequence[Planes], Sequence[Planes]], tuple[bool, ...]]
 
 
-def colouriser_of(manifest: Manifest, info: VideoInfo) -> Colouriser:
-    """What finishes the frames of a file. Raises CodecError where the file names a network that is not installed."""
+def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
+    """What finishes the frames of a file. Raises CodecError where that is not installed, or not what the file says."""
     if manifest.colouriser == "none":
         return none
+    if manifest.generator is not None:
+        assert update is not None
+        try:
+            from tinct.colouriser.model import gan, read_update
+        except ModuleNotFoundError as error:
+            raise CodecError(
+                f"this file's network needs {error.name}, which is not installed; get it: pip install 'tinct[networks]'"
+            ) from error
+        return gan(read_update(manifest.generator, update), info)
     from tinct.colouriser.compact import compact, load_network
 
     assert manifest.network is not None

@@ -7,7 +7,6 @@ weights, bit for bit, on one machine. Several processes (torchrun) share the wor
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, distributed
 from torch.nn import functional as F  # noqa: N812
 
-from tinct.checkpoint import load_checkpoint, save_checkpoint, share_gradients
+from tinct.checkpoint import join_processes, leads, load_checkpoint, save_checkpoint, share_gradients
 from tinct.colouriser.compact import CELL, CompactConfig, write_weights
 from tinct.errors import CodecError
 from tinct.training.data import CROP, Crop, Prepared, Samples, prepare
@@ -166,7 +165,7 @@ class Training:
         return Point(self.steps, round(self.seconds, 1), round(loss, 4), _mean_psnr(torch.cat(before)), y, u, v)
 
     def _save(self, path: Path) -> None:
-        if distributed.is_initialized() and distributed.get_rank() > 0:
+        if not leads():
             return
         state = {
             "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "network": self._network.state_dict(),
@@ -205,18 +204,16 @@ def train(
         raise CodecError(f"expected an output name ending in .safetensors, found {out}")
     if (first is not None) != recipe.config.second:
         raise CodecError("expected weights of a first pass with a second pass, and only then")
-    if "RANK" in os.environ and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    leads = not distributed.is_initialized() or distributed.get_rank() == 0
-    if not leads:
+    join_processes()
+    if not leads():
         distributed.barrier()  # the first process makes the samples
     clips = sorted(path for path in data.iterdir() if path.is_file())
     made = prepare(clips, cache or out.with_suffix(".cache"), stretches=stretches, seed=recipe.seed, first=first, progress=prepared)
-    if leads and distributed.is_initialized():
+    if leads() and distributed.is_initialized():
         distributed.barrier()
     training = Training(made.samples, made.held_out, recipe)
     training.run(checkpoint=out.with_suffix(".ckpt"), progress=progress)
-    if leads:
+    if leads():
         about = {"clips": made.clips, "left_out": made.failed, "stretches": stretches, "crops": len(made.samples)}
         save(training, out, about | {"first": first and hashlib.sha256(first.read_bytes()).hexdigest()})
     return made

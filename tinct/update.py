@@ -1,0 +1,205 @@
+"""A video's own network: its key frames gathered while they are coded, its training, and `update.bin` with the bits chosen by cost.
+
+`adapt` trains; `weights` has the bytes; `encoder` calls it between its two passes.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tinct.adapt import Budget, Samples, Step, Training
+from tinct.checkpoint import join_processes
+from tinct.colour import unit_matrix
+from tinct.colouriser.gan import Generator
+from tinct.colouriser.model import shapes, with_weights
+from tinct.config import EncodeConfig, GanConfig, gan_config
+from tinct.errors import CodecError
+from tinct.frames import Frame, VideoInfo
+from tinct.losses import Vgg19, find_vgg19
+from tinct.objectives import RECIPES, Mixed, Recipe
+from tinct.weights import Quantised, encode_weights, quantise
+
+MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
+HELD_OUT_SIDE = 256
+MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 12  # of weights; of tensors of one dimension, which hardly cost anything
+MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
+PRICES = np.geomspace(1e-12, 1e-7, 21)  # of a bit, in squared error of pictures in [-1, 1]
+WEIGHED_CROPS = 4
+
+
+@dataclass(frozen=True)
+class Update:
+    """What was trained: the generator as a decoder will have it, its configuration and its bytes."""
+
+    config: GanConfig
+    data: bytes
+    generator: Generator
+    steps: int
+    loss_db: float  # of R'G'B' PSNR on key frames, that the fewer bits of its weights cost
+
+
+class KeyFrames:
+    """Key frames as the decoder sees them, beside the original, spread over the video; and one frame between them."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._info = info
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
+        self._every, self._seen, self._between = 1, 0, 0
+        self._held_out: tuple[np.ndarray, np.ndarray] | None = None
+
+    def add(self, original: Frame, decoded_y: np.ndarray, *, key: bool) -> None:
+        if not key:
+            self._between += 1
+            if self._between & (self._between - 1) == 0:  # ends up in the second half, however long the video
+                top, left = (max(0, (side - HELD_OUT_SIDE) // 2) for side in decoded_y.shape)
+                window = (slice(top, top + HELD_OUT_SIDE), slice(left, left + HELD_OUT_SIDE))
+                self._held_out = decoded_y[window], original.rgb()[window]
+            return
+        if self._seen % self._every == 0:
+            self._kept.append((decoded_y, original.rgb()))
+            if len(self._kept) * 4 * decoded_y.size > MAX_SAMPLE_BYTES and len(self._kept) > 1:
+                self._kept, self._every = self._kept[::2], 2 * self._every
+        self._seen += 1
+
+    def samples(self) -> Samples:
+        """Raises CodecError where there is nothing to learn for."""
+        if self._held_out is None:
+            raise CodecError("expected frames between the key frames to train a network for, found none: the video is too short")
+        luma, rgb = (np.stack(part) for part in zip(*self._kept, strict=True))
+        held_luma, held_rgb = self._held_out
+        return Samples(
+            _planes(luma), torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous(), _planes(held_luma[None]),
+            torch.from_numpy(held_rgb.copy()).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(unit_matrix(self._info)),
+            (1 << self._info.bit_depth) - 1,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tuition:
+    """All that a training needs but its samples, found and checked before there is any work to lose."""
+
+    config: GanConfig
+    recipe: Recipe
+    content: Vgg19 | None
+    budget: str
+    device: str
+    checkpoint: Path | None
+
+
+def prepare(config: EncodeConfig) -> Tuition:
+    """Raises CodecError where weights of VGG-19, a GPU or the checkpoint's folder are asked for and not there."""
+    join_processes()
+    recipe = RECIPES[config.recipe].with_only(set(config.losses.split("+")))
+    shapes(gan_config(config))
+    device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise CodecError("--device: expected a GPU that PyTorch can use, found none; use --device cpu")
+    checkpoint = Path(config.checkpoint) if config.checkpoint else None
+    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
+        raise CodecError(f"--checkpoint: expected the folder {checkpoint.absolute().parent} to exist; make it first")
+    content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if recipe.content > 0 else None
+    return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
+
+
+def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[Generator, int]:
+    """The generator, folded, and the steps that it took."""
+    training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
+    budget = Budget.parse(tuition.budget, len(samples.luma))
+    return training.run(budget, checkpoint=tuition.checkpoint, progress=progress), training.steps
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One way to send a tensor: its squared error and the bits that it takes, about."""
+
+    tensor: Quantised
+    error: float
+    size_bits: float
+
+
+def coded(generator: Generator, steps: int, samples: Samples, *, error_per_bit: float) -> Update:
+    """The generator with the bits of each tensor at the least cost on key frames.
+
+    `error_per_bit` is by how much, as a part of it, squared error has to fall for one bit of the whole update. A tensor's harm is
+    taken as its squared error times what that did to pictures at MIN_BITS; the allocations at each price are then measured.
+    """
+    weigh = _Scales(generator, samples)
+    tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
+    options = {name: [_option(tensor, bits) for bits in _bits(tensor)] for name, tensor in tensors.items()}
+    exact = weigh.error(tensors)
+    harm = {}
+    for name, tensor in tensors.items():
+        coarsest = options[name][0]
+        worse = weigh.error({**tensors, name: coarsest.tensor.values(tensor.shape)}) - exact
+        harm[name] = max(worse, 0.0) / max(coarsest.error, 1e-30)
+    best: dict[str, Quantised] = {}
+    best_cost, best_ratio = math.inf, 1.0
+    for chosen in _allocations(options, harm):
+        values = {name: option.tensor.values(tensors[name].shape) for name, option in chosen.items()}
+        ratio = weigh.error(values) / exact
+        cost = ratio + error_per_bit * sum(option.size_bits for option in chosen.values())
+        if not best or (cost < best_cost and ratio <= MAX_WORSE):
+            best, best_cost, best_ratio = {name: option.tensor for name, option in chosen.items()}, cost, ratio
+    sent = {name: tensor.values(tensors[name].shape) for name, tensor in best.items()}
+    loss_db = 10 * math.log10(best_ratio)
+    return Update(generator.config, encode_weights(best), with_weights(generator.config, sent), steps, loss_db)
+
+
+def _allocations(options: dict[str, list[_Option]], harm: dict[str, float]) -> Iterator[dict[str, _Option]]:
+    """For each price of a bit the cheapest way to send each tensor; the finest first."""
+    seen = set()
+    for price in PRICES:
+        chosen = {}
+        for name, some in options.items():
+            costs = [harm[name] * option.error + price * option.size_bits for option in some]
+            chosen[name] = some[int(np.argmin(costs))]
+        allocation = tuple(option.tensor.bits for option in chosen.values())
+        if allocation not in seen:
+            seen.add(allocation)
+            yield chosen
+
+
+def _option(tensor: np.ndarray, bits: int) -> _Option:
+    quantised = quantise(tensor, bits)
+    error = float(((quantised.values(tensor.shape) - tensor).astype(np.float64) ** 2).sum())
+    counts = np.unique(quantised.integers, return_counts=True)[1]
+    entropy = -float((counts * np.log2(counts / counts.sum())).sum())
+    return _Option(quantised, error, entropy + 8 * len(quantised.steps))
+
+
+class _Scales:
+    """Squared error of a generator's R'G'B' on crops of key frames."""
+
+    def __init__(self, generator: Generator, samples: Samples) -> None:
+        self._objective = Mixed(generator.config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
+        count = len(samples.luma)
+        chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
+        high, wide = samples.luma.shape[2:]
+        top, left = max(0, (high - HELD_OUT_SIDE) // 2), max(0, (wide - HELD_OUT_SIDE) // 2)
+        window = (slice(top, top + HELD_OUT_SIDE), slice(left, left + HELD_OUT_SIDE))
+        self._pairs = [
+            (
+                samples.luma[i : i + 1, :, *window].float() * (2 / samples.peak) - 1,
+                samples.rgb[i : i + 1, :, *window].float() / 127.5 - 1,
+            )
+            for i in chosen
+        ]
+
+    @torch.no_grad()
+    def error(self, weights: dict[str, np.ndarray]) -> float:
+        self._objective.maker.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+        errors = [float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean()) for luma, rgb in self._pairs]
+        return max(float(np.mean(errors)), 1e-9)
+
+
+def _bits(tensor: np.ndarray) -> range:
+    return range(MIN_BITS, MAX_BITS + 1) if tensor.ndim > 1 else range(VECTOR_BITS, VECTOR_BITS + 1)
+
+
+def _planes(luma: np.ndarray) -> torch.Tensor:
+    """[N, H, W] as [N, 1, H, W]; PyTorch does little with unsigned 16 bit."""
+    return torch.from_numpy((luma if luma.dtype == np.uint8 else luma.astype(np.int16)).copy())[:, None]
