@@ -67,7 +67,7 @@ def test_blocks_have_the_parameters_that_the_figures_draw() -> None:
 
 def test_the_long_residual_connection_adds_its_input() -> None:
     torch.manual_seed(0)
-    with_it, without = (Generator(GanConfig(8, long_residual=on)).eval().P[0] for on in (True, False))
+    with_it, without = (Generator(GanConfig(8, residual=kind)).eval().P[0] for kind in ("global", "original"))
     without.load_state_dict(with_it.state_dict())
     x = torch.randn(1, 8, 5, 7)
     assert torch.equal(with_it(x), without(x) + x)

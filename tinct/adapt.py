@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -19,9 +19,10 @@ from torch import Tensor, distributed, nn
 from tinct import losses
 from tinct.checkpoint import leads, load_checkpoint, save_checkpoint, share, share_gradients
 from tinct.colouriser.gan import Generator, fold
+from tinct.colouriser.model import new_generator
 from tinct.config import GanConfig
 from tinct.errors import CodecError
-from tinct.objectives import Mixed, Objective, Recipe
+from tinct.objectives import Objective, Recipe, objective_of
 
 CHECKPOINT_SECONDS = 60.0
 HELD_OUT_STEPS = 50  # from one look at the held-out crop to the next
@@ -98,9 +99,9 @@ class Training:
         self._device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else "cpu")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            objective = Mixed(config, recipe, samples.to_rgb, content and content.to(self._device))
-        self._all = objective.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
-        self._objective: Objective = self._all
+            self._all = objective_of(config, recipe, samples.to_rgb, content and content.to(self._device))
+        self._all.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
+        self._objective = cast(Objective, self._all)
         self._terms = torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
         adam = {"lr": recipe.learning_rate, "betas": (recipe.beta1, 0.999)}
         self._optimiser = torch.optim.Adam(self._objective.makers(), **adam)  # type: ignore[arg-type]
@@ -108,7 +109,7 @@ class Training:
         self._mean = {name: value.clone() for name, value in self._objective.maker.state_dict().items()}
         self.steps, self.seconds = 0, 0.0
 
-    def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> Generator:
+    def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> nn.Module:
         """Train until the budget is spent, on from `checkpoint` where that exists; `result`.
 
         Raises CodecError for a checkpoint of another training and for a loss that is no longer a number; what the checkpoint
@@ -131,13 +132,13 @@ class Training:
             self.save(checkpoint)
         return self.result()
 
-    def result(self) -> Generator:
+    def result(self) -> nn.Module:
         """The generator as a decoder would have it, folded."""
         kept = {name: value.clone() for name, value in self._kept().items()}
         share(value for value in kept.values() if value.is_floating_point())  # each process has running statistics of its own
-        found = Generator(self._config, norm=self._recipe.norm)
+        found = new_generator(self._config, norm=self._recipe.norm)
         found.load_state_dict({name: value.cpu() for name, value in kept.items()})
-        return fold(found)
+        return fold(found) if isinstance(found, Generator) else found.eval()
 
     @torch.no_grad()
     def held_out_db(self) -> float:

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from tinct.inspection import FileInfo
     from tinct.psnr import Psnr
 
-SEVERAL = ("--codec", "--qp", "--points")  # options of `evaluate` that take all words up to the next option
+SEVERAL = (
+    "--codec",
+    "--qp",
+    "--points",
+    "--clips",
+)  # options of `evaluate` and `reproduce` that take all words up to the next option
 DONE, REFUSED, DAMAGED, INTERRUPTED = 0, 2, 3, 130  # exit codes
 
 app = typer.Typer(
@@ -62,7 +67,7 @@ Generator = Annotated[
     str | None, typer.Option(help="multiresunet (default), or what the paper compares it with.", rich_help_panel=GAN)
 ]
 Attention = Annotated[str | None, typer.Option(help="Levels that attend to themselves: 3+4 (default), none.", rich_help_panel=GAN)]
-LongResidual = Annotated[bool | None, typer.Option(help="The long residual connections.", rich_help_panel=GAN)]
+Residual = Annotated[str | None, typer.Option(help="Skips: global (default) or original.", rich_help_panel=GAN)]
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Training as in the paper, or cpu: fast.", rich_help_panel=GAN)]
 Losses = Annotated[str | None, typer.Option(help="Terms of the loss: gan+mse+content+colour.", rich_help_panel=GAN)]
 ContentLoss = Annotated[str | None, typer.Option(help="vgg19, or none: without that term.", rich_help_panel=GAN)]
@@ -94,7 +99,7 @@ def encode(
     channels: Channels = None,
     generator: Generator = None,
     attention: Attention = None,
-    long_residual: LongResidual = None,
+    residual: Residual = None,
     recipe: RecipeName = None,
     losses: Losses = None,
     content_loss: ContentLoss = None,
@@ -112,8 +117,8 @@ def encode(
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
         key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
-        x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, long_residual=long_residual,
-        recipe=recipe, losses=_losses(losses, content_loss), vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
+        x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, residual=residual,
+        recipe=recipe, losses=_losses(losses, content_loss, recipe), vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
     )  # fmt: skip
     with _progress("encoding", quiet) as progress, _training(quiet) as training:
         report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)
@@ -284,15 +289,38 @@ def report(
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="published", help="The 2019 paper's own numbers, computed again.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="published (the printed numbers), table2, 3, 4, 6 or 7.")],
+    clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
+    qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
+    channels: Channels = None,
+    recipe: RecipeName = None,
+    budget: Annotated[str, typer.Option(help="Of each training, as encode's --adapt.")] = "auto",
+    content_loss: ContentLoss = None,
+    vgg19: Vgg19 = None,
+    frames: Annotated[int, typer.Option(help="The first frames of each clip, 0 for all.")] = 96,
+    out: Annotated[str | None, typer.Option(help="The folder for results; a run that was interrupted goes on in it.")] = None,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Check the paper's printed BD-rates and averages against its printed points."""
-    if what != "published":
-        raise CodecError(f"expected to reproduce: published; found {what}")
+    """Do the paper's experiments again; `published` checks its printed BD-rates and averages against its printed points."""
     with _extra("lab", "the lab"):
         from tinct.evaluation import published
-    print("\n".join(_published_lines(published.sequences(), published.means())))
+        from tinct.evaluation import reproduce as lab
+    if what == "published":
+        print("\n".join(_published_lines(published.sequences(), published.means())))
+        return
+    if not clips or out is None:
+        raise CodecError("expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r")
+    _losses(None, content_loss, recipe)
+    experiment = lab.Experiment(channels or 64, recipe or "paper", budget, content_loss != "none", vgg19)
+    with _progress("measuring", quiet, "points") as progress:
+        _, outcome = lab.reproduce(
+            what, clips, qp or [27, 32, 37, 42], experiment, Path(out), frames=frames or None, progress=progress
+        )
+    _outcome_notes(outcome, out)
+    print((Path(out) / f"{what}.md").read_text(), end="")
+    if outcome.failures:
+        raise typer.Exit(DAMAGED)
 
 
 @app.command()
@@ -357,7 +385,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _repeated(arguments: list[str]) -> list[str]:
     """`--codec a b` as `--codec a --codec b`, which is what Typer reads."""
-    if arguments[:1] != ["evaluate"]:
+    if arguments[:1] not in (["evaluate"], ["reproduce"]):
         return arguments
     found: list[str] = []
     option, fresh = "", False
@@ -412,15 +440,16 @@ def _config(preset: str, **given: object) -> "EncodeConfig":
     return config.preset(preset, **{name: value for name, value in given.items() if value is not None})
 
 
-def _losses(losses: str | None, content_loss: str | None) -> str | None:
+def _losses(losses: str | None, content_loss: str | None, recipe: str | None) -> str | None:
     """Of --losses and --content-loss, which takes one of them out."""
-    from tinct.config import LOSSES
+    from tinct.config import default_losses
 
     if content_loss not in (None, "vgg19", "none"):
         raise CodecError(f"--content-loss: expected vgg19 or none, found {content_loss}")
-    if content_loss != "none":
+    if content_loss is None:
         return losses
-    return "+".join(term for term in (losses or "+".join(LOSSES)).split("+") if term != "content")
+    terms = [term for term in (losses.split("+") if losses else default_losses(recipe or "paper")) if term != "content"]
+    return "+".join(terms if content_loss == "none" else [*terms, "content"])
 
 
 def _engine(name: str) -> "Engine":
@@ -498,7 +527,7 @@ def _psnr_text(psnr: "tuple[Psnr, Psnr, Psnr]") -> str:
 
 
 def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
-    parts = {"luma" if report.tinct else "video": report.luma_bytes, "colour": report.colour_bytes, "network": report.update_bytes}
+    parts = {"luma" if report.tinct else "video": report.luma_bytes, "colour": report.colour_bytes, "update": report.update_bytes}
     parts["other"] = report.size_bytes - sum(parts.values())
     sizes = ", ".join(f"{name} {size:,}" for name, size in parts.items() if size)
     lines = [

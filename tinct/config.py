@@ -15,6 +15,7 @@ NetworkName = Literal["fast", "best"]
 Search = Literal["fast", "thorough"]
 GeneratorKind = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
 Output = Literal["rgb", "ycbcr"]
+Residual = Literal["global", "original"]
 RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -34,15 +35,15 @@ X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")
 class GanConfig:
     """All that it takes to build a generator, and nothing of how it is trained.
 
-    `channels` is the paper's C. `attention` names the levels that attend to themselves, 1 (full size) to 4. `long_residual` is the
-    paper's GLRC; without it the skips are those of MultiResUNet ("original RC", Table 3). `output` is R'G'B', as in the paper, or
+    `channels` is the paper's C. `attention` names the levels that attend to themselves, 1 (full size) to 4. `residual` is
+    `global` with the paper's GLRC; `original` has the skips of MultiResUNet (Table 3). `output` is R'G'B', as in the paper, or
     Y'CbCr, where Y' is the decoded luma and what the network adds to it. The last three are of `multiresunet` alone.
     """
 
     channels: int = 64
     kind: GeneratorKind = "multiresunet"
     attention: tuple[int, ...] = (3, 4)
-    long_residual: bool = True
+    residual: Residual = "global"
     output: Output = "rgb"
 
     def __post_init__(self) -> None:
@@ -78,9 +79,9 @@ class EncodeConfig:
     channels: int = 64
     generator: GeneratorKind = "multiresunet"
     attention: str = "3+4"
-    long_residual: bool = True
+    residual: Residual = "global"
     recipe: RecipeName = "paper"
-    losses: str = "+".join(LOSSES)
+    losses: str | None = None
     vgg19: str | None = None
     adapt: str = "auto"
     device: Device = "auto"
@@ -127,8 +128,16 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
 def gan_config(config: EncodeConfig) -> GanConfig:
     """The generator that the options name; the recipe `cpu` gives Y'CbCr, where only colour has to be learnt from nothing."""
     levels = () if config.attention == "none" else tuple(sorted({int(level) for level in config.attention.split("+")}))
-    output: Output = "ycbcr" if config.recipe == "cpu" else "rgb"
-    return GanConfig(config.channels, config.generator, levels, config.long_residual, output)
+    output: Output = "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
+    return GanConfig(config.channels, config.generator, levels, config.residual, output)
+
+
+def default_losses(recipe: str) -> tuple[str, ...]:
+    """Terms of Equation 10 that a recipe uses unless they are named.
+
+    On a CPU VGG-19 takes most of a step, and the colour loss asks for pictures that are 4.8 % too bright.
+    """
+    return ("gan", "mse") if recipe == "cpu" else LOSSES
 
 
 def key_qp(qp: int, boost: int) -> int:
@@ -151,6 +160,7 @@ def _check_values(config: EncodeConfig) -> None:
         "x265-preset": (config.x265_preset, X265_PRESETS),
         "x265-tune": (config.x265_tune, X265_TUNES),
         "generator": (config.generator, get_args(GeneratorKind)),
+        "residual": (config.residual, get_args(Residual)),
         "recipe": (config.recipe, get_args(RecipeName)),
         "device": (config.device, get_args(Device)),
     }
@@ -170,7 +180,7 @@ def _check_values(config: EncodeConfig) -> None:
             raise CodecError(f"--{option}: expected auto or {low} to {high}; found {number}")
         if isinstance(number, int | float) and not low <= number <= high:
             raise CodecError(f"--{option}: expected {low} to {high}; found {number:g}")
-    if not config.losses or set(config.losses.split("+")) - set(LOSSES):
+    if config.losses is not None and set(config.losses.split("+")) - set(LOSSES):
         raise CodecError(f"--losses: expected some of {'+'.join(LOSSES)}; found {config.losses or 'none'}")
     if config.attention != "none" and set(config.attention.split("+")) - set("1234"):
         raise CodecError(f"--attention: expected levels such as 3+4, or none; found {config.attention}")

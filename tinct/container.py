@@ -53,7 +53,7 @@ The network of `gan` makes each frame between key frames from its decoded luma a
 | `kind` | `"multiresunet"`; for comparison `"pix2pix"`, `"pix2pix-attention"`, `"pix2pixhd"`, `"cyclegan"` | `"multiresunet"` |
 | `channels` | the paper's C, 6 to 128 | 64 |
 | `attention` | levels that attend to themselves, ascending, of 1 to 4 | [3, 4] |
-| `long_residual` | whether the skips have their long residual connection | true |
+| `residual` | the skips: `"global"`, with their long residual connection, or `"original"` | `"global"` |
 | `output` | `"rgb"`, or `"ycbcr"`: Y' is then luma and what is added to it | `"rgb"` |
 
 `update.bin` holds the weights that follow from it, batch norm folded into them; `weights.py` has the layout of the bytes.
@@ -94,7 +94,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.base import Packet, coded_shape
-from tinct.config import LEVELS, MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output
+from tinct.config import LEVELS, MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
 from tinct.demux import open_input, reason
 from tinct.errors import CodecError
 from tinct.extras import Extras
@@ -254,7 +254,7 @@ def _is_generator(value: object) -> bool:
         "kind": value.get("kind", "multiresunet") in get_args(GeneratorKind),
         "channels": _is_count(value.get("channels", MIN_CHANNELS), MIN_CHANNELS, MAX_CHANNELS),
         "attention": _are_counts(levels := value.get("attention", []), 1, LEVELS) and sorted(set(levels)) == levels,
-        "long_residual": isinstance(value.get("long_residual", True), bool),
+        "residual": value.get("residual", "global") in get_args(Residual),
         "output": value.get("output", "rgb") in get_args(Output),
     }
     return all(allowed.get(key, False) for key in [*value, *allowed])
@@ -396,7 +396,9 @@ def read_update(path: str, manifest: Manifest) -> bytes | None:
         found = [s.data for s in container.streams if s.type == "attachment" and getattr(s, "name", None) == UPDATE_NAME]  # type: ignore[attr-defined]
     if len(found) != 1:
         raise CodecError(f"expected one {UPDATE_NAME}, found {len(found) or 'none'} in {path}; get the original file")
-    if len(found[0]) > MAX_UPDATE_BYTES or hash_of(found[0]) != manifest.update:
+    if len(found[0]) > MAX_UPDATE_BYTES:
+        raise CodecError(f"damaged {UPDATE_NAME}: expected at most {MAX_UPDATE_BYTES:,} bytes, found {len(found[0]):,}")
+    if hash_of(found[0]) != manifest.update:
         raise CodecError(f"damaged {UPDATE_NAME}: expected {manifest.update}, found {hash_of(found[0])}; get the file again")
     return bytes(found[0])
 

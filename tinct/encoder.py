@@ -108,7 +108,7 @@ def encode(
             for count, frame_count in coding.run(frames):
                 if progress is not None:
                     progress(count, frame_count)
-            if tuition is not None and coding.layout != "in-band":
+            if tuition is not None:
                 for count, frame_count in coding.adapt(tuition, iter(video), training):
                     if progress is not None:
                         progress(count, frame_count)
@@ -223,13 +223,21 @@ class _Coding:
         from tinct.update import coded, trained
 
         assert self._key_frames is not None
+        group = self._config.group
+        if isinstance(group, int) and self.frames < group:
+            raise CodecError(f"expected a video of at least one group of {group} frames to train on, found {self.frames}")
+        if self._keys == self.frames:
+            return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
         generator, steps = trained(tuition, samples, training)
-        self.update = coded(generator, steps, samples, error_per_bit=self._plan.slope / self.frames)
+        self.update = coded(generator, tuition.config, steps, samples, error_per_bit=self._plan.slope / self.frames)
         for errors in self.errors:
             del errors[:]
         restorer = Restorer(
-            self._info, self._plan.layout, colouriser=gan(self.update.generator, self._info), open_keys=self._open_keys
+            self._info,
+            self._plan.layout,
+            colouriser=gan(self.update.generator, self.update.config.output, self._info),
+            open_keys=self._open_keys,
         )
         self._restorer = self._stack.enter_context(restorer)
         self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}

@@ -10,7 +10,7 @@ from typing import Any
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from tinct.container import COLOUR, LUMA, Manifest, read_file_manifest, video_tracks
+from tinct.container import COLOUR, LUMA, Manifest, read_file_manifest, read_update, video_tracks
 from tinct.decoder import Damage, Video
 from tinct.demux import open_input, packets_of
 from tinct.errors import CodecError
@@ -70,6 +70,8 @@ def info(path: str) -> FileInfo:
     parts: dict[str, int] = {}
     for track in tracks:
         parts[track.part] = parts.get(track.part, 0) + track.size_bytes
+    if manifest is not None and (update := read_update(path, manifest)) is not None:
+        parts["update"] = len(update)
     size = Path(path).stat().st_size
     colour = [t for t in tracks if t.part == COLOUR]
     return FileInfo(

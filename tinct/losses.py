@@ -38,6 +38,16 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return functional.softplus(-real_logits).mean() + functional.softplus(fake_logits).mean()
 
 
+def least_squares(logits: Tensor, wanted: float) -> Tensor:
+    """How far a discriminator is from saying `wanted`, 1 for real (Mao et al., 2017)."""
+    return functional.mse_loss(logits, torch.full_like(logits, wanted))
+
+
+def least_squares_judge(real: Tensor, fake: Tensor) -> Tensor:
+    """What a least-squares discriminator minimises."""
+    return (least_squares(real, 1.0) + least_squares(fake, 0.0)) / 2
+
+
 def mse_loss(output: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of pictures in [-1, 1], the generator's own range (Equation 6)."""
     return functional.mse_loss(output, target)

@@ -47,8 +47,7 @@ class Recipe:
 
 
 PAPER = Recipe()
-# what two cores reach most with in minutes; the colour loss asks for pictures that are 4.8 % too bright, VGG-19 costs the most time
-CPU = Recipe(content=0.0, colour=0.0, learning_rate=3e-3, decay=True, averaging=0.99, judge_every=4)
+CPU = Recipe(learning_rate=3e-3, decay=True, averaging=0.99, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 
@@ -68,6 +67,15 @@ class Objective(Protocol):
         """The makers' picture, and (weight, value) of each term of their loss, the judges' opinion only where `judged`."""
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]: ...
+
+
+def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> "nn.Module":
+    """What trains a generator of any kind: an Objective."""
+    if config.kind == "multiresunet":
+        return Mixed(config, recipe, to_rgb, content)
+    from tinct import rivals
+
+    return {"pix2pixhd": rivals.Pix2PixHd, "cyclegan": rivals.CycleGan}.get(config.kind, rivals.Pix2Pix)(config)
 
 
 class Mixed(nn.Module):

@@ -7,20 +7,21 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from tinct.adapt import Budget, Samples, Step, Training
 from tinct.checkpoint import join_processes
 from tinct.colour import unit_matrix
-from tinct.colouriser.gan import Generator
 from tinct.colouriser.model import shapes, with_weights
-from tinct.config import EncodeConfig, GanConfig, gan_config
+from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.losses import Vgg19, find_vgg19
-from tinct.objectives import RECIPES, Mixed, Recipe
+from tinct.objectives import RECIPES, Objective, Recipe, objective_of
 from tinct.weights import Quantised, encode_weights, quantise
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
@@ -37,7 +38,7 @@ class Update:
 
     config: GanConfig
     data: bytes
-    generator: Generator
+    generator: nn.Module
     steps: int
     loss_db: float  # of R'G'B' PSNR on key frames, that the fewer bits of its weights cost
 
@@ -66,9 +67,7 @@ class KeyFrames:
         self._seen += 1
 
     def samples(self) -> Samples:
-        """Raises CodecError where there is nothing to learn for."""
-        if self._held_out is None:
-            raise CodecError("expected frames between the key frames to train a network for, found none: the video is too short")
+        assert self._held_out is not None, "every frame is a key frame"
         luma, rgb = (np.stack(part) for part in zip(*self._kept, strict=True))
         held_luma, held_rgb = self._held_out
         return Samples(
@@ -93,7 +92,8 @@ class Tuition:
 def prepare(config: EncodeConfig) -> Tuition:
     """Raises CodecError where weights of VGG-19, a GPU or the checkpoint's folder are asked for and not there."""
     join_processes()
-    recipe = RECIPES[config.recipe].with_only(set(config.losses.split("+")))
+    terms = config.losses.split("+") if config.losses is not None else default_losses(config.recipe)
+    recipe = RECIPES[config.recipe].with_only(set(terms))
     shapes(gan_config(config))
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
@@ -101,11 +101,12 @@ def prepare(config: EncodeConfig) -> Tuition:
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
     if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
         raise CodecError(f"--checkpoint: expected the folder {checkpoint.absolute().parent} to exist; make it first")
-    content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if recipe.content > 0 else None
+    wants_vgg = recipe.content > 0 and config.generator == "multiresunet"  # the others' losses are their own
+    content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if wants_vgg else None
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
 
 
-def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[Generator, int]:
+def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[nn.Module, int]:
     """The generator, folded, and the steps that it took."""
     training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
     budget = Budget.parse(tuition.budget, len(samples.luma))
@@ -121,13 +122,13 @@ class _Option:
     size_bits: float
 
 
-def coded(generator: Generator, steps: int, samples: Samples, *, error_per_bit: float) -> Update:
+def coded(generator: nn.Module, config: GanConfig, steps: int, samples: Samples, *, error_per_bit: float) -> Update:
     """The generator with the bits of each tensor at the least cost on key frames.
 
     `error_per_bit` is by how much, as a part of it, squared error has to fall for one bit of the whole update. A tensor's harm is
     taken as its squared error times what that did to pictures at MIN_BITS; the allocations at each price are then measured.
     """
-    weigh = _Scales(generator, samples)
+    weigh = _Scales(config, samples)
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
     options = {name: [_option(tensor, bits) for bits in _bits(tensor)] for name, tensor in tensors.items()}
     exact = weigh.error(tensors)
@@ -146,7 +147,7 @@ def coded(generator: Generator, steps: int, samples: Samples, *, error_per_bit: 
             best, best_cost, best_ratio = {name: option.tensor for name, option in chosen.items()}, cost, ratio
     sent = {name: tensor.values(tensors[name].shape) for name, tensor in best.items()}
     loss_db = 10 * math.log10(best_ratio)
-    return Update(generator.config, encode_weights(best), with_weights(generator.config, sent), steps, loss_db)
+    return Update(config, encode_weights(best), with_weights(config, sent), steps, loss_db)
 
 
 def _allocations(options: dict[str, list[_Option]], harm: dict[str, float]) -> Iterator[dict[str, _Option]]:
@@ -174,8 +175,9 @@ def _option(tensor: np.ndarray, bits: int) -> _Option:
 class _Scales:
     """Squared error of a generator's R'G'B' on crops of key frames."""
 
-    def __init__(self, generator: Generator, samples: Samples) -> None:
-        self._objective = Mixed(generator.config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
+    def __init__(self, config: GanConfig, samples: Samples) -> None:
+        objective = objective_of(config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
+        self._objective = cast(Objective, objective)
         count = len(samples.luma)
         chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
         high, wide = samples.luma.shape[2:]

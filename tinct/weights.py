@@ -113,12 +113,14 @@ def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 def _fitted(symbols: np.ndarray, bits: int) -> tuple[bool, int]:
     """The distribution that takes the fewest bits: whether Gaussian, and its ratio."""
     counts = np.bincount(symbols, minlength=2 * _limit(bits) + 1)
+    k = np.abs(np.arange(-_limit(bits), _limit(bits) + 1))
     best = (np.inf, False, 1)
     for gaussian in (False, True):
         for spread in np.geomspace(0.05, 2 * _limit(bits) + 1, 96):  # about the mean distance from 0
             ratio = np.exp(-1 / (2 * spread**2)) if gaussian else np.exp(-1 / spread)
             ratio = min(max(round(ratio * RATIO_UNIT), 1), RATIO_UNIT - 1)
-            cost = -(counts * np.log2(np.maximum(_probabilities(bits, gaussian, ratio), 2.0**-24))).sum()
+            weight = (ratio / RATIO_UNIT) ** (k * k if gaussian else k)  # about: the exact ones take a while
+            cost = -(counts * np.log2(np.maximum(weight / weight.sum(), 2.0**-24))).sum()
             best = min(best, (cost, gaussian, ratio))
     return best[1], best[2]
 

@@ -106,7 +106,7 @@ class Generator(nn.Module):
         self.A = nn.ModuleList(
             SelfAttention(w) if level in config.attention else nn.Identity() for level, w in enumerate(widths, start=1)
         )
-        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.long_residual, norm=norm) for w in widths)
+        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.residual == "global", norm=norm) for w in widths)
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in ((w4, w3), (w3, w2), (w2, w1)))
         self.D = nn.ModuleList(MultiResBlock(2 * w, w, norm=norm) for w in (w4, w3, w2, w1))
         self.to_picture = nn.Conv2d(w1, 3, 1)

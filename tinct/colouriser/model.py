@@ -14,51 +14,55 @@ from torch import Tensor, nn
 from tinct.colour import from_rgb, subsample_chroma
 from tinct.colouriser import Colouriser
 from tinct.colouriser.gan import Generator
-from tinct.config import GanConfig
+from tinct.colouriser.rivals import rival
+from tinct.config import GanConfig, Output
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
-from tinct.weights import MAX_WEIGHTS, Quantised, decode_weights, encode_weights
+from tinct.weights import MAX_WEIGHTS, decode_weights
+
+
+def new_generator(config: GanConfig, *, norm: bool) -> nn.Module:
+    """A generator of any kind before training; with `norm` off as it is sent (see `fold`)."""
+    return Generator(config, norm=norm) if config.kind == "multiresunet" else rival(config)
 
 
 def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
     """Of the tensors that are sent, by name, without one of them being made. Raises CodecError where they are too many."""
     with torch.device("meta"):
-        found = {name: tuple(tensor.shape) for name, tensor in Generator(config, norm=False).state_dict().items()}
+        found = {name: tuple(tensor.shape) for name, tensor in new_generator(config, norm=False).state_dict().items()}
     count = sum(int(np.prod(shape)) for shape in found.values())
     if count > MAX_WEIGHTS:
         raise CodecError(f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; lower --channels")
     return found
 
 
-def write_update(tensors: dict[str, Quantised]) -> bytes:
-    """`update.bin` of a generator's quantised tensors."""
-    return encode_weights(tensors)
-
-
-def read_update(config: GanConfig, data: bytes) -> Generator:
+def read_update(config: GanConfig, data: bytes) -> nn.Module:
     """The generator of an `update.bin`, for decoding. Raises CodecError where the bytes are not of such a generator."""
     return with_weights(config, decode_weights(data, shapes(config)))
 
 
-def with_weights(config: GanConfig, weights: dict[str, np.ndarray]) -> Generator:
+def with_weights(config: GanConfig, weights: dict[str, np.ndarray]) -> nn.Module:
     """A folded generator of given weights."""
-    generator = Generator(config, norm=False)
+    generator = new_generator(config, norm=False)
     generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
     return generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
 
 
-def gan(generator: nn.Module, info: VideoInfo) -> Colouriser:
-    """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are."""
+def gan(generator: nn.Module, output: Output, info: VideoInfo) -> Colouriser:
+    """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are.
+
+    Its pictures are R'G'B' or Y'CbCr, as `output` says.
+    """
 
     def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
-        return [pool.submit(generated, generator, view.y, info) for view in luma]
+        return [pool.submit(generated, generator, output, view.y, info) for view in luma]
 
     return begin
 
 
-def generated(generator: nn.Module, y: np.ndarray, info: VideoInfo) -> Planes:
+def generated(generator: nn.Module, output: Output, y: np.ndarray, info: VideoInfo) -> Planes:
     """What a generator makes of decoded luma [H, W]: Y, Cb and Cr of a video. Raises MemoryError where that runs out."""
     luma = torch.from_numpy(y.astype(np.float32))[None, None] * (2 / ((1 << info.bit_depth) - 1)) - 1
     try:
@@ -68,10 +72,10 @@ def generated(generator: nn.Module, y: np.ndarray, info: VideoInfo) -> Planes:
         if "alloc" in str(error):
             raise MemoryError from error
         raise
-    return to_planes(picture, generator.config.output, info)  # type: ignore[arg-type,union-attr]  # nn.Module hides what it holds
+    return to_planes(picture, output, info)
 
 
-def to_planes(picture: Tensor, output: str, info: VideoInfo) -> Planes:
+def to_planes(picture: Tensor, output: Output, info: VideoInfo) -> Planes:
     """A picture [3, H, W] in [-1, 1] as 4:2:0 integers."""
     values = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     if output == "rgb":

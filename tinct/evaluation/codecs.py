@@ -25,6 +25,7 @@ INPUT, OUTPUT = "clip", "coded"  # stems; the family says which suffixes
 DECODED = "decoded.y4m"
 STRUCTURES = ("intra", "low-delay", "random-access")
 AV1_QP = (-3.0, 1.7)  # AV1's 43, 51 and 60 give the PSNR of HEVC's 27, 32 and 37; 63, its coarsest, that of 39
+WORDS = ("adapt", "attention")  # options of Tinct that are words even where they look like numbers
 KEY_INTERVAL = 250  # frames, of everything but all-intra: x265's and x264's default
 
 
@@ -124,7 +125,7 @@ FAMILIES: dict[str, Family] = {
     "tinct": Family(
         tinct, STRUCTURES,
         ("preset", "colour", "key-form", "group", "key-boost", "colouriser", "network", "search", "compatible", "x265-preset",
-         "x265-tune"),
+         "x265-tune", "channels", "generator", "attention", "residual", "recipe", "losses", "vgg19", "adapt", "device"),
     ),
     "x265": Family(x265, STRUCTURES, ("preset", "chroma-offset"), library="libx265"),
     "x264": Family(x264, ("random-access", "intra", "low-delay"), ("preset",), library="libx264"),
@@ -164,7 +165,7 @@ def at_home(text: str) -> str:
 
 def _absolute(pair: str) -> str:
     option, _, value = pair.partition("=")
-    names_path = option == "config" or (option == "binary" and os.sep in value)  # other binaries are looked for in PATH
+    names_path = option in ("config", "vgg19") or (option == "binary" and os.sep in value)  # other binaries are looked for in PATH
     return f"{option}={Path(value).absolute()}" if names_path and value else pair
 
 
@@ -219,7 +220,7 @@ def _tinct_config(codec: Codec) -> EncodeConfig:
     for option, value in codec.options.items():
         if option == "compatible" and value:
             raise CodecError(f"expected compatible without a value, found compatible={value}")
-        number = int(value) if value.isascii() and value.isdigit() else value
+        number = int(value) if value.isascii() and value.isdigit() and option not in WORDS else value
         given[option.replace("-", "_")] = True if option == "compatible" else number
     return preset(str(given.pop("preset", "default")), **given)
 

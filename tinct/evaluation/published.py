@@ -76,6 +76,24 @@ def means() -> list[Mean]:
     return found
 
 
+def printed(table: str, clip: str, qp: int, variant: str) -> tuple[float | None, float | None, float | None]:
+    """PSNR in dB, SSIM and kbit/s that a table prints for the sequence that a clip is called after; None where it prints none."""
+    for row in _table("table7" if table == "table7" else "table2" if table == "table2" else "ablations"):
+        if _plain(row["sequence"]) != _plain(clip) or int(row["qp"]) != qp or row.get("table", table[-1]) != table[-1]:
+            continue
+        if table == "table2":
+            column = {"HEVC 4:2:0": "hm", "proposed": "proposed"}.get(variant)
+            return (float(row[f"{column}_psnr_db"]), None, float(row[f"{column}_kbps"])) if column else (None, None, None)
+        if row.get("variant", row.get("model")) == variant:
+            return float(row["psnr_db"]), float(row["ssim"]), None
+    return None, None, None
+
+
+def _plain(name: str) -> str:
+    """Mother-daughter and mother_daughter are one."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
 def _table(name: str) -> list[dict[str, str]]:
     text = (resources.files("tinct.evaluation") / "paper" / f"{name}.csv").read_text()
     return list(csv.DictReader(text.splitlines()))

@@ -1,0 +1,340 @@
+"""A video's own network from encode to decode: the file, the bits of its weights, its colours, and what is refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import synthetic  # noqa: E402
+
+import tinct  # noqa: E402
+from tinct.adapt import Samples, Training  # noqa: E402
+from tinct.cli import main  # noqa: E402
+from tinct.colour import from_rgb, to_rgb, unit_matrix, upsample_chroma  # noqa: E402
+from tinct.colouriser.model import generated, new_generator, read_update, shapes, to_planes  # noqa: E402
+from tinct.config import GanConfig  # noqa: E402
+from tinct.container import MAX_UPDATE_BYTES, Manifest, hash_of, read_file_manifest, read_manifest, write_manifest  # noqa: E402
+from tinct.container import read_update as attached  # noqa: E402
+from tinct.errors import CodecError  # noqa: E402
+from tinct.frames import ColourTags, Frame  # noqa: E402
+from tinct.objectives import CPU  # noqa: E402
+from tinct.update import KeyFrames, coded  # noqa: E402
+
+KINDS = ["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
+OPTIONS = {"qp": 32, "channels": 8, "recipe": "cpu", "adapt": "20steps", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def gan_path(clip_path: Path) -> Path:
+    """The clip with the paper's layout and a network of its own."""
+    path = clip_path.with_name("gan.mkv")
+    tinct.encode(str(clip_path), str(path), tinct.preset("paper", **OPTIONS))
+    return path
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9)))
+
+
+def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path: Path, gan_path: Path, tmp_path: Path) -> None:
+    report = tinct.encode(str(clip_path), str(tmp_path / "again.mkv"), tinct.preset("paper", **OPTIONS))
+    assert (tmp_path / "again.mkv").read_bytes() == gan_path.read_bytes(), "steps, not seconds, were asked for"
+    done = subprocess.run([sys.executable, "-m", "tinct", "decode", str(gan_path), str(tmp_path / "out.mkv")], check=False)
+    assert done.returncode == 0
+    source, decoded = list(tinct.open(str(clip_path))), list(tinct.open(str(tmp_path / "out.mkv")))
+    measured = np.mean([psnr(a.y, b.y) for a, b in zip(source, decoded, strict=True)])
+    assert measured == pytest.approx(report.psnr[0].mean_db, abs=0.01)
+    assert report.update_bytes == tinct.info(str(gan_path)).bytes_by_part["update"] > 1000
+    assert tinct.info(str(gan_path)).colouriser == "gan"
+
+
+@pytest.mark.slow
+def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "400steps"}))
+    between = [n for n in range(40) if n % 6]
+    source, decoded = list(tinct.open(str(clip_path))), list(tinct.open(str(tmp_path / "a.mkv")))
+    grey = [psnr(source[n].cb, np.full_like(source[n].cb, 128)) for n in between]
+    found = [psnr(source[n].cb, decoded[n].cb) for n in between]
+    assert np.mean(found) > np.mean(grey) + 3
+    keys = [psnr(source[n].cb, decoded[n].cb) for n in range(0, 40, 6)]
+    assert min(keys) > 30, "key frames are shown as they were coded"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, tmp_path: Path) -> None:
+    config = tinct.preset("paper", **{**OPTIONS, "adapt": "3steps", "generator": kind, "channels": 6})
+    report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config)
+    manifest = read_file_manifest(str(tmp_path / "a.mkv"))
+    assert manifest is not None
+    assert manifest.generator is not None
+    assert manifest.generator.kind == kind
+    decoded = list(tinct.open(str(tmp_path / "a.mkv")))
+    source = list(tinct.open(str(clip_path)))
+    assert np.mean([psnr(a.y, b.y) for a, b in zip(source, decoded, strict=True)]) == pytest.approx(
+        report.psnr[0].mean_db, abs=0.01
+    )
+
+
+def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
+    synthetic.write_clip(tmp_path / "odd.mkv", frames=14, size=(65, 47), pix_fmt="yuv420p10le")
+    config = tinct.preset("paper", **{**OPTIONS, "losses": "mse"})
+    tinct.encode(str(tmp_path / "odd.mkv"), str(tmp_path / "a.mkv"), config)
+    decoded = list(tinct.open(str(tmp_path / "a.mkv")))
+    assert (len(decoded), decoded[0].y.shape, decoded[0].y.dtype) == (14, (47, 65), np.uint16)
+    assert decoded[1].y.max() > 255
+
+
+def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None:
+    options = {**OPTIONS, "adapt": "5steps"}
+    report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colouriser="gan", group=8, **options))  # type: ignore[arg-type]
+    assert (report.plan.layout, tinct.info(str(tmp_path / "a.mkv")).colouriser) == ("chroma", "gan")
+    assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
+
+
+def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
+    """R'G'B' to 4:2:0 and up again loses little; a Y'CbCr picture is rounded and no more."""
+    for depth, tags in ((8, ColourTags(matrix=6, full_range=False)), (10, ColourTags(matrix=1, full_range=True))):
+        about = synthetic.info(bit_depth=depth, colour=tags)
+        frame = next(iter(synthetic.frames(synthetic.clip(1, bit_depth=depth), about)))
+        peak = (1 << depth) - 1
+        rgb = torch.from_numpy(to_rgb(frame)).permute(2, 0, 1) / 127.5 - 1
+        for mine, theirs in zip(to_planes(rgb, "rgb", about), (frame.y, frame.cb, frame.cr), strict=True):
+            assert np.abs(mine.astype(float) - theirs).mean() < 1.2 * (1 << (depth - 8))
+        up = [upsample_chroma(plane, about.height, about.width) for plane in (frame.cb, frame.cr)]
+        picture = torch.from_numpy(np.stack([frame.y, *up]).astype(np.float32) * (2 / peak) - 1)
+        assert np.array_equal(to_planes(picture, "ycbcr", about)[0], frame.y)
+        shown = np.tensordot(unit_matrix(about)[:, :3], picture.numpy(), 1) + unit_matrix(about)[:, 3, None, None]
+        wanted = to_rgb(frame).transpose(2, 0, 1).astype(float)
+        assert np.abs(np.clip((shown + 1) * 127.5, 0, 255) - wanted).max() <= 0.51
+    assert from_rgb(np.zeros((4, 4, 3), np.uint8), synthetic.info(4, 4))[0].shape == (4, 4)
+
+
+def learned(steps: int = 40) -> tuple[torch.nn.Module, Samples]:
+    about = synthetic.info()
+    gathered = KeyFrames(about)
+    for n, frame in enumerate(synthetic.frames(synthetic.clip(8), about)):
+        gathered.add(frame, frame.y, key=n % 2 == 0)
+    samples = gathered.samples()
+    from tinct.adapt import Budget
+
+    recipe = replace(CPU, content=0.0, colour=0.0, crop=48)
+    return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=steps)), samples
+
+
+def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
+    generator, samples = learned()
+    config = GanConfig(8, output="ycbcr")
+    free, dear = (coded(generator, config, 40, samples, error_per_bit=price) for price in (0.0, 1e-4))
+    assert len(dear.data) < 0.8 * len(free.data)
+    assert free.loss_db < 0.02
+    assert dear.loss_db <= 0.1
+    luma = samples.luma[0, 0].numpy()
+    about = synthetic.info()
+    sent = generated(read_update(config, dear.data), "ycbcr", luma, about)
+    kept = generated(dear.generator, "ycbcr", luma, about)
+    assert all(np.array_equal(a, b) for a, b in zip(sent, kept, strict=True))
+
+
+def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = synthetic.info()
+    monkeypatch.setattr("tinct.update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height)
+    gathered = KeyFrames(about)
+    frame = next(iter(synthetic.frames(synthetic.clip(1), about)))
+    for number in range(40):
+        gathered.add(frame, np.full_like(frame.y, number), key=True)
+        gathered.add(frame, frame.y, key=False)
+    kept = gathered.samples().luma[:, 0, 0, 0].tolist()
+    assert kept == [0, 8, 16, 24, 32]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shapes_are_those_of_the_network_and_no_tensor_is_made(kind: str) -> None:
+    config = GanConfig(8, kind)  # type: ignore[arg-type]
+    assert shapes(config) == {name: tuple(t.shape) for name, t in new_generator(config, norm=False).state_dict().items()}
+
+
+def test_a_network_beyond_the_limit_is_refused_before_it_is_made() -> None:
+    with pytest.raises(CodecError, match="expected a generator of at most 16,777,216 weights, found 5"):
+        shapes(GanConfig(64, "pix2pix"))
+
+
+def test_the_manifest_says_what_the_network_is() -> None:
+    config = GanConfig(16, attention=(), residual="original", output="ycbcr")
+    for generator, text in (
+        (GanConfig(), "{}"),
+        (config, '{"channels":16,"attention":[],"residual":"original","output":"ycbcr"}'),
+    ):
+        manifest = Manifest((64, 48), 12, 2, "full", colouriser="gan", generator=generator, update="0123456789abcdef")
+        data = write_manifest(manifest)
+        assert f'"generator":{text},"update":"0123456789abcdef"'.encode() in data
+        assert read_manifest(data) == manifest
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": 5}, {"channels": 129}, {"channels": "16"}, {"attention": [5]}, {"attention": [4, 3]}, {"attention": 3},
+        {"output": "cmyk"}, {"residual": 1}, {"kind": "transformer"}, {"depth": 1}, [], None,
+    ],
+)  # fmt: skip
+def test_generators_that_there_are_not_are_refused(wrong: object) -> None:
+    fields = {"tinct": 1, "size": [64, 48], "frames": 12, "colouriser": "gan", "generator": wrong, "update": "0" * 16}
+    with pytest.raises(CodecError, match="'generator' is not as format 1 has it"):
+        read_manifest(json.dumps(fields).encode())
+
+
+def with_update(source: Path, target: Path, data: bytes, **changes: object) -> None:
+    """The file with another `update.bin`; the manifest names its hash unless told otherwise."""
+    import av
+
+    manifest = read_file_manifest(str(source))
+    assert manifest is not None
+    manifest = replace(manifest, **{"update": hash_of(data), **changes})  # type: ignore[arg-type]
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
+        for index, stream in streams.items():
+            stream.metadata["title"] = old.streams[index].metadata["title"]
+        new.add_attachment("tinct.json", "application/json", write_manifest(manifest))
+        new.add_attachment("update.bin", "application/octet-stream", data)
+        for packet in old.demux(old.streams.video):
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+
+
+def test_updates_of_anything_else_are_refused(gan_path: Path, tmp_path: Path) -> None:
+    manifest = read_file_manifest(str(gan_path))
+    assert manifest is not None
+    data = attached(str(gan_path), manifest)
+    assert data is not None
+    path = tmp_path / "a.mkv"
+    for wrong, changes, message in (
+        (data, {"update": "0" * 16}, "damaged update.bin: expected 0000000000000000"),
+        (data[:-4], {}, "expected the coded weights of the network"),
+        (data + b"\7", {}, "expected the coded weights of the network"),
+        (b"\xff" * 5000, {}, "expected the coded weights of the network"),
+        (data, {"generator": GanConfig(12, output="ycbcr")}, "expected the coded weights of the network"),
+        (bytes(MAX_UPDATE_BYTES + 1), {}, "damaged update.bin: expected at most 16,777,216 bytes"),
+    ):
+        with_update(gan_path, path, wrong, **changes)
+        with pytest.raises(CodecError, match=message):
+            tinct.open(str(path))
+    with_update(gan_path, path, data)
+    assert len(list(tinct.open(str(path)))) == 40
+
+
+def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    return int(stopped.value.code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--adapt", "soon"], "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found soon"),
+        (["--adapt", "off"], "contradictory options: --colouriser gan needs --adapt: it is trained on the video"),
+        (["--channels", "5"], "--channels: expected 6 to 128; found 5"),
+        (["--generator", "unet"], "--generator: expected one of multiresunet, pix2pix,"),
+        (["--attention", "7"], "--attention: expected levels such as 3+4, or none; found 7"),
+        (["--losses", "gan+l2"], "--losses: expected some of gan+mse+content+colour; found gan+l2"),
+        (["--content-loss", "lpips"], "--content-loss: expected vgg19 or none, found lpips"),
+        (["--vgg19", "nowhere.pth"], "expected VGG-19 weights in nowhere.pth, found no such file"),
+        (["--checkpoint", "nowhere/run.ckpt", "--content-loss", "none"], "--checkpoint: expected the folder"),
+        (["--structure", "random-access"], "contradictory options: --key-form full needs --structure intra"),
+        (["--colouriser", "none", "--adapt", "9"], "contradictory options: --adapt needs --colouriser gan"),
+    ],
+)
+def test_bad_options_are_refused_before_any_work(
+    options: list[str], message: str, clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper", *options], capsys)
+    assert code == 2
+    assert f"tinct: {message}" in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_weights_of_vgg_both_ways_out_are_named(
+    clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("tinct.losses.VGG19_URL", "http://127.0.0.1:9/vgg19-dcbb9e9d.pth")  # nobody listens there
+    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper"], capsys)
+    assert code == 2
+    assert "--vgg19 PATH" in said
+    assert "--content-loss none" in said
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_video_without_frames_between_key_frames_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    synthetic.write_clip(tmp_path / "one.mkv", frames=1)
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "5steps"]
+    code, said = says(["encode", str(tmp_path / "one.mkv"), str(tmp_path / "a.mkv"), *options], capsys)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "expected a video of at least one group of 6 frames to train on, found 1" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["one.mkv"]
+
+
+def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = says(["encode", "-", str(tmp_path / "a.mkv"), "--preset", "paper"], capsys)
+    assert code == 2
+    assert "reads the video twice; found a pipe" in said
+
+
+def test_the_checkpoint_of_another_video_is_refused_and_kept(
+    clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthetic.write_clip(tmp_path / "other.mkv", frames=9)
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps", "--quiet"]
+    checkpoint = tmp_path / "run.ckpt"
+    main_options = [*options, "--checkpoint", str(checkpoint)]
+    assert says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (0, "")
+    kept = checkpoint.read_bytes()
+    code, said = says(["encode", str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), *main_options], capsys)
+    assert code == 2
+    assert "found another's; name a new one" in said
+    assert checkpoint.read_bytes() == kept
+    assert not (tmp_path / "b.mkv").exists()
+
+
+@pytest.mark.slow
+def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(clip_path: Path, tmp_path: Path) -> None:
+    """kill -9 in training; the same command again gives the file of an encode that was not stopped, byte for byte."""
+    code = "import tinct.adapt, sys; tinct.adapt.CHECKPOINT_SECONDS = 0.1; from tinct.cli import main; main(sys.argv[1:])"
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "60steps", "--quiet"]
+
+    def command(name: str, *more: str) -> list[str]:
+        return [sys.executable, "-c", code, "encode", str(clip_path), str(tmp_path / name), *options, *more]
+
+    subprocess.run(command("whole.mkv"), check=True)
+    again = command("killed.mkv", "--checkpoint", str(tmp_path / "run.ckpt"))
+    process = subprocess.Popen(again)
+    end = time.monotonic() + 60
+    while not (tmp_path / "run.ckpt").exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+        assert time.monotonic() < end
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed.mkv").exists()
+    assert 0 < torch.load(tmp_path / "run.ckpt", weights_only=True)["steps"] < 60
+    subprocess.run(again, check=True)
+    assert (tmp_path / "killed.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
+
+
+def test_decoding_is_the_same_frame_by_frame_whatever_is_decoded_beside_it(gan_path: Path) -> None:
+    whole = list(tinct.open(str(gan_path)))
+    part = list(tinct.open(str(gan_path), start_seconds=0.8))
+    assert all(np.array_equal(a.y, b.y) for a, b in zip(whole[20:], part, strict=True))
+    assert isinstance(whole[0], Frame)
+    assert os.path.getsize(gan_path) > 0

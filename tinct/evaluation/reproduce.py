@@ -1,0 +1,170 @@
+"""The paper's experiments done again: the codecs that each of its tables compares, and the table with our numbers beside its own.
+
+Files are coded, decoded and measured by `bench` like any others. Quality is that of the frames between key frames, which is what
+the network makes; rate is given without the network's bits, as the paper counts, and with every byte of the file.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from tinct.config import default_losses
+from tinct.engine import Engine
+from tinct.errors import CodecError
+from tinct.evaluation.bench import Outcome, Setup, resume, start
+from tinct.evaluation.points import RDPoint, bd_rate
+from tinct.evaluation.published import printed
+from tinct.frames import Progress
+
+TABLES = ("table2", "table3", "table4", "table6", "table7")
+HEVC, NONE = "HEVC 4:2:0", "none"
+METRICS = ("psnr_rgb", "psnr_y", "psnr_yuv611", "ssim_y")
+PROPOSED = "proposed"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is trained: the paper's C, recipe, budget (as --adapt), with the content loss or not; VGG-19's file if not fetched."""
+
+    channels: int = 64
+    recipe: str = "paper"
+    budget: str = "auto"
+    content_loss: bool = True
+    vgg19: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip, QP and variant: what the paper prints (PSNR of which it does not say the planes), and what was measured here.
+
+    `ours` are means over the frames between key frames; rates are in kbit/s.
+    """
+
+    clip: str
+    qp: int
+    variant: str
+    printed_psnr_db: float | None
+    printed_ssim: float | None
+    printed_kbps: float | None
+    ours: dict[str, float]
+    paper_kbps: float
+    all_bits_kbps: float
+
+
+def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
+    """The lab's codec for each variant of a table, by the name that the paper's numbers have; HEVC and `none` beside them."""
+    options = f"preset=paper,channels={experiment.channels},recipe={experiment.recipe},adapt={experiment.budget}"
+    usual = default_losses(experiment.recipe)
+    usual = usual if experiment.content_loss else tuple(term for term in usual if term != "content")
+
+    def variant(extra: str = "", losses: Sequence[str] = usual) -> str:
+        weights = f",vgg19={experiment.vgg19}" if experiment.vgg19 and "content" in losses else ""
+        return f"tinct:intra,{options},losses={'+'.join(losses)}{weights}{extra}"
+
+    g1 = ("gan", "mse")
+    tables = {
+        "table2": {PROPOSED: variant()},
+        "table3": {"original RC": variant(",residual=original"), "proposed RC": variant()},
+        "table4": {"without SA": variant(",attention=none"), "with SA": variant()},
+        "table6": {
+            "G1 gan+100mse": variant("", g1),
+            "G2 G1+100color": variant("", (*g1, "colour")),
+            **(
+                {"G3 G1+1000content": variant("", (*g1, "content")), "G4 all": variant("", (*g1, "colour", "content"))}
+                if experiment.content_loss
+                else {}
+            ),
+        },
+        "table7": {
+            "pix2pix": variant(",generator=pix2pix"),
+            "pix2pix+attention": variant(",generator=pix2pix-attention"),
+            "pix2pixhd": variant(",generator=pix2pixhd"),
+            "cyclegan": variant(",generator=cyclegan"),
+            PROPOSED: variant(),
+        },
+    }
+    if table not in tables:
+        raise CodecError(f"expected to reproduce: published, {', '.join(TABLES)}; found {table}")
+    return {HEVC: "x265:intra", NONE: "tinct:intra,preset=paper,colouriser=none", **tables[table]}
+
+
+def reproduce(
+    table: str,
+    clips: Sequence[str],
+    qps: Sequence[int],
+    experiment: Experiment,
+    out: Path,
+    *,
+    frames: int | None = 96,
+    engine: Engine = "local",
+    progress: Progress | None = None,
+) -> tuple[list[Row], Outcome]:
+    """Measure what a table needs and write OUT/TABLE.json and OUT/TABLE.md. A run that was interrupted goes on in its folder.
+
+    Raises CodecError for another table's folder, and before any work for what cannot be measured.
+    """
+    codecs = codecs_of(table, experiment)
+    setup = Setup(list(clips), list(codecs.values()), list(qps), frames)
+    found = _measured(setup, out, engine, progress)
+    rows = [_row(table, point, _named(codecs, point)) for point in found.points if _named(codecs, point)]
+    rows.sort(key=lambda row: (row.clip, row.qp, list(codecs).index(row.variant)))
+    (out / f"{table}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    (out / f"{table}.md").write_text(to_markdown(rows, found))
+    return rows, found
+
+
+def to_markdown(rows: Sequence[Row], outcome: Outcome) -> str:
+    """The rows, and BD-rates against HEVC where there are several QPs."""
+    lines = [
+        "| clip | QP | variant | paper: PSNR | SSIM | kbit/s | ours: RGB | Y | (6Y+U+V)/8 | SSIM | kbit/s, no model | all bits |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        theirs = [_text(row.printed_psnr_db, 3), _text(row.printed_ssim, 3), _text(row.printed_kbps, 1)]
+        ours = [_text(row.ours.get(name), 4 if name.startswith("ssim") else 2) for name in METRICS]
+        rates = [_text(row.paper_kbps, 1), _text(row.all_bits_kbps, 1)]
+        lines.append("| " + " | ".join([row.clip, str(row.qp), row.variant, *theirs, *ours, *rates]) + " |")
+    lines += ["", *_deltas(outcome)]
+    return "\n".join(lines) + "\n"
+
+
+def _deltas(outcome: Outcome) -> list[str]:
+    """BD-rate on R'G'B' of the frames between key frames, by both accountings."""
+    found = []
+    for clip in outcome.clips:
+        anchor = outcome.of(clip, "x265:intra")
+        for codec in outcome.codecs:
+            points = outcome.of(clip, codec)
+            if codec != "x265:intra" and min(len(points), len(anchor)) >= 2:
+                without, whole = (
+                    bd_rate(anchor, points, "psnr_rgb", accounting=accounting, keys=False).text()
+                    for accounting in ("paper", "all bits")
+                )
+                found.append(f"- {clip}, `{codec}`: BD-rate {without} without the network's bits, {whole} with all")
+    return found
+
+
+def _measured(setup: Setup, out: Path, engine: Engine, progress: Callable[[int, int], None] | None) -> Outcome:
+    if not out.is_dir() or not any(out.iterdir()):
+        return start(setup, out, engine=engine, progress=progress)
+    outcome = resume(out, engine=engine, progress=progress)
+    same = replace(outcome.setup, clips=[], codecs=[]) == replace(setup, clips=[], codecs=[])
+    if not same or len(outcome.setup.codecs) != len(setup.codecs):
+        raise CodecError(f"expected the folder of this very table in {out}, found another's; name a new one with --out")
+    return outcome
+
+
+def _named(codecs: dict[str, str], point: RDPoint) -> str:
+    return next((name for name, codec in codecs.items() if codec == point.codec), "")
+
+
+def _row(table: str, point: RDPoint, variant: str) -> Row:
+    psnr, similarity, kbps = printed(table, point.clip, point.qp, HEVC if variant == HEVC else variant)
+    between = set(point.keys)
+    ours = {name: value for name in METRICS if (value := point.value(name, without=between)) is not None}
+    return Row(point.clip, point.qp, variant, psnr, similarity, kbps, ours, point.rate_kbps("paper"), point.rate_kbps("all bits"))
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
