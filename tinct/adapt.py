@@ -103,9 +103,9 @@ class Training:
         self._all.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
         self._objective = cast(Objective, self._all)
         self._terms = torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
-        adam = {"lr": recipe.learning_rate, "betas": (recipe.beta1, 0.999)}
-        self._optimiser = torch.optim.Adam(self._objective.makers(), **adam)  # type: ignore[arg-type]
-        self._opponent = torch.optim.Adam(self._objective.judges(), **adam)  # type: ignore[arg-type]
+        betas = (recipe.beta1, 0.999)
+        self._optimiser = torch.optim.Adam(self._objective.makers(), lr=recipe.learning_rate, betas=betas)
+        self._opponent = torch.optim.Adam(self._objective.judges(), lr=recipe.judge_rate, betas=betas)
         self._mean = {name: value.clone() for name, value in self._objective.maker.state_dict().items()}
         self.steps, self.seconds = 0, 0.0
 

@@ -26,7 +26,7 @@ from tinct.weights import Quantised, encode_weights, quantise
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
 HELD_OUT_SIDE = 256
-MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 12  # of weights; of tensors of one dimension, which hardly cost anything
+MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 8  # of weights; of tensors of one dimension, which hardly cost anything
 MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
 PRICES = np.geomspace(1e-12, 1e-7, 21)  # of a bit, in squared error of pictures in [-1, 1]
 WEIGHED_CROPS = 4
