@@ -21,9 +21,9 @@ class Recipe:
     """The constants of a training; the defaults are the paper's, and where it is silent the plainest.
 
     `gan` to `colour` are the weights of Equation 10, 0 for a term that is left out. `norm` is batch norm in the generator;
-    `conditional` shows the discriminator the luma beside the colours. `judge_rate` is its learning rate. `decay` lets the makers' fall to 0 along a cosine. `averaging`
-    is the decay of the mean of the weights that is kept instead of the last ones. `judge_every` is the number of steps from one
-    with the discriminator to the next.
+    `conditional` shows the discriminator the luma beside the colours; `judge_rate` is its learning rate, `judge_every` the number
+    of steps from one with it to the next. `decay` lets the generator's rate fall to 0 along a cosine. `averaging` is the decay of
+    the mean of the weights that is kept instead of the last ones.
     """
 
     learning_rate: float = 2e-4
