@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 LAYERS = (
     "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video",
     "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "colouriser", "container",
-    "restore", "decoder", "rehearsal", "plan", "checkpoint", "adapt", "encoder", "inspection", "engine", "batch", "evaluation",
-    "training", "cli", "__main__",
+    "restore", "decoder", "rehearsal", "plan", "checkpoint", "adapt", "encoder", "inspection", "engine", "batch", "page",
+    "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]
 REACHES_UP = {"frames": {"colour"}}  # `Frame.rgb` is there for users; it imports when called
