@@ -177,6 +177,7 @@ def colourise(
     ] = None,
     references: Annotated[str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")] = None,
     leave_grey: Annotated[bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")] = False,
+    adapt: Annotated[float | None, typer.Option(metavar="SECONDS", help="Train on the references first.")] = None,
     confidence: Annotated[
         str | None, typer.Option(metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv.")
     ] = None,
@@ -189,12 +190,15 @@ def colourise(
     from tinct.colouring import colourise as run
     from tinct.colouring.pictures import given_one_by_one, in_folder
 
+    if adapt is not None:
+        with _extra("networks", "--adapt"):
+            import tinct.colouring.adapting  # noqa: F401  before anything is looked at
     pictures = given_one_by_one(reference or [])
     if references is not None:
         pictures = {**in_folder(references), **pictures}
     with _stages(("looking", "colouring"), quiet) as (looked, coloured):
         report = run(
-            source, output, references=pictures, leave_grey=leave_grey, confidence=confidence, page=page,
+            source, output, references=pictures, leave_grey=leave_grey, adapt_seconds=adapt, confidence=confidence, page=page,
             overwrite=overwrite, looked=looked, progress=coloured,
         )  # fmt: skip
     _notes(report.notes)

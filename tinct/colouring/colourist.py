@@ -5,16 +5,19 @@ pictures ─ registration ─► references ┴► passage (follow, mixing) ─�
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from tinct.colouring.passage import Coloured, Passage, put_away
+from tinct.colouring.mixing import Mix
+from tinct.colouring.passage import Coloured, Passage, put_away, take_down
 from tinct.colouring.pictures import Moment, Picture, frame_numbers, name_of
 from tinct.colouring.registration import register
 from tinct.colouring.shelf import Shelf
@@ -24,12 +27,14 @@ from tinct.container import read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import ColourTags, Frame, Hdr, Progress, VideoInfo
 from tinct.paths import check_output
+from tinct.propagate import LumaView
 from tinct.sink import Sink, open_sink
 from tinct.video import Source, open_source
 
 HELPFUL = 5  # frames that are named as those that would help most
 DOUBTFUL = 0.9  # mean trust under which a frame has use for a reference
 APART = 24  # frames between two that are named
+MOST_SECONDS = 86_400  # of --adapt
 COLOURLESS = 2.0  # 8-bit levels of chroma, root mean square: a picture below has not been coloured
 
 
@@ -69,6 +74,7 @@ def colourise(
     *,
     references: Mapping[Moment, Picture],
     leave_grey: bool = False,
+    adapt_seconds: float | None = None,
     confidence: str | None = None,
     page: str | None = None,
     overwrite: bool = False,
@@ -81,8 +87,9 @@ def colourise(
     are files that Pillow reads, Pillow images, uint8 R'G'B' or R'G'B'A [H, W, 3 or 4], or a `Frame` of the video's size. Luma is
     the source's own; its colour, if it has any, is not looked at.
 
-    `confidence` names a video to write of how far each pixel's colour can be trusted, white for 1; `page` an HTML page on how
-    colourfulness, flicker and trust go along. `looked` hears of the first pass, `progress` of the second.
+    `adapt_seconds` lets a small network learn from the references first (extra `networks`); where it does not help on what is held
+    back, it is not used. `confidence` names a video to write of how far each pixel's colour can be trusted, white for 1; `page` an
+    HTML page on how colourfulness, flicker and trust go along. `looked` hears of the first pass, `progress` of the second.
 
     Raises CodecError, with nothing written, for bad input, a picture that does not show its frame, and shots without a reference
     unless `leave_grey`.
@@ -100,8 +107,13 @@ def colourise(
         grey = [shot for shot in found.shots if not any(one.number in shot for one in laid)]
         if grey and not leave_grey:
             raise CodecError(_missing(found, grey))
-        strip = Strip(video.info, [one.number for one in laid])
-        passage = stack.enter_context(Passage(video, found, [one.number for one in laid], shelf))
+        numbers = [one.number for one in laid]
+        correct: Callable[[LumaView, Mix], Mix] | None = None
+        if adapt_seconds is not None:
+            correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
+            notes.append(note)
+        strip = Strip(video.info, numbers)
+        passage = stack.enter_context(Passage(video, found, numbers, shelf, correct=correct))
         for coloured in passage:
             sink.write(coloured.frame)
             if map_sink is not None:
@@ -206,6 +218,34 @@ def _prepared(
     if not laid:
         raise CodecError("expected a reference in colour, found none; colour one of them first")
     return found, laid, notes
+
+
+def _adapted(
+    video: Source, found: Survey, numbers: Sequence[int], shelf: Shelf, seconds: float
+) -> tuple[Callable[[LumaView, Mix], Mix] | None, str]:
+    """What a network learns from each reference and what its neighbours make of its frame; and a word on how it went."""
+    from tinct.colouring.adapting import Lesson, adapt, corrected
+
+    if not 0 < seconds <= MOST_SECONDS:
+        raise CodecError(f"--adapt: expected seconds above 0 and up to {MOST_SECONDS}, found {seconds:g}")
+    began = time.monotonic()
+    lessons: list[Lesson] = []
+    for number in numbers:
+        shot = found.shot_of(number)
+        before = max((n for n in numbers if n in shot and n < number), default=None)
+        behind = min((n for n in numbers if n in shot and n > number), default=None)
+        if (before is None and behind is None) or (lessons and time.monotonic() - began > seconds / 2):
+            continue
+        others = [n for n in (before, behind) if n is not None]
+        frames = range(number if before is None else before, number + 1 if behind is None else behind + 1)
+        with Passage(video, found, others, shelf, frames=frames) as passage:
+            made = next(islice(passage, number - frames.start, None))
+        planes = np.dstack((made.frame.cb, made.frame.cr)).astype(np.float32) / (1 << (video.info.bit_depth - 8))
+        lessons.append(Lesson(take_down(shelf, number), Mix(planes - np.float32(128), made.trust)))
+    if len(lessons) < 2:
+        return None, "not adapted: it takes two references in one shot"
+    result = adapt(lessons, seconds)
+    return None if result.network is None else partial(corrected, result.network), result.text()
 
 
 def _missing(found: Survey, grey: list[range]) -> str:

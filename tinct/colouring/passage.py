@@ -8,7 +8,7 @@ backward   the later reference is followed from its frame to the first; where th
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -66,11 +66,23 @@ def window_length(info: VideoInfo) -> int:
 
 
 class Passage:
-    """One pass over a video, its references on the shelf (`put_away`). Use as a context manager: its threads end with it."""
+    """One pass over a video, its references on the shelf (`put_away`). Use as a context manager: its threads end with it.
 
-    def __init__(self, source: Source, found: Survey, references: Sequence[int], shelf: Shelf) -> None:
-        self._source, self._found, self._shelf = source, found, shelf
-        self._spans = spans(found.shots, references)
+    `frames` within one shot are all that is passed, if given; `correct` has the last word on each frame's colour.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        found: Survey,
+        references: Sequence[int],
+        shelf: Shelf,
+        *,
+        frames: range | None = None,
+        correct: Callable[[LumaView, Mix], Mix] | None = None,
+    ) -> None:
+        self._source, self._found, self._shelf, self._correct = source, found, shelf, correct
+        self._spans = spans(found.shots if frames is None else [frames], references)
         self._length = window_length(source.info)
         self._pool = ThreadPoolExecutor(max(2, os.cpu_count() or 1))
 
@@ -82,7 +94,9 @@ class Passage:
 
     def __iter__(self) -> Iterator[Coloured]:
         """Every frame in order; a window is under way while the caller has the one before."""
-        frames = iter(self._source)
+        first, stop = self._spans[0].frames.start, self._spans[-1].frames.stop
+        whole = stop - first == len(self._found.ticks)
+        frames = iter(self._source) if whole else self._source.between(*self._found.ticks[[first, stop - 1]].tolist())
         waiting: deque[_Window] = deque()
         for span in self._spans:
             for window in self._begun(span, frames):
@@ -114,11 +128,17 @@ class Passage:
     def _finished(self, window: "_Window") -> Iterator[Coloured]:
         ways = [(way.reference, way.followed.result().flows) for way in window.ways]
         mixed = [
-            self._pool.submit(mix, luma, [Side(reference, flows[i], abs(reference.number - number)) for reference, flows in ways])
+            self._pool.submit(
+                self._mixed, luma, [Side(reference, flows[i], abs(reference.number - number)) for reference, flows in ways]
+            )
             for i, (number, luma) in enumerate(zip(window.numbers, window.lumas, strict=False))
         ]
         for frame, future in zip(window.frames, mixed, strict=True):
             yield finished(frame, future.result())
+
+    def _mixed(self, luma: LumaView, sides: Sequence[Side]) -> Mix:
+        mixed = mix(luma, sides)
+        return self._correct(luma, mixed) if sides and self._correct is not None else mixed
 
     def _follow_ahead(self, reference: Reference, windows: Sequence[range]) -> None:
         """From the reference back to the end of the first window; the trails at the ends of windows go on the shelf."""
