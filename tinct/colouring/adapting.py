@@ -49,7 +49,7 @@ class Adapted:
 
 
 def adapt(lessons: Sequence[Lesson], seconds: float) -> Adapted:
-    """Train for `seconds` on lessons, two or more: the middle one is held back."""
+    """Train for `seconds` on lessons, several: the middle one is held back."""
     until = time.monotonic() + seconds
     torch.manual_seed(0)
     torch.set_num_threads(1)  # frames are corrected side by side; on small crops more threads wait for one another

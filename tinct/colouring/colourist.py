@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import cv2
 import numpy as np
 
 from tinct.colouring.mixing import Mix
 from tinct.colouring.passage import Coloured, Passage, put_away, take_down
-from tinct.colouring.pictures import Moment, Picture, frame_numbers, name_of
+from tinct.colouring.pictures import Moment, Picture, Pictures, frame_numbers, name_of
 from tinct.colouring.registration import register
 from tinct.colouring.shelf import Shelf
 from tinct.colouring.strip import Strip, write_page
@@ -34,6 +34,7 @@ from tinct.video import Source, open_source
 HELPFUL = 5  # frames that are named as those that would help most
 DOUBTFUL = 0.9  # mean trust under which a frame has use for a reference
 APART = 24  # frames between two that are named
+FEWEST_LESSONS = 3  # one held back judges what the others taught; of two, one alone would teach (see docs/colourise.md)
 MOST_SECONDS = 86_400  # of --adapt
 COLOURLESS = 2.0  # 8-bit levels of chroma, root mean square: a picture below has not been coloured
 
@@ -72,7 +73,7 @@ def colourise(
     source: str,
     destination: str,
     *,
-    references: Mapping[Moment, Picture],
+    references: Pictures,
     leave_grey: bool = False,
     adapt_seconds: float | None = None,
     confidence: str | None = None,
@@ -103,7 +104,7 @@ def colourise(
         sink = stack.enter_context(open_sink(destination, video.info, source, keep_luma=True))
         map_sink = None if confidence is None else stack.enter_context(_open_map(confidence, video.info))
         shelf = stack.enter_context(Shelf(None if destination == "-" else Path(destination).absolute().parent))
-        found, laid, notes = _prepared(video, references, shelf, looked)
+        found, laid, notes = _prepared(video, cast("Mapping[Moment, Picture]", references), shelf, looked)
         grey = [shot for shot in found.shots if not any(one.number in shot for one in laid)]
         if grey and not leave_grey:
             raise CodecError(_missing(found, grey))
@@ -242,8 +243,9 @@ def _adapted(
             made = next(islice(passage, number - frames.start, None))
         planes = np.dstack((made.frame.cb, made.frame.cr)).astype(np.float32) / (1 << (video.info.bit_depth - 8))
         lessons.append(Lesson(take_down(shelf, number), Mix(planes - np.float32(128), made.trust)))
-    if len(lessons) < 2:
-        return None, "not adapted: it takes two references in one shot"
+    if len(lessons) < FEWEST_LESSONS:
+        found_text = f"{len(lessons)} with a neighbour in their shot"
+        return None, f"not adapted: it takes {FEWEST_LESSONS} references, one to be held back, found {found_text}"
     result = adapt(lessons, seconds)
     return None if result.network is None else partial(corrected, result.network), result.text()
 
