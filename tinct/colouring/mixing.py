@@ -16,6 +16,8 @@ REGION = 1 / 3  # of the width: which reference matches there decides, too; alon
 DETAIL_WINDOW = 9  # chroma samples a side, over which a picture's own detail is judged
 DETAIL_FLOOR = 100.0  # squared 8-bit levels, added to the variance of the luma: flat pictures match by their noise alone
 DOUBT = 0.2  # trust is 1 / (1 + DOUBT x mismatch / detail): see docs/colourise.md for the fit
+LOST_WINDOW = 25  # chroma samples a side, over which nothing at all may match
+LOST, LOST_DOUBT = 0.8, 6.0  # where mismatch there exceeds this share of detail, trust falls with the excess squared
 NEAREST = 0.25  # frames: the distance that a reference has to its own frame
 TONE_SPAN = (0.25, 4.0)  # gains between two frames' brightness that are believed
 TONE_STEP = 4  # every so many samples a side tell the tone
@@ -64,6 +66,7 @@ def mix(luma: LumaView, sides: Sequence[Side]) -> Mix:
     trust: np.ndarray = np.zeros(own.shape, np.float32)
     colour: np.ndarray = np.zeros((*own.shape, 2), np.float32)
     detail, region = variance(own) + DETAIL_FLOOR, round(REGION * own.shape[1])
+    lost_detail = around(detail, LOST_WINDOW)
     for side in sides:
         moved = _moved(side, own.shape)
         weight = np.clip(moved[..., 3], 0, 1)
@@ -72,7 +75,8 @@ def mix(luma: LumaView, sides: Sequence[Side]) -> Mix:
         share = weight / (max(side.distance, NEAREST) * (error + MATCH_FLOOR) * (around(squared, region) + MATCH_FLOOR))
         total += share
         colour += share[..., None] * moved[..., 1:3]
-        trust += share * weight / (1 + DOUBT * error / detail)
+        lost = np.maximum(around(squared, LOST_WINDOW) / lost_detail - LOST, 0)
+        trust += share * weight / (1 + DOUBT * error / detail + LOST_DOUBT * lost * lost)
     trust = around(trust / total, MATCH_WINDOW)
     return Mix(colour * (trust / total)[..., None], trust)
 
