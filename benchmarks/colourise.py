@@ -1,6 +1,6 @@
 """`tinct colourise` on greyed clips with their own true frames as references, beside simpler ways, in one run.
 
-    python -m benchmarks.colourise [--clips ../shared/clips/val] [--only akiyo news] [--part quality|speed]
+    python -m benchmarks.colourise [--clips ../shared/clips/val] [--only akiyo news] [--part quality|speed|picture] [--frames N]
 
 Quality: the first FRAMES frames of each clip are greyed and coloured from 1, 2 and 4 true frames at even distances, first and last
 among them, as a file to a file. Beside it on the same frames: the nearest reference's colour without motion; the last reference
@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from itertools import islice, pairwise
 from pathlib import Path
@@ -44,14 +45,15 @@ ANCHOR_QP = 32
 SPEED_CLIP = "../train/sam2_cups.mp4"  # 1280x720, beside the folder of clips
 SPEED_FRAMES = 240
 RUNS = 3
+SHOWN, CELL = ("mother_daughter", "news", "bedroom"), (352, 224)  # clips and size of a cell of the picture
 LONG_LOOPS = 4  # of the speed clip: 32 s between two references
 TARGETS = {"ciede2000_conference": 1.5, "psnr_fall_db": 1.5, "flicker_of_x265": 1.0, "frames_per_second_720p": 8}
 
 
-def quality(clip: str) -> dict[str, Any]:
+def quality(clip: str, frames: int = FRAMES) -> dict[str, Any]:
     """All ways on one clip."""
     cv2.setNumThreads(1)
-    truth = list(islice(open_source(clip), FRAMES))
+    truth = list(islice(open_source(clip), frames))
     with tempfile.TemporaryDirectory() as folder:
         grey = write(f"{folder}/grey.mkv", [with_colour(f, np.zeros((*f.cb.shape, 2), np.float32)) for f in truth])
         true = write(f"{folder}/true.mkv", truth)
@@ -161,6 +163,23 @@ def speed(clip: Path, folder: Path) -> dict[str, Any]:
     return found
 
 
+def picture(clips: Path, target: Path) -> None:
+    """A frame far from both references of some clips: true, nearest, ours, trust."""
+    rows = []
+    for name in SHOWN:
+        truth = list(islice(open_source(str(next(clips.glob(f"{name}.*")))), FRAMES))
+        numbers, middle = [0, len(truth) - 1], len(truth) // 2
+        with tempfile.TemporaryDirectory() as folder:
+            grey = write(f"{folder}/grey.mkv", [with_colour(f, np.zeros((*f.cb.shape, 2), np.float32)) for f in truth])
+            outputs = [f"{folder}/out.mkv", f"{folder}/trust.mkv"]
+            tinct.colourise(grey, outputs[0], references={n: truth[n] for n in numbers}, confidence=outputs[1], leave_grey=True)
+            ours, trust = (list(open_source(path))[middle] for path in outputs)
+        cells = [truth[middle].rgb(), nearest(truth, numbers)[middle].rgb(), ours.rgb(), trust.rgb()]
+        rows.append(np.hstack([cv2.resize(cell, CELL, interpolation=cv2.INTER_AREA) for cell in cells]))
+    target.parent.mkdir(exist_ok=True)
+    cv2.imwrite(str(target), np.vstack(rows)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
 def summary(clips: dict[str, Any]) -> dict[str, Any]:
     """Means over the conference clips, and the targets' figures."""
     there = [clips[name] for name in CONFERENCE if name in clips]
@@ -198,7 +217,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, default=Path("../shared/clips/val"))
     parser.add_argument("--only", nargs="+", default=[*CONFERENCE, *STRESS, *OTHERS])
-    parser.add_argument("--part", choices=("quality", "speed"), nargs="+", default=["quality", "speed"])
+    parser.add_argument("--part", choices=("quality", "speed", "picture"), nargs="+", default=["quality", "speed", "picture"])
+    parser.add_argument("--frames", type=int, default=FRAMES)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "colourise.json")
     options = parser.parse_args()
@@ -208,11 +228,13 @@ def main() -> None:
     if "quality" in options.part:
         with ProcessPoolExecutor(options.jobs) as pool:
             found = [str(next(options.clips.glob(f"{name}.*"))) for name in options.only]
-            clips = dict(zip(options.only, pool.map(quality, found), strict=True))
+            clips = dict(zip(options.only, pool.map(partial(quality, frames=options.frames), found), strict=True))
         document["quality"] = {**about, "summary": summary(clips), "clips": clips}
     if "speed" in options.part:
         with tempfile.TemporaryDirectory() as folder:
             document["speed"] = {**about, "cpu_count": os.cpu_count(), **speed(options.clips / SPEED_CLIP, Path(folder))}
+    if "picture" in options.part:
+        picture(options.clips, Path(__file__).parent.parent / "docs" / "pictures" / "colourise.jpg")
     options.out.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -92,12 +92,7 @@ def encode(
     )  # fmt: skip
     with _progress("encoding", quiet) as progress:
         report = run(source, output, settings, overwrite=overwrite, progress=progress)
-    _notes(report.notes)
-    if not quiet:
-        print("\n".join(_encode_lines(report, output)), file=sys.stderr)
-    if report.damaged:
-        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is coded")
-        raise typer.Exit(DAMAGED)
+    _tell(report, [] if quiet else _encode_lines(report, output), source, "coded")
 
 
 @app.command()
@@ -201,12 +196,7 @@ def colourise(
             source, output, references=pictures, leave_grey=leave_grey, adapt_seconds=adapt, confidence=confidence, page=page,
             overwrite=overwrite, looked=looked, progress=coloured,
         )  # fmt: skip
-    _notes(report.notes)
-    if not quiet:
-        print("\n".join(_colour_lines(report, output)), file=sys.stderr)
-    if report.damaged:
-        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is coloured")
-        raise typer.Exit(DAMAGED)
+    _tell(report, [] if quiet else _colour_lines(report, output), source, "coloured")
 
 
 @app.command()
@@ -426,6 +416,16 @@ def _say(message: str) -> None:
 def _notes(notes: list[str]) -> None:
     for note in notes:
         _say(note)
+
+
+def _tell(report: "EncodeReport | ColouriseReport", lines: Sequence[str], source: str, done: str) -> None:
+    """What there is to say of a finished output; exit code 3 where its source is damaged."""
+    _notes(report.notes)
+    for line in lines:
+        print(line, file=sys.stderr)
+    if report.damaged:
+        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is {done}")
+        raise typer.Exit(DAMAGED)
 
 
 def _auto_or_number(option: str, text: str | None) -> int | str | None:
