@@ -292,6 +292,13 @@ def test_transparent_parts_say_nothing(photo: Frame, tmp_path: Path) -> None:
     assert psnr(found.cr[:, 85:], photo.cr[:, 85:]) > 38
 
 
+def test_a_flat_picture_of_a_flat_frame_is_its_reference(tmp_path: Path) -> None:
+    y, half = np.full((48, 64), 90, np.uint8), np.full((24, 32), 128, np.uint8)
+    source = write_grey(tmp_path / "in.mkv", [Frame(y, half, half, 0, info())])
+    tinct.colourise(str(source), str(tmp_path / "out.mkv"), references={0: np.full((48, 64, 3), (120, 60, 60), np.uint8)})
+    assert next(iter(tinct.open(str(tmp_path / "out.mkv")))).cr.mean() > 145
+
+
 def test_an_uncoloured_picture_is_no_reference(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
     references = {0: truth[0].rgb(), 15: next(open_source(str(grey)).between(15, 15)).rgb()}
     report = tinct.colourise(str(grey), str(tmp_path / "out.mkv"), references=references)

@@ -17,12 +17,14 @@ from tinct.propagate import LumaView, motion, scaled_flow, warp
 
 FEATURE_SIDE = 960  # pixels of the longer side on which features are looked for
 FEATURES = 4000
+CONTRASTS = (0.04, 0.01)  # of corners, tried in turn: dark and soft footage has few
 RATIO = 0.75  # of the best match's distance to the second best's (Lowe 2004)
 INLIER_PIXELS = 4.0
 FEWEST_INLIERS = 12
 SCALES = (0.1, 10.0)  # of a picture against the frame, a side
 JUDGED_SIDE = 160  # pixels of the longer side on which a match is judged: a few pixels off do not matter there
 JUDGED_WINDOW = 15
+FLAT = 4.0  # squared 8-bit levels; below it is coding noise: there both look the same
 NEEDED_MATCH = 0.5  # see docs/colourise.md: pictures of the frame reach 0.9 and more, foreign ones less than 0.3
 BETTER = 0.01  # of a match, that a way by features has to gain on the picture as it is
 EXACT = 0.98  # at full size: nothing is left to move
@@ -83,8 +85,8 @@ def similarity(own: np.ndarray, shown: np.ndarray, weight: np.ndarray) -> float:
         return cv2.blur(plane, (JUDGED_WINDOW, JUDGED_WINDOW))
 
     mean_a, mean_b = blur(a), blur(b)
-    common = blur(a * b) - mean_a * mean_b
-    var_a, var_b = (np.maximum(blur(p * p) - m * m, 0) + 4 for p, m in ((a, mean_a), (b, mean_b)))  # 4: coding noise
+    common = blur(a * b) - mean_a * mean_b + FLAT
+    var_a, var_b = (np.maximum(blur(p * p) - m * m, 0) + FLAT for p, m in ((a, mean_a), (b, mean_b)))
     inside = w > 0.5
     if inside.mean() < 0.02:
         return 0.0
@@ -109,16 +111,17 @@ def _as_it_is(picture: Frame, frame: Frame, luma: LumaView, number: int, name: s
 def _candidates(rgb: np.ndarray, weight: np.ndarray, own: np.ndarray) -> list[_Laid]:
     """Ways to lay the picture, to be judged by what comes out."""
     height, width = own.shape
-    found = []
+    ways = []
     if abs(np.log(rgb.shape[1] * height / (rgb.shape[0] * width))) <= SAME_SHAPE:
         same = rgb.shape[:2] == own.shape
         scale = np.array([[width / rgb.shape[1], 0, 0], [0, height / rgb.shape[0], 0]])
         way = "as it is" if same else f"scaled from {rgb.shape[1]}x{rgb.shape[0]}"
-        found.append(_Laid(rgb, weight, way) if same else _laid(rgb, weight, _centred(scale), own.shape, way))
-    affine = _affine(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), own)
+        ways.append(_Laid(rgb, weight, way) if same else _laid(rgb, weight, _centred(scale), own.shape, way))
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    affine = next((found for contrast in CONTRASTS if (found := _affine(grey, own, contrast)) is not None), None)
     if affine is not None:
-        found.append(_laid(rgb, weight, affine, own.shape, f"by features from {rgb.shape[1]}x{rgb.shape[0]}"))
-    return found
+        ways.append(_laid(rgb, weight, affine, own.shape, f"by features from {rgb.shape[1]}x{rgb.shape[0]}"))
+    return ways
 
 
 def _centred(scale: np.ndarray) -> np.ndarray:
@@ -126,9 +129,9 @@ def _centred(scale: np.ndarray) -> np.ndarray:
     return np.column_stack([scale[:, :2], scale[:, :2] @ (0.5, 0.5) - 0.5 + scale[:, 2]])
 
 
-def _affine(grey: np.ndarray, own: np.ndarray) -> np.ndarray | None:
+def _affine(grey: np.ndarray, own: np.ndarray, contrast: float) -> np.ndarray | None:
     """Where the picture's pixels lie in the frame, [2, 3]; None where too few features agree."""
-    (there, theirs), (here, ours) = _features(grey), _features(own)
+    (there, theirs), (here, ours) = _features(grey, contrast), _features(own, contrast)
     if theirs is None or ours is None or min(len(theirs), len(ours)) < FEWEST_INLIERS:
         return None
     pairs = cv2.BFMatcher(cv2.NORM_L2).knnMatch(theirs, ours, k=2)
@@ -147,12 +150,11 @@ def _affine(grey: np.ndarray, own: np.ndarray) -> np.ndarray | None:
     return affine if SCALES[0] <= scales.min() and scales.max() <= SCALES[1] else None
 
 
-def _features(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def _features(plane: np.ndarray, contrast: float) -> tuple[np.ndarray, np.ndarray | None]:
     """Places (x, y) in the plane's own pixels, [n, 2], and what they look like, [n, 128]."""
     scale = min(1.0, FEATURE_SIDE / max(plane.shape))
     small = cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else plane
-    # a low threshold: dark and soft footage has few corners of contrast
-    found, descriptors = cv2.SIFT.create(FEATURES, contrastThreshold=0.01).detectAndCompute(small, None)
+    found, descriptors = cv2.SIFT.create(FEATURES, contrastThreshold=contrast).detectAndCompute(small, None)
     return np.array([point.pt for point in found], np.float32).reshape(-1, 2) / scale, descriptors
 
 
