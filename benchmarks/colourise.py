@@ -1,6 +1,6 @@
 """`tinct colourise` on greyed clips with their own true frames as references, beside simpler ways, in one run.
 
-    python -m benchmarks.colourise [--clips ../shared/clips/val] [--only akiyo news] [--part quality|speed|picture] [--frames N]
+    python -m benchmarks.colourise [--clips ../shared/clips/val] [--only akiyo news] [--part quality speed adapt picture]
 
 Quality: the first FRAMES frames of each clip are greyed and coloured from 1, 2 and 4 true frames at even distances, first and last
 among them, as a file to a file. Beside it on the same frames: the nearest reference's colour without motion; the last reference
@@ -38,6 +38,7 @@ from tinct.propagate import LumaView
 from tinct.sink import open_sink
 from tinct.video import open_source
 
+PARTS = ("quality", "speed", "adapt", "picture")
 FRAMES = 96
 STEP = 4
 COUNTS = (1, 2, 4)
@@ -45,6 +46,7 @@ ANCHOR_QP = 32
 SPEED_CLIP = "../train/sam2_cups.mp4"  # 1280x720, beside the folder of clips
 SPEED_FRAMES = 240
 RUNS = 3
+ADAPT_SECONDS, ADAPT_CLIPS = 20.0, (("carphone", 96), ("news", 96), ("foreman", 250))  # clips and frames
 SHOWN, CELL = ("mother_daughter", "news", "bedroom"), (352, 224)  # clips and size of a cell of the picture
 LONG_LOOPS = 4  # of the speed clip: 32 s between two references
 TARGETS = {"ciede2000_conference": 1.5, "psnr_fall_db": 1.5, "flicker_of_x265": 1.0, "frames_per_second_720p": 8}
@@ -75,13 +77,31 @@ def quality(clip: str, frames: int = FRAMES) -> dict[str, Any]:
     return found
 
 
-def coloured(truth: Sequence[Frame], grey: str, pictures: dict[int, Any], folder: str) -> dict[str, Any]:
+def coloured(
+    truth: Sequence[Frame], grey: str, pictures: dict[int, Any], folder: str, adapt_seconds: float | None = None
+) -> dict[str, Any]:
     out = f"{folder}/out.mkv"
-    report = tinct.colourise(grey, out, references=pictures, leave_grey=True, overwrite=True)
+    report = tinct.colourise(grey, out, references=pictures, leave_grey=True, adapt_seconds=adapt_seconds, overwrite=True)
     decoded = list(open_source(out))
     assert all(np.array_equal(a.y, b.y) for a, b in zip(truth, decoded, strict=True)), "luma has changed"
-    about = {"frames_per_second": round(report.frames / report.seconds, 1), "trust": round(float(np.mean(report.trust)), 3)}
+    about: dict[str, Any] = {
+        "frames_per_second": round(report.frames / report.seconds, 1),
+        "trust": round(float(np.mean(report.trust)), 3),
+    }
+    if adapt_seconds is not None:
+        about["note"] = report.notes[-1]
     return {**measured(truth, decoded, list(pictures)), **about, "grey_frames": sum(map(len, report.grey))}
+
+
+def adapting(clips: Path, name: str, frames: int) -> dict[str, Any]:
+    """A clip from four references, without and with `--adapt`."""
+    truth = list(islice(open_source(str(next(clips.glob(f"{name}.*")))), frames))
+    numbers = np.linspace(0, len(truth) - 1, 4).round().astype(int).tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        grey = write(f"{folder}/grey.mkv", [with_colour(f, np.zeros((*f.cb.shape, 2), np.float32)) for f in truth])
+        pictures = {n: truth[n] for n in numbers}
+        rows = {str(seconds): coloured(truth, grey, pictures, folder, seconds) for seconds in (None, ADAPT_SECONDS)}
+    return {"clip": name, "frames": len(truth), **rows}
 
 
 def measured(truth: Sequence[Frame], decoded: Sequence[Frame], numbers: list[int]) -> dict[str, Any]:
@@ -217,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, default=Path("../shared/clips/val"))
     parser.add_argument("--only", nargs="+", default=[*CONFERENCE, *STRESS, *OTHERS])
-    parser.add_argument("--part", choices=("quality", "speed", "picture"), nargs="+", default=["quality", "speed", "picture"])
+    parser.add_argument("--part", choices=PARTS, nargs="+", default=list(PARTS))
     parser.add_argument("--frames", type=int, default=FRAMES)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "colourise.json")
@@ -233,6 +253,8 @@ def main() -> None:
     if "speed" in options.part:
         with tempfile.TemporaryDirectory() as folder:
             document["speed"] = {**about, "cpu_count": os.cpu_count(), **speed(options.clips / SPEED_CLIP, Path(folder))}
+    if "adapt" in options.part:
+        document["adapt"] = {**about, "clips": [adapting(options.clips, *which) for which in ADAPT_CLIPS]}
     if "picture" in options.part:
         picture(options.clips, Path(__file__).parent.parent / "docs" / "pictures" / "colourise.jpg")
     options.out.write_text(json.dumps(document, indent=1) + "\n")

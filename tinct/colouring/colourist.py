@@ -113,7 +113,7 @@ def colourise(
         if adapt_seconds is not None:
             correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
             notes.append(note)
-        strip = Strip(video.info, numbers)
+        strip = Strip(video.info, numbers, found.starts)
         passage = stack.enter_context(Passage(video, found, numbers, shelf, correct=correct))
         for coloured in passage:
             sink.write(coloured.frame)

@@ -34,10 +34,11 @@ CHART_WIDTH, ROW_HEIGHT, ROW_GAP, LEFT = 1100, 80, 34, 44  # SVG units
 class Strip:
     """Looks at finished frames as they pass; memory grows by three numbers a frame.
 
-    Without true colour there is nothing to compare `flicker` with: it counts change of chroma along motion, 0 at the first frame.
+    Without true colour there is nothing to compare `flicker` with: it counts change of chroma along motion, 0 where a shot starts.
     """
 
-    def __init__(self, info: VideoInfo, references: Collection[int]) -> None:
+    def __init__(self, info: VideoInfo, references: Collection[int], starts: Collection[int]) -> None:
+        self._starts = frozenset(starts)
         self.trust, self.colourfulness, self.flicker = array("d"), array("d"), array("d")
         self.thumbnails: dict[int, bytes] = {}
         scale = min(1.0, SEEN_SIDE / max(info.width, info.height))
@@ -53,7 +54,8 @@ class Strip:
         rgb = small.rgb()
         if len(self.trust) in self._shown:
             self.thumbnails[len(self.trust)] = webp(rgb, QUALITY)
-        self.flicker.append(0.0 if self._before is None else _change(small, self._before))
+        before = None if len(self.trust) in self._starts else self._before
+        self.flicker.append(0.0 if before is None else _change(small, before))
         self.trust.append(float(coloured.trust.mean()))
         self.colourfulness.append(colourfulness(rgb))
         self._before = small
