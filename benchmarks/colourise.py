@@ -45,7 +45,7 @@ COUNTS = (1, 2, 4)
 ANCHOR_QP = 32
 SPEED_CLIP = "../train/sam2_cups.mp4"  # 1280x720, beside the folder of clips
 SPEED_FRAMES = 240
-RUNS = 3
+RUNS = 2
 ADAPT_SECONDS, ADAPT_CLIPS = 20.0, (("carphone", 96), ("news", 96), ("foreman", 250))  # clips and frames
 SHOWN, CELL = ("mother_daughter", "news", "bedroom"), (352, 224)  # clips and size of a cell of the picture
 LONG_LOOPS = 4  # of the speed clip: 32 s between two references
@@ -157,11 +157,15 @@ def write(path: str, frames: Sequence[Frame]) -> str:
 
 def speed(clip: Path, folder: Path) -> dict[str, Any]:
     """Best of RUNS of `colourise` and of `decode`, which reads and writes the same video, in turns; then a long span's memory."""
-    frames = list(islice(open_source(str(clip)), SPEED_FRAMES))
-    grey = write(str(folder / "grey.mp4"), [with_colour(f, np.zeros((*f.cb.shape, 2), np.float32)) for f in frames])
-    for number in (0, SPEED_FRAMES - 1):
-        cv2.imwrite(str(folder / f"{number}.png"), frames[number].rgb()[..., ::-1])
-    del frames
+    grey = str(folder / "grey.mp4")
+    source = open_source(str(clip))
+    with open_sink(
+        grey, source.info
+    ) as sink:  # frame by frame: this process stays small, because a child's peak starts at its parent's
+        for number, frame in enumerate(islice(source, SPEED_FRAMES)):
+            sink.write(with_colour(frame, np.zeros((*frame.cb.shape, 2), np.float32)))
+            if number in (0, SPEED_FRAMES - 1):
+                cv2.imwrite(str(folder / f"{number}.png"), frame.rgb()[..., ::-1])
     first, last = f"0={folder}/0.png", f"{folder}/{SPEED_FRAMES - 1}.png"
     common = [TINCT, "colourise", "--quiet", "--overwrite", "--reference", first, "--reference"]
     commands = {

@@ -118,16 +118,16 @@ def colourise(
         for coloured in passage:
             sink.write(coloured.frame)
             if map_sink is not None:
-                map_sink.write(_map_frame(coloured, map_sink_info(video.info)))
+                map_sink.write(_map_frame(coloured, _map_info(video.info)))
             strip.see(coloured)
             if progress is not None:
                 progress(len(strip.trust), video.info.frame_count)
-        report = ColouriseReport(
-            len(strip.trust), time.monotonic() - began, laid, found.shots, grey, helpful(found, grey, strip.trust), strip.trust,
-            [*video.notes, *notes, *sink.notes], video.damaged,
-        )  # fmt: skip
-        if page is not None:
-            write_page(Path(page), Path(source).name, strip, report)
+    report = ColouriseReport(
+        len(strip.trust), time.monotonic() - began, laid, found.shots, grey, helpful(found, grey, strip.trust), strip.trust,
+        [*video.notes, *notes, *sink.notes], video.damaged,
+    )  # fmt: skip
+    if page is not None:
+        write_page(Path(page), Path(source).name, strip, report)
     return report
 
 
@@ -264,17 +264,18 @@ def _flattened(frame: Frame) -> Frame:
     return Frame(frame.y, flat, flat, frame.pts, frame.info)
 
 
-def map_sink_info(info: VideoInfo) -> VideoInfo:
+def _map_info(info: VideoInfo) -> VideoInfo:
     """Of the video of confidence: 8 bit, full range."""
     return replace(info, bit_depth=8, colour=ColourTags(full_range=True), hdr=Hdr())
 
 
 def _open_map(path: str, info: VideoInfo) -> Sink:
-    return open_sink(path, map_sink_info(info))
+    return open_sink(path, _map_info(info))
 
 
 def _map_frame(coloured: Coloured, info: VideoInfo) -> Frame:
     """Trust as grey, 255 for 1."""
     size = (info.width, info.height)
     y = np.rint(cv2.resize(coloured.trust, size, interpolation=cv2.INTER_LINEAR) * 255).astype(np.uint8)
-    return _flattened(Frame(y, *2 * (np.zeros(info.chroma_shape, np.uint8),), coloured.frame.pts, info))
+    flat = np.full(info.chroma_shape, 128, np.uint8)
+    return Frame(y, flat, flat, coloured.frame.pts, info)
