@@ -14,7 +14,7 @@ LAYERS = (
     "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video",
     "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "colouriser", "container",
     "restore", "decoder", "rehearsal", "plan", "checkpoint", "rivals", "objectives", "adapt", "update",
-    "encoder", "inspection", "engine", "batch", "evaluation", "training", "cli", "__main__",
+    "encoder", "inspection", "engine", "batch", "page", "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]
 REACHES_UP = {"frames": {"colour"}}  # `Frame.rgb` is there for users; it imports when called

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import run
+from PIL import Image
 from synthetic import write_clip
 
 import tinct
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    block, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    block = BLOCKS[0]
     names: dict[str, object] = {}
     exec(block, names)
     report, rgb = names["report"], names["rgb"]
@@ -49,15 +51,31 @@ def test_command_lines_work(talk: Path) -> None:
     assert len(list(tinct.open("talk-colour.mp4"))) == 30
 
 
+def test_colouring_lines_work(talk: Path) -> None:
+    """The lines in between are the painter's: the talk's own colour is put into the frames that are asked for."""
+    assert [line.split()[0] for line in LINES[2:4]] == ["keyframes", "colourise"]
+    write_clip(talk / "grey.mp4", frames=30, codec="libx264", pix_fmt="gray", codec_options={"crf": "10"})
+    done = run(*LINES[2].split())
+    assert done.returncode == 0, done.stderr
+    coloured = list(tinct.open("talk.mp4"))
+    for path in (talk / "frames").iterdir():
+        Image.fromarray(coloured[int(path.stem)].rgb()).save(path)
+    done = run(*LINES[3].split())
+    assert done.returncode == 0, done.stderr
+    assert all(np.ptp(frame.cr) > 30 for frame in tinct.open("colour.mp4"))
+    Image.fromarray(coloured[20].rgb()).save("face.png")
+    exec(BLOCKS[1].replace("12.5", "0.8"), {"tinct": tinct, "image": Image.fromarray(coloured[0].rgb())})
+    assert len(list(tinct.open("colour.mkv"))) == 30
+
+
 @pytest.mark.slow
 def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [line.split()[0] for line in LINES[2:]] == ["evaluate", "evaluate", "report", "reproduce"]
-    for line in LINES[2:]:
+    assert [line.split()[0] for line in LINES[4:]] == ["evaluate", "evaluate", "report", "reproduce"]
+    for line in LINES[4:]:
         done = run(*line.split())
         assert done.returncode == 0, done.stderr
     assert (talk / "results" / "report.html").exists()
-    _, block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    exec(block, {"tinct": tinct})
+    exec(BLOCKS[2], {"tinct": tinct})
     assert re.fullmatch(r"[+-]\d+\.\d\d \(overlap \d+%\)\n", capsys.readouterr().out)
 
 

@@ -6,11 +6,13 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
+from helpers import assert_same_frames
 from synthetic import Planes, clip, frames, info, write_clip, write_rich_clip
 
 from tinct.colour import to_rgb16
@@ -523,3 +525,15 @@ def test_pipes_fail_in_one_line(tmp_path: Path) -> None:
         process.stdout.close()
         assert b"refused: expected to write stdout" in process.stderr.read()
         assert process.wait() == 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"codec": "ffv1"}, {"codec": "libx264", "codec_options": {"g": "10", "bf": "3"}}, {"delay": 7}]
+)
+def test_a_stretch_has_the_frames_of_the_whole(tmp_path: Path, options: dict[str, Any]) -> None:
+    write_clip(tmp_path / "a.mkv", frames=30, **options)
+    source = open_source(str(tmp_path / "a.mkv"))
+    whole = list(source)
+    assert source.ticks.tolist() == [frame.pts for frame in whole]
+    for first, last in ((0, 29), (13, 19), (29, 29)):
+        assert_same_frames(list(source.between(whole[first].pts, whole[last].pts)), whole[first : last + 1])

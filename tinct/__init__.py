@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tinct.batch import FolderReport, encode_folder
+    from tinct.colouring import ColouriseReport, colourise, write_keyframes
     from tinct.config import EncodeConfig, preset
     from tinct.decoder import DecodeReport, decode
     from tinct.decoder import Video as open  # noqa: N813
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "batch": ("FolderReport", "encode_folder"),
+    "colouring": ("ColouriseReport", "colourise", "write_keyframes"),
     "config": ("EncodeConfig", "preset"),
     "decoder": ("DecodeReport", "decode"),
     "encoder": ("EncodeReport", "encode"),
@@ -32,8 +34,8 @@ _HOME = {
     "inspection": ("info", "verify"),
 }
 __all__ = [
-    "CodecError", "DecodeReport", "EncodeConfig", "EncodeReport", "FolderReport", "Frame", "VideoInfo", "decode", "encode",
-    "encode_folder", "info", "open", "preset", "verify",
+    "CodecError", "ColouriseReport", "DecodeReport", "EncodeConfig", "EncodeReport", "FolderReport", "Frame", "VideoInfo",
+    "colourise", "decode", "encode", "encode_folder", "info", "open", "preset", "verify", "write_keyframes",
 ]  # fmt: skip
 
 

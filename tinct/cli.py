@@ -4,10 +4,11 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 from typer.exceptions import TyperException
@@ -17,11 +18,13 @@ from tinct.interrupt import keep_interrupts
 
 if TYPE_CHECKING:
     from tinct.adapt import Step
+    from tinct.colouring import ColouriseReport
     from tinct.config import EncodeConfig
     from tinct.encoder import EncodeReport
     from tinct.engine import Engine
     from tinct.evaluation.bench import Outcome
-    from tinct.evaluation.published import Mean, Sequence
+    from tinct.evaluation.published import Mean
+    from tinct.evaluation.published import Sequence as PublishedSequence
     from tinct.inspection import FileInfo
     from tinct.psnr import Psnr
 
@@ -122,12 +125,7 @@ def encode(
     )  # fmt: skip
     with _progress("encoding", quiet) as progress, _training(quiet) as training:
         report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)
-    _notes(report.notes)
-    if not quiet:
-        print("\n".join(_encode_lines(report, output)), file=sys.stderr)
-    if report.damaged:
-        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is coded")
-        raise typer.Exit(DAMAGED)
+    _tell(report, [] if quiet else _encode_lines(report, output), source, "coded")
 
 
 @app.command()
@@ -195,6 +193,62 @@ def decode(
     if report.damage:
         _say(f"{source} is damaged: {report.frames} frames written, {report.damage}")
         raise typer.Exit(DAMAGED)
+
+
+@app.command()
+def colourise(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Any video; its own colour is not looked at.")],
+    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m.")],
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MOMENT=FILE", help="A coloured picture of a frame, by number or time; may be repeated."),
+    ] = None,
+    references: Annotated[str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")] = None,
+    leave_grey: Annotated[bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")] = False,
+    adapt: Annotated[float | None, typer.Option(metavar="SECONDS", help="Train on the references first.")] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv.")
+    ] = None,
+    page: Annotated[str | None, typer.Option(metavar="FILE", help="An HTML page of how colour goes along the video.")] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Colour grey footage from a few coloured frames."""
+    from tinct.colouring import colourise as run
+    from tinct.colouring.pictures import given_one_by_one, in_folder
+
+    if adapt is not None:
+        with _extra("networks", "--adapt"):
+            import tinct.colouring.adapting  # noqa: F401  before anything is looked at
+    pictures = given_one_by_one(reference or [])
+    if references is not None:
+        pictures = {**in_folder(references), **pictures}
+    with _stages(("looking", "colouring"), quiet) as (looked, coloured):
+        report = run(
+            source, output, references=pictures, leave_grey=leave_grey, adapt_seconds=adapt, confidence=confidence, page=page,
+            overwrite=overwrite, looked=looked, progress=coloured,
+        )  # fmt: skip
+    _tell(report, [] if quiet else _colour_lines(report, output), source, "coloured")
+
+
+@app.command()
+def keyframes(
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Any video.")],
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="The new folder for PNGs, named by frame number.")],
+    count: Annotated[str, typer.Option(help="How many frames: auto or a number.")] = "auto",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write the frames worth colouring, as PNGs to be coloured and given to `colourise --references`."""
+    from tinct.colouring import write_keyframes as run
+
+    number = _auto_or_number("count", count)
+    with _stages(("looking", "writing"), quiet) as (looked, written):
+        numbers, notes = run(source, out, count=cast("int | Literal['auto']", number), looked=looked, progress=written)
+    _notes(notes)
+    if not quiet:
+        print(f"{out}: frames {', '.join(map(str, numbers))}", file=sys.stderr)
 
 
 @app.command()
@@ -420,6 +474,16 @@ def _notes(notes: list[str]) -> None:
         _say(note)
 
 
+def _tell(report: "EncodeReport | ColouriseReport", lines: Sequence[str], source: str, done: str) -> None:
+    """What there is to say of a finished output; exit code 3 where its source is damaged."""
+    _notes(report.notes)
+    for line in lines:
+        print(line, file=sys.stderr)
+    if report.damaged:
+        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is {done}")
+        raise typer.Exit(DAMAGED)
+
+
 def _auto_or_number(option: str, text: str | None) -> int | str | None:
     if text is None or text == "auto":
         return text
@@ -474,22 +538,33 @@ def _extra(extra: str, what: str) -> Iterator[None]:
 @contextmanager
 def _progress(what: str, quiet: bool, unit: str = "frames") -> Iterator[Callable[[int, int | None], None] | None]:
     """A bar with frames, speed and time left, where stderr is a terminal."""
+    with _stages((what,), quiet, unit) as (update,):
+        yield update
+
+
+@contextmanager
+def _stages(
+    names: Sequence[str], quiet: bool, unit: str = "frames"
+) -> Iterator[Sequence[Callable[[int, int | None], None] | None]]:
+    """A bar for each of several stages of one call, shown once there is something to show."""
     if quiet or not sys.stderr.isatty():
-        yield None
+        yield [None] * len(names)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     speed = TextColumn("{task.fields[speed]}")
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=None, speed="")
+        tasks = [bar.add_task(name, total=None, speed="", visible=i == 0, start=i == 0) for i, name in enumerate(names)]
 
-        def update(done: int, total: int | None) -> None:
+        def update(task: TaskID, done: int, total: int | None) -> None:
+            if not bar.tasks[task].started:
+                bar.start_task(task)
             rate = bar.tasks[task].speed
-            bar.update(task, completed=done, total=total, speed=f"{rate:.1f} {unit}/s" if rate else "")
+            bar.update(task, completed=done, total=total, speed=f"{rate:.1f} {unit}/s" if rate else "", visible=True)
 
-        yield update
+        yield [partial(update, task) for task in tasks]
 
 
 @contextmanager
@@ -545,6 +620,20 @@ def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
     return lines
 
 
+def _colour_lines(report: "ColouriseReport", output: str) -> list[str]:
+    lines = [
+        f"{one.name}: frame {one.number}, match {one.match:.0%}, covers {one.covered:.0%}, {one.way}" for one in report.references
+    ]
+    mean = sum(report.trust) / len(report.trust)
+    lines.append(f"{output}: {report.frames} frames, {report.frames / report.seconds:.1f} frames/s, mean trust {mean:.0%}")
+    if report.grey:
+        shots = ", ".join(f"{shot.start}-{shot.stop - 1}" for shot in report.grey)
+        lines.append(f"shots without a reference, left grey: frames {shots}")
+    if report.helpful:
+        lines.append(f"colour of these frames would help most: {', '.join(map(str, report.helpful))}")
+    return lines
+
+
 def _info_lines(found: "FileInfo") -> list[str]:
     kind = f"Tinct, layout {found.layout}, colouriser {found.colouriser}" if found.layout else "no Tinct in it"
     keys = f", {found.key_frames} of them key frames" if found.key_frames is not None else ""
@@ -588,7 +677,7 @@ def _rate_lines(outcome: "Outcome") -> list[str]:
     return ["BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:", *lines]
 
 
-def _published_lines(sequences: "list[Sequence]", means: "list[Mean]") -> list[str]:
+def _published_lines(sequences: "list[PublishedSequence]", means: "list[Mean]") -> list[str]:
     """Table 2 as printed and as computed again, and the averages of tables 3 and 4."""
     lines = [f"{'':<18}{'BD-rate, percent':^32}{'BD-PSNR, dB':^22}{'from saved bits'}"]
     lines.append(f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   {'printed':>9}{'computed':>10}   {'alone':>12}")

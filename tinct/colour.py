@@ -31,14 +31,17 @@ def matrix_or_default(matrix: int, height: int) -> int:
     return BT709 if height >= 720 else BT601
 
 
-def to_rgb(frame: Frame) -> np.ndarray:
-    """8-bit R'G'B' [H, W, 3] of an 8- or 10-bit frame, rounded and clipped."""
-    return _rgb(frame, 255).astype(np.uint8)
+def to_rgb(frame: Frame, *, keep_luma: bool = False) -> np.ndarray:
+    """8-bit R'G'B' [H, W, 3] of an 8- or 10-bit frame, rounded and clipped.
+
+    With `keep_luma` a colour out of range is made fainter until it fits: luma, where that is in range, can be told to the bit.
+    """
+    return _rgb(frame, 255, keep_luma).astype(np.uint8)
 
 
-def to_rgb16(frame: Frame) -> np.ndarray:
+def to_rgb16(frame: Frame, *, keep_luma: bool = False) -> np.ndarray:
     """16-bit R'G'B' [H, W, 3], 65535 for white, so that nothing of a 10-bit frame is lost."""
-    return _rgb(frame, 65535).astype(np.uint16)
+    return _rgb(frame, 65535, keep_luma).astype(np.uint16)
 
 
 def from_rgb(rgb: np.ndarray, info: VideoInfo) -> tuple[np.ndarray, np.ndarray]:
@@ -79,12 +82,34 @@ def unit_matrix(info: VideoInfo) -> np.ndarray:
     return np.column_stack([linear, linear.sum(axis=1) + matrix[:, 3] - 0.5 - 1])
 
 
-def _rgb(frame: Frame, peak: int) -> np.ndarray:
+def colourfulness(rgb: np.ndarray) -> float:
+    """Hasler and Suesstrunk 2003, equation for M3, of 8-bit R'G'B' [H, W, 3]: 0 is grey, 59 "quite colourful"."""
+    red, green, blue = (rgb[..., i].astype(np.float32) for i in range(3))
+    opponents = np.stack([(red - green).ravel(), ((red + green) / 2 - blue).ravel()])
+    return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))
+
+
+def _rgb(frame: Frame, peak: int, keep_luma: bool) -> np.ndarray:
     info = frame.info
     planes = [frame.y.astype(np.float32)]
     planes += [upsample_chroma(chroma, info.height, info.width) for chroma in (frame.cb, frame.cr)]
-    rgb = cv2.transform(cv2.merge(planes), _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, peak))
+    matrix = _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, peak)
+    if keep_luma:
+        planes = _fitting(planes, matrix, peak, 128 << (info.bit_depth - 8))
+    rgb = cv2.transform(cv2.merge(planes), matrix)
     return np.clip(rgb, 0, peak + 0.5, out=rgb)  # half a level is already in the matrix: truncation rounds
+
+
+def _fitting(planes: list[np.ndarray], matrix: np.ndarray, peak: int, middle: int) -> list[np.ndarray]:
+    """The planes with chroma drawn towards grey just far enough for R'G'B' to lie in 0..peak."""
+    y, *chroma = planes
+    grey = y * matrix[0, 0] + np.float32(matrix[0] @ (0, middle, middle, 1) - 0.5)  # R' = G' = B' without chroma
+    scale = np.ones_like(y)
+    for row in matrix:
+        away = row[1] * (chroma[0] - middle) + row[2] * (chroma[1] - middle)
+        room = np.where(away > 0, peak - grey, grey)
+        scale = np.minimum(scale, np.maximum(room, 0) / np.maximum(np.abs(away), 1e-6))
+    return [y, *((plane - middle) * scale + middle for plane in chroma)]
 
 
 def _ycbcr_to_rgb(colour: ColourTags, height: int, bit_depth: int, peak: int) -> np.ndarray:

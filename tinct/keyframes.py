@@ -63,12 +63,14 @@ class Spacing:
 class Seen:
     """A frame, whether a shot starts with it, and the small copy on which decisions are made.
 
-    `small` has luma at chroma resolution and chroma at half of that.
+    `small` has luma at chroma resolution and chroma at half of that. `unpredicted` is the share of the frame's variance that
+    motion from the frame before does not explain.
     """
 
     frame: Frame
     small: KeyView
     starts_shot: bool
+    unpredicted: float
 
 
 def look(frames: Iterable[Frame]) -> Iterator[Seen]:
@@ -87,7 +89,7 @@ def look(frames: Iterable[Frame]) -> Iterator[Seen]:
         else:
             recent.append(unpredicted)
         before = view
-        yield Seen(frame, small, cut)
+        yield Seen(frame, small, cut, unpredicted)
 
 
 def groups(frames: Iterable[Seen], spacing: Spacing) -> Iterator[Group]:

@@ -49,7 +49,7 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, preset: str = "fast") -> 
         # a new object each time: a call on a small picture changes its settings for good
         search = cv2.DISOpticalFlow.create(PRESETS[preset])
         flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
-        before = _stilled(target, source, flow)
+        before = stilled(target, source, flow)
         flows.append(before.astype(np.float16))
     return flows
 
@@ -111,6 +111,14 @@ def second_reference(
     )
 
 
+def stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """The flow, but none where standing still explains the picture about as well."""
+    window = (STILL_WINDOW, STILL_WINDOW)
+    moved, still = (cv2.blur(cv2.absdiff(p, target).astype(np.float32), window) for p in (warp(source, flow), source))
+    moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
+    return flow * moving[..., None]
+
+
 def _colour(key: KeyView) -> np.ndarray:
     return np.stack((key.cb, key.cr))
 
@@ -121,11 +129,3 @@ def _moved(key: KeyView, flow: Flow) -> tuple[np.ndarray, np.ndarray]:
         return key.luma.y, _colour(key)
     colour = warp(np.dstack((key.cb, key.cr)), scaled_flow(flow.astype(np.float32), key.cb.shape))
     return warp(key.luma.y, scaled_flow(flow.astype(np.float32), key.luma.y.shape)), colour.transpose(2, 0, 1)
-
-
-def _stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The flow, but none where standing still explains the picture about as well."""
-    window = (STILL_WINDOW, STILL_WINDOW)
-    moved, still = (cv2.blur(cv2.absdiff(p, target).astype(np.float32), window) for p in (warp(source, flow), source))
-    moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
-    return flow * moving[..., None]

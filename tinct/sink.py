@@ -4,7 +4,8 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, TypeVar
@@ -50,11 +51,14 @@ def open_sink(
     *,
     start_seconds: float = 0.0,
     duration_seconds: float | None = None,
+    names: Iterable[int] | None = None,
+    keep_luma: bool = False,
 ) -> "Sink":
     """A file of decoded frames, its format by the suffix of `path`; no suffix is a folder of PNGs, "-" is stdout.
 
     `extras_from` names the file whose sound, subtitles and tags go along, cut as given; a pipe ("-") has none. Frames
-    are written with the times that they carry.
+    are written with the times that they carry. PNGs are numbered from 0 unless `names` has their numbers; with `keep_luma`
+    colours that R'G'B' cannot show are made fainter, not cut off, so that it has their luma.
     """
     extras_from = None if extras_from == "-" else extras_from
     if path == "-":
@@ -73,7 +77,7 @@ def open_sink(
 
     def make(temporary: Path) -> _Writer:
         if folder:
-            return _Pngs(temporary, info, _left_out(extras_from))
+            return _Pngs(temporary, info, _left_out(extras_from), count() if names is None else iter(names), keep_luma=keep_luma)
         if suffix == ".y4m":
             return _Y4m(temporary.open("wb"), info, _left_out(extras_from))
         return _Film(temporary, suffix, info, extras_from, start_seconds, duration_seconds)
@@ -293,17 +297,16 @@ def _stdout() -> BinaryIO:
 class _Pngs:
     """A folder of 000000.png and so on, as coded (not rotated): 8-bit RGB, 16-bit for a 10-bit video."""
 
-    def __init__(self, folder: Path, info: VideoInfo, notes: list[str]) -> None:
+    def __init__(self, folder: Path, info: VideoInfo, notes: list[str], names: Iterator[int], *, keep_luma: bool) -> None:
         self.notes = [*notes, "pictures are not rotated"] if info.rotation else notes
-        self._folder, self._count = folder, 0
+        self._folder, self._names, self._keep_luma = folder, names, keep_luma
         self._rgb = to_rgb if info.bit_depth == 8 else to_rgb16
         folder.mkdir()
 
     def write(self, frame: Frame) -> None:
-        done, data = cv2.imencode(".png", cv2.cvtColor(self._rgb(frame), cv2.COLOR_RGB2BGR))
+        done, data = cv2.imencode(".png", cv2.cvtColor(self._rgb(frame, keep_luma=self._keep_luma), cv2.COLOR_RGB2BGR))
         assert done
-        (self._folder / f"{self._count:06}.png").write_bytes(data.tobytes())
-        self._count += 1
+        (self._folder / f"{next(self._names):06}.png").write_bytes(data.tobytes())
 
     def close(self) -> None:
         pass

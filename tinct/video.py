@@ -11,6 +11,8 @@ audio track may come earlier). A video that starts later than its audio keeps th
 
 import struct
 from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -80,6 +82,21 @@ class Source:
         assert self._timing.ticks is not None, "a pipe has no parts"
         start_seconds = float(self._timing.ticks[first] * self._timing.time_base)
         return Source(self._path, self.info, self._timing, self.notes, start_seconds, None)
+
+    @property
+    def ticks(self) -> np.ndarray:
+        """When each frame is shown by the file's index, sorted, in ticks from the start of the cut. Not of a pipe."""
+        assert self._timing.ticks is not None, "a pipe has no index"
+        inside = self._timing.ticks >= self._start
+        if self._end is not None:
+            inside &= self._timing.ticks < self._end
+        return self._timing.ticks[inside] - self._start
+
+    def between(self, first: int, last: int) -> Iterator[Frame]:
+        """The frames from tick `first` to tick `last`, both included, as they come when all are read. Not for a pipe."""
+        stretch = copy(self)
+        stretch._start, stretch._end = self._start + first, self._start + last + 1
+        return (replace(frame, pts=frame.pts + first) for frame in stretch)
 
     def __iter__(self) -> Iterator[Frame]:
         self.damaged = 0

@@ -17,6 +17,7 @@ import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
+from tinct import colour
 from tinct.frames import Frame
 from tinct.psnr import PERFECT_DB, squared_error
 
@@ -128,11 +129,8 @@ def flicker(pair: Pair, plane: Plane) -> float:
 
 
 def colourfulness(pair: Pair, of: Literal["source", "decoded"]) -> float:
-    """Hasler and Suesstrunk 2003, equation for M3: 0 is grey, 59 "quite colourful"."""
-    rgb = pair.rgb[of == "decoded"].astype(np.float32)
-    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-    opponents = np.stack([(red - green).ravel(), ((red + green) / 2 - blue).ravel()])
-    return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))
+    """M3 of Hasler and Suesstrunk (see `colour.colourfulness`)."""
+    return colour.colourfulness(pair.rgb[of == "decoded"])
 
 
 def vmaf(pair: Pair) -> float:

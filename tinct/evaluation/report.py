@@ -3,7 +3,6 @@
 What is drawn and pressed is in `report.js`; this module puts together the numbers and the pictures.
 """
 
-import base64
 import json
 import math
 from collections.abc import Collection, Iterable
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 
 from tinct.container import COLOUR, LUMA, read_file_manifest, video_tracks
@@ -24,6 +22,8 @@ from tinct.evaluation.bench import CLIPS, Outcome, load, track_times
 from tinct.evaluation.metrics import METRICS
 from tinct.evaluation.points import POOLED, RDPoint, bd_quality, bd_rate, better
 from tinct.frames import Frame, VideoInfo
+from tinct.page import data_uri, webp
+from tinct.page import style as shared_style
 from tinct.planes import from_av_frame
 from tinct.video import open_source
 
@@ -180,23 +180,14 @@ def _caption(point: RDPoint, number: int) -> str:
 def _encoded(pictures: dict[str, list[Picture]]) -> tuple[dict[str, list[dict[str, str]]], int]:
     """As data URIs, in the best quality with which all fit; and that quality."""
     for quality in QUALITIES:
-        data = {clip: [_webp(p.rgb, quality) for p in shown] for clip, shown in pictures.items()}
+        data = {clip: [webp(p.rgb, quality) for p in shown] for clip, shown in pictures.items()}
         if sum(len(d) for shown in data.values() for d in shown) <= PICTURES_BYTES:
             break
     found = {
-        clip: [
-            {"title": p.title, "caption": p.caption, "src": "data:image/webp;base64," + base64.b64encode(d).decode()}
-            for p, d in zip(shown, data[clip], strict=True)
-        ]
+        clip: [{"title": p.title, "caption": p.caption, "src": data_uri(d)} for p, d in zip(shown, data[clip], strict=True)]
         for clip, shown in pictures.items()
     }
     return found, quality
-
-
-def _webp(rgb: np.ndarray, quality: int) -> bytes:
-    done, data = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
-    assert done
-    return data.tobytes()
 
 
 # ── the page ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,7 +211,7 @@ def _page(outcome: Outcome, table: dict[str, Any], pictures: dict[str, list[Pict
     }
     template, style, script = (_asset(name) for name in ("report.html", "report.css", "report.js"))
     text = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return template.replace("/*style*/", style).replace("/*script*/", script).replace("/*data*/", text)
+    return template.replace("/*style*/", shared_style() + style).replace("/*script*/", script).replace("/*data*/", text)
 
 
 def _asset(name: str) -> str:
