@@ -497,12 +497,12 @@ def writes_in(pid: int, folder: Path) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(600):
+    for _ in range(4000):  # on a busy machine an encode weighs its choices for a while before it writes
         if condition():
             return
         assert process.poll() is None, "ended before it could be interrupted"
         time.sleep(0.02)
-    raise AssertionError("nothing was written in 12 seconds")
+    raise AssertionError("nothing was written in 80 seconds")
 
 
 @pytest.mark.parametrize("moment", ["frame", "mux"])
