@@ -224,7 +224,9 @@ def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoS
 
 
 def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
-    slices = "4" if min(info.width, info.height) >= 64 else "1"
+    sides = (info.width, info.height)
+    # FFV1 refuses to halve an odd side where the second half would be even, since chroma would not come out
+    slices = "4" if min(sides) >= 64 and all(side % 4 != 3 for side in sides) else "1"
     stream = out.add_stream("ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"})
     stream.width, stream.height = info.width, info.height
     stream.thread_type = "SLICE"
