@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 LAYERS = (
     "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video",
     "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "colouriser", "container",
-    "restore", "decoder", "rehearsal", "plan", "checkpoint", "rivals", "objectives", "adapt", "update",
+    "restore", "decoder", "rehearsal", "plan", "checkpoint", "objectives", "rivals", "adapt", "update",
     "encoder", "inspection", "engine", "batch", "page", "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]

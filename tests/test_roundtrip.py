@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers import SHARED_CLIPS, assert_same_frames, attached, one_line, psnr, run, sample_clip, track_packets
-from synthetic import Planes, frames, info, write_clip
+from synthetic import Planes, clip, frames, info, write_clip
 
 import tinct
 from tinct.container import read_file_manifest

@@ -22,7 +22,8 @@ from tinct.colouriser.gan import Generator, fold
 from tinct.colouriser.model import new_generator
 from tinct.config import GanConfig
 from tinct.errors import CodecError
-from tinct.objectives import Objective, Recipe, objective_of
+from tinct.objectives import Objective, Recipe
+from tinct.rivals import objective_of
 
 CHECKPOINT_SECONDS = 60.0
 HELD_OUT_STEPS = 50  # from one look at the held-out crop to the next

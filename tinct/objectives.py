@@ -70,27 +70,12 @@ class Objective(Protocol):
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]: ...
 
 
-def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> "nn.Module":
-    """What trains a generator of any kind: an Objective."""
-    if config.kind == "multiresunet":
-        return Mixed(config, recipe, to_rgb, content)
-    from tinct import rivals
+class Duel(nn.Module):
+    """One generator, and one judge or several of its pictures."""
 
-    return {"pix2pixhd": rivals.Pix2PixHd, "cyclegan": rivals.CycleGan}.get(config.kind, rivals.Pix2Pix)(config)
-
-
-class Mixed(nn.Module):
-    """Equation 10: G against D, with MSE, VGG-19 content and colour losses. `to_rgb` [3, 4] is for output in Y'CbCr."""
-
-    def __init__(self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> None:
-        assert (content is not None) == (recipe.content > 0)
+    def __init__(self, maker: nn.Module, judge: nn.Module) -> None:
         super().__init__()
-        self._recipe = recipe
-        self._in_rgb = config.output == "rgb"
-        self.maker = Generator(config, norm=recipe.norm)
-        self.judge = Discriminator(config.channels, conditional=recipe.conditional)
-        self.register_buffer("to_rgb", to_rgb.float(), persistent=False)
-        self._content = (content,)  # in a tuple, so that its 80 MB are no part of what learns
+        self.maker, self.judge = maker, judge
 
     def makers(self) -> Iterator[nn.Parameter]:
         return self.maker.parameters()
@@ -100,6 +85,22 @@ class Mixed(nn.Module):
 
     def picture(self, luma: Tensor) -> Tensor:
         made: Tensor = self.maker(luma)
+        return made
+
+
+class Mixed(Duel):
+    """Equation 10: G against D, with MSE, VGG-19 content and colour losses. `to_rgb` [3, 4] is for output in Y'CbCr."""
+
+    def __init__(self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> None:
+        assert (content is not None) == (recipe.content > 0)
+        super().__init__(Generator(config, norm=recipe.norm), Discriminator(config.channels, conditional=recipe.conditional))
+        self._recipe = recipe
+        self._in_rgb = config.output == "rgb"
+        self.register_buffer("to_rgb", to_rgb.float(), persistent=False)
+        self._content = (content,)  # in a tuple, so that its 80 MB are no part of what learns
+
+    def picture(self, luma: Tensor) -> Tensor:
+        made = super().picture(luma)
         if self._in_rgb:
             return made
         matrix = self.get_buffer("to_rgb")

@@ -14,6 +14,7 @@ from torch.nn import functional
 from tinct import losses
 from tinct.colouriser.rivals import PatchDiscriminator, ResNet, UNet
 from tinct.config import GanConfig
+from tinct.objectives import Duel, Mixed, Recipe
 
 L1_WEIGHT = 100.0  # pix2pix
 FEATURES_WEIGHT = 10.0  # pix2pixHD
@@ -21,23 +22,18 @@ CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
 POOL = 50  # pictures made earlier that CycleGAN's discriminators are shown again
 
 
-class Pix2Pix(nn.Module):
+def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> nn.Module:
+    """What trains a generator of any kind: an Objective."""
+    if config.kind == "multiresunet":
+        return Mixed(config, recipe, to_rgb, content)
+    return {"pix2pixhd": Pix2PixHd, "cyclegan": CycleGan}.get(config.kind, Pix2Pix)(config)
+
+
+class Pix2Pix(Duel):
     """Conditional GAN and 100 times L1, with self-attention in the generator or without."""
 
     def __init__(self, config: GanConfig) -> None:
-        super().__init__()
-        self.maker = UNet(config)
-        self.judge = PatchDiscriminator(4, config.channels)
-
-    def makers(self) -> Iterator[nn.Parameter]:
-        return self.maker.parameters()
-
-    def judges(self) -> Iterator[nn.Parameter]:
-        return self.judge.parameters()
-
-    def picture(self, luma: Tensor) -> Tensor:
-        made: Tensor = self.maker(luma)
-        return made
+        super().__init__(UNet(config), PatchDiscriminator(4, config.channels))
 
     def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         output = self.picture(luma)
@@ -52,23 +48,11 @@ class Pix2Pix(nn.Module):
         return {"discriminator": losses.discriminator_loss(real, fake)}
 
 
-class Pix2PixHd(nn.Module):
+class Pix2PixHd(Duel):
     """Least-squares GAN at two scales, conditional, and 10 times the difference of the discriminators' features."""
 
     def __init__(self, config: GanConfig) -> None:
-        super().__init__()
-        self.maker = ResNet(config)
-        self.judge = nn.ModuleList(PatchDiscriminator(4, config.channels) for _ in range(2))
-
-    def makers(self) -> Iterator[nn.Parameter]:
-        return self.maker.parameters()
-
-    def judges(self) -> Iterator[nn.Parameter]:
-        return self.judge.parameters()
-
-    def picture(self, luma: Tensor) -> Tensor:
-        made: Tensor = self.maker(luma)
-        return made
+        super().__init__(ResNet(config), nn.ModuleList(PatchDiscriminator(4, config.channels) for _ in range(2)))
 
     def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         output = self.picture(luma)
@@ -85,32 +69,23 @@ class Pix2PixHd(nn.Module):
     def _seen(self, picture: Tensor, luma: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         """What each discriminator says: of the picture, and of it at half the size."""
         both = torch.cat([picture, luma], dim=1)
-        return [judge(both if scale == 0 else functional.avg_pool2d(both, 2)) for scale, judge in enumerate(self.judge)]
+        return [judge(both if scale == 0 else functional.avg_pool2d(both, 2)) for scale, judge in enumerate(self.judge.children())]
 
 
-class CycleGan(nn.Module):
+class CycleGan(Duel):
     """Luma to colour and colour to luma, each judged, there and back again; which luma goes with which colour is not used.
 
     The discriminator of colour is shown a picture made earlier every other time, as Zhu et al. do.
     """
 
     def __init__(self, config: GanConfig) -> None:
-        super().__init__()
-        self.maker = ResNet(config)
+        super().__init__(ResNet(config), nn.ModuleList(PatchDiscriminator(inputs, config.channels) for inputs in (3, 1)))
         self.back = ResNet(config, outputs=1)
-        self.judge = nn.ModuleList([PatchDiscriminator(3, config.channels), PatchDiscriminator(1, config.channels)])
         self._pool: list[Tensor] = []
         self._made = 0
 
     def makers(self) -> Iterator[nn.Parameter]:
         return chain(self.maker.parameters(), self.back.parameters())
-
-    def judges(self) -> Iterator[nn.Parameter]:
-        return self.judge.parameters()
-
-    def picture(self, luma: Tensor) -> Tensor:
-        made: Tensor = self.maker(luma)
-        return made
 
     def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         coloured, greyed = self.maker(luma), self.back(target)
@@ -147,5 +122,5 @@ class CycleGan(nn.Module):
         return earlier
 
     def _logits(self, number: int, picture: Tensor) -> Tensor:
-        logits: Tensor = self.judge[number](picture)[0]
+        logits: Tensor = list(self.judge.children())[number](picture)[0]
         return logits

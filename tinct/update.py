@@ -21,7 +21,8 @@ from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.losses import Vgg19, find_vgg19
-from tinct.objectives import RECIPES, Objective, Recipe, objective_of
+from tinct.objectives import RECIPES, Objective, Recipe
+from tinct.rivals import objective_of
 from tinct.weights import Quantised, encode_weights, quantise
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
