@@ -1,0 +1,78 @@
+"""The paper's tables done again: which numbers stand beside ours, which codecs are compared, and a whole run that goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tinct.cli import main
+from tinct.config import GanConfig
+from tinct.container import read_file_manifest
+from tinct.errors import CodecError
+from tinct.evaluation.codecs import parse
+from tinct.evaluation.published import printed
+from tinct.evaluation.reproduce import TABLES, Experiment, codecs_of
+
+
+def test_printed_numbers_are_found_by_the_clips_name() -> None:
+    assert printed("table2", "mother_daughter", 37, "proposed") == (37.71, None, 561.3)
+    assert printed("table2", "mother_daughter", 37, "HEVC 4:2:0") == (33.238, None, 625.42)
+    assert printed("table2", "mother_daughter", 37, "none") == (None, None, None)
+    assert printed("table3", "Vidyo1", 37, "original RC") == (36.953, 0.969, None)
+    assert printed("table6", "Johnny", 37, "G2 G1+100color") == (38.73, 0.961, None)
+    assert printed("table7", "Mother-daughter", 27, "pix2pix") == (30.6, 0.922, None)
+    assert printed("table7", "akiyo", 27, "pix2pix") == (None, None, None)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("recipe", ["paper", "cpu"])
+def test_every_variant_is_a_codec_of_the_lab_and_differs_from_the_others(table: str, recipe: str) -> None:
+    codecs = codecs_of(table, Experiment(16, recipe, "300", vgg19="vgg.pth"))
+    assert list(codecs)[:2] == ["HEVC 4:2:0", "none"]
+    assert len(set(codecs.values())) == len(codecs)
+    for codec in codecs.values():
+        parse(codec)
+
+
+def test_the_content_loss_can_be_left_out() -> None:
+    codecs = codecs_of("table6", Experiment(16, "paper", "300", content_loss=False))
+    assert list(codecs)[2:] == ["G1 gan+100mse", "G2 G1+100color"]
+    assert not any("content" in codec for codec in codecs.values())
+
+
+def test_other_tables_are_refused() -> None:
+    with pytest.raises(CodecError, match="expected to reproduce: published, table2, table3, table4, table6, table7; found table5"):
+        codecs_of("table5", Experiment())
+
+
+@pytest.mark.slow
+def test_a_table_is_trained_measured_and_goes_on(clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "results"
+    arguments = [
+        "reproduce", "table3", "--clips", str(clip_path), "--qp", "32", "--frames", "13", "--channels", "8", "--recipe", "cpu",
+        "--budget", "3steps", "--out", str(out),
+    ]  # fmt: skip
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown == (out / "table3.md").read_text()
+    rows = json.loads((out / "table3.json").read_text())
+    assert [row["variant"] for row in rows] == ["HEVC 4:2:0", "none", "original RC", "proposed RC"]
+    for row in rows:
+        network = row["variant"].endswith("RC")
+        assert (row["all_bits_kbps"] > row["paper_kbps"]) == network
+    files = {path.name: read_file_manifest(str(path)) for path in (out / "files").rglob("*.mkv")}
+    kinds = {manifest.generator.residual for manifest in files.values() if manifest is not None and manifest.generator is not None}
+    assert kinds == {"original", GanConfig().residual}
+    points = (out / "points.jsonl").read_bytes()
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert (stopped.value.code, capsys.readouterr().out) == (0, shown)
+    assert (out / "points.jsonl").read_bytes() == points, "nothing was measured again"
+    with pytest.raises(SystemExit) as stopped:
+        main([*arguments[:1], "table2", *arguments[2:]])
+    assert stopped.value.code == 2
+    assert "expected the folder of this very table" in capsys.readouterr().err
