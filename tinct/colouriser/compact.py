@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -125,16 +126,28 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
     return config, weights
 
 
+def load_openvino() -> Any:
+    """OpenVINO without its telemetry, which would tell a server of each import: it takes its own stub where that is missing."""
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = cast("Any", None)  # Python's way to say that there is no such module
+        try:
+            import openvino
+        finally:
+            del sys.modules["openvino_telemetry"]
+    import openvino
+    import openvino.opset13
+
+    return openvino
+
+
 def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> "openvino.Model":
     """The graph for pictures of `size` (height, width), both multiples of CELL.
 
     In: luma [1, S, H, W] and chroma [1, 2 S', H / 2, W / 2] as integers of `bit_depth`, distances [1, 2] as log2 / 4.
     Out: luma [1, 1, H, W] and chroma [1, 2, H / 2, W / 2], integers of the same kind.
     """
-    import openvino as ov
-    from openvino import opset13
-
-    op = cast("Any", opset13)
+    ov = load_openvino()
+    op = cast("Any", ov.opset13)
 
     height, width = size
     kind, peak = (ov.Type.u8, 255.0) if bit_depth == 8 else (ov.Type.u16, 1023.0)
@@ -192,8 +205,7 @@ class Runner:
     """A network compiled for one size of picture; called from several threads at once."""
 
     def __init__(self, config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> None:
-        import openvino as ov
-
+        ov = load_openvino()
         self._size = size
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
         model = build(config, weights, self._padded, bit_depth)
