@@ -129,6 +129,22 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: 
     assert path.read_bytes() == kept
 
 
+def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:
+    training = Training(samples(), SMALL, RECIPE)
+    generator = training.run(Budget(steps=4))
+    held = samples()
+    with torch.no_grad():
+        shown = generator(held.held_luma.float() / 127.5 - 1)
+    error = ((shown - (held.held_rgb.float() / 127.5 - 1)) ** 2).mean()
+    assert training.held_out_db() == pytest.approx(float(10 * torch.log10(4 / error)), abs=0.01)
+
+
+def test_looking_at_the_held_out_crop_changes_nothing() -> None:
+    looked = Training(samples(), SMALL, RECIPE)
+    looked.run(Budget(steps=4), progress=lambda _: (looked.held_out_db(), None)[1])
+    assert same(looked.result().state_dict(), trained(RECIPE, 4))
+
+
 def test_terms_can_be_left_out() -> None:
     told: list[Step] = []
     recipe = replace(RECIPE, gan=0.0, colour=0.0)

@@ -147,6 +147,7 @@ class Training:
         maker = self._objective.maker
         last = {name: value.clone() for name, value in maker.state_dict().items()}
         maker.load_state_dict(self._kept())
+        self._all.eval()
         made = self._objective.picture(self._input(self._samples.held_luma)).clamp(-1, 1)
         maker.load_state_dict(last)
         error = losses.mse_loss(made.float(), self._target(self._samples.held_rgb))
