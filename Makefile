@@ -27,6 +27,7 @@ check: $(VENV)/test.stamp ## lint, types and the fast tests
 bench: $(VENV)/test.stamp ## the figures in the README; takes a while
 	$(BIN)/python -m benchmarks.rate_distortion
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.colourise
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -332,6 +332,15 @@ def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(clip_p
     assert (tmp_path / "killed.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
+@pytest.mark.slow
+def test_processes_of_torchrun_train_one_network_and_write_one_file(clip_path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tinct", "encode", str(clip_path)]
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "4steps", "--quiet"]
+    subprocess.run([*command, str(tmp_path / "a.mkv"), *options], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+    assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
+
+
 def test_decoding_is_the_same_frame_by_frame_whatever_is_decoded_beside_it(gan_path: Path) -> None:
     whole = list(tinct.open(str(gan_path)))
     part = list(tinct.open(str(gan_path), start_seconds=0.8))
