@@ -1,11 +1,15 @@
 """Clips and encodes that several tests look at; each is made once for a test run."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from synthetic import write_clip
 
 import tinct
+
+# a shell starts what runs in the background with Ctrl-C ignored, and every process of the tests would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
