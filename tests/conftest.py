@@ -8,8 +8,10 @@ from synthetic import write_clip
 
 import tinct
 
-# a shell starts what runs in the background with Ctrl-C ignored, and every process of the tests would inherit that
-signal.signal(signal.SIGINT, signal.default_int_handler)
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background with Ctrl-C ignored, and every process of the tests would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
