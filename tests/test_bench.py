@@ -537,6 +537,19 @@ def fail(value: int) -> int:
     return value // 0
 
 
+def test_a_function_whose_module_does_not_import_is_an_error_and_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that cannot read its call has to say so: whoever waits for an answer waits for good."""
+    (tmp_path / "of_the_caller_alone.py").write_text("def double(value):\n    return 2 * value\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from of_the_caller_alone import double  # type: ignore[import-not-found]
+
+    (tmp_path / "of_the_caller_alone.py").write_text("raise RuntimeError('not here')\n")
+    with pytest.raises(RuntimeError, match="not here"):
+        list(run_tasks(double, [(1,)], jobs=1))
+
+
 def test_a_mistake_of_ours_ends_the_run_and_shows_where() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         list(run_tasks(fail, [(1,)], jobs=1))

@@ -131,29 +131,35 @@ def serve() -> None:
     """A worker's whole life: calls from stdin, results to stdout, until stdin ends."""
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a call prints is no result
-    calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+    calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | Exception | None] = SimpleQueue()
     busy = threading.Event()
     keep_interrupts()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_read_calls, args=(sys.stdin.buffer, calls, busy), daemon=True).start()
     while (call := calls.get()) is not None:
-        result = _result_of(*call)
+        result = (False, call) if isinstance(call, Exception) else _result_of(*call)
         busy.clear()
         pickle.dump(result, results)
         results.flush()
 
 
 def _read_calls(source: IO[bytes], calls: SimpleQueue[Any], busy: threading.Event) -> None:
-    """Pass calls on. When the caller is gone, killed perhaps, the call in hand is interrupted with all that it has started."""
-    try:
-        while True:
+    """Pass calls on, or why one cannot be read: its function's module may not import here.
+
+    When the caller is gone, killed perhaps, the call in hand is interrupted with all that it has started.
+    """
+    while True:
+        try:
             call = pickle.load(source)
-            busy.set()
-            calls.put(call)
-    except EOFError:
-        calls.put(None)
-        if busy.is_set():
-            os.killpg(0, signal.SIGINT)
+        except EOFError:
+            calls.put(None)
+            if busy.is_set():
+                os.killpg(0, signal.SIGINT)
+            return
+        except Exception as error:  # noqa: BLE001  it is raised where the call was made
+            call = error
+        busy.set()
+        calls.put(call)
 
 
 def _result_of(function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[bool, Any]:
