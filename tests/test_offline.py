@@ -29,7 +29,10 @@ def guarded(*arguments: str) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("options", [["--colouriser", "none"], ["--colouriser", "compact"]])
+PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps"]
+
+
+@pytest.mark.parametrize("options", [["--colouriser", "none"], ["--colouriser", "compact"], PAPER], ids=["none", "compact", "gan"])
 def test_encode_and_decode_ask_nothing_of_a_network(options: list[str], clip_path: Path, tmp_path: Path) -> None:
     said = guarded("encode", str(clip_path), str(tmp_path / "a.mkv"), "--colour", "track", "--quiet", *options)
     said += guarded("decode", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--quiet")

@@ -37,7 +37,7 @@ def test_every_variant_is_a_codec_of_the_lab_and_differs_from_the_others(table: 
 
 
 def test_the_content_loss_can_be_left_out() -> None:
-    codecs = codecs_of("table6", Experiment(16, "paper", "300", content_loss=False))
+    codecs = codecs_of("table6", Experiment(16, "paper", "300", content_loss="none"))
     assert list(codecs)[2:] == ["G1 gan+100mse", "G2 G1+100color"]
     assert not any("content" in codec for codec in codecs.values())
 

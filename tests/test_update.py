@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,20 +18,29 @@ torch = pytest.importorskip("torch")
 import synthetic  # noqa: E402
 
 import tinct  # noqa: E402
-from tinct.adapt import Samples, Training  # noqa: E402
+from tinct.adapt import Budget, Samples, Training  # noqa: E402
 from tinct.cli import main  # noqa: E402
-from tinct.colour import from_rgb, to_rgb, unit_matrix, upsample_chroma  # noqa: E402
-from tinct.colouriser.model import generated, new_generator, read_update, shapes, to_planes  # noqa: E402
+from tinct.colour import to_rgb, unit_matrix, upsample_chroma  # noqa: E402
+from tinct.colouriser.model import generated, generator_of, new_generator, shapes, to_planes  # noqa: E402
 from tinct.config import GanConfig  # noqa: E402
-from tinct.container import MAX_UPDATE_BYTES, Manifest, hash_of, read_file_manifest, read_manifest, write_manifest  # noqa: E402
-from tinct.container import read_update as attached  # noqa: E402
+from tinct.container import MAX_UPDATE_BYTES, Manifest, read_file_manifest, read_manifest, read_update, write_manifest  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
-from tinct.frames import ColourTags, Frame  # noqa: E402
+from tinct.frames import ColourTags  # noqa: E402
 from tinct.objectives import CPU  # noqa: E402
 from tinct.update import KeyFrames, coded  # noqa: E402
+from tinct.weights import hash_of  # noqa: E402
 
 KINDS = ["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
 OPTIONS = {"qp": 32, "channels": 8, "recipe": "cpu", "adapt": "20steps", "device": "cpu"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """What a training ends with depends on how many threads add up its sums, and on small pictures they wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +69,14 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path:
 
 @pytest.mark.slow
 def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
-    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "400steps"}))
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "800steps", "channels": 12}))
+    tinct.encode(str(clip_path), str(tmp_path / "b.mkv"), tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"))
     between = [n for n in range(40) if n % 6]
-    source, decoded = list(tinct.open(str(clip_path))), list(tinct.open(str(tmp_path / "a.mkv")))
+    source, decoded, coded = (list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv"))
     grey = [psnr(source[n].cb, np.full_like(source[n].cb, 128)) for n in between]
     found = [psnr(source[n].cb, decoded[n].cb) for n in between]
-    assert np.mean(found) > np.mean(grey) + 1  # 2.6 and more
-    keys = [psnr(source[n].cb, decoded[n].cb) for n in range(0, 40, 6)]
-    assert min(keys) > 30, "key frames are shown as they were coded"
+    assert np.mean(found) > np.mean(grey) + 3
+    assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), "key frames are shown as they were coded"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -115,31 +125,29 @@ def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
         shown = np.tensordot(unit_matrix(about)[:, :3], picture.numpy(), 1) + unit_matrix(about)[:, 3, None, None]
         wanted = to_rgb(frame).transpose(2, 0, 1).astype(float)
         assert np.abs(np.clip((shown + 1) * 127.5, 0, 255) - wanted).max() <= 0.51
-    assert from_rgb(np.zeros((4, 4, 3), np.uint8), synthetic.info(4, 4))[0].shape == (4, 4)
 
 
-def learned(steps: int = 40) -> tuple[torch.nn.Module, Samples]:
+def learned() -> tuple[torch.nn.Module, Samples]:
+    """Without batch norm: what its statistics of a few small pictures do to channels that are nearly off is another matter."""
     about = synthetic.info()
     gathered = KeyFrames(about)
     for n, frame in enumerate(synthetic.frames(synthetic.clip(8), about)):
         gathered.add(frame, frame.y, key=n % 2 == 0)
     samples = gathered.samples()
-    from tinct.adapt import Budget
-
-    recipe = replace(CPU, content=0.0, colour=0.0, crop=48)
-    return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=steps)), samples
+    recipe = replace(CPU, content=0.0, colour=0.0, crop=48, norm=False, learning_rate=1e-3)
+    return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=120)), samples
 
 
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
     generator, samples = learned()
     config = GanConfig(8, output="ycbcr")
-    free, dear = (coded(generator, config, 40, samples, error_per_bit=price) for price in (0.0, 1e-4))
-    assert len(dear.data) < len(free.data)
+    free, dear = (coded(generator, config, samples, error_per_bit=price) for price in (0.0, 1e-4))
+    assert len(dear.data) < 0.8 * len(free.data)
     assert free.loss_db < 0.02
     assert dear.loss_db <= 0.1
     luma = samples.luma[0, 0].numpy()
     about = synthetic.info()
-    sent = generated(read_update(config, dear.data), "ycbcr", luma, about)
+    sent = generated(generator_of(config, dear.data), "ycbcr", luma, about)
     kept = generated(dear.generator, "ycbcr", luma, about)
     assert all(np.array_equal(a, b) for a, b in zip(sent, kept, strict=True))
 
@@ -214,7 +222,7 @@ def with_update(source: Path, target: Path, data: bytes, **changes: object) -> N
 def test_updates_of_anything_else_are_refused(gan_path: Path, tmp_path: Path) -> None:
     manifest = read_file_manifest(str(gan_path))
     assert manifest is not None
-    data = attached(str(gan_path), manifest)
+    data = read_update(str(gan_path), manifest)
     assert data is not None
     path = tmp_path / "a.mkv"
     for wrong, changes, message in (
@@ -341,9 +349,7 @@ def test_processes_of_torchrun_train_one_network_and_write_one_file(clip_path: P
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
 
 
-def test_decoding_is_the_same_frame_by_frame_whatever_is_decoded_beside_it(gan_path: Path) -> None:
+def test_a_decode_that_starts_in_the_middle_shows_the_same_frames(gan_path: Path) -> None:
     whole = list(tinct.open(str(gan_path)))
     part = list(tinct.open(str(gan_path), start_seconds=0.8))
-    assert all(np.array_equal(a.y, b.y) for a, b in zip(whole[20:], part, strict=True))
-    assert isinstance(whole[0], Frame)
-    assert os.path.getsize(gan_path) > 0
+    assert all(np.array_equal(a.y, b.y) and np.array_equal(a.cr, b.cr) for a, b in zip(whole[20:], part, strict=True))

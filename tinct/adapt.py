@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -22,7 +22,7 @@ from tinct.colouriser.gan import Generator, fold
 from tinct.colouriser.model import new_generator
 from tinct.config import GanConfig
 from tinct.errors import CodecError
-from tinct.objectives import Objective, Recipe
+from tinct.objectives import Recipe
 from tinct.rivals import objective_of
 
 CHECKPOINT_SECONDS = 60.0
@@ -100,9 +100,8 @@ class Training:
         self._device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else "cpu")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self._all = objective_of(config, recipe, samples.to_rgb, content and content.to(self._device))
-        self._all.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
-        self._objective = cast(Objective, self._all)
+            self._objective = objective_of(config, recipe, samples.to_rgb, content and content.to(self._device))
+        self._objective.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
         self._terms = torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
         betas = (recipe.beta1, 0.999)
         self._optimiser = torch.optim.Adam(self._objective.makers(), lr=recipe.learning_rate, betas=betas)
@@ -147,7 +146,7 @@ class Training:
         maker = self._objective.maker
         last = {name: value.clone() for name, value in maker.state_dict().items()}
         maker.load_state_dict(self._kept())
-        self._all.eval()
+        self._objective.eval()
         made = self._objective.picture(self._input(self._samples.held_luma)).clamp(-1, 1)
         maker.load_state_dict(last)
         error = losses.mse_loss(made.float(), self._target(self._samples.held_rgb))
@@ -167,14 +166,14 @@ class Training:
         if not leads():
             return
         state = {
-            "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._all.state_dict(),
+            "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._objective.state_dict(),
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),
         }  # fmt: skip
         save_checkpoint(path, self._fingerprint, state)
 
     def _load(self, path: Path) -> None:
         state = load_checkpoint(path, self._fingerprint, self._device)
-        self._all.load_state_dict(state["all"])
+        self._objective.load_state_dict(state["all"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._opponent.load_state_dict(state["opponent"])
         self._mean, self.steps, self.seconds = state["mean"], state["steps"], state["seconds"]
@@ -183,7 +182,7 @@ class Training:
         recipe = self._recipe
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0)
-        self._all.train()
+        self._objective.train()
         luma, target = self._crop()
         judged = self.steps % recipe.judge_every == 0
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):

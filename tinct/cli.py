@@ -28,12 +28,7 @@ if TYPE_CHECKING:
     from tinct.inspection import FileInfo
     from tinct.psnr import Psnr
 
-SEVERAL = (
-    "--codec",
-    "--qp",
-    "--points",
-    "--clips",
-)  # options of `evaluate` and `reproduce` that take all words up to the next option
+SEVERAL = ("--codec", "--qp", "--points", "--clips")  # of `evaluate` and `reproduce`: they take all words up to the next option
 DONE, REFUSED, DAMAGED, INTERRUPTED = 0, 2, 3, 130  # exit codes
 
 app = typer.Typer(
@@ -115,13 +110,15 @@ def encode(
     debug: Debug = False,
 ) -> None:
     """Encode a video to a Tinct file that any player opens."""
+    from tinct.config import named_losses
     from tinct.encoder import encode as run
 
+    terms = named_losses(losses, content_loss, recipe or "paper")
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
         key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
         x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, residual=residual,
-        recipe=recipe, losses=_losses(losses, content_loss, recipe), vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
+        recipe=recipe, losses=terms, vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
     )  # fmt: skip
     with _progress("encoding", quiet) as progress, _training(quiet) as training:
         report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)
@@ -365,8 +362,7 @@ def reproduce(
         return
     if not clips or out is None:
         raise CodecError("expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r")
-    _losses(None, content_loss, recipe)
-    experiment = lab.Experiment(channels or 64, recipe or "paper", budget, content_loss != "none", vgg19)
+    experiment = lab.Experiment(channels or 64, recipe or "paper", budget, content_loss, vgg19)
     with _progress("measuring", quiet, "points") as progress:
         _, outcome = lab.reproduce(
             what, clips, qp or [27, 32, 37, 42], experiment, Path(out), frames=frames or None, progress=progress
@@ -504,18 +500,6 @@ def _config(preset: str, **given: object) -> "EncodeConfig":
     return config.preset(preset, **{name: value for name, value in given.items() if value is not None})
 
 
-def _losses(losses: str | None, content_loss: str | None, recipe: str | None) -> str | None:
-    """Of --losses and --content-loss, which takes one of them out."""
-    from tinct.config import default_losses
-
-    if content_loss not in (None, "vgg19", "none"):
-        raise CodecError(f"--content-loss: expected vgg19 or none, found {content_loss}")
-    if content_loss is None:
-        return losses
-    terms = [term for term in (losses.split("+") if losses else default_losses(recipe or "paper")) if term != "content"]
-    return "+".join(terms if content_loss == "none" else [*terms, "content"])
-
-
 def _engine(name: str) -> "Engine":
     if name not in ("local", "ray"):
         raise CodecError(f"--engine: expected one of local, ray; found {name}")
@@ -573,25 +557,21 @@ def _training(quiet: bool) -> "Iterator[Callable[[Step], None] | None]":
     if quiet:
         yield None
         return
-    tenth = -1
-    held_out = ""
+    drawn = sys.stderr.isatty()
+    tenth, held_out = -1, ""
 
     def show(step: "Step") -> None:
         nonlocal tenth, held_out
         if step.held_out_db is not None:
             held_out = f", held-out crop {step.held_out_db:.2f} dB"
-        if sys.stderr.isatty() or int(10 * step.spent) > tenth:
+        if drawn or int(10 * step.spent) > tenth:
             tenth = int(10 * step.spent)
             terms = " ".join(f"{name} {value:.4f}" for name, value in step.terms.items())
             text = f"training {step.spent:4.0%}, step {step.number}: {terms}{held_out}"
-            print(
-                f"\r{text}\x1b[K" if sys.stderr.isatty() else f"tinct: {text}",
-                end="" if sys.stderr.isatty() else "\n",
-                file=sys.stderr,
-            )
+            print(f"\r{text}\x1b[K" if drawn else f"tinct: {text}", end="" if drawn else "\n", file=sys.stderr)
 
     yield show
-    if tenth >= 0 and sys.stderr.isatty():
+    if drawn and tenth >= 0:
         print(file=sys.stderr)
 
 

@@ -140,6 +140,16 @@ def default_losses(recipe: str) -> tuple[str, ...]:
     return ("gan", "mse") if recipe == "cpu" else LOSSES
 
 
+def named_losses(losses: str | None, content_loss: str | None, recipe: str) -> str | None:
+    """`EncodeConfig.losses` of --losses and --content-loss, which puts one of them in or takes it out."""
+    if content_loss not in (None, "vgg19", "none"):
+        raise CodecError(f"--content-loss: expected vgg19 or none, found {content_loss}")
+    if content_loss is None:
+        return losses
+    terms = [term for term in (losses.split("+") if losses else default_losses(recipe)) if term != "content"]
+    return "+".join(terms if content_loss == "none" else [*terms, "content"])
+
+
 def key_qp(qp: int, boost: int) -> int:
     """QP of key frames' luma at nominal `qp`; the other frames have `other_qp`."""
     return min(max(qp - round(0.4 * boost), 0), MAX_QP)

@@ -74,7 +74,6 @@ Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadat
 Matroska. Those of track 2 mean nothing.
 """
 
-import hashlib
 import heapq
 import io
 import json
@@ -99,6 +98,7 @@ from tinct.demux import open_input, reason
 from tinct.errors import CodecError
 from tinct.extras import Extras
 from tinct.frames import MAX_SIDE, VideoInfo
+from tinct.weights import HASH_DIGITS, hash_of
 
 VERSION = 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
@@ -109,7 +109,6 @@ MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
 NETWORK_NAMES = ("fast", "best")
-HASH_DIGITS = 16
 
 Layout = Literal["chroma", "full", "in-band"]
 
@@ -229,11 +228,6 @@ def _is_network(value: object) -> bool:
 
 def _is_hash(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{HASH_DIGITS}}}", value) is not None
-
-
-def hash_of(data: bytes) -> str:
-    """What a manifest says of bytes that it names."""
-    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
 
 
 def _generator_fields(config: GanConfig) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.colouriser import Colouriser, none
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
-from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, hash_of, in_coding_order, mux, read_file_manifest
+from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, in_coding_order, mux, read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
@@ -32,6 +32,7 @@ from tinct.psnr import Psnr, plane_errors
 from tinct.rehearsal import judge_by
 from tinct.restore import Judge, Restorer
 from tinct.video import open_source
+from tinct.weights import hash_of
 
 if TYPE_CHECKING:
     from tinct.adapt import Step
@@ -219,7 +220,6 @@ class _Coding:
 
         `frames` are those of the video once more.
         """
-        from tinct.colouriser.model import gan
         from tinct.update import coded, trained
 
         assert self._key_frames is not None
@@ -229,16 +229,17 @@ class _Coding:
         if self._keys == self.frames:
             return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
-        generator, steps = trained(tuition, samples, training)
-        self.update = coded(generator, tuition.config, steps, samples, error_per_bit=self._plan.slope / self.frames)
+        generator = trained(tuition, samples, training)
+        self.update = coded(generator, tuition.config, samples, error_per_bit=self._plan.slope / self.frames)
+        yield from self._viewed_again(self.update, frames)
+
+    def _viewed_again(self, update: "Update", frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
+        from tinct.colouriser.model import gan
+
         for errors in self.errors:
             del errors[:]
-        restorer = Restorer(
-            self._info,
-            self._plan.layout,
-            colouriser=gan(self.update.generator, self.update.config.output, self._info),
-            open_keys=self._open_keys,
-        )
+        colouriser = gan(update.generator, update.config.output, self._info)
+        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys)
         self._restorer = self._stack.enter_context(restorer)
         self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
         for name, packet in in_coding_order(self.spools):

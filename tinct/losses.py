@@ -1,4 +1,4 @@
-"""What training minimises: the terms of the paper's mixed loss, each a plain function, and VGG-19 for one of them.
+"""What training minimises: the terms of the paper's mixed loss and of its rivals', plain functions, and VGG-19 for one of them.
 
 Equations 5 to 10 of the paper. Pictures are [N, 3, H, W]; each function says their range.
 """

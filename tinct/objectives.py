@@ -6,7 +6,7 @@ what the judges do. Luma is [N, 1, H, W], pictures [N, 3, H, W], both in [-1, 1]
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,26 +52,8 @@ CPU = Recipe(learning_rate=3e-3, decay=True, averaging=0.99, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 
-class Objective(Protocol):
-    """What `adapt` trains; an nn.Module as well."""
-
-    maker: nn.Module
-
-    def makers(self) -> Iterator[nn.Parameter]: ...
-
-    def judges(self) -> Iterator[nn.Parameter]: ...
-
-    def picture(self, luma: Tensor) -> Tensor:
-        """R'G'B' of luma."""
-
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        """The makers' picture, and (weight, value) of each term of their loss, the judges' opinion only where `judged`."""
-
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]: ...
-
-
-class Duel(nn.Module):
-    """One generator, and one judge or several of its pictures."""
+class Objective(nn.Module):
+    """One generator, one judge or several of its pictures, and what each of both sides minimises; `adapt` trains it."""
 
     def __init__(self, maker: nn.Module, judge: nn.Module) -> None:
         super().__init__()
@@ -84,11 +66,20 @@ class Duel(nn.Module):
         return self.judge.parameters()
 
     def picture(self, luma: Tensor) -> Tensor:
+        """R'G'B' of luma."""
         made: Tensor = self.maker(luma)
         return made
 
+    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+        """The makers' picture, and (weight, value) of each term of their loss, the judges' opinion only where `judged`."""
+        raise NotImplementedError
 
-class Mixed(Duel):
+    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
+        """Each term of the judges' loss on a picture that was made."""
+        raise NotImplementedError
+
+
+class Mixed(Objective):
     """Equation 10: G against D, with MSE, VGG-19 content and colour losses. `to_rgb` [3, 4] is for output in Y'CbCr."""
 
     def __init__(self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> None:

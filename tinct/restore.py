@@ -36,12 +36,12 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
     if manifest.generator is not None:
         assert update is not None
         try:
-            from tinct.colouriser.model import gan, read_update
+            from tinct.colouriser.model import gan, generator_of
         except ModuleNotFoundError as error:
             raise CodecError(
                 f"this file's network needs {error.name}, which is not installed; get it: pip install 'tinct[networks]'"
             ) from error
-        return gan(read_update(manifest.generator, update), manifest.generator.output, info)
+        return gan(generator_of(manifest.generator, update), manifest.generator.output, info)
     from tinct.colouriser.compact import compact, load_network
 
     assert manifest.network is not None

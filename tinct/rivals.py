@@ -1,4 +1,4 @@
-"""How the generators of Table 7 are trained, each with its own losses: pix2pix, pix2pixHD, CycleGAN as objectives.
+"""How a generator of any kind is trained: the paper's, or one of its Table 7 with its own losses (pix2pix, pix2pixHD, CycleGAN).
 
 Weights are those of their papers. Luma is [N, 1, H, W], pictures [N, 3, H, W], both in [-1, 1].
 """
@@ -14,7 +14,7 @@ from torch.nn import functional
 from tinct import losses
 from tinct.colouriser.rivals import PatchDiscriminator, ResNet, UNet
 from tinct.config import GanConfig
-from tinct.objectives import Duel, Mixed, Recipe
+from tinct.objectives import Mixed, Objective, Recipe
 
 L1_WEIGHT = 100.0  # pix2pix
 FEATURES_WEIGHT = 10.0  # pix2pixHD
@@ -22,14 +22,15 @@ CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
 POOL = 50  # pictures made earlier that CycleGAN's discriminators are shown again
 
 
-def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> nn.Module:
-    """What trains a generator of any kind: an Objective."""
+def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> Objective:
+    """What trains a generator of any kind."""
     if config.kind == "multiresunet":
         return Mixed(config, recipe, to_rgb, content)
-    return {"pix2pixhd": Pix2PixHd, "cyclegan": CycleGan}.get(config.kind, Pix2Pix)(config)
+    rivals: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {"pix2pixhd": Pix2PixHd, "cyclegan": CycleGan}
+    return rivals.get(config.kind, Pix2Pix)(config)
 
 
-class Pix2Pix(Duel):
+class Pix2Pix(Objective):
     """Conditional GAN and 100 times L1, with self-attention in the generator or without."""
 
     def __init__(self, config: GanConfig) -> None:
@@ -48,7 +49,7 @@ class Pix2Pix(Duel):
         return {"discriminator": losses.discriminator_loss(real, fake)}
 
 
-class Pix2PixHd(Duel):
+class Pix2PixHd(Objective):
     """Least-squares GAN at two scales, conditional, and 10 times the difference of the discriminators' features."""
 
     def __init__(self, config: GanConfig) -> None:
@@ -72,7 +73,7 @@ class Pix2PixHd(Duel):
         return [judge(both if scale == 0 else functional.avg_pool2d(both, 2)) for scale, judge in enumerate(self.judge.children())]
 
 
-class CycleGan(Duel):
+class CycleGan(Objective):
     """Luma to colour and colour to luma, each judged, there and back again; which luma goes with which colour is not used.
 
     The discriminator of colour is shown a picture made earlier every other time, as Zhu et al. do.

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.losses import Vgg19, find_vgg19
-from tinct.objectives import RECIPES, Objective, Recipe
+from tinct.objectives import RECIPES, Recipe
 from tinct.rivals import objective_of
 from tinct.weights import Quantised, encode_weights, quantise
 
@@ -40,7 +39,6 @@ class Update:
     config: GanConfig
     data: bytes
     generator: nn.Module
-    steps: int
     loss_db: float  # of R'G'B' PSNR on key frames, that the fewer bits of its weights cost
 
 
@@ -107,11 +105,11 @@ def prepare(config: EncodeConfig) -> Tuition:
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
 
 
-def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[nn.Module, int]:
-    """The generator, folded, and the steps that it took."""
+def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> nn.Module:
+    """The generator, folded."""
     training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
     budget = Budget.parse(tuition.budget, len(samples.luma))
-    return training.run(budget, checkpoint=tuition.checkpoint, progress=progress), training.steps
+    return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class _Option:
     size_bits: float
 
 
-def coded(generator: nn.Module, config: GanConfig, steps: int, samples: Samples, *, error_per_bit: float) -> Update:
+def coded(generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float) -> Update:
     """The generator with the bits of each tensor at the least cost on key frames.
 
     `error_per_bit` is by how much, as a part of it, squared error has to fall for one bit of the whole update. A tensor's harm is
@@ -148,7 +146,7 @@ def coded(generator: nn.Module, config: GanConfig, steps: int, samples: Samples,
             best, best_cost, best_ratio = {name: option.tensor for name, option in chosen.items()}, cost, ratio
     sent = {name: tensor.values(tensors[name].shape) for name, tensor in best.items()}
     loss_db = 10 * math.log10(best_ratio)
-    return Update(config, encode_weights(best), with_weights(config, sent), steps, loss_db)
+    return Update(config, encode_weights(best), with_weights(config, sent), loss_db)
 
 
 def _allocations(options: dict[str, list[_Option]], harm: dict[str, float]) -> Iterator[dict[str, _Option]]:
@@ -177,8 +175,7 @@ class _Scales:
     """Squared error of a generator's R'G'B' on crops of key frames."""
 
     def __init__(self, config: GanConfig, samples: Samples) -> None:
-        objective = objective_of(config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
-        self._objective = cast(Objective, objective)
+        self._objective = objective_of(config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
         count = len(samples.luma)
         chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
         high, wide = samples.luma.shape[2:]

@@ -11,6 +11,7 @@ all little-endian. A weight is integer times step, so no bytes make a weight tha
 IEEE doubles alone, which are the same everywhere: a power or an exponential would not be.
 """
 
+import hashlib
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ STEPS_PER_OCTAVE = 8  # of a channel's step: at most 9 % too coarse for its larg
 FINEST_STEP_LOG2 = -24
 MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 CLIPPED_STEPS = 12  # how far below the step that holds a channel's largest weight a better one is looked for
+HASH_DIGITS = 16  # of a SHA-256, by which a file names weights
 _HEAD = struct.Struct("<BH")
 
 
@@ -41,6 +43,11 @@ class Quantised:
         """What a decoder has of it: float32 of `shape`."""
         step = 2.0 ** (self.steps / STEPS_PER_OCTAVE + FINEST_STEP_LOG2)
         return (self.integers * step[:, None]).astype(np.float32).reshape(shape)
+
+
+def hash_of(data: bytes) -> str:
+    """What a file says of weights that it names: the first digits of their SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
 
 
 def quantise(tensor: np.ndarray, bits: int) -> Quantised:

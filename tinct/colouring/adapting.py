@@ -5,7 +5,8 @@ not used. The one file of this package that needs PyTorch.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,9 +51,24 @@ class Adapted:
 
 def adapt(lessons: Sequence[Lesson], seconds: float) -> Adapted:
     """Train for `seconds` on lessons, several: the middle one is held back."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return _adapted(lessons, seconds)
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Frames are corrected side by side, and on small crops threads only wait for one another; the caller's setting comes back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _adapted(lessons: Sequence[Lesson], seconds: float) -> Adapted:
     until = time.monotonic() + seconds
-    torch.manual_seed(0)
-    torch.set_num_threads(1)  # frames are corrected side by side; on small crops more threads wait for one another
     middle = len(lessons) // 2
     apart = _Sample.of(lessons[middle])
     taught = [_Sample.of(lesson) for i, lesson in enumerate(lessons) if i != middle]

@@ -111,6 +111,9 @@ def colourise(
         numbers = [one.number for one in laid]
         correct: Callable[[LumaView, Mix], Mix] | None = None
         if adapt_seconds is not None:
+            from tinct.colouring.adapting import on_one_thread
+
+            stack.enter_context(on_one_thread())
             correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
             notes.append(note)
         strip = Strip(video.info, numbers, found.starts)

@@ -3,7 +3,6 @@
 `training.network` is the same graph for training. `references` makes what it chooses from.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -22,6 +21,7 @@ from tinct.errors import CodecError
 from tinct.planes import Planes, pad
 from tinct.propagate import KeyView, LumaView
 from tinct.references import Flow, References, reference, second_reference, track_both, track_restored
+from tinct.weights import hash_of
 
 if TYPE_CHECKING:
     import openvino
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 CELL = 4  # luma samples a side that are one position of the network
 MASKS = 4  # shares of each luma source a position, 2 x 2
 FINER = 0.1  # scale of the corrections
-HASH_DIGITS = 16  # of a network's SHA-256
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORKS = {"fast": ("first",), "best": ("first", "second")}  # the passes of each, as files in WEIGHTS
 
@@ -242,8 +241,8 @@ class Network:
 def load_network(name: str) -> Network:
     """One of NETWORKS."""
     files = [WEIGHTS / f"{part}.safetensors" for part in NETWORKS[name]]
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
-    return Network(name, digest.hexdigest()[:HASH_DIGITS], tuple(read_weights(path) for path in files))
+    identity = hash_of(b"".join(path.read_bytes() for path in files))
+    return Network(name, identity, tuple(read_weights(path) for path in files))
 
 
 def compact(network: Network, size: tuple[int, int], bit_depth: int) -> Colouriser:

@@ -38,7 +38,7 @@ def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def read_update(config: GanConfig, data: bytes) -> nn.Module:
+def generator_of(config: GanConfig, data: bytes) -> nn.Module:
     """The generator of an `update.bin`, for decoding. Raises CodecError where the bytes are not of such a generator."""
     return with_weights(config, decode_weights(data, shapes(config)))
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tinct.config import default_losses
+from tinct.config import default_losses, named_losses
 from tinct.engine import Engine
 from tinct.errors import CodecError
 from tinct.evaluation.bench import Outcome, Setup, resume, start
@@ -25,12 +25,12 @@ PROPOSED = "proposed"
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is trained: the paper's C, recipe, budget (as --adapt), with the content loss or not; VGG-19's file if not fetched."""
+    """What is trained: the paper's C, recipe, budget (as --adapt), --content-loss; VGG-19's file if it is not fetched."""
 
     channels: int = 64
     recipe: str = "paper"
     budget: str = "auto"
-    content_loss: bool = True
+    content_loss: str | None = None
     vgg19: str | None = None
 
 
@@ -55,8 +55,8 @@ class Row:
 def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
     """The lab's codec for each variant of a table, by the name that the paper's numbers have; HEVC and `none` beside them."""
     options = f"preset=paper,channels={experiment.channels},recipe={experiment.recipe},adapt={experiment.budget}"
-    usual = default_losses(experiment.recipe)
-    usual = usual if experiment.content_loss else tuple(term for term in usual if term != "content")
+    named = named_losses(None, experiment.content_loss, experiment.recipe)
+    usual = tuple(named.split("+")) if named is not None else default_losses(experiment.recipe)
 
     def variant(extra: str = "", losses: Sequence[str] = usual) -> str:
         weights = f",vgg19={experiment.vgg19}" if experiment.vgg19 and "content" in losses else ""
@@ -72,7 +72,7 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
             "G2 G1+100color": variant("", (*g1, "colour")),
             **(
                 {"G3 G1+1000content": variant("", (*g1, "content")), "G4 all": variant("", (*g1, "colour", "content"))}
-                if experiment.content_loss
+                if experiment.content_loss != "none"
                 else {}
             ),
         },
