@@ -223,7 +223,7 @@ class Training:
         top, left = below(height - high + 1), below(width - wide + 1)
         window = (slice(number, number + 1), slice(None), slice(top, top + high), slice(left, left + wide))
         both = (luma[window], self._samples.rgb[window])
-        if below(2) == 1:
+        if self._recipe.mirrored and below(2) == 1:
             both = (both[0].flip(-1), both[1].flip(-1))
         return self._input(both[0]), self._target(both[1])
 

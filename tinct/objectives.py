@@ -23,13 +23,14 @@ class Recipe:
     `gan` to `colour` are the weights of Equation 10, 0 for a term that is left out. `norm` is batch norm in the generator;
     `conditional` shows the discriminator the luma beside the colours; `judge_rate` is its learning rate, `judge_every` the number
     of steps from one with it to the next. `decay` lets the generator's rate fall to 0 along a cosine. `averaging` is the decay of
-    the mean of the weights that is kept instead of the last ones.
+    the mean of the weights that is kept instead of the last ones. Crops are `mirrored` at random.
     """
 
     learning_rate: float = 2e-4
     judge_rate: float = 2e-4
     beta1: float = 0.5
     crop: int = 256
+    mirrored: bool = True
     gan: float = losses.WEIGHTS["gan"]
     mse: float = losses.WEIGHTS["mse"]
     content: float = losses.WEIGHTS["content"]
@@ -48,7 +49,7 @@ class Recipe:
 
 
 PAPER = Recipe()
-CPU = Recipe(learning_rate=3e-3, decay=True, averaging=0.99, judge_every=4)
+CPU = Recipe(learning_rate=3e-3, crop=512, mirrored=False, decay=True, averaging=0.99, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 

@@ -25,7 +25,7 @@ from tinct.rivals import objective_of
 from tinct.weights import Quantised, encode_weights, quantise
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
-HELD_OUT_SIDE = 256
+JUDGED_SIDE = 512  # of what is held out and weighed: whole frames where they are no larger
 MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 8  # of weights; of tensors of one dimension, which hardly cost anything
 MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
 PRICES = np.geomspace(1e-12, 1e-7, 21)  # of a bit, in squared error of pictures in [-1, 1]
@@ -55,8 +55,7 @@ class KeyFrames:
         if not key:
             self._between += 1
             if self._between & (self._between - 1) == 0:  # ends up in the second half, however long the video
-                top, left = (max(0, (side - HELD_OUT_SIDE) // 2) for side in decoded_y.shape)
-                window = (slice(top, top + HELD_OUT_SIDE), slice(left, left + HELD_OUT_SIDE))
+                window = _middle(decoded_y.shape)
                 self._held_out = decoded_y[window], original.rgb()[window]
             return
         if self._seen % self._every == 0:
@@ -178,9 +177,7 @@ class _Scales:
         self._objective = objective_of(config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
         count = len(samples.luma)
         chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
-        high, wide = samples.luma.shape[2:]
-        top, left = max(0, (high - HELD_OUT_SIDE) // 2), max(0, (wide - HELD_OUT_SIDE) // 2)
-        window = (slice(top, top + HELD_OUT_SIDE), slice(left, left + HELD_OUT_SIDE))
+        window = _middle(samples.luma.shape[2:])
         self._pairs = [
             (
                 samples.luma[i : i + 1, :, *window].float() * (2 / samples.peak) - 1,
@@ -194,6 +191,12 @@ class _Scales:
         self._objective.maker.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
         errors = [float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean()) for luma, rgb in self._pairs]
         return max(float(np.mean(errors)), 1e-9)
+
+
+def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """The square of JUDGED_SIDE in the middle of a plane, or all of a smaller one."""
+    firsts = (max(0, (side - JUDGED_SIDE) // 2) for side in shape)
+    return tuple(slice(first, first + JUDGED_SIDE) for first in firsts)
 
 
 def _bits(tensor: np.ndarray) -> range:
