@@ -1,4 +1,4 @@
-"""The paper's network in training on one clip: PSNR of a frame that it never sees, over time; then the file, beside x265 and `none`.
+"""The paper's network in training on one clip: PSNR of a frame that it never sees, over time; then the file, beside x265, `none`.
 
     python -m benchmarks.paper [--clip ../shared/clips/val/mother_daughter.mp4] [--qp 37] [--seconds 7200] [--checkpoint run.ckpt]
 

@@ -134,7 +134,7 @@ def learned() -> tuple[torch.nn.Module, Samples]:
     for n, frame in enumerate(synthetic.frames(synthetic.clip(8), about)):
         gathered.add(frame, frame.y, key=n % 2 == 0)
     samples = gathered.samples()
-    recipe = replace(CPU, content=0.0, colour=0.0, crop=48, norm=False, learning_rate=1e-3)
+    recipe = replace(CPU, content=0.0, colour=0.0, crop=48, mirrored=True, norm=False, learning_rate=1e-3)
     return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=120)), samples
 
 
@@ -259,7 +259,7 @@ def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
         (["--vgg19", "nowhere.pth"], "expected VGG-19 weights in nowhere.pth, found no such file"),
         (["--checkpoint", "nowhere/run.ckpt", "--content-loss", "none"], "--checkpoint: expected the folder"),
         (["--structure", "random-access"], "contradictory options: --key-form full needs --structure intra"),
-        (["--colouriser", "none", "--adapt", "9"], "contradictory options: --adapt needs --colouriser gan"),
+        (["--colouriser", "none", "--adapt", "9"], "contradictory options: --adapt needs a network"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(

@@ -55,6 +55,7 @@ KeyBoost = Annotated[str | None, typer.Option(help="QP steps that key frames are
 Colouriser = Annotated[str | None, typer.Option(help="What finishes frames: auto, compact (a network), gan (the paper's), none.")]
 Network = Annotated[str | None, typer.Option(help="The network of compact: fast (default) or best.")]
 Search = Annotated[str | None, typer.Option(help="How many choices are weighed: fast (default) or thorough.")]
+Adapt = Annotated[str | None, typer.Option(help="Training on the video: off, auto (default), seconds, 2000steps, 50epochs.")]
 Compatible = Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")]
 X265Preset = Annotated[str | None, typer.Option(help="x265's preset; default medium.")]
 X265Tune = Annotated[str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")]
@@ -70,7 +71,6 @@ RecipeName = Annotated[str | None, typer.Option("--recipe", help="Training as in
 Losses = Annotated[str | None, typer.Option(help="Terms of the loss: gan+mse+content+colour.", rich_help_panel=GAN)]
 ContentLoss = Annotated[str | None, typer.Option(help="vgg19, or none: without that term.", rich_help_panel=GAN)]
 Vgg19 = Annotated[str | None, typer.Option(help="torchvision's file of VGG-19, else it is fetched.", rich_help_panel=GAN)]
-Adapt = Annotated[str | None, typer.Option(help="Seconds of training, 2000steps or 50epochs; default 600.", rich_help_panel=GAN)]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda.", rich_help_panel=GAN)]
 Checkpoint = Annotated[str | None, typer.Option(help="A file from which a killed training goes on.", rich_help_panel=GAN)]
 
@@ -91,6 +91,7 @@ def encode(
     colouriser: Colouriser = None,
     network: Network = None,
     search: Search = None,
+    adapt: Adapt = None,
     compatible: Compatible = None,
     x265_preset: X265Preset = None,
     x265_tune: X265Tune = None,
@@ -102,7 +103,6 @@ def encode(
     losses: Losses = None,
     content_loss: ContentLoss = None,
     vgg19: Vgg19 = None,
-    adapt: Adapt = None,
     device: Device = None,
     checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,
@@ -143,6 +143,7 @@ def batch(
     colouriser: Colouriser = None,
     network: Network = None,
     search: Search = None,
+    adapt: Adapt = None,
     compatible: Compatible = None,
     x265_preset: X265Preset = None,
     x265_tune: X265Tune = None,
@@ -154,8 +155,8 @@ def batch(
 
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
-        key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
-        x265_tune=x265_tune,
+        key_boost=key_boost, colouriser=colouriser, network=network, search=search, adapt=adapt, compatible=compatible,
+        x265_preset=x265_preset, x265_tune=x265_tune,
     )  # fmt: skip
     with _progress("encoding", quiet, "files") as progress:
         report = run(source, output, settings, jobs=jobs, engine=_engine(engine), progress=progress)

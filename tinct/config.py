@@ -57,8 +57,9 @@ class EncodeConfig:
 
     `qp` is nominal quality, as HEVC's. One of `crf` (in-band only, handed to x265) and `bitrate_kbps` (of all video
     tracks) may replace it. `group` is the distance of key frames in frames. `key_boost` S codes key frames S steps
-    finer than the others. The last block is of the colouriser `gan`: its network (see GanConfig; `attention` as "3+4" or "none"),
-    and its training, whose budget `adapt` is in seconds, or as "2000steps" or "50epochs". `vgg19` names a file of weights.
+    finer than the others. `adapt` is the budget of training a network on the video, in seconds, or as "2000steps" or "50epochs".
+    The last block is of the colouriser `gan`: its network (see GanConfig; `attention` as "3+4" or "none"), and its training;
+    `vgg19` names a file of weights.
     """
 
     structure: Structure = "intra"
@@ -69,6 +70,7 @@ class EncodeConfig:
     colouriser: ColouriserName = "auto"
     network: NetworkName = "fast"
     search: Search = "fast"
+    adapt: str = "auto"
     qp: int = 32
     crf: float | None = None
     bitrate_kbps: float | None = None
@@ -83,7 +85,6 @@ class EncodeConfig:
     recipe: RecipeName = "paper"
     losses: str | None = None
     vgg19: str | None = None
-    adapt: str = "auto"
     device: Device = "auto"
     checkpoint: str | None = None
 
@@ -217,7 +218,12 @@ def _check_combination(config: EncodeConfig) -> None:
         (config.colouriser == "gan" and config.colour == "in-band", "--colouriser gan needs --colour track"),
         (config.colouriser == "gan" and config.key_boost not in ("auto", 0), "--colouriser gan needs --key-boost 0"),
         (config.colouriser == "gan" and config.adapt == "off", "--colouriser gan needs --adapt: it is trained on the video"),
-        (config.colouriser != "gan" and config.adapt not in ("auto", "off"), "--adapt needs --colouriser gan"),
+        (
+            config.adapt not in ("auto", "off") and config.colouriser == "none",
+            "--adapt needs a network: --colouriser compact or gan",
+        ),
+        (config.adapt not in ("auto", "off") and config.structure != "intra", "--adapt needs --structure intra"),
+        (config.adapt not in ("auto", "off") and config.colour == "in-band", "--adapt needs --colour track"),
     ]
     for wrong, message in contradictions:
         if wrong:

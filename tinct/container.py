@@ -10,7 +10,7 @@ A Tinct file is a Matroska file that any player opens. It holds, in this order:
 | track 2, named `colour`, not default | HEVC, packets only at the times of key frames. No such track in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, below |
-| attachment `update.bin` | with `gan`, the weights of the network that was trained on this video, below |
+| attachment `update.bin` | what was trained on this video: with `gan` its network, with `compact` a change of weights, below |
 
 A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an ordinary video.
 
@@ -41,7 +41,8 @@ UTF-8 JSON without white space, keys in this order, defaults left out. A reader 
 | `colouriser` | what finishes the frames between key frames: `"none"`, `"compact"` or `"gan"` | `"none"` |
 | `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
 | `generator` | with `gan`, an object that says what its network is, below | |
-| `update` | with `gan`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
+| `rank` | with `compact` and an update, the rank of its matrices, 1 to 8 | no update |
+| `update` | with `gan` or `rank`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
 | `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
 
 ## The generator
@@ -57,6 +58,11 @@ The network of `gan` makes each frame between key frames from its decoded luma a
 | `output` | `"rgb"`, or `"ycbcr"`: Y' is then luma and what is added to it | `"rgb"` |
 
 `update.bin` holds the weights that follow from it, batch norm folded into them; `weights.py` has the layout of the bytes.
+
+## The update of `compact`
+
+For each convolution of the network's last pass, in the order of their names: `NAME.bias` [n], `NAME.left` [rank, n] and
+`NAME.right` [rank, m]. The bias is added to the network's own, left.T @ right to its kernel [n, m]. The bytes are as above.
 
 ## Size
 
@@ -109,6 +115,7 @@ MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
 NETWORK_NAMES = ("fast", "best")
+MAX_RANK = 8  # of an update of `compact`
 
 Layout = Literal["chroma", "full", "in-band"]
 
@@ -126,6 +133,7 @@ class Manifest:
     colouriser: str = "none"
     network: tuple[str, str] | None = None
     generator: GanConfig | None = None
+    rank: int | None = None
     update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())  # of Y, Cb and Cr
 
@@ -148,6 +156,9 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["network"] = manifest.network
     if manifest.generator is not None:
         fields["generator"] = _generator_fields(manifest.generator)
+    if manifest.rank is not None:
+        fields["rank"] = manifest.rank
+    if manifest.update is not None:
         fields["update"] = manifest.update
     if any(manifest.plain):
         fields["plain"] = manifest.plain
@@ -179,6 +190,7 @@ def read_manifest(data: bytes) -> Manifest:
         colouriser=fields.get("colouriser", "none"),
         network=tuple(fields["network"]) if "network" in fields else None,
         generator=_generator(fields["generator"]) if "generator" in fields else None,
+        rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
     )
@@ -200,7 +212,8 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "colouriser": colouriser in ("none", "compact", "gan"),
         "network": _is_network(fields.get("network")) == (colouriser == "compact"),
         "generator": _is_generator(fields.get("generator")) == (colouriser == "gan"),
-        "update": _is_hash(fields.get("update")) == (colouriser == "gan"),
+        "rank": _is_count(fields["rank"], 1, MAX_RANK) and colouriser == "compact" if "rank" in fields else True,
+        "update": _is_hash(fields.get("update")) == (colouriser == "gan" or "rank" in fields),
         "plain": isinstance(plain, list) and len(plain) == 3 and all(_are_times(times) for times in plain),
     }
     for key in [*fields, *allowed]:

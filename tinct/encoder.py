@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +31,16 @@ from tinct.paths import check_output, temporary_path
 from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
-from tinct.rehearsal import judge_by
+from tinct.rehearsal import FLAT_ERROR, PLANE_WEIGHTS, judge_by
 from tinct.restore import Judge, Restorer
 from tinct.video import open_source
 from tinct.weights import hash_of
 
 if TYPE_CHECKING:
     from tinct.adapt import Step
+    from tinct.colouriser.compact import Network
+    from tinct.references import References
+    from tinct.tuning import Crops, Tuned
     from tinct.update import KeyFrames, Tuition, Update
 
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
@@ -85,8 +90,8 @@ def encode(
 ) -> EncodeReport:
     """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
 
-    The file appears whole or not at all. With the colouriser `gan` the video is read twice, and `training` hears of each step
-    between. Raises CodecError on bad input, bad options and what the disk refuses.
+    The file appears whole or not at all. Where a network is trained on the video it is read twice, and `training` hears of each
+    step between. Raises CodecError on bad input, bad options and what the disk refuses.
     """
     began = time.monotonic()
     config = resolved(config)
@@ -99,22 +104,18 @@ def encode(
             f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
         )
     tuition = _tuition(source, config)
+    _check_adapt(source, config)
     video = open_source(source)
     stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
     del stretches
     temporary = temporary_path(target)
     try:
-        with _Coding(video.info, plan, config, target.parent) as coding:
-            for count, frame_count in coding.run(frames):
+        with _Coding(video.info, plan, config, target.parent, tunes=_tunes(source, config, plan)) as coding:
+            for count, frame_count in chain(coding.run(frames), coding.adapt(tuition, iter(video), training)):
                 if progress is not None:
                     progress(count, frame_count)
-            if tuition is not None:
-                for count, frame_count in coding.adapt(tuition, iter(video), training):
-                    if progress is not None:
-                        progress(count, frame_count)
-            update = coding.update.data if coding.update is not None else None
-            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, update)
+            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, coding.update)
             size = temporary.stat().st_size
             if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, which train together, one writes
                 os.replace(temporary, target)
@@ -130,7 +131,7 @@ def encode(
         size_bytes=size,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
-        update_bytes=len(update or b""),
+        update_bytes=len(coding.update or b""),
         psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
         plan=replace(plan, layout=coding.layout),
         config=config,
@@ -154,11 +155,28 @@ def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
     return prepare(config)
 
 
+def _check_adapt(source: str, config: EncodeConfig) -> None:
+    """Whether `compact` can learn from the video, where that is asked for in so many words."""
+    if config.adapt in ("auto", "off") or config.colouriser == "gan":
+        return
+    if source == "-":
+        raise CodecError(f"expected a file with --adapt {config.adapt}, which reads the video twice; found a pipe: save it first")
+    if find_spec("torch") is None:
+        raise CodecError("--adapt needs torch, which is not installed; get all of it: pip install 'tinct[networks]'")
+
+
+def _tunes(source: str, config: EncodeConfig, plan: Plan) -> bool:
+    """Whether `compact` learns from the video: unasked, where that can be read twice and PyTorch is there."""
+    if config.adapt == "auto" and (source == "-" or find_spec("torch") is None):
+        return False
+    return plan.colouriser == "compact" and config.adapt != "off"
+
+
 class _Coding:
     """The encode of one video under way: encoders, spools, and the decoder's own view of what has been coded."""
 
-    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path) -> None:
-        self._info, self._plan, self._config = info, plan, config
+    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path, *, tunes: bool) -> None:
+        self._info, self._plan, self._config, self._tunes = info, plan, config, tunes
         self._stack = ExitStack()
         self._folder = folder
         self.frames = 0
@@ -168,10 +186,13 @@ class _Coding:
         self._open_keys: set[int] = set()
         self._keys = 0
         self._originals: dict[int, Frame] = {}  # by time: coded, but not yet restored
-        self._network: tuple[str, str] | None = None
+        self._network: Network | None = None
         self._key_frames: KeyFrames | None = None
         self._key_times: set[int] = set()
-        self.update: Update | None = None
+        self._crops: Crops | None = None
+        self._reviewed = -1  # latest pts of the originals that were read once more
+        self._update: Update | None = None
+        self._tuned: Tuned | None = None
 
     def __enter__(self) -> "_Coding":
         colouriser: Colouriser = none
@@ -179,9 +200,13 @@ class _Coding:
         if self._plan.colouriser == "compact":
             from tinct.colouriser.compact import compact, load_network
 
-            network = load_network(self._plan.network)
-            self._network = (network.name, network.identity)
-            colouriser = compact(network, (self._info.height, self._info.width), self._info.bit_depth)
+            self._network = load_network(self._plan.network)
+            if self._tunes:
+                from tinct.tuning import Crops
+
+                self._crops = Crops()
+            watch = self._see if self._tunes else None
+            colouriser = compact(self._network, (self._info.height, self._info.width), self._info.bit_depth, watch)
             judge = judge_by(self._originals)
         if self._plan.colouriser == "gan":
             from tinct.update import KeyFrames
@@ -214,12 +239,21 @@ class _Coding:
         assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
 
     def adapt(
-        self, tuition: "Tuition", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
+        self, tuition: "Tuition | None", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
     ) -> Iterator[tuple[int, int | None]]:
-        """Train the video's own network, then take the decoder's view again with it; yields how far that is.
+        """Train on the video where that is asked for, then take the decoder's view again; yields how far that is.
 
         `frames` are those of the video once more.
         """
+        if tuition is not None:
+            yield from self._train(tuition, frames, training)
+        elif self._crops is not None:
+            yield from self._tune(self._crops, frames, training)
+
+    def _train(
+        self, tuition: "Tuition", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
+    ) -> Iterator[tuple[int, int | None]]:
+        from tinct.colouriser.model import gan
         from tinct.update import coded, trained
 
         assert self._key_frames is not None
@@ -230,39 +264,77 @@ class _Coding:
             return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
         generator = trained(tuition, samples, training)
-        self.update = coded(generator, tuition.config, samples, error_per_bit=self._plan.slope / self.frames)
-        yield from self._viewed_again(self.update, frames)
+        update = self._update = coded(generator, tuition.config, samples, error_per_bit=self._plan.slope / self.frames)
+        yield from self._view_again(gan(update.generator, update.config.output, self._info), None, frames)
 
-    def _viewed_again(self, update: "Update", frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
-        from tinct.colouriser.model import gan
+    def _tune(
+        self, crops: "Crops", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
+    ) -> Iterator[tuple[int, int | None]]:
+        """Keep the update only if what it saves is worth its bits on the whole video."""
+        from tinct.colouriser.compact import compact
+        from tinct.tuning import budget_of, rank_for, tune
 
+        assert self._network is not None
+        found, self._crops = crops.all(), None
+        rank = rank_for(sum(spool.size_bytes for spool in self.spools), (self._info.width, self._info.height))
+        if rank == 0 or not found:
+            return
+        error_per_bit = self._plan.slope / self.frames
+        budget = budget_of(self._config.adapt, self.frames, len(found))
+        peak = (1 << self._info.bit_depth) - 1
+        tuned = tune(self._network, found, peak, rank=rank, budget=budget, error_per_bit=error_per_bit, progress=training)
+        before = (self._restorer, self.errors, self._log_error())
+        self.errors = (array("d"), array("d"), array("d"))
+        colouriser = compact(tuned.network, (self._info.height, self._info.width), self._info.bit_depth)
+        yield from self._view_again(colouriser, judge_by(self._originals), frames)
+        if before[2] - self._log_error() > error_per_bit * 8 * len(tuned.data):
+            self._tuned = tuned
+        else:
+            self._restorer, self.errors, _ = before
+
+    def _log_error(self) -> float:
+        """Of the whole video, 6:1:1 over the planes."""
+        pooled = (max(float(np.mean(errors)), FLAT_ERROR) for errors in self.errors)
+        return sum(weight * math.log(error) for weight, error in zip(PLANE_WEIGHTS, pooled, strict=True))
+
+    def _view_again(self, colouriser: Colouriser, judge: Judge | None, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
+        """What the decoder shows of the packets that are there, with another network."""
         for errors in self.errors:
             del errors[:]
-        colouriser = gan(update.generator, update.config.output, self._info)
-        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys)
+        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
         self._restorer = self._stack.enter_context(restorer)
         self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
         for name, packet in in_coding_order(self.spools):
-            for pts, planes in self._decoders[name].decode(packet.data, packet.pts):
-                self._review(self._restorer.push(name, pts, planes), frames)
+            self._show_again(name, self._decoders[name].decode(packet.data, packet.pts), frames)
             yield len(self.errors[0]), self.frames
         for name, decoder in self._decoders.items():
-            for pts, planes in decoder.flush():
-                self._review(self._restorer.push(name, pts, planes), frames)
-        self._review(self._restorer.flush(), frames)
+            self._show_again(name, decoder.flush(), frames)
+        self._compare(self._restorer.flush())
         yield self.frames, self.frames
 
-    def _review(self, restored: list[Frame], frames: Iterator[Frame]) -> None:
-        for _ in restored:
-            original = next(frames)
-            self._originals[original.pts] = original
-        self._compare(restored)
+    def _show_again(self, name: str, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]) -> None:
+        for pts, _ in pictures:
+            while self._reviewed < pts:  # both tracks' pictures come in order of time
+                original = next(frames)
+                self._originals[original.pts] = original
+                self._reviewed = original.pts
+        self._show(name, pictures)
+
+    def _see(self, pts: int, references: "References") -> None:
+        assert self._crops is not None
+        self._crops.see(self._originals[pts], references)
 
     @property
     def layout(self) -> Layout:
         """The plan's; but `full` where every frame turned out a key frame leaves one whole track: that is in-band."""
         all_keys = self._plan.layout == "full" and self._spool(LUMA).size_bytes == 0
         return "in-band" if all_keys else self._plan.layout
+
+    @property
+    def update(self) -> bytes | None:
+        """`update.bin`, where there is one."""
+        learnt = self._update if self._update is not None else self._tuned
+        return learnt.data if learnt is not None else None
 
     def tracks(self) -> list[Spool]:
         return self.spools if self.layout == self._plan.layout else [replace(self._spool(COLOUR), name=LUMA)]
@@ -276,9 +348,11 @@ class _Coding:
         keys = self._keys if self.layout != "in-band" else 0
         return Manifest(
             (info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)),
-            "none" if self._plan.colouriser == "gan" and self.update is None else self._plan.colouriser, self._network,
-            self.update.config if self.update is not None else None,
-            hash_of(self.update.data) if self.update is not None else None,
+            "none" if self._plan.colouriser == "gan" and self._update is None else self._plan.colouriser,
+            (self._network.name, self._network.identity) if self._network is not None else None,
+            self._update.config if self._update is not None else None,
+            self._tuned.rank if self._tuned is not None else None,
+            hash_of(self.update) if self.update is not None else None,
             tuple(tuple(sorted(times)) for times in self._restorer.plain),
         )  # fmt: skip
 
@@ -361,6 +435,8 @@ class _Coding:
             original = self._originals.pop(frame.pts)
             if self._key_frames is not None:
                 self._key_frames.add(original, frame.y, key=frame.pts in self._key_times)
+            if self._crops is not None:
+                self._crops.take(frame.pts)
             for plane, error in zip(self.errors, plane_errors(original, frame), strict=True):
                 plane.append(error)
 

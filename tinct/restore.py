@@ -52,6 +52,11 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
             f"expected the network {name}-{identity}, which the file was made with; this tinct has {name}-{network.identity}: "
             "decode it with the version that encoded it"
         )
+    if manifest.rank is not None:
+        from tinct.colouriser.lowrank import decoded
+
+        assert update is not None
+        network = decoded(network, update, manifest.rank)
     return compact(network, (info.height, info.width), info.bit_depth)
 
 

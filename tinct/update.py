@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tinct.adapt import Budget, Samples, Step, Training
+from tinct.allocation import allocate
 from tinct.checkpoint import join_processes
 from tinct.colour import unit_matrix
 from tinct.colouriser.model import shapes, with_weights
@@ -22,13 +23,12 @@ from tinct.frames import Frame, VideoInfo
 from tinct.losses import Vgg19, find_vgg19
 from tinct.objectives import RECIPES, Recipe
 from tinct.rivals import objective_of
-from tinct.weights import Quantised, encode_weights, quantise
+from tinct.weights import encode_weights
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
 JUDGED_SIDE = 512  # of what is held out and weighed: whole frames where they are no larger
 MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 8  # of weights; of tensors of one dimension, which hardly cost anything
 MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
-PRICES = np.geomspace(1e-12, 1e-7, 21)  # of a bit, in squared error of pictures in [-1, 1]
 WEIGHED_CROPS = 4
 
 
@@ -111,63 +111,13 @@ def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None]
     return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
 
 
-@dataclass(frozen=True)
-class _Option:
-    """One way to send a tensor: its squared error and the bits that it takes, about."""
-
-    tensor: Quantised
-    error: float
-    size_bits: float
-
-
 def coded(generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float) -> Update:
-    """The generator with the bits of each tensor at the least cost on key frames.
-
-    `error_per_bit` is by how much, as a part of it, squared error has to fall for one bit of the whole update. A tensor's harm is
-    taken as its squared error times what that did to pictures at MIN_BITS; the allocations at each price are then measured.
-    """
-    weigh = _Scales(config, samples)
+    """The generator with the bits of each tensor at the least cost on key frames; `error_per_bit` as `allocate` has it."""
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
-    options = {name: [_option(tensor, bits) for bits in _bits(tensor)] for name, tensor in tensors.items()}
-    exact = weigh.error(tensors)
-    harm = {}
-    for name, tensor in tensors.items():
-        coarsest = options[name][0]
-        worse = weigh.error({**tensors, name: coarsest.tensor.values(tensor.shape)}) - exact
-        harm[name] = max(worse, 0.0) / max(coarsest.error, 1e-30)
-    best: dict[str, Quantised] = {}
-    best_cost, best_ratio = math.inf, 1.0
-    for chosen in _allocations(options, harm):
-        values = {name: option.tensor.values(tensors[name].shape) for name, option in chosen.items()}
-        ratio = weigh.error(values) / exact
-        cost = ratio + error_per_bit * sum(option.size_bits for option in chosen.values())
-        if not best or (cost < best_cost and ratio <= MAX_WORSE):
-            best, best_cost, best_ratio = {name: option.tensor for name, option in chosen.items()}, cost, ratio
-    sent = {name: tensor.values(tensors[name].shape) for name, tensor in best.items()}
-    loss_db = 10 * math.log10(best_ratio)
-    return Update(config, encode_weights(best), with_weights(config, sent), loss_db)
-
-
-def _allocations(options: dict[str, list[_Option]], harm: dict[str, float]) -> Iterator[dict[str, _Option]]:
-    """For each price of a bit the cheapest way to send each tensor; the finest first."""
-    seen = set()
-    for price in PRICES:
-        chosen = {}
-        for name, some in options.items():
-            costs = [harm[name] * option.error + price * option.size_bits for option in some]
-            chosen[name] = some[int(np.argmin(costs))]
-        allocation = tuple(option.tensor.bits for option in chosen.values())
-        if allocation not in seen:
-            seen.add(allocation)
-            yield chosen
-
-
-def _option(tensor: np.ndarray, bits: int) -> _Option:
-    quantised = quantise(tensor, bits)
-    error = float(((quantised.values(tensor.shape) - tensor).astype(np.float64) ** 2).sum())
-    counts = np.unique(quantised.integers, return_counts=True)[1]
-    entropy = -float((counts * np.log2(counts / counts.sum())).sum())
-    return _Option(quantised, error, entropy + 8 * len(quantised.steps))
+    weigh = _Scales(config, samples)
+    found = allocate(tensors, _bits, weigh.error, error_per_bit=error_per_bit, most_ratio=MAX_WORSE)
+    sent = with_weights(config, found.values(tensors))
+    return Update(config, encode_weights(found.tensors), sent, 10 * math.log10(found.ratio))
 
 
 class _Scales:
@@ -187,7 +137,7 @@ class _Scales:
         ]
 
     @torch.no_grad()
-    def error(self, weights: dict[str, np.ndarray]) -> float:
+    def error(self, weights: Mapping[str, np.ndarray]) -> float:
         self._objective.maker.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
         errors = [float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean()) for luma, rgb in self._pairs]
         return max(float(np.mean(errors)), 1e-9)

@@ -1,13 +1,13 @@
 """The colouriser `compact`: its network's graph, run by OpenVINO on the processor, so that decoding needs no PyTorch.
 
-`training.network` is the same graph for training. `references` makes what it chooses from.
+`network` is the same graph for training; a test holds both together. `references` makes what it chooses from.
 """
 
 import json
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -237,6 +237,9 @@ class Network:
     passes: tuple[tuple[CompactConfig, dict[str, np.ndarray]], ...]
 
 
+Watch = Callable[[int, References], None]  # of the frame at a time
+
+
 @cache
 def load_network(name: str) -> Network:
     """One of NETWORKS."""
@@ -245,8 +248,8 @@ def load_network(name: str) -> Network:
     return Network(name, identity, tuple(read_weights(path) for path in files))
 
 
-def compact(network: Network, size: tuple[int, int], bit_depth: int) -> Colouriser:
-    """The colouriser for pictures of `size` (height, width)."""
+def compact(network: Network, size: tuple[int, int], bit_depth: int, watch: Watch | None = None) -> Colouriser:
+    """The colouriser for pictures of `size` (height, width); `watch` sees what the last pass is given, on any thread."""
     runners = [Runner(config, weights, size, bit_depth) for config, weights in network.passes]
 
     def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
@@ -254,12 +257,13 @@ def compact(network: Network, size: tuple[int, int], bit_depth: int) -> Colouris
             return none(luma, keys, pool)
         ends = (keys[0], keys[-1])
         flows = track_both(luma, ends, pool)
-        restored = [pool.submit(_first_pass, runners[0], luma, i, ends, flows) for i in range(len(luma))]
+        shown = [watch if run is runners[-1] else None for run in runners]
+        restored = [pool.submit(_first_pass, runners[0], luma, i, ends, flows, shown[0]) for i in range(len(luma))]
         if len(runners) == 1:
             return restored
         views = [pool.submit(_view, before, done) for before, done in zip(luma, restored, strict=True)]
         again = track_restored(views, ends, pool)
-        return [pool.submit(_second_pass, runners[1], luma, views, i, ends, again) for i in range(len(luma))]
+        return [pool.submit(_second_pass, runners[1], luma, views, i, ends, again, shown[1]) for i in range(len(luma))]
 
     return begin
 
@@ -267,15 +271,29 @@ def compact(network: Network, size: tuple[int, int], bit_depth: int) -> Colouris
 Flows = tuple[Future[list[Flow]], Future[list[Flow]]]
 
 
-def _first_pass(run: Runner, luma: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: Flows) -> Planes:
-    return run(reference(luma, index, keys, (flows[0].result(), flows[1].result())))
+def _first_pass(
+    run: Runner, luma: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: Flows, watch: Watch | None
+) -> Planes:
+    laid = reference(luma, index, keys, (flows[0].result(), flows[1].result()))
+    if watch is not None:
+        watch(luma[index].pts, laid)
+    return run(laid)
 
 
 def _second_pass(
-    run: Runner, luma: Sequence[LumaView], views: Sequence[Future[KeyView]], index: int, keys: Sequence[KeyView], flows: Flows
+    run: Runner,
+    luma: Sequence[LumaView],
+    views: Sequence[Future[KeyView]],
+    index: int,
+    keys: Sequence[KeyView],
+    flows: Flows,
+    watch: Watch | None,
 ) -> Planes:
     restored = [view.result() for view in views]
-    return run(second_reference(luma, restored, index, keys, (flows[0].result(), flows[1].result())))
+    laid = second_reference(luma, restored, index, keys, (flows[0].result(), flows[1].result()))
+    if watch is not None:
+        watch(luma[index].pts, laid)
+    return run(laid)
 
 
 def _view(luma: LumaView, restored: Future[Planes]) -> KeyView:

@@ -17,19 +17,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, distributed
-from torch.nn import functional as F  # noqa: N812
 
 from tinct.checkpoint import join_processes, leads, load_checkpoint, save_checkpoint, share_gradients
 from tinct.colouriser.compact import CELL, CompactConfig, write_weights
+from tinct.colouriser.network import Batch, Compact, cells, plane_errors, squared
 from tinct.errors import CodecError
 from tinct.training.data import CROP, Crop, Prepared, Samples, prepare
-from tinct.training.network import Compact
 
 CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 500
 WARM_UP_STEPS = 200
 LONGEST_GRADIENT = 5.0
-RIM = 2  # positions at the border of a crop that are not judged: around them lies no picture
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
 VALIDATION_CROPS = 512
 DECIBELS = 10 / math.log(10)
@@ -112,12 +110,12 @@ class Training:
         """Averaged over the last steps."""
         return {name: value.cpu().contiguous().numpy() for name, value in self._mean.items()}
 
-    def _step(self, batch: tuple[Tensor, Tensor, Tensor]) -> float:
+    def _step(self, batch: Batch) -> float:
         recipe = self.recipe
         along = self.steps / recipe.steps
         for group in self._optimiser.param_groups:
             group["lr"] = recipe.learning_rate * min(1, (self.steps + 1) / WARM_UP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * along))
-        errors = _errors(self._network, batch)
+        errors = plane_errors(self._network, batch)
         loss = DECIBELS * ((errors + recipe.floor).log() * errors.new_tensor(PLANE_WEIGHTS)).sum(1).mean()
         found = float(loss.detach())
         if not math.isfinite(found):
@@ -136,7 +134,7 @@ class Training:
                 self._mean[name].lerp_(value, 1 - keep)
         return found
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, step: int) -> Batch:
         """Crops of this process's share of a step, turned and mirrored, the two key frames exchanged at random."""
         rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
         random = np.random.default_rng([self.recipe.seed, step, rank])
@@ -145,7 +143,7 @@ class Training:
             [_varied(self._samples[int(i)], self.recipe, random) for i in random.integers(len(self._samples), size=count)]
         )
 
-    def _tensors(self, crops: list[Crop]) -> tuple[Tensor, Tensor, Tensor]:
+    def _tensors(self, crops: list[Crop]) -> Batch:
         luma, chroma, distances = (np.stack(part) for part in zip(*crops, strict=True))
         values = (torch.from_numpy(np.ascontiguousarray(part)).to(self._device) for part in (luma, chroma))
         luma_cells, chroma_cells = (cells(value.float() / 255, side) for value, side in zip(values, (CELL, CELL // 2), strict=True))
@@ -159,8 +157,8 @@ class Training:
         before, after = [], []
         for first in range(0, len(chosen), 16):
             batch = self._tensors([self._held_out[int(i)] for i in chosen[first : first + 16]])
-            after.append(_errors(network, batch))
-            before.append(_squared(batch[0][:, 0], batch[0][:, -1], (1, 2, 3)))
+            after.append(plane_errors(network, batch))
+            before.append(squared(batch[0][:, 0], batch[0][:, -1], (1, 2, 3)))
         y, u, v = (_mean_psnr(torch.cat(after)[:, plane]) for plane in range(3))
         return Point(self.steps, round(self.seconds, 1), round(loss, 4), _mean_psnr(torch.cat(before)), y, u, v)
 
@@ -242,12 +240,6 @@ def plot(points: list[Point], path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
-def cells(planes: Tensor, side: int) -> Tensor:
-    """[..., H, W] -> [..., side * side, H / side, W / side]."""
-    *lead, height, width = planes.shape
-    return F.pixel_unshuffle(planes.reshape(-1, 1, height, width), side).reshape(*lead, side * side, height // side, width // side)
-
-
 def _varied(crop: Crop, recipe: Recipe, random: np.random.Generator) -> Crop:
     luma, chroma, distances = crop
     side, config = recipe.crop, recipe.config
@@ -269,18 +261,6 @@ def _exchanged(sources: np.ndarray, own: int) -> np.ndarray:
     """Sources and the original, with what comes from before and from behind exchanged; the first `own` are of the frame itself."""
     pairs = np.arange(own, len(sources) - 1).reshape(-1, 2)[:, ::-1].ravel()
     return sources[[*range(own), *pairs, len(sources) - 1]]
-
-
-def _errors(network: Compact, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Mean squared error of Y, U and V of each crop [B, 3], in 8-bit levels, the rim left out."""
-    luma, chroma, distances = batch
-    y, colour = network(luma[:, :-1], chroma[:, :-1], distances)
-    return torch.cat((_squared(y, luma[:, -1], (1, 2, 3))[:, None], _squared(colour, chroma[:, -1], (2, 3, 4))), 1)
-
-
-def _squared(a: Tensor, b: Tensor, over: tuple[int, ...]) -> Tensor:
-    inner = slice(RIM, -RIM)
-    return (a[..., inner, inner] - b[..., inner, inner]).square().mean(over) * 255**2
 
 
 def _mean_psnr(errors: Tensor) -> float:

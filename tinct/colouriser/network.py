@@ -1,4 +1,4 @@
-"""`compact` as a PyTorch module for training; `colouriser.compact` runs the same graph without it (a test holds both together).
+"""`compact` as a PyTorch module, and its errors, for training; `colouriser.compact` runs the same graph without it.
 
 All planes are unshuffled: a position stands for 4 x 4 luma samples, or 2 x 2 of each chroma plane, whose values are channels.
 """
@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from tinct.colouriser.compact import FINER, MASKS, CompactConfig
+
+RIM = 2  # positions at the border of a crop that are not judged: around them lies no picture
+Batch = tuple[Tensor, Tensor, Tensor]  # luma and chroma of the sources and the original, as cells of 0 to 1; distances as log2 / 4
 
 
 class Compact(nn.Module):
@@ -51,3 +54,22 @@ class Compact(nn.Module):
 
 
 assert MASKS == 4, "the reshape in `forward` has 2 x 2 shares a position"
+
+
+def plane_errors(network: nn.Module, batch: Batch) -> Tensor:
+    """Mean squared error of Y, U and V of each crop [B, 3], in 8-bit levels, the rim left out; the original is the last source."""
+    luma, chroma, distances = batch
+    y, colour = network(luma[:, :-1], chroma[:, :-1], distances)
+    return torch.cat((squared(y, luma[:, -1], (1, 2, 3))[:, None], squared(colour, chroma[:, -1], (2, 3, 4))), 1)
+
+
+def squared(a: Tensor, b: Tensor, over: tuple[int, ...]) -> Tensor:
+    """Mean squared difference over some axes, in 8-bit levels, the rim left out."""
+    inner = slice(RIM, -RIM)
+    return (a[..., inner, inner] - b[..., inner, inner]).square().mean(over) * 255**2
+
+
+def cells(planes: Tensor, side: int) -> Tensor:
+    """[..., H, W] -> [..., side * side, H / side, W / side]."""
+    *lead, height, width = planes.shape
+    return F.pixel_unshuffle(planes.reshape(-1, 1, height, width), side).reshape(*lead, side * side, height // side, width // side)
