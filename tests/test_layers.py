@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 LAYERS = (
     "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing",
     "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
-    "allocation", "colouriser", "container", "restore", "decoder", "rehearsal", "plan", "checkpoint", "objectives",
+    "allocation", "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "plan", "checkpoint", "objectives",
     "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page", "colouring",
     "evaluation", "training", "cli", "__main__",
 )  # fmt: skip

@@ -10,6 +10,7 @@ import tinct
 from tinct.colouriser import none
 from tinct.keyframes import Spacing
 from tinct.rehearsal import Choice, Rehearsal
+from tinct.samples import Samples
 
 
 def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
@@ -17,8 +18,8 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
     about = info()
     first, second = frames(clip(9), about), frames([(255 - y, cb, cr) for y, cb, cr in clip(18)[9:]], about)
     choice = Choice(8, Spacing(4), 20)
-    alone = [Rehearsal([part], about, tinct.EncodeConfig(), 32, none, whole=True).cost(choice) for part in (first, second)]
-    both = Rehearsal([first, second], about, tinct.EncodeConfig(), 32, none, whole=True).cost(choice)
+    alone = [Rehearsal(Samples([part], about), tinct.EncodeConfig(), 32, none).cost(choice) for part in (first, second)]
+    both = Rehearsal(Samples([first, second], about), tinct.EncodeConfig(), 32, none).cost(choice)
     for plane in range(3):
         assert both.error[plane] == pytest.approx((alone[0].error[plane] + alone[1].error[plane]) / 2)
 
@@ -28,7 +29,7 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
     """The same errors to rounding, and the size of the file but for the container."""
     source = tmp_path / "source.mkv"
     tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(source), duration_seconds=1.0)
-    report = tinct.encode(str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast"))
+    report = tinct.encode(str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast", adapt="off"))
     track = report.plan.track
     assert report.plan.colouriser == "compact"
     assert track is not None

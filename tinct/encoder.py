@@ -28,11 +28,12 @@ from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
 from tinct.paths import check_output, temporary_path
-from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
+from tinct.plan import Plan, chroma_qp, make_plan, needs_samples
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
 from tinct.rehearsal import FLAT_ERROR, PLANE_WEIGHTS, judge_by
 from tinct.restore import Judge, Restorer
+from tinct.samples import Samples, sample
 from tinct.video import open_source
 from tinct.weights import hash_of
 
@@ -106,9 +107,9 @@ def encode(
     tuition = _tuition(source, config)
     _check_adapt(source, config)
     video = open_source(source)
-    stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
-    plan = make_plan(stretches, video.info, config)
-    del stretches
+    samples, frames = sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
+    plan = make_plan(samples, config)
+    del samples
     temporary = temporary_path(target)
     try:
         with _Coding(video.info, plan, config, target.parent, tunes=_tunes(source, config, plan)) as coding:

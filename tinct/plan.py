@@ -5,19 +5,18 @@ plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
-from tinct.base import HevcSettings, code_pictures, stack_chroma, unstack_chroma
+from tinct.base import HevcSettings, stack_chroma, unstack_chroma
 from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
 from tinct.container import IDR_SECONDS, Layout
-from tinct.frames import Frame, VideoInfo
+from tinct.frames import Frame
 from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView, propagate
@@ -32,16 +31,8 @@ from tinct.rehearsal import (
     Rehearsal,
     exchange_rate,
 )
-from tinct.video import Source
+from tinct.samples import Samples, may_restore
 
-Stretch = list[Frame]
-STRETCH_FRAMES = 16
-MIN_STRETCH_FRAMES = 4
-MAX_STRETCHES = 3
-WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
-FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
-MAX_SAMPLE_BYTES = 256 << 20
-MAX_RESTORED_SAMPLES = 50_000_000  # of luma that a network's choices are weighed on: 54 frames of 1280x720
 INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
 BOOSTS = [0, 4, 8, 12, 16, 20, 24]  # QP steps that are weighed with a network
@@ -108,50 +99,22 @@ class Plan:
         return of.distortion(self.plain) + self.slope * of.bits
 
 
-def sample(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Iterator[Frame]]:
-    """Stretches of consecutive frames spread over the video, and all its frames; a pipe is sampled at its start.
-
-    A network needs stretches as long as the longest group, so there are fewer of them in larger pictures.
-    """
-    frames = source.info.frame_count
-    samples = source.info.width * source.info.height
-    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * (3 if source.info.bit_depth > 8 else 2)))
-    length, count = STRETCH_FRAMES, MAX_STRETCHES
-    if may_restore(config):
-        length, count = GROUPS[-1] + 1, max(1, min(count, MAX_RESTORED_SAMPLES // (samples * (GROUPS[-1] + 1))))
-    length = min(length, most)
-    if frames is None:
-        stream = iter(source)
-        head = list(islice(stream, length))
-        return [head], chain(head, stream)
-    if frames <= min(WHOLE_FRAMES, most) and frames <= length * count:
-        return [list(source)], iter(source)
-    count = max(1, min(count, frames // FRAMES_PER_STRETCH, most // length))
-    firsts = [round((i + 0.5) / count * max(0, frames - length)) for i in range(count)]
-    return [list(islice(source.part(first), length)) for first in firsts], iter(source)
-
-
-def may_restore(config: EncodeConfig) -> bool:
-    """Whether a network is among what is weighed, of a resolved configuration."""
-    return config.colouriser in ("auto", "compact")
-
-
 def needs_samples(config: EncodeConfig) -> bool:
     """Of plain HEVC nothing is decided but the QP that a bitrate starts from."""
     return config.colour != "in-band" or config.bitrate_kbps is not None
 
 
-def make_plan(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
+def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
     """Decide on samples, where `needs_samples` says so."""
     kbps = config.bitrate_kbps
     if kbps is None:
-        return _plan_at(config.qp, stretches, info, config)
+        return _plan_at(config.qp, samples, config)
     if may_restore(config):
-        plan = _plan_at(_qp_for(RESTORED_SHARE * kbps, stretches, info, config), stretches, info, config)
+        plan = _plan_at(_qp_for(RESTORED_SHARE * kbps, samples, config), samples, config)
         if plan.colouriser == "compact":
-            return _met(plan, kbps * 1000 / float(info.mean_rate))
+            return _met(plan, kbps * 1000 / float(samples.info.mean_rate))
         config = replace(config, colouriser="none")
-    return _plan_at(_qp_for(kbps, stretches, info, config), stretches, info, config)
+    return _plan_at(_qp_for(kbps, samples, config), samples, config)
 
 
 def _met(plan: Plan, wanted_bits: float) -> Plan:
@@ -162,16 +125,16 @@ def _met(plan: Plan, wanted_bits: float) -> Plan:
     return replace(plan, qp=qp, colour_qp=min(max(plan.colour_qp + qp - plan.qp, 0), MAX_QP))
 
 
-def _plan_at(qp: int, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> Plan:
+def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if config.colour == "in-band":
         return Plan("in-band", qp)
-    settings = HevcSettings(config.structure, info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
+    settings = HevcSettings(config.structure, samples.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
     near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
     near_settings, ra_settings = replace(settings, qp=near_qp), replace(settings, structure="random-access")
     trials = list(dict.fromkeys((settings, near_settings, ra_settings)))
     # x265 reads its table of motion costs while another instance may be filling it: side by side where one uses it
     with ThreadPoolExecutor(max_workers=3 if config.structure == "intra" else 1) as pool:
-        costs = dict(zip(trials, pool.map(partial(_plain, stretches), trials), strict=True))
+        costs = dict(zip(trials, pool.map(partial(_plain, samples), trials), strict=True))
     plain, near, ra = costs[settings], costs[near_settings], costs[ra_settings]
     slope = (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0)
     measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
@@ -181,26 +144,26 @@ def _plan_at(qp: int, stretches: list[Stretch], info: VideoInfo, config: EncodeC
         return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False), colouriser=network)
     best = measured
     if may_restore(config):
-        best = _best_restored(stretches, info, config, measured, exchange_rate(plain, near))
+        best = _best_restored(samples, config, measured, exchange_rate(plain, near))
         if best.gain(exchange_rate(plain, near)) > 0 or config.colouriser == "compact":
             return best
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
-    best = _best_track(stretches, info, config, measured)
+    best = _best_track(samples, config, measured)
     if config.colouriser == "gan":
         return replace(best, colouriser="gan")
     return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
 
 
-def _best_restored(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan, rate: float) -> Plan:
+def _best_restored(samples: Samples, config: EncodeConfig, measured: Plan, rate: float) -> Plan:
     """Key boost, spacing and colour QP that cost least with the network, one after the other while it helps."""
     from tinct.colouriser.compact import compact, load_network
 
     # its first pass alone: the second is better everywhere, and four times as slow
-    colouriser = compact(load_network("fast"), (info.height, info.width), info.bit_depth)
-    whole = info.frame_count is not None and sum(map(len, stretches)) == info.frame_count
-    rehearsal = Rehearsal(stretches, info, config, measured.qp, colouriser, whole=whole)
-    reach = max(map(len, stretches))
+    about = samples.info
+    colouriser = compact(load_network("fast"), (about.height, about.width), about.bit_depth)
+    rehearsal = Rehearsal(samples, config, measured.qp, colouriser)
+    reach = max(map(len, samples.stretches))
 
     @cache
     def plan(boost: int, spacing: Spacing, offset: int) -> Plan:
@@ -250,10 +213,10 @@ def chroma_qp(qp: int) -> int:
     return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
 
 
-def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, measured: Plan) -> Plan:
+def _best_track(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan:
     """The colour QP, with key frames spaced for it, that costs least: from the usual offset, finer or coarser while it helps."""
-    luma = _LumaCoder(stretches, info, config, measured.qp)
-    seen = [list(look(stretch)) for stretch in stretches]
+    luma = _LumaCoder(samples, config, measured.qp)
+    seen = [list(look(stretch)) for stretch in samples.stretches]
     base_qp = chroma_qp(key_qp(measured.qp, _boost(config)))
     qps = sorted({max(0, base_qp + offset) for offset in COLOUR_OFFSETS})  # several offsets may come to QP 0
 
@@ -276,7 +239,7 @@ def _best_track(stretches: list[Stretch], info: VideoInfo, config: EncodeConfig,
 def _track(seen: list[list[Seen]], luma: "_LumaCoder", plan: Plan, config: EncodeConfig) -> Plan:
     """The plan with its spacing and with what the samples cost by it."""
     settings = HevcSettings("colour", luma.info, qp=plan.colour_qp, preset=config.x265_preset, tune=config.x265_tune)
-    pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), settings) for s in seen]
+    pilot = [_Keys.coded(list(groups(s, Spacing(FIRST_GROUP))), luma.samples, settings) for s in seen]
     key_bits = float(np.mean([bits for keys in pilot for bits in keys.bits[1:]] or [keys.bits[0] for keys in pilot]))
     spacing = Spacing(config.group, plan.slope, key_bits + PACKET_OVERHEAD_BITS, (0.0, *_weights(plan)[1:]))
     sampled = [_sampled(index, list(groups(stretch, spacing)), luma, settings) for index, stretch in enumerate(seen)]
@@ -314,7 +277,7 @@ def _sampled(index: int, cut: list[Group], luma: "_LumaCoder", settings: HevcSet
     key_frames = [group.frames[0] for group in cut]
     judged = [frame for group in cut for frame in group.frames][:: luma.step]
     fine, coarse = luma.coded(index, key_frames, key=True), luma.coded(index, judged + key_frames, key=False)
-    keys = _Keys.coded(cut, settings)
+    keys = _Keys.coded(cut, luma.samples, settings)
     views = [KeyView(fine[f.pts].view, *chroma) for f, chroma in zip(key_frames, keys.chroma, strict=True)]
     other_errors = []
     wanted = {frame.pts for frame in judged} - {frame.pts for frame in key_frames}
@@ -340,10 +303,10 @@ class _Keys:
     chroma: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def coded(cls, cut: list[Group], settings: HevcSettings) -> "_Keys":
+    def coded(cls, cut: list[Group], samples: Samples, settings: HevcSettings) -> "_Keys":
         keys = [group.frames[0] for group in cut]
         pictures: list[Planes] = [(stack_chroma(key.cb, key.cr),) for key in keys]
-        coded = code_pictures(pictures, settings, grey=True)
+        coded = samples.code(pictures, settings, grey=True)
         shape = settings.info.chroma_shape
         return cls([bits for bits, _ in coded], [unstack_chroma(planes[0], shape) for _, planes in coded])
 
@@ -363,10 +326,10 @@ class _LumaCoder:
     `step`: every how many frames are judged.
     """
 
-    def __init__(self, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig, qp: int) -> None:
-        self.info = info
+    def __init__(self, samples: Samples, config: EncodeConfig, qp: int) -> None:
+        self.samples, self.info = samples, samples.info
         self.step = _step(config.structure)
-        self._stretches, self._config = stretches, config
+        self._config = config
         self._qps = {True: key_qp(qp, _boost(config)), False: other_qp(qp, _boost(config))}
         self._known: dict[tuple[int, int], dict[int, _CodedLuma]] = {}
 
@@ -374,13 +337,13 @@ class _LumaCoder:
         """By pts, coded as key frames or as the others are: `frames` at least."""
         config, qp = self._config, self._qps[key]
         known = self._known.setdefault((stretch, qp), {})
-        missing = [f for f in self._stretches[stretch] if f.pts not in known]
+        missing = [f for f in self.samples.stretches[stretch] if f.pts not in known]
         if config.structure == "intra":
             asked = {f.pts for f in frames}
             missing = [f for f in missing if f.pts in asked]
         if missing:
             settings = HevcSettings(config.structure, self.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
-            coded = _amortised(code_pictures([(f.y,) for f in missing], settings, grey=True), settings)
+            coded = _amortised(self.samples.code([(f.y,) for f in missing], settings, grey=True), settings)
             known.update((f.pts, self._seen(f, bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
         return known
 
@@ -389,13 +352,13 @@ class _LumaCoder:
         return _CodedLuma(LumaView(y, self.info.bit_depth, frame.pts), bits, squared_error(frame.y, y, self.info.bit_depth))
 
 
-def _plain(stretches: list[Stretch], settings: HevcSettings) -> Cost:
+def _plain(samples: Samples, settings: HevcSettings) -> Cost:
     """4:2:0 HEVC on the samples."""
     bits: list[float] = []
     errors: list[tuple[float, float, float]] = []
-    for stretch in stretches:
+    for stretch in samples.stretches:
         frames = stretch[:: _step(settings.structure)]
-        coded = _amortised(code_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
+        coded = _amortised(samples.code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
         bits += [b for b, _ in coded]
         errors += [_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
     return Cost(float(np.mean(bits)), _mean_errors(errors))
@@ -437,12 +400,12 @@ def _mean_errors(errors: list[tuple[float, float, float]]) -> tuple[float, float
     return float(y), float(cb), float(cr)
 
 
-def _qp_for(bitrate_kbps: float, stretches: list[Stretch], info: VideoInfo, config: EncodeConfig) -> int:
+def _qp_for(bitrate_kbps: float, samples: Samples, config: EncodeConfig) -> int:
     """The QP at which plain HEVC takes about `bitrate_kbps`: bits halve about every 6 QP, how fast is measured."""
-    settings = HevcSettings(config.structure, info, qp=PILOT_QP, preset=config.x265_preset, tune=config.x265_tune)
-    here = _plain(stretches, settings).bits
-    further = _plain(stretches, replace(settings, qp=PILOT_QP + 4)).bits
-    wanted = bitrate_kbps * 1000 / float(info.mean_rate)
+    settings = HevcSettings(config.structure, samples.info, qp=PILOT_QP, preset=config.x265_preset, tune=config.x265_tune)
+    here = _plain(samples, settings).bits
+    further = _plain(samples, replace(settings, qp=PILOT_QP + 4)).bits
+    wanted = bitrate_kbps * 1000 / float(samples.info.mean_rate)
     per_qp = max(math.log(here / further) / 4, 0.03)
     return round(min(max(PILOT_QP + math.log(here / wanted) / per_qp, 0), MAX_QP))
 

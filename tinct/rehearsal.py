@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinct.base import HevcSettings, code_pictures, stack_chroma
+from tinct.base import HevcSettings, stack_chroma
 from tinct.colouriser import Colouriser
 from tinct.config import EncodeConfig, key_qp, other_qp
 from tinct.container import COLOUR, IDR_SECONDS, LUMA
-from tinct.frames import Frame, VideoInfo
+from tinct.frames import Frame
 from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.psnr import plane_errors, squared_error
 from tinct.restore import Judge, Restorer
+from tinct.samples import Samples
 
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
@@ -59,16 +60,11 @@ class Choice:
 
 
 class Rehearsal:
-    """All-intra samples in layout `chroma`. Luma that was coded once at a QP is kept.
+    """All-intra samples in layout `chroma`. Luma that was coded once at a QP is kept."""
 
-    `whole`: the samples are the whole video, so that its last key frame counts too.
-    """
-
-    def __init__(
-        self, stretches: list[list[Frame]], info: VideoInfo, config: EncodeConfig, qp: int, colouriser: Colouriser, *, whole: bool
-    ) -> None:
-        self._info, self._config, self._qp, self._colouriser, self._whole = info, config, qp, colouriser, whole
-        self._seen: list[list[Seen]] = [list(look(stretch)) for stretch in stretches]
+    def __init__(self, samples: Samples, config: EncodeConfig, qp: int, colouriser: Colouriser) -> None:
+        self._samples, self._info, self._config, self._qp, self._colouriser = samples, samples.info, config, qp, colouriser
+        self._seen: list[list[Seen]] = [list(look(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
 
@@ -80,7 +76,8 @@ class Rehearsal:
         for stretch, seen in enumerate(self._seen):
             cut = list(groups(seen, choice.spacing))
             frames, colour = self._restored(stretch, cut, choice)
-            ends = not self._whole and len(cut) > 1 and len(cut[-1].frames) == 1  # of the next group, which is not here
+            # a key frame that ends a part of a video is of the next group, which is not here
+            ends = not self._samples.whole and len(cut) > 1 and len(cut[-1].frames) == 1
             counted = {f.pts for group in (cut[:-1] if ends else cut) for f in group.frames}
             first = cut[0].frames[0].pts
             idr_bits.append(colour[first])
@@ -115,7 +112,7 @@ class Rehearsal:
         luma = self._coded(stretch, keys, key_qp(self._qp, choice.boost))
         luma |= self._coded(stretch, others, other_qp(self._qp, choice.boost))
         settings = self._settings("colour", choice.colour_qp)
-        stacked = code_pictures([(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True)
+        stacked = self._samples.code([(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True)
         colour = {key.pts: coded for key, coded in zip(keys, stacked, strict=True)}
         originals = {f.pts: f for group in cut for f in group.frames}
         open_keys = {group.frames[0].pts for group in cut if not group.closed}
@@ -134,7 +131,7 @@ class Rehearsal:
     def _coded(self, stretch: int, frames: list[Frame], qp: int) -> dict[int, tuple[float, np.ndarray]]:
         missing = [f for f in frames if (stretch, qp, f.pts) not in self._luma]
         if missing:
-            coded = code_pictures([(f.y,) for f in missing], self._settings("intra", qp), grey=True)
+            coded = self._samples.code([(f.y,) for f in missing], self._settings("intra", qp), grey=True)
             self._luma.update(((stretch, qp, f.pts), (bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
         return {f.pts: self._luma[stretch, qp, f.pts] for f in frames}
 
