@@ -21,6 +21,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 LOSSES = ("gan", "mse", "content", "colour")
 MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
+CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 LEVELS = 4  # of the paper's generator, each half the size of the one before
 AUTO_ADAPT = "600"
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
@@ -149,6 +150,11 @@ def named_losses(losses: str | None, content_loss: str | None, recipe: str) -> s
         return losses
     terms = [term for term in (losses.split("+") if losses else default_losses(recipe)) if term != "content"]
     return "+".join(terms if content_loss == "none" else [*terms, "content"])
+
+
+def chroma_qp(qp: int) -> int:
+    """The QP that 4:2:0 HEVC codes chroma with at luma `qp` (ITU-T H.265 table 8-10)."""
+    return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
 
 
 def key_qp(qp: int, boost: int) -> int:

@@ -22,13 +22,13 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.colouriser import Colouriser, none
-from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp, resolved
+from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, resolved
 from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, in_coding_order, mux, read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
 from tinct.paths import check_output, temporary_path
-from tinct.plan import Plan, chroma_qp, make_plan, needs_samples
+from tinct.plan import Plan, make_plan, needs_samples
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
 from tinct.rehearsal import FLAT_ERROR, PLANE_WEIGHTS, judge_by

@@ -5,16 +5,15 @@ plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2
 """
 
 import math
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any
 
 import numpy as np
 
 from tinct.base import HevcSettings, stack_chroma, unstack_chroma
-from tinct.config import MAX_QP, EncodeConfig, key_qp, other_qp
+from tinct.choices import best_choice, gain
+from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp
 from tinct.container import IDR_SECONDS, Layout
 from tinct.frames import Frame
 from tinct.keyframes import Group, Seen, Spacing, groups, look
@@ -26,23 +25,13 @@ from tinct.rehearsal import (
     FLAT_ERROR,
     PACKET_OVERHEAD_BITS,
     PLANE_WEIGHTS,
-    Choice,
     Cost,
-    Rehearsal,
     exchange_rate,
 )
 from tinct.samples import Samples, may_restore
 
 INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
 SLOPE_STEP = 2  # QP
-BOOSTS = [0, 4, 8, 12, 16, 20, 24]  # QP steps that are weighed with a network
-GROUPS = [2, 4, 8, 12, 16, 24, 32, 48]  # frames
-RESTORED_OFFSETS = [-12, -6, 0, 4]  # of the colour track's QP, key frames being fine already
-FIRST_CHOICE = (16, 16, 0)
-FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
-STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
-PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # times a key frame's bits: small copies do not tell the scale of luma's error
-SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves again
 FIRST_GROUP = 8  # frames, to learn what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour track's QP from HEVC's chroma QP
@@ -50,7 +39,6 @@ KEYINT = 250  # frames; x265's default distance of intra pictures
 RESTORED_SHARE = 2  # times the bits of a network's file that plain HEVC takes at its QP, about
 QP_STEP = 0.13  # of the logarithm of bits, about
 PILOT_QP = 32  # where the search for a bitrate's QP starts
-CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 
 
 @dataclass(frozen=True)
@@ -80,18 +68,6 @@ class Plan:
         assert self.track is not None
         assert self.plain is not None
         return self.cost(self.track) < self.cost(self.plain)
-
-    def gain(self, rate: float) -> float:
-        """By how much, as a logarithm, `track` takes fewer bits than plain HEVC would at its (6Y+U+V)/8 PSNR of the pooled error.
-
-        `rate` is plain HEVC's exchange rate of bits for error. It does not reach far, and a QP promises a quality: straying far
-        from plain HEVC's counts against a choice.
-        """
-        assert self.track is not None
-        assert self.plain is not None
-        worse = self.track.log_distortion(self.plain)
-        stray_db = max(0.0, abs(worse) * 10 / math.log(10) - FREE_STRAY_DB)
-        return -math.log(self.track.bits / self.plain.bits) - rate * worse - STRAY_COST * stray_db**2
 
     def cost(self, of: Cost) -> float:
         """D + slope * R."""
@@ -142,75 +118,20 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
         assert config.group != "auto"
         network = "gan" if config.colouriser == "gan" else "none"
         return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False), colouriser=network)
-    best = measured
     if may_restore(config):
-        best = _best_restored(samples, config, measured, exchange_rate(plain, near))
-        if best.gain(exchange_rate(plain, near)) > 0 or config.colouriser == "compact":
-            return best
+        rate = exchange_rate(plain, near)
+        choice, track = best_choice(samples, config, qp, plain, rate)
+        if gain(track, plain, rate) > 0 or config.colouriser == "compact":
+            return replace(
+                measured, layout="chroma", colouriser="compact", network=config.network, key_boost=choice.boost,
+                spacing=choice.spacing, colour_qp=choice.colour_qp, track=track,
+            )  # fmt: skip
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
     best = _best_track(samples, config, measured)
     if config.colouriser == "gan":
         return replace(best, colouriser="gan")
     return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
-
-
-def _best_restored(samples: Samples, config: EncodeConfig, measured: Plan, rate: float) -> Plan:
-    """Key boost, spacing and colour QP that cost least with the network, one after the other while it helps."""
-    from tinct.colouriser.compact import compact, load_network
-
-    # its first pass alone: the second is better everywhere, and four times as slow
-    about = samples.info
-    colouriser = compact(load_network("fast"), (about.height, about.width), about.bit_depth)
-    rehearsal = Rehearsal(samples, config, measured.qp, colouriser)
-    reach = max(map(len, samples.stretches))
-
-    @cache
-    def plan(boost: int, spacing: Spacing, offset: int) -> Plan:
-        choice = Choice(boost, spacing, min(max(chroma_qp(key_qp(measured.qp, boost)) + offset, 0), MAX_QP))
-        return replace(
-            measured, layout="chroma", colouriser="compact", network=config.network, key_boost=boost, spacing=spacing,
-            colour_qp=choice.colour_qp, track=rehearsal.cost(choice),
-        )  # fmt: skip
-
-    def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
-        """Move along one axis while that gains."""
-        for step in (1, -1):
-            while 0 <= at[axis] + step < len(steps[axis]):
-                before = plan(*(values[i] for values, i in zip(steps, at, strict=True))).gain(rate)
-                at[axis] += step
-                if plan(*(values[i] for values, i in zip(steps, at, strict=True))).gain(rate) <= before:
-                    at[axis] -= step
-                    break
-
-    boosts = BOOSTS if config.key_boost == "auto" else [config.key_boost]
-    lengths = [g for g in GROUPS if g < reach or g == GROUPS[0]] if config.group == "auto" else [config.group]
-    steps: list[list[Any]] = [boosts, [Spacing(g) for g in lengths], RESTORED_OFFSETS]
-    start = [boosts, lengths, RESTORED_OFFSETS]
-    at = [min(range(len(v)), key=lambda i: abs(v[i] - first)) for v, first in zip(start, FIRST_CHOICE, strict=True)]
-    for axis in SEARCH_ORDER if config.search == "fast" else SEARCH_ORDER * 2:
-        climb(axis, at, steps)
-    best = plan(*(values[i] for values, i in zip(steps, at, strict=True)))
-    if config.group != "auto":
-        return best
-    key_bits = rehearsal.key_bits(Choice(best.key_boost, best.spacing, best.colour_qp))
-    steps[1] = [_priced(best, rate, key_bits * price) for price in PRICES]
-    at[1] = PRICES.index(1.0)
-    climb(1, at, steps)
-    return max(best, plan(*(values[i] for values, i in zip(steps, at, strict=True))), key=lambda p: p.gain(rate))
-
-
-def _priced(plan: Plan, rate: float, key_bits: float) -> Spacing:
-    """Key frames by content, one more for `key_bits`, at what errors and bits count around `plan`."""
-    assert plan.track is not None
-    weights = [w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, plan.track.error, strict=True)]
-    slope = 1 / (plan.track.bits * max(rate, 1e-3))
-    return Spacing("auto", slope, key_bits, (weights[0], weights[1], weights[2]))
-
-
-def chroma_qp(qp: int) -> int:
-    """The QP that 4:2:0 HEVC codes chroma with at luma `qp` (ITU-T H.265 table 8-10)."""
-    return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
 
 
 def _best_track(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan:

@@ -20,11 +20,10 @@ import numpy as np
 from tinct import engine
 from tinct.base import HevcSettings, code_pictures, stack_chroma, unstack_chroma
 from tinct.colouriser.compact import CompactConfig, Runner, read_weights
-from tinct.config import key_qp, other_qp
+from tinct.config import chroma_qp, key_qp, other_qp
 from tinct.errors import CodecError
 from tinct.frames import Frame
 from tinct.keyframes import look
-from tinct.plan import chroma_qp
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 from tinct.references import References, reference, second_reference, track_both, track_restored
