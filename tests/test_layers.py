@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 # a module imports only modules above it
 LAYERS = (
     "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video",
-    "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "allocation",
+    "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "allocation", "rounding",
     "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "choices", "plan", "checkpoint", "objectives",
     "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page", "colouring", "evaluation",
     "training", "cli", "__main__",

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinct.weights import Quantised, quantise
 
+LEAST_HARM = 1e-4  # of squared error: what is harmless alone need not be so beside others
 PRICES = np.geomspace(1e-12, 1e-7, 21)  # of a bit, in squared error of pictures in [-1, 1]
 
 
@@ -52,7 +53,7 @@ def allocate(
     for name, tensor in tensors.items():
         coarsest = options[name][0]
         worse = error({**tensors, name: coarsest.tensor.values(tensor.shape)}) - exact
-        harm[name] = max(worse, 0.0) / max(coarsest.error, 1e-30)
+        harm[name] = max(worse, LEAST_HARM * exact) / max(coarsest.error, 1e-30)
     best, best_cost = Allocation({}, 1.0), math.inf
     for chosen in _by_price(options, harm):
         found = Allocation({name: option.tensor for name, option in chosen.items()}, 1.0)

@@ -265,7 +265,8 @@ class _Coding:
             return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
         generator = trained(tuition, samples, training)
-        update = self._update = coded(generator, tuition.config, samples, error_per_bit=self._plan.slope / self.frames)
+        price = self._plan.slope / self.frames
+        update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, device=tuition.device)
         yield from self._view_again(gan(update.generator, update.config.output, self._info), None, frames)
 
     def _tune(
