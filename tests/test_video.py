@@ -456,6 +456,29 @@ def test_an_abort_leaves_nothing(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+FILMS = """
+import sys
+sys.path.insert(0, "tests")
+from pathlib import Path
+from synthetic import clip, info
+from test_video import write
+for width, height in ((64, 48), (97, 80), (300, 48), (130, 130)):
+    write(Path(sys.argv[1]) / f"{width}.mp4", clip(10, width, height), info(width, height))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="MALLOC_PERTURB_ is glibc's")
+def test_films_do_not_hang_on_what_memory_held_before(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    for value in ("85", "170"):
+        (tmp_path / value).mkdir()
+        subprocess.run(
+            [sys.executable, "-c", FILMS, str(tmp_path / value)], cwd=root, env={**os.environ, "MALLOC_PERTURB_": value}, check=True
+        )
+    for path in (tmp_path / "85").iterdir():
+        assert path.read_bytes() == (tmp_path / "170" / path.name).read_bytes(), path.name
+
+
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(b"old")

@@ -214,7 +214,10 @@ class _Film:
 def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoStream:
     options = {"crf": X264_CRF}
     parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
-    if given := [f"{key}={value}" for key, value in parameters.items() if value]:
+    given = [f"{key}={value}" for key, value in parameters.items() if value]
+    # macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other bytes from run to run
+    given += ["mbtree=0"] if (info.width + 15) // 16 % 8 else []
+    if given:
         options["x264-params"] = ":".join(given)
     stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
     stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
