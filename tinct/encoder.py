@@ -25,7 +25,7 @@ from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, 
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
-from tinct.paths import check_output, temporary_path
+from tinct.paths import Growing, check_output
 from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
@@ -103,9 +103,8 @@ def encode(
     stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
     del stretches
-    temporary = temporary_path(target)
     try:
-        with _Coding(video.info, plan, config, target.parent) as coding:
+        with Growing(target) as growing, _Coding(video.info, plan, config, target.parent) as coding:
             for count, frame_count in coding.run(frames):
                 if progress is not None:
                     progress(count, frame_count)
@@ -114,15 +113,13 @@ def encode(
                     if progress is not None:
                         progress(count, frame_count)
             update = coding.update.data if coding.update is not None else None
-            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, update)
-            size = temporary.stat().st_size
+            notes = mux(growing.path, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, update)
+            size = growing.path.stat().st_size
             if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, which train together, one writes
-                os.replace(temporary, target)
+                growing.publish()
     except OSError as error:
         found = error.strerror or error
         raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     sizes = {spool.name: spool.size_bytes for spool in coding.tracks()}
     return EncodeReport(
         frames=coding.frames,
