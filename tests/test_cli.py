@@ -584,7 +584,7 @@ def test_verify_measures_what_encode_reported(clip_path: Path, tinct_path: Path)
     assert (result.returncode, result.stderr) == (0, b"")
     found = json.loads(result.stdout)
     assert found["frames"] == 40
-    assert found["damage"] == {"packets": 0, "concealed_frames": 0, "missing_frames": 0}
+    assert found["damage"] == {"packets": 0, "concealed_frames": 0, "missing_frames": 0, "broken_checksums": 0}
     assert len(found["psnr"]) == 3
     assert 36 < found["psnr"][0]["mean_db"] < 41
     assert "40 frames decode, the file is whole" in run("verify", tinct_path).stdout.decode()

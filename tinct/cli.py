@@ -462,7 +462,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"tinct: {' '.join(message.split())}", file=sys.stderr)
+    print(f"tinct: {_printable(message)}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """One line that does nothing to a terminal: names and tags come from files, and may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
 
 
 def _notes(notes: list[str]) -> None:
@@ -618,7 +623,7 @@ def _info_lines(found: "FileInfo") -> list[str]:
     kind = f"Tinct, layout {found.layout}, colouriser {found.colouriser}" if found.layout else "no Tinct in it"
     keys = f", {found.key_frames} of them key frames" if found.key_frames is not None else ""
     lines = [
-        f"{found.path}: {kind}",
+        f"{_printable(found.path)}: {kind}",
         f"{found.width}x{found.height}, {found.bit_depth} bit, {found.frames} frames{keys}, {found.duration_seconds:.3f} s, "
         f"{found.frame_rate} frames/s, {found.structure}",
     ]

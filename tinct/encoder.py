@@ -25,6 +25,7 @@ from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, 
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
+from tinct.limits import longest_group
 from tinct.paths import Growing, check_output
 from tinct.plan import Plan, chroma_qp, make_plan, needs_samples, sample
 from tinct.planes import Planes
@@ -100,6 +101,7 @@ def encode(
         )
     tuition = _tuition(source, config)
     video = open_source(source)
+    _check_group(video.info, config)
     stretches, frames = sample(video, config) if needs_samples(config) else ([], iter(video))
     plan = make_plan(stretches, video.info, config)
     del stretches
@@ -134,6 +136,13 @@ def encode(
         notes=video.notes + notes,
         damaged=video.damaged,
     )
+
+
+def _check_group(info: VideoInfo, config: EncodeConfig) -> None:
+    """Refuse a group that no decoder holds."""
+    longest = longest_group(info.width, info.height)
+    if isinstance(config.group, int) and config.group > longest:
+        raise CodecError(f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}")
 
 
 def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
