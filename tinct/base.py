@@ -220,8 +220,10 @@ class HevcDecoder:
         assert isinstance(context, av.VideoCodecContext)
         context.extradata = header
         context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
+        options = {"err_detect": "explode"} if low_delay else {}  # a picture whose reference is lost is then an error
         if kind is not None:
-            context.options = {"max_pixels": str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))}
+            options["max_pixels"] = str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))
+        context.options = options
         self._context, self._kind, self._only_sound = context, kind, low_delay
         self._sound = True  # what is decoded now stands on nothing broken
         self._last_pts = -math.inf

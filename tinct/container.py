@@ -71,8 +71,8 @@ n / rate exactly; without, its time is m.
 
 ## Checksums
 
-Track entries, attachments and each cluster of packets (5 s or 5 MB) begin with Matroska's own CRC-32. A decoder names those that do not
-hold; it shows what decodes all the same.
+Track entries, attachments and each cluster of packets (5 s or 5 MB) begin with Matroska's own CRC-32. A decoder counts those that
+do not hold; it shows what decodes all the same.
 
 ## Tags
 

@@ -5,6 +5,7 @@
 
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ class Video:
         self.path = path
         self.damage = Damage()
         self._lost_keys = 0
+        self._keys: deque[tuple[int, bool]] = deque()  # times of key frames to come, and whether their colour is whole
+        self._key_is_whole, self._keyless = True, 0
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
             self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
@@ -83,6 +86,8 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
+        self._keys.clear()
+        self._key_is_whole, self._keyless = True, 0
         if self._plain is not None:
             yield from self._plain
             self.damage = Damage(packets=self._plain.damaged)
@@ -132,7 +137,14 @@ class Video:
                 if self._end is not None and frame.pts >= self._end:
                     return
                 if frame.pts >= self._start:
+                    self._keyless += not self._has_key(frame.pts)
                     yield frame
+
+    def _has_key(self, pts: int) -> bool:
+        """Whether the key frame of a frame's group is whole; else its colour comes from further away. Asked in order of time."""
+        while self._keys and self._keys[0][0] <= pts:
+            self._key_is_whole = self._keys.popleft()[1]
+        return self._key_is_whole
 
     def _restored(self) -> Generator[Frame, None, None]:
         """All frames from where the tracks are entered, finished."""
@@ -148,16 +160,30 @@ class Video:
             # frame threads would hold colour back behind the luma that waits for it
             decoders = {name: _decoder(stream.codec_context, name) for name, stream in streams.items()}
             try:
-                for picture in _pictures(decoders, self._packets(container, streams)):
+                for picture in self._pictures(decoders, self._packets(container, streams)):
                     yield from restorer.push(*picture)
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
-                self.damage.concealed_frames += restorer.colourless
+                self.damage.concealed_frames += max(self._keyless, restorer.colourless)
             if self._start == 0 and self._end is None:
                 self.damage.broken_checksums = broken_checksums(self.path)
             if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
                 self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
+
+    def _pictures(
+        self, decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]
+    ) -> Iterator[tuple[str, int, Planes]]:
+        """Decoded pictures of all tracks as (track, pts, planes)."""
+        for name, tick, data in packets:
+            pictures = decoders[name].decode(data, tick)
+            if name == COLOUR:
+                self._keys.append((tick, bool(pictures)))  # colour comes without delay
+            for pts, planes in pictures:
+                yield name, pts, planes
+        for name, decoder in decoders.items():
+            for pts, planes in decoder.flush():
+                yield name, pts, planes
 
     def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, bytes]]:
         """Packets as (track, pts, data) from the last point where both tracks can be entered before the cut starts."""
@@ -236,16 +262,6 @@ def _is_by(packet: Packet, key: Packet) -> bool:
 
 def _decoder(track: VideoCodecContext, name: str) -> HevcDecoder:
     return HevcDecoder(track.extradata, low_delay=name == COLOUR, kind=PictureKind.of(track))
-
-
-def _pictures(decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, Planes]]:
-    """Decoded pictures of all tracks as (track, pts, planes)."""
-    for name, tick, data in packets:
-        for pts, planes in decoders[name].decode(data, tick):
-            yield name, pts, planes
-    for name, decoder in decoders.items():
-        for pts, planes in decoder.flush():
-            yield name, pts, planes
 
 
 def _names(streams: dict[str, VideoStream]) -> dict[int, str]:
