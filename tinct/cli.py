@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -413,8 +414,10 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
     keep_interrupts()
+    _hold_standard_streams()
     try:
         code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()  # what it cannot write is said here, not at Python's exit
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
             _say(_interrupted(arguments))
     except (CodecError, TyperException) as error:
@@ -425,12 +428,29 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _say(_interrupted(arguments))
         code = INTERRUPTED
+    except (OSError, SystemExit) as error:  # typer makes the latter of a reader that has gone
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        _say(f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
+        code = REFUSED
     except MemoryError:
         if debug:
             logging.getLogger(__name__).exception("traceback")
         _say("not enough memory for this video; free some, or scale it down first")
         code = REFUSED
     sys.exit(code or DONE)
+
+
+def _hold_standard_streams() -> None:
+    """Where one is closed, the next file opened would get its number, and all that libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _repeated(arguments: list[str]) -> list[str]:

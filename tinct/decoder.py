@@ -152,6 +152,7 @@ class Video:
         manifest = self.manifest
         with (
             open_input(self.path) as container,
+            open(self.path, "rb") as file,  # read again at the end, when it may have lost its name
             Restorer(
                 self.info, manifest.layout, colouriser=self._colouriser, open_keys=manifest.open, plain=manifest.plain
             ) as restorer,
@@ -167,7 +168,7 @@ class Video:
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
                 self.damage.concealed_frames += max(self._keyless, restorer.colourless)
             if self._start == 0 and self._end is None:
-                self.damage.broken_checksums = broken_checksums(self.path)
+                self.damage.broken_checksums = broken_checksums(file)
             if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
                 self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
 

@@ -7,6 +7,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 from tinct.errors import CodecError
@@ -52,21 +53,19 @@ def elements_of(data: bytes) -> Iterator[tuple[int, bytes]]:
     return ((e.identity, data[e.start : e.end]) for e in elements(io.BytesIO(data), 0, len(data)))
 
 
-def parts(path: str) -> list[Element]:
+def parts(file: BinaryIO) -> list[Element]:
     """The parts of a Matroska file's segment; none of any other file."""
-    with open(path, "rb", buffering=0) as file:
-        size = file.seek(0, io.SEEK_END)
-        outer = list(elements(file, 0, size))[:2]
-        if [element.identity for element in outer] != [EBML, SEGMENT]:
-            return []
-        return list(elements(file, outer[1].start, outer[1].end))
+    outer = list(islice(elements(file, 0, file.seek(0, io.SEEK_END)), 2))
+    if [element.identity for element in outer] != [EBML, SEGMENT]:
+        return []
+    return list(elements(file, outer[1].start, outer[1].end))
 
 
 def check_bounds(path: str) -> None:
     """Refuse a Matroska file that would take more memory to open than any recorder's. Reads a few bytes of each part."""
     files = tracks = 0
     with open(path, "rb", buffering=0) as file:
-        for part in parts(path):
+        for part in parts(file):
             for inner in elements(file, part.start, part.end) if part.identity in (TRACKS, ATTACHMENTS) else ():
                 tracks += inner.identity == TRACK
                 files += inner.identity == ATTACHED_FILE
@@ -94,13 +93,12 @@ def _check_attachment(file: BinaryIO, attached: Element, path: str) -> None:
         raise CodecError(f"damaged {known}: expected at most {most:,} bytes, found {size:,} in {path}; get the file again")
 
 
-def broken_checksums(path: str) -> int:
+def broken_checksums(file: BinaryIO) -> int:
     """How many parts of a Matroska file, its tracks, attachments and stretches of packets, are not as they were written.
 
     A part without a checksum is taken as it is.
     """
-    with open(path, "rb") as file:
-        return sum(part.identity in _CHECKED and not _is_whole(file, part) for part in parts(path))
+    return sum(part.identity in _CHECKED and not _is_whole(file, part) for part in parts(file))
 
 
 def _is_whole(file: BinaryIO, part: Element) -> bool:

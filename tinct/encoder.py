@@ -259,8 +259,10 @@ class _Coding:
         yield self.frames, self.frames
 
     def _review(self, restored: list[Frame], frames: Iterator[Frame]) -> None:
-        for _ in restored:
-            original = next(frames)
+        for frame in restored:
+            original = next(frames, None)
+            if original is None or original.pts != frame.pts:
+                raise CodecError("expected the same video when it is read again, found another; let it rest while it is coded")
             self._originals[original.pts] = original
         self._compare(restored)
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -57,6 +58,23 @@ def remove_stale(folder: Path) -> None:
                 _remove(path)
             finally:
                 os.close(opened)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """While it lasts, no other process works in a folder that two would spoil. Raises CodecError where one is there already."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(opened)
+        raise CodecError(f"expected nobody at work in {folder}, found another run there; wait for it, or name another") from error
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(opened)
 
 
 def _made(path: Path, *, folder: bool) -> int | None:
