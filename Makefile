@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt  # build environments too
 
-.PHONY: help demo test check fuzz bench clean
+.PHONY: help demo test check fuzz soak bench clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -29,6 +29,9 @@ fuzz: $(VENV)/test.stamp ## an hour of fuzzing, and the campaigns of docs/securi
 	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),3600) --crashes build/crashes
 	$(BIN)/python -m fuzz.campaign info --cases 200000 --keep build/crashes
 	$(BIN)/python -m fuzz.campaign decode --cases 20000 --keep build/crashes
+
+soak: $(VENV)/test.stamp ## half an hour of video through encode, adaptation and decode, memory watched; takes hours
+	$(BIN)/python -m benchmarks.soak
 
 bench: $(VENV)/test.stamp ## the figures in the README; takes a while
 	$(BIN)/python -m benchmarks.rate_distortion

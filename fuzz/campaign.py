@@ -27,6 +27,8 @@ from tinct.errors import CodecError
 
 MAX_MEGABYTES = 1500
 MAX_SECONDS = 20.0  # of a case; a whole seed takes 0.03
+START_SECONDS = 60.0
+MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a file written over and over waits for a real disk
 ADDRESS_BYTES = 16 << 30  # of address space: beyond it a case fails at once instead of taking the machine's memory
 
 
@@ -66,8 +68,10 @@ def file_of(corpus: list[bytes], number: int) -> bytes:
 def campaign(target: str, cases: int, first: int, corpus: Path, keep: Path | None) -> Findings:
     findings = Findings(target, cases)
     began, number = time.monotonic(), first
-    while number < first + cases:
-        number = _watched(findings, target, number, first + cases, corpus)
+    with contextlib.suppress(KeyboardInterrupt):  # what there is by then is worth printing
+        while number < first + cases:
+            number = _watched(findings, target, number, first + cases, corpus)
+    findings.cases = sum(findings.outcomes.values())
     findings.seconds = round(time.monotonic() - began, 1)
     if keep is not None and findings.failures:
         keep.mkdir(parents=True, exist_ok=True)
@@ -80,24 +84,23 @@ def campaign(target: str, cases: int, first: int, corpus: Path, keep: Path | Non
 def _watched(findings: Findings, target: str, first: int, end: int, corpus: Path) -> int:
     """Run cases in a process until it has done all or is lost; the number to go on with."""
     command = [sys.executable, "-m", "fuzz.campaign", "--serve", target, str(first), str(end), str(corpus)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    number = first
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        number = first
-        timer = signal.setitimer
-        with contextlib.suppress(TimeoutError):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, START_SECONDS)
             for line in process.stdout:
-                outcome = json.loads(line)
-                findings.take(number, *outcome)
+                findings.take(number, *json.loads(line))
                 number += 1
-                timer(signal.ITIMER_REAL, MAX_SECONDS)
-            timer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
             if number < end:
                 findings.take(number, f"died: exit code {process.wait()}", 0.0, 0.0)
-                return number + 1
-            return number
-        process.kill()
-        findings.take(number, f"hung: {MAX_SECONDS:.0f} s", MAX_SECONDS, 0.0)
-        return number + 1
+        except TimeoutError:
+            findings.take(number, f"hung: {MAX_SECONDS:.0f} s", MAX_SECONDS, 0.0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            process.kill()
+    return min(number + 1, end)
 
 
 def serve(target: str, first: int, end: int, corpus: Path) -> None:
@@ -108,7 +111,7 @@ def serve(target: str, first: int, end: int, corpus: Path) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seeds = _seeds(corpus)
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=MEMORY_DISK) as folder:
         path = Path(folder) / "case.mkv"
         for number in range(first, end):
             path.write_bytes(file_of(seeds, number))

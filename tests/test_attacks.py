@@ -14,14 +14,23 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import one_line, run
-from synthetic import write_clip
+from synthetic import info, write_clip
 
 import tinct
 from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
 from tinct.container import read_manifest
 from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, FILE_DATA, FILE_NAME, TRACK, broken_checksums
+from tinct.encoder import _check_group
 from tinct.errors import CodecError
-from tinct.limits import MAX_ATTACHMENTS, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES, MAX_TRACKS, MAX_UPDATE_BYTES
+from tinct.limits import (
+    MAX_ATTACHMENTS,
+    MAX_GROUP,
+    MAX_HEAD_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_TRACKS,
+    MAX_UPDATE_BYTES,
+    longest_group,
+)
 from tinct.weights import decode_weights, encode_weights, quantise
 
 LUMA_TRACK, COLOUR_TRACK = 1, 2
@@ -182,6 +191,15 @@ def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path
     refused_in(saved(tree, tmp_path), "damaged tinct.json: 'size'")
 
 
+@pytest.mark.parametrize(("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)])
+def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longest: int) -> None:
+    assert longest_group(*size) == longest
+    _check_group(info(*size), tinct.EncodeConfig(group=longest))
+    if longest < MAX_GROUP:
+        with pytest.raises(CodecError, match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}"):
+            _check_group(info(*size), tinct.EncodeConfig(group=longest + 1))
+
+
 # ── what cannot be said ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -199,8 +217,6 @@ def test_no_update_makes_weights_that_are_not_numbers(value: float) -> None:
 def test_pictures_of_a_network_gone_wild_are_pictures(value: float) -> None:
     """Weights of 480,000, which the format can say, overflow in the network."""
     torch = pytest.importorskip("torch")
-    from synthetic import info
-
     from tinct.colouriser.model import to_planes
 
     with np.errstate(invalid="raise"):
