@@ -19,7 +19,7 @@ from synthetic import info, write_clip
 import tinct
 from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
 from tinct.container import read_manifest
-from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, FILE_DATA, FILE_NAME, TRACK, broken_checksums
+from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, FILE_DATA, FILE_NAME, TRACK, VOID, broken_checksums
 from tinct.encoder import _check_group
 from tinct.errors import CodecError
 from tinct.limits import (
@@ -76,12 +76,12 @@ def at(block: Node, milliseconds: int) -> Node:
 
 def refused_in(path: Path, words: str) -> None:
     """Every reader says the same, in little memory and time."""
-    began = time.monotonic()
+    began = time.process_time()
     for read in (tinct.info, tinct.verify):
         with pytest.raises(CodecError, match=words) as caught:
             read(str(path))
         assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def shown(path: Path) -> tuple[list[tinct.Frame], Any]:
@@ -116,13 +116,30 @@ def test_100_000_attachments_are_refused_before_one_is_read(tree: Tree, tmp_path
     files = only(tree, ATTACHMENTS)
     small = Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])
     files.inner += [small] * 100_000
-    refused_in(saved(tree, tmp_path), f"expected at most {MAX_ATTACHMENTS} attachments, found 100,001")
+    refused_in(saved(tree, tmp_path), f"expected at most {MAX_ATTACHMENTS} attachments in a file, found 100,001")
 
 
 def test_1000_tracks_are_refused(tree: Tree, tmp_path: Path) -> None:
     tracks = next(node for node in nodes(tree) if any(inner.identity == TRACK for inner in node.inner))
     tracks.inner += [only(tree, TRACK)] * 1000
-    refused_in(saved(tree, tmp_path), f"expected at most {MAX_TRACKS} tracks, found 1,002")
+    refused_in(saved(tree, tmp_path), f"expected at most {MAX_TRACKS} tracks in a file, found 1,002")
+
+
+def test_what_stands_before_the_segment_does_not_hide_it(tree: Tree, tmp_path: Path) -> None:
+    """FFmpeg looks for the segment behind anything; the walk before it once looked in the second place only."""
+    only(tree, ATTACHMENTS).inner += [Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])] * 1000
+    tree.insert(1, Node(VOID, bytes(9)))
+    refused_in(saved(tree, tmp_path), "attachments in a file, found 1,001")
+
+
+@pytest.mark.parametrize("place", ["segment", "attachments"])
+def test_millions_of_empty_elements_are_not_walked(tree: Tree, tmp_path: Path, place: str) -> None:
+    """Two bytes each: 20 MB of them took the walk half a minute."""
+    void = Node(VOID, bytes([VOID, 0x80]) * 10_000_000)
+    (only(tree, ATTACHMENTS) if place == "attachments" else tree[1]).inner.append(void)
+    path = saved(tree, tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\xec\x01" + len(void.data).to_bytes(7, "big"), b""))
+    refused_in(path, "elements in a file, found")
 
 
 def grown(tree: Tree, path: Path, node: Node, size: int) -> Path:
@@ -162,10 +179,10 @@ def test_an_attachment_of_1_gb_is_refused_unread(tree: Tree, tmp_path: Path, nam
 def test_nested_lists_are_refused_before_they_are_parsed(nested: bytes) -> None:
     """16 MB of empty lists became 400 MB of Python's."""
     data = b'{"tinct":1,"size":[' + nested * (MAX_MANIFEST_BYTES // len(nested) - 10) + b"[]]}"
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(CodecError, match="expected at most 64 lists, found"):
         read_manifest(data)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
@@ -180,10 +197,10 @@ def test_an_update_that_unpacks_to_far_more_is_refused_before_it_does() -> None:
     rows = quantise(np.zeros((1000, 16)), 4)
     bomb = encode_weights({"w": rows})
     assert len(bomb) < 5000
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(CodecError, match="expected the coded weights"):
         decode_weights(bomb, shapes)
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def frames_of(whole: Whole, path: Path) -> tuple[list[tinct.Frame], Damage]:
         raise TimeoutError(f"{path.name} took more than {SLOWER} times the whole file's {whole.seconds:.3f} s")
 
     before = signal.signal(signal.SIGALRM, hang)
-    signal.setitimer(signal.ITIMER_REAL, SLOWER * max(whole.seconds, 0.1))
+    signal.setitimer(signal.ITIMER_REAL, SLOWER * max(whole.seconds, 0.5))
     try:
         video = tinct.open(str(path))
         frames = list(video)

@@ -44,6 +44,9 @@ def open_input(path: str) -> InputContainer:
         )  # fmt: skip
     except (FFmpegError, OSError) as error:
         raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
+    if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:
+        container.close()
+        raise CodecError(f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first")
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise CodecError(f"expected a video file, found text or a list of files in {path}")

@@ -11,13 +11,14 @@ from itertools import islice
 from typing import BinaryIO
 
 from tinct.errors import CodecError
-from tinct.limits import MAX_ATTACHMENTS, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES, MAX_TRACKS, MAX_UPDATE_BYTES
+from tinct.limits import MAX_ATTACHMENTS, MAX_ELEMENTS, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES, MAX_TRACKS, MAX_UPDATE_BYTES
 
 EBML, SEGMENT, TRACKS, TRACK, CLUSTER, VOID, CRC = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xEC, 0xBF
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
 OWN_LIMITS = {"tinct.json": MAX_MANIFEST_BYTES, "update.bin": MAX_UPDATE_BYTES}  # by attachment, bytes
 _CHECKED = (TRACKS, ATTACHMENTS, CLUSTER)  # what a decoder reads
 _CHUNK_BYTES = 1 << 20
+MAX_FIELDS, MAX_NAME_BYTES = 32, 16  # of an attachment, that are looked at: its own names are shorter
 
 
 @dataclass(frozen=True)
@@ -54,38 +55,49 @@ def elements_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def parts(file: BinaryIO) -> list[Element]:
-    """The parts of a Matroska file's segment; none of any other file."""
-    outer = list(islice(elements(file, 0, file.seek(0, io.SEEK_END)), 2))
-    if [element.identity for element in outer] != [EBML, SEGMENT]:
+    """The parts of a Matroska file's segment; none of any other file. Raises CodecError where they are too many."""
+    outer = islice(elements(file, 0, file.seek(0, io.SEEK_END)), MAX_ELEMENTS)
+    if getattr(next(outer, None), "identity", None) != EBML:
         return []
-    return list(elements(file, outer[1].start, outer[1].end))
+    segment = next((element for element in outer if element.identity == SEGMENT), None)
+    if segment is None:
+        return []
+    found = list(islice(elements(file, segment.start, segment.end), MAX_ELEMENTS + 1))
+    _check_count("elements", len(found), MAX_ELEMENTS)
+    return found
+
+
+def _check_count(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise CodecError(f"expected at most {most:,} {what} in a file, found {count:,} or more; no recorder writes so many")
 
 
 def check_bounds(path: str) -> None:
     """Refuse a Matroska file that would take more memory to open than any recorder's. Reads a few bytes of each part."""
-    files = tracks = 0
+    counts = {TRACK: 0, ATTACHED_FILE: 0}
+    walked = 0
     with open(path, "rb", buffering=0) as file:
         for part in parts(file):
             for inner in elements(file, part.start, part.end) if part.identity in (TRACKS, ATTACHMENTS) else ():
-                tracks += inner.identity == TRACK
-                files += inner.identity == ATTACHED_FILE
-                if inner.identity == ATTACHED_FILE and files <= MAX_ATTACHMENTS:
+                walked += 1
+                counts[inner.identity] = counts.get(inner.identity, 0) + 1
+                _check_count("elements", walked, MAX_ELEMENTS)
+                if inner.identity == ATTACHED_FILE and counts[ATTACHED_FILE] <= MAX_ATTACHMENTS:
                     _check_attachment(file, inner, path)
             if part.identity not in (CLUSTER, VOID) and (size := part.end - part.start) > MAX_HEAD_BYTES:
                 raise CodecError(
                     f"expected at most {MAX_HEAD_BYTES:,} bytes beside the pictures and sound, found {size:,} in {path}"
                 )
-    for what, count, most in (("attachments", files, MAX_ATTACHMENTS), ("tracks", tracks, MAX_TRACKS)):
-        if count > most:
-            raise CodecError(f"expected at most {most} {what}, found {count:,} in {path}; remove some first")
+    _check_count("attachments", counts[ATTACHED_FILE], MAX_ATTACHMENTS)
+    _check_count("tracks", counts[TRACK], MAX_TRACKS)
 
 
 def _check_attachment(file: BinaryIO, attached: Element, path: str) -> None:
     name, size = b"", 0
-    for inner in elements(file, attached.start, attached.end):
+    for inner in islice(elements(file, attached.start, attached.end), MAX_FIELDS):
         if inner.identity == FILE_NAME:
             file.seek(inner.start)
-            name = file.read(min(inner.end - inner.start, 16))
+            name = file.read(min(inner.end - inner.start, MAX_NAME_BYTES))
         if inner.identity == FILE_DATA:
             size = inner.end - inner.start
     known = name.rstrip(b"\0").decode(errors="replace")

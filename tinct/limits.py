@@ -26,9 +26,10 @@ def longest_group(width: int, height: int) -> int:
 
 # ── the container ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-MAX_TRACKS = 64  # video, sound and subtitles; a film has a dozen
+MAX_TRACKS = 256  # video, sound and subtitles; a film has a dozen, all programmes of a transmitter a hundred
 MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
 MAX_HEAD_BYTES = 1 << 28  # of all attachments, and of the index, tags and chapters each: FFmpeg holds them in memory
+MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of video has 17,000 clusters
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes become a hundred times as many in memory
 

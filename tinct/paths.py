@@ -22,7 +22,7 @@ class Growing:
     """
 
     def __init__(self, destination: Path, *, folder: bool = False) -> None:
-        self._destination, self._is_folder = destination, folder
+        self._destination = destination
         remove_stale(destination.absolute().parent)
         name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
         self._lock: int | None = None

@@ -80,7 +80,9 @@ def encode_weights(tensors: Mapping[str, Quantised]) -> bytes:
         gaussian, ratio = _fitted(symbols, tensor.bits)
         head += _HEAD.pack(tensor.bits + GAUSSIAN * gaussian, ratio) + tensor.steps.tobytes()
         coder.encode(symbols, _model(_probabilities(tensor.bits, gaussian, ratio)))
-    return head + coder.get_compressed().astype("<u4").tobytes()
+    data = head + coder.get_compressed().astype("<u4").tobytes()
+    assert sum(tensor.integers.size for tensor in tensors.values()) <= MAX_WEIGHTS_PER_BYTE * len(data), "no decoder takes it"
+    return data
 
 
 def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
