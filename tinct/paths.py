@@ -22,8 +22,8 @@ class Growing:
     """
 
     def __init__(self, destination: Path, *, folder: bool = False) -> None:
-        self._destination = destination
-        remove_stale(destination.absolute().parent)
+        self._destination = destination = destination.absolute()  # "." has no name
+        remove_stale(destination.parent)
         name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
         self._lock: int | None = None
         while self._lock is None:
