@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_CONSTRAINT := constraints.txt  # build environments too
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check fuzz soak bench clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,11 +18,20 @@ test: $(VENV)/test.stamp ## lint, types and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+	$(BIN)/python -m fuzz.run --seconds 120 --crashes build/crashes
 
 check: $(VENV)/test.stamp ## lint, types and the fast tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not slow"
+
+fuzz: $(VENV)/test.stamp ## an hour of fuzzing, and the campaigns of docs/security.md; SECONDS=n for less
+	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),3600) --crashes build/crashes
+	$(BIN)/python -m fuzz.campaign info --cases 200000 --keep build/crashes
+	$(BIN)/python -m fuzz.campaign decode --cases 20000 --keep build/crashes
+
+soak: $(VENV)/test.stamp ## half an hour of video through encode, adaptation and decode, memory watched; takes hours
+	$(BIN)/python -m benchmarks.soak
 
 bench: $(VENV)/test.stamp ## the figures in the README; takes a while
 	$(BIN)/python -m benchmarks.rate_distortion

@@ -15,6 +15,7 @@ import pytest
 from av.stream import Disposition
 
 from tinct.frames import Frame
+from tinct.paths import Growing
 
 SHARED_CLIPS = Path(__file__).parent.parent / ".." / "shared" / "clips" / "val"
 
@@ -36,6 +37,15 @@ def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
     assert text.endswith("\n"), text
     assert text.count("\n") == 1, text
     return text[len("tinct: ") : -1]
+
+
+class OnFullDisk(Growing):
+    """An output whose bytes go to a device that is full."""
+
+    def __init__(self, destination: Path, *, folder: bool = False) -> None:
+        super().__init__(destination, folder=folder)
+        self.path.unlink()
+        self.path.symlink_to("/dev/full")
 
 
 def assert_same_frames(found: Sequence[Frame], expected: Sequence[Frame]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import tinct.container
-from tinct.container import MAX_MANIFEST_BYTES, Manifest, read_manifest, write_manifest
+from tinct.container import Manifest, read_manifest, write_manifest
 from tinct.errors import CodecError
+from tinct.limits import MAX_MANIFEST_BYTES
 
 GOLDEN = {
     b'{"tinct":1,"size":[64,48],"frames":12}': Manifest((64, 48), 12),
@@ -58,6 +59,8 @@ NONSENSE: dict[str, Any] = {
     "frames bool": {"frames": True},
     "keys -1": {"keys": -1},
     "keys text": {"keys": "2"},
+    "keys beyond frames": {"keys": 13},
+    "size of too many pixels": {"size": [16384, 2177]},
     "frames float": {"frames": 12.0},
     "frames text": {"frames": "12"},
     "frames list": {"frames": [12]},
@@ -150,6 +153,16 @@ def test_an_error_is_one_short_line() -> None:
         with pytest.raises(CodecError) as caught:
             read_manifest(json.dumps(WHOLE | change).encode())
         assert len(str(caught.value)) < 300
+
+
+FOUND = sorted((Path(__file__).parent / "found").iterdir())
+
+
+@pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
+def test_what_fuzzing_found_is_refused_in_one_short_line(path: Path) -> None:
+    with pytest.raises(CodecError, match=r"^damaged tinct.json: ") as caught:
+        read_manifest(path.read_bytes())
+    assert len(str(caught.value)) < 200
 
 
 def test_the_format_document_is_the_module_docstring() -> None:

@@ -10,9 +10,9 @@ from synthetic import Planes, clip, frames, info
 from test_propagate import texture, view
 
 import tinct
-from tinct.config import MAX_GROUP
 from tinct.frames import Frame
 from tinct.keyframes import AUTO_LENGTHS, Group, Spacing, groups, look
+from tinct.limits import MAX_GROUP
 from tinct.sink import open_sink
 
 WIDTH, HEIGHT = 128, 96

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 
 # a module imports only modules above it
 LAYERS = (
-    "__init__", "errors", "interrupt", "paths", "config", "frames", "psnr", "colour", "planes", "demux", "timing", "video",
-    "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights", "allocation", "rounding",
-    "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "choices", "plan", "checkpoint", "objectives",
-    "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page", "colouring", "evaluation",
-    "training", "cli", "__main__",
+    "__init__", "errors", "interrupt", "limits", "paths", "config", "frames", "psnr", "colour", "planes", "ebml", "demux",
+    "timing", "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
+    "allocation", "rounding", "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "choices", "plan",
+    "checkpoint", "objectives", "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page",
+    "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]
 REACHES_UP = {"frames": {"colour"}}  # `Frame.rgb` is there for users; it imports when called

@@ -23,9 +23,10 @@ from tinct.cli import main  # noqa: E402
 from tinct.colour import to_rgb, unit_matrix, upsample_chroma  # noqa: E402
 from tinct.colouriser.model import generated, generator_of, new_generator, shapes, to_planes  # noqa: E402
 from tinct.config import GanConfig  # noqa: E402
-from tinct.container import MAX_UPDATE_BYTES, Manifest, read_file_manifest, read_manifest, read_update, write_manifest  # noqa: E402
+from tinct.container import Manifest, read_file_manifest, read_manifest, read_update, write_manifest  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
 from tinct.frames import ColourTags  # noqa: E402
+from tinct.limits import MAX_UPDATE_BYTES  # noqa: E402
 from tinct.objectives import CPU  # noqa: E402
 from tinct.update import KeyFrames, coded  # noqa: E402
 from tinct.weights import hash_of  # noqa: E402

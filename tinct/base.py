@@ -5,6 +5,7 @@ returns them padded, and whoever knows the true size crops.
 """
 
 import dataclasses
+import math
 import os
 import re
 import threading
@@ -24,6 +25,7 @@ from tinct.planes import Planes, colour_range, from_av_frame, pixel_format, to_a
 
 MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_size_options`
 REORDER_DELAY = 2  # pictures by which x265's B pictures put off decoding
+CODED_MARGIN = 128  # pixels that a coded picture, its rows aligned, may be larger a side than what is shown of it
 _opening = threading.Lock()  # x265 fills tables of the whole process at first
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
 
@@ -191,19 +193,40 @@ class IntraEncoder:
         return done
 
 
+@dataclass(frozen=True)
+class PictureKind:
+    """What every picture of a track has in common; `pixels` is FFmpeg's name of their format."""
+
+    width: int
+    height: int
+    pixels: str
+
+    @classmethod
+    def of(cls, picture: "av.VideoFrame | av.VideoCodecContext") -> "PictureKind":
+        return cls(picture.width, picture.height, picture.format.name if picture.format is not None else "")
+
+
 class HevcDecoder:
     """Packets of one track to (pts, planes), in display order.
 
-    `damaged` counts packets that gave an error or a broken picture. After `flush`, `unanswered` are those that gave nothing
-    without a word: damage too, unless they lead in to a picture at which the track was entered.
+    `damaged` counts packets that gave an error, a broken picture, one of another size or format than `kind`, or one that is not
+    later than the one before. After `flush`, `unanswered` are those that gave nothing without a word: damage too, unless they lead
+    in to a picture at which the track was entered. With `low_delay`, as colour is decoded, pictures that are broken or predicted
+    from a broken one are left out: colour is better propagated from a key frame that is whole.
     """
 
-    def __init__(self, header: bytes | None, *, low_delay: bool = False) -> None:
+    def __init__(self, header: bytes | None, *, low_delay: bool = False, kind: PictureKind | None = None) -> None:
         context = av.CodecContext.create("hevc", "r")
         assert isinstance(context, av.VideoCodecContext)
         context.extradata = header
         context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
-        self._context = context
+        options = {"err_detect": "explode"} if low_delay else {}  # a picture whose reference is lost is then an error
+        if kind is not None:
+            options["max_pixels"] = str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))
+        context.options = options
+        self._context, self._kind, self._only_sound = context, kind, low_delay
+        self._sound = True  # what is decoded now stands on nothing broken
+        self._last_pts = -math.inf
         self.damaged = 0
         self.unanswered = 0
 
@@ -224,10 +247,21 @@ class HevcDecoder:
         except FFmpegError:  # of many kinds; all say that this packet does not decode
             self.damaged += 1
             self.unanswered -= packet is not None
+            self._sound = False
             return []
         self.unanswered -= len(pictures)
-        self.damaged += sum(f.is_corrupt for f in pictures)
-        return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None]
+        return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_good(f)]
+
+    def _is_good(self, picture: av.VideoFrame) -> bool:
+        """Whether a picture is of use; counts damage."""
+        assert picture.pts is not None
+        fits = self._kind is None or self._kind == PictureKind.of(picture)
+        in_order = picture.pts > self._last_pts
+        self._sound = fits and in_order and not picture.is_corrupt and (self._sound or picture.key_frame)
+        self.damaged += not self._sound if self._only_sound else picture.is_corrupt or not fits or not in_order
+        if in_order:
+            self._last_pts = picture.pts
+        return fits and in_order and (self._sound or not self._only_sound)
 
 
 def code_pictures(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:

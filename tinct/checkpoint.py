@@ -10,18 +10,17 @@ import torch
 from torch import Tensor, distributed, nn
 
 from tinct.errors import CodecError
+from tinct.paths import Growing
 
 
 def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None:
     """Write all that the next step depends on. Raises CodecError where that cannot be; what was there before stays."""
-    growing = path.with_name(f".{path.name}.new")
     try:
-        torch.save({**state, "fingerprint": fingerprint}, growing)
-        os.replace(growing, path)
+        with Growing(path) as growing:
+            torch.save({**state, "fingerprint": fingerprint}, growing.path)
+            growing.publish()
     except (OSError, RuntimeError) as error:  # PyTorch's own writer raises the latter on a full disk
         raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
-    finally:
-        growing.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -414,8 +415,10 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
     keep_interrupts()
+    _hold_standard_streams()
     try:
         code = app(args=arguments, standalone_mode=False)
+        sys.stdout.flush()  # what it cannot write is said here, not at Python's exit
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
             _say(_interrupted(arguments))
     except (CodecError, TyperException) as error:
@@ -426,12 +429,29 @@ def main(arguments: list[str] | None = None) -> None:
     except (KeyboardInterrupt, typer.Abort):
         _say(_interrupted(arguments))
         code = INTERRUPTED
+    except (OSError, SystemExit) as error:  # typer makes the latter of a reader that has gone
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
+        _say(f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
+        code = REFUSED
     except MemoryError:
         if debug:
             logging.getLogger(__name__).exception("traceback")
         _say("not enough memory for this video; free some, or scale it down first")
         code = REFUSED
     sys.exit(code or DONE)
+
+
+def _hold_standard_streams() -> None:
+    """Where one is closed, the next file opened would get its number, and all that libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
 def _repeated(arguments: list[str]) -> list[str]:
@@ -463,7 +483,12 @@ def _interrupt(*_: object) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"tinct: {' '.join(message.split())}", file=sys.stderr)
+    print(f"tinct: {_printable(message)}", file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    """One line that does nothing to a terminal: names and tags come from files, and may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
 
 
 def _notes(notes: list[str]) -> None:
@@ -619,7 +644,7 @@ def _info_lines(found: "FileInfo") -> list[str]:
     kind = f"Tinct, layout {found.layout}, colouriser {found.colouriser}" if found.layout else "no Tinct in it"
     keys = f", {found.key_frames} of them key frames" if found.key_frames is not None else ""
     lines = [
-        f"{found.path}: {kind}",
+        f"{_printable(found.path)}: {kind}",
         f"{found.width}x{found.height}, {found.bit_depth} bit, {found.frames} frames{keys}, {found.duration_seconds:.3f} s, "
         f"{found.frame_rate} frames/s, {found.structure}",
     ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from tinct.errors import CodecError
+from tinct.limits import MAX_GROUP
 
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
@@ -24,7 +25,6 @@ MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its chan
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 LEVELS = 4  # of the paper's generator, each half the size of the one before
 AUTO_ADAPT = "600"
-MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 MAX_QP = 51
 X265_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",

@@ -5,6 +5,7 @@
 
 import dataclasses
 import logging
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,14 +15,16 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from tinct.base import HevcDecoder
-from tinct.config import MAX_GROUP
+from tinct.base import HevcDecoder, PictureKind
 from tinct.container import COLOUR, IDR_SECONDS, LUMA, Manifest, read_file_manifest, read_update, video_tracks
 from tinct.demux import MILLISECOND, open_input, packets_of
+from tinct.ebml import broken_checksums
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress, VideoInfo
+from tinct.limits import MAX_GAP_FRAMES, MAX_GROUP
 from tinct.paths import check_output
 from tinct.planes import Planes
 from tinct.restore import Restorer, colouriser_of
@@ -36,19 +39,23 @@ LOOK_BACK_SECONDS = (0.0, 30.0, 300.0)  # behind the usual distance, for where t
 
 @dataclass
 class Damage:
-    """What was not whole: packets that are lost or did not decode; frames that repeat the one before, or are grey, or missing."""
+    """What was not whole: packets that are lost, of no use, or did not decode; frames that repeat the one before, or are grey, or
+    missing; parts of the file, of a few seconds each, that are not as they were written. Those may show as pictures that decode
+    without a word but are wrong.
+    """
 
     packets: int = 0
     concealed_frames: int = 0
     missing_frames: int = 0
+    broken_checksums: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.packets or self.concealed_frames or self.missing_frames)
+        return bool(self.packets or self.concealed_frames or self.missing_frames or self.broken_checksums)
 
     def __str__(self) -> str:
         return (
             f"{self.packets} packets are lost or did not decode, {self.concealed_frames} frames were concealed, "
-            f"{self.missing_frames} frames are missing at the end"
+            f"{self.missing_frames} frames are missing at the end, {self.broken_checksums} checksums do not hold"
         )
 
 
@@ -63,13 +70,15 @@ class Video:
         self.path = path
         self.damage = Damage()
         self._lost_keys = 0
+        self._keys: deque[tuple[int, bool]] = deque()  # times of key frames to come, and whether their colour is whole
+        self._key_is_whole, self._keyless = True, 0
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
             self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
             self.info, self.start_seconds = self._plain.info, self._plain.start_seconds
             return
         self._plain = None
-        whole = _tinct_info(open_source(path).info, self.manifest)
+        whole = described(open_source(path).info, self.manifest)
         self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
@@ -77,6 +86,8 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
+        self._keys.clear()
+        self._key_is_whole, self._keyless = True, 0
         if self._plain is not None:
             yield from self._plain
             self.damage = Damage(packets=self._plain.damaged)
@@ -104,18 +115,21 @@ class Video:
     def _concealed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The frames of the cut; at a constant rate, short gaps are filled with the frame before."""
         before: Frame | None = None
-        count = 0
+        count = filled = 0
         for frame in frames:
+            if count == self.info.frame_count:  # more than the manifest says: they have no place in the video
+                self.damage.packets += 1
+                continue
             gap = frame.pts - before.pts - 1 if before is not None and self.info.frame_rate is not None else 0
-            if before is not None and 0 < gap <= MAX_GROUP:
+            if before is not None and 0 < gap <= MAX_GAP_FRAMES:
                 self.damage.concealed_frames += gap
                 yield from (dataclasses.replace(before, pts=before.pts + 1 + i) for i in range(gap))
-                count += gap
+                filled += gap
             yield frame
             before, count = frame, count + 1
         if before is None:
             raise CodecError(f"expected frames that decode from {self.start_seconds:.3f} s on, found none in {self.path}")
-        self.damage.missing_frames = max(0, (self.info.frame_count or 0) - count)
+        self.damage.missing_frames = max(0, (self.info.frame_count or 0) - count - filled)
 
     def _in_cut(self, frames: Generator[Frame, None, None]) -> Iterator[Frame]:
         with closing(frames):
@@ -123,7 +137,14 @@ class Video:
                 if self._end is not None and frame.pts >= self._end:
                     return
                 if frame.pts >= self._start:
+                    self._keyless += not self._has_key(frame.pts)
                     yield frame
+
+    def _has_key(self, pts: int) -> bool:
+        """Whether the key frame of a frame's group is whole; else its colour comes from further away. Asked in order of time."""
+        while self._keys and self._keys[0][0] <= pts:
+            self._key_is_whole = self._keys.popleft()[1]
+        return self._key_is_whole
 
     def _restored(self) -> Generator[Frame, None, None]:
         """All frames from where the tracks are entered, finished."""
@@ -131,22 +152,39 @@ class Video:
         manifest = self.manifest
         with (
             open_input(self.path) as container,
+            open(self.path, "rb") as file,  # read again at the end, when it may have lost its name
             Restorer(
                 self.info, manifest.layout, colouriser=self._colouriser, open_keys=manifest.open, plain=manifest.plain
             ) as restorer,
         ):
             streams = video_tracks(container, manifest)
             # frame threads would hold colour back behind the luma that waits for it
-            decoders = {n: HevcDecoder(s.codec_context.extradata, low_delay=n == COLOUR) for n, s in streams.items()}
+            decoders = {name: _decoder(stream.codec_context, name) for name, stream in streams.items()}
             try:
-                for picture in _pictures(decoders, self._packets(container, streams)):
+                for picture in self._pictures(decoders, self._packets(container, streams)):
                     yield from restorer.push(*picture)
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
-                self.damage.packets = sum(decoder.damaged for decoder in decoders.values())
-                self.damage.concealed_frames += restorer.colourless
+                self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
+                self.damage.concealed_frames += max(self._keyless, restorer.colourless)
+            if self._start == 0 and self._end is None:
+                self.damage.broken_checksums = broken_checksums(file)
             if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
                 self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
+
+    def _pictures(
+        self, decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]
+    ) -> Iterator[tuple[str, int, Planes]]:
+        """Decoded pictures of all tracks as (track, pts, planes)."""
+        for name, tick, data in packets:
+            pictures = decoders[name].decode(data, tick)
+            if name == COLOUR:
+                self._keys.append((tick, bool(pictures)))  # colour comes without delay
+            for pts, planes in pictures:
+                yield name, pts, planes
+        for name, decoder in decoders.items():
+            for pts, planes in decoder.flush():
+                yield name, pts, planes
 
     def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, bytes]]:
         """Packets as (track, pts, data) from the last point where both tracks can be entered before the cut starts."""
@@ -223,14 +261,8 @@ def _is_by(packet: Packet, key: Packet) -> bool:
     return packet.pts <= key.pts
 
 
-def _pictures(decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, Planes]]:
-    """Decoded pictures of all tracks as (track, pts, planes)."""
-    for name, tick, data in packets:
-        for pts, planes in decoders[name].decode(data, tick):
-            yield name, pts, planes
-    for name, decoder in decoders.items():
-        for pts, planes in decoder.flush():
-            yield name, pts, planes
+def _decoder(track: VideoCodecContext, name: str) -> HevcDecoder:
+    return HevcDecoder(track.extradata, low_delay=name == COLOUR, kind=PictureKind.of(track))
 
 
 def _names(streams: dict[str, VideoStream]) -> dict[int, str]:
@@ -261,7 +293,7 @@ def _first_tick(path: str, manifest: Manifest, info: VideoInfo) -> int:
     return round(first / info.time_base)
 
 
-def _tinct_info(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
+def described(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
     """The video's properties: the luma track's, but for what only the manifest knows."""
     rate = manifest.rate
     width, height = manifest.size

@@ -12,11 +12,13 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
+from tinct.ebml import OWN_LIMITS, check_bounds
 from tinct.errors import CodecError
+from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
 
 AnyPacket: TypeAlias = "Packet[Any]"
 
-OWN_ATTACHMENTS = ("tinct.json", "update.bin")  # of the Tinct file, never carried on
+OWN_ATTACHMENTS = tuple(OWN_LIMITS)  # of the Tinct file, never carried on
 MILLISECOND = Fraction(1, 1000)
 
 # formats that FFmpeg reads from plain text: pictures of text, or lists of other files
@@ -34,10 +36,17 @@ def open_input(path: str) -> InputContainer:
     if file.stat().st_size == 0:
         raise CodecError(f"expected a video file, found an empty file at {path}")
     try:
+        check_bounds(path)
         # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
-        container = av.open(f"file:{file.absolute()}", metadata_errors="replace", container_options={"protocol_whitelist": "file"})
+        container = av.open(
+            f"file:{file.absolute()}", metadata_errors="replace", options={"max_pixels": str(MAX_PIXELS)},
+            container_options={"protocol_whitelist": "file", "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)},
+        )  # fmt: skip
     except (FFmpegError, OSError) as error:
         raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
+    if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:
+        container.close()
+        raise CodecError(f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first")
     if container.format.name in _NOT_VIDEO:
         container.close()
         raise CodecError(f"expected a video file, found text or a list of files in {path}")
@@ -84,4 +93,6 @@ def only_video(container: InputContainer, stream: VideoStream) -> VideoStream:
         if other.index != stream.index:
             other.discard = Discard.all
     stream.thread_type = "AUTO"
+    if stream.codec_context is not None:
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream

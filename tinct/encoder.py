@@ -27,7 +27,8 @@ from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, 
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
-from tinct.paths import check_output, temporary_path
+from tinct.limits import longest_group
+from tinct.paths import Growing, check_output
 from tinct.plan import Plan, make_plan, needs_samples
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
@@ -107,24 +108,24 @@ def encode(
     tuition = _tuition(source, config)
     _check_adapt(source, config)
     video = open_source(source)
+    _check_group(video.info, config)
     samples, frames = sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
     plan = make_plan(samples, config)
     del samples
-    temporary = temporary_path(target)
+    tunes = _tunes(source, config, plan)
     try:
-        with _Coding(video.info, plan, config, target.parent, tunes=_tunes(source, config, plan)) as coding:
+        with Growing(target) as growing, _Coding(video.info, plan, config, target.parent, tunes=tunes) as coding:
             for count, frame_count in chain(coding.run(frames), coding.adapt(tuition, iter(video), training)):
                 if progress is not None:
                     progress(count, frame_count)
-            notes = mux(temporary, video.info, coding.tracks(), coding.manifest(), None if source == "-" else source, coding.update)
-            size = temporary.stat().st_size
+            extras_of = None if source == "-" else source
+            notes = mux(growing.path, video.info, coding.tracks(), coding.manifest(), extras_of, coding.update)
+            size = growing.path.stat().st_size
             if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, which train together, one writes
-                os.replace(temporary, target)
+                growing.publish()
     except OSError as error:
         found = error.strerror or error
         raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     sizes = {spool.name: spool.size_bytes for spool in coding.tracks()}
     return EncodeReport(
         frames=coding.frames,
@@ -139,6 +140,13 @@ def encode(
         notes=video.notes + notes,
         damaged=video.damaged,
     )
+
+
+def _check_group(info: VideoInfo, config: EncodeConfig) -> None:
+    """Refuse a group that no decoder holds."""
+    longest = longest_group(info.width, info.height)
+    if isinstance(config.group, int) and config.group > longest:
+        raise CodecError(f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}")
 
 
 def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
@@ -317,7 +325,9 @@ class _Coding:
     def _show_again(self, name: str, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]) -> None:
         for pts, _ in pictures:
             while self._reviewed < pts:  # both tracks' pictures come in order of time
-                original = next(frames)
+                original = next(frames, None)
+                if original is None or original.pts > pts:
+                    raise CodecError("expected the same video when it is read again, found another; let it rest while it is coded")
                 self._originals[original.pts] = original
                 self._reviewed = original.pts
         self._show(name, pictures)

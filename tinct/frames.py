@@ -11,8 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from tinct.errors import CodecError
-
-MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
+from tinct.limits import MAX_PIXELS, MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,10 @@ class VideoInfo:
     def __post_init__(self) -> None:
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
             raise CodecError(f"expected a frame of 1 to {MAX_SIDE} pixels a side, found {self.width}x{self.height}")
+        if self.width * self.height > MAX_PIXELS:
+            raise CodecError(
+                f"expected a frame of at most {MAX_PIXELS:,} pixels, found {self.width}x{self.height}; scale it down first"
+            )
         assert self.bit_depth in (8, 10), self.bit_depth
 
     @property

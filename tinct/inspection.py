@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from tinct.container import COLOUR, LUMA, Manifest, read_file_manifest, read_update, video_tracks
-from tinct.decoder import Damage, Video
+from tinct.decoder import Damage, Video, described
 from tinct.demux import open_input, packets_of
 from tinct.errors import CodecError
 from tinct.frames import Progress, VideoInfo
@@ -63,8 +63,9 @@ class _Track:
 
 def info(path: str) -> FileInfo:
     """What is in a Tinct file, or in any other video. Nothing is decoded but the first frame."""
-    opened = Video(path)
-    manifest, video = opened.manifest, opened.info
+    manifest, video = read_file_manifest(path), open_source(path).info
+    if manifest is not None:
+        video = described(video, manifest)
     with open_input(path) as container:
         tracks = _count(container, manifest)
     parts: dict[str, int] = {}

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tinct.errors import CodecError
+from tinct.paths import Growing
 
 WEIGHTS = {"gan": 1.0, "mse": 100.0, "content": 1000.0, "colour": 100.0}  # Equation 10
 OUTPUT_GAIN, TARGET_GAIN = 0.062, 0.065  # theta of Equation 9
@@ -107,19 +108,17 @@ def find_vgg19(path: Path | None) -> Vgg19:
         return load_vgg19(path)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / Path(VGG19_URL).name
     if not cache.is_file():
-        growing = cache.with_name(f".{cache.name}.{os.getpid()}.tinct-part")
         try:
             cache.parent.mkdir(parents=True, exist_ok=True)
-            with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer, growing.open("wb") as file:
-                shutil.copyfileobj(answer, file)
-            os.replace(growing, cache)
+            with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer, Growing(cache) as growing:
+                with growing.path.open("wb") as file:
+                    shutil.copyfileobj(answer, file)
+                growing.publish()
         except OSError as error:  # urllib's errors are such
             raise CodecError(
                 f"the content loss needs VGG-19's ImageNet weights, and {VGG19_URL} cannot be fetched ({error}): "
                 "get that file and name it with --vgg19 PATH, or train without them: --content-loss none"
             ) from error
-        finally:
-            growing.unlink(missing_ok=True)
     return load_vgg19(cache)
 
 

@@ -1,18 +1,18 @@
 """What FFmpeg cannot be told through PyAV about a Matroska track, written into the finished file: aspect ratio, HDR10."""
 
+import os
 import re
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
+from tinct.ebml import SEGMENT, TRACK, TRACKS, VOID, elements, elements_of
 from tinct.frames import VideoInfo
 
 # What PyAV cannot set on an output stream is written into the finished Matroska file: the pixels' shape and HDR10
 # metadata. FFmpeg is made to leave room for it by a track name that is too long; nothing else in the file moves.
 ROOM = " " * 250
-_TRACKS, _TRACK, _NAME, _VIDEO, _COLOUR, _MASTERING, _VOID = 0x1654AE6B, 0xAE, 0x536E, 0xE0, 0x55B0, 0x55D0, 0xEC
+_NAME, _VIDEO, _COLOUR, _MASTERING = 0x536E, 0xE0, 0x55B0, 0x55D0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _MAX_CLL, _MAX_FALL = 0x54B0, 0x54BA, 0x54B2, 0x55BC, 0x55BD
-_SEGMENT = 0x18538067
 _ASPECT_UNIT = 3  # display width and height are a ratio, not pixels
 # G, B, R, white: x then y of each; then most and least luminance, as in `Hdr.master_display`
 _MASTERING_IDS = (0x55D3, 0x55D4, 0x55D5, 0x55D6, 0x55D1, 0x55D2, 0x55D7, 0x55D8, 0x55D9, 0x55DA)
@@ -21,22 +21,22 @@ _MASTERING_IDS = (0x55D3, 0x55D4, 0x55D5, 0x55D6, 0x55D1, 0x55D2, 0x55D7, 0x55D8
 def complete_matroska(path: Path, info: VideoInfo) -> None:
     """Rewrite the first track's entry, in the bytes that it has."""
     with path.open("r+b") as file:
-        head = file.read(1 << 20)  # the tracks stand before attachments and frames
-        start, end = 0, len(head)
-        for wanted in (_SEGMENT, _TRACKS, _TRACK):
-            start, end = next((s, e) for identity, s, e in _elements(head, start, end) if identity == wanted)
-        fields = {identity: head[s:e] for identity, s, e in _elements(head, start, end)}
+        start, end = 0, file.seek(0, os.SEEK_END)
+        for wanted in (SEGMENT, TRACKS, TRACK):
+            start, end = next((e.start, e.end) for e in elements(file, start, end) if e.identity == wanted)
+        file.seek(start)
+        fields = dict(elements_of(file.read(end - start)))
         fields[_NAME] = fields[_NAME].removesuffix(ROOM.encode())
         fields[_VIDEO] = _complete_video(fields[_VIDEO], info)
         entry = b"".join(_element(identity, data) for identity, data in fields.items() if data or identity != _NAME)
         room = end - start - len(entry)
         assert room >= 9, room
         file.seek(start)
-        file.write(entry + bytes([_VOID, 1]) + (room - 9).to_bytes(7, "big") + bytes(room - 9))
+        file.write(entry + bytes([VOID, 1]) + (room - 9).to_bytes(7, "big") + bytes(room - 9))
 
 
 def _complete_video(data: bytes, info: VideoInfo) -> bytes:
-    fields = {identity: data[s:e] for identity, s, e in _elements(data, 0, len(data))}
+    fields = dict(elements_of(data))
     aspect = info.sample_aspect_ratio * info.width / info.height
     fields |= {
         _DISPLAY_WIDTH: _number(aspect.numerator),
@@ -64,16 +64,3 @@ def _number(value: int) -> bytes:
 def _element(identity: int, data: bytes) -> bytes:
     """EBML: identity, size in two bytes, data."""
     return identity.to_bytes((identity.bit_length() + 7) // 8, "big") + (0x4000 | len(data)).to_bytes(2, "big") + data
-
-
-def _elements(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Identity, start and end of the payload of each EBML element in data[start:end]."""
-    while start < end:
-        width = 9 - data[start].bit_length()
-        identity = int.from_bytes(data[start : start + width], "big")
-        start += width
-        width = 9 - data[start].bit_length()
-        size = int.from_bytes(data[start : start + width], "big") - (1 << 7 * width)
-        start += width
-        yield identity, start, start + size
-        start += size

@@ -15,10 +15,10 @@ import numpy as np
 
 from tinct.base import unstack_chroma
 from tinct.colouriser import Colouriser, none
-from tinct.config import MAX_GROUP
 from tinct.container import COLOUR, Layout, Manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
+from tinct.limits import held_frames
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 
@@ -101,6 +101,7 @@ class Restorer:
         self._colouriser, self._judge = colouriser, judge
         self._open_keys = open_keys
         self.plain: tuple[set[int], ...] = tuple(set(times) for times in plain)
+        self._most_held = held_frames(info.width, info.height)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._chroma: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None
@@ -159,7 +160,9 @@ class Restorer:
         The tracks lie side by side in the file: what has not come within the longest group and some more does not come,
         such as luma beside whole key frames in a row.
         """
-        while self._chroma and (last or self._luma_seen > self._chroma[0][0] or len(self._luma) > 2 * MAX_GROUP):
+        while self._chroma and (
+            last or self._luma_seen > self._chroma[0][0] or max(len(self._luma), len(self._chroma)) > self._most_held
+        ):
             pts, (cb, cr) = self._chroma.popleft()
             members = []
             while self._luma and self._luma[0].pts < pts:
@@ -170,7 +173,7 @@ class Restorer:
             key = KeyView(self._luma[0], cb, cr)
             self._begin(members, key)
             self._key = key
-        if self._luma and (last or len(self._luma) > 2 * MAX_GROUP):
+        if self._luma and (last or len(self._luma) > self._most_held):
             self._begin(list(self._luma), None)
             self._luma.clear()
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
@@ -23,7 +22,7 @@ from tinct.errors import CodecError
 from tinct.extras import Extras
 from tinct.frames import Frame, Hdr, VideoInfo
 from tinct.matroska import ROOM, complete_matroska
-from tinct.paths import temporary_path
+from tinct.paths import Growing
 from tinct.planes import colour_range, pixel_format, to_av_frame
 
 logger = logging.getLogger(__name__)
@@ -62,7 +61,7 @@ def open_sink(
     """
     extras_from = None if extras_from == "-" else extras_from
     if path == "-":
-        return Sink(None, None, lambda _: _Y4m(_stdout(), info, _left_out(extras_from)), "stdout")
+        return Sink(None, lambda _: _Y4m(_stdout(), info, _left_out(extras_from)), "stdout")
     destination = Path(path)
     suffix = destination.suffix.lower()
     folder = path.endswith(("/", os.sep)) or destination.is_dir() or not suffix
@@ -70,6 +69,8 @@ def open_sink(
         raise CodecError(f"expected a name ending in {', '.join(SUFFIXES)}, or a folder for PNGs, found {path}")
     if not destination.absolute().parent.is_dir():
         raise CodecError(f"expected the folder {destination.absolute().parent} to exist; make it first")
+    if folder and destination.is_symlink():
+        raise CodecError(f"expected a folder for PNGs, found a symbolic link at {path}; name the folder itself")
     if folder and destination.exists() and not destination.is_dir():
         raise CodecError(f"expected a folder for PNGs, found a file at {path}; a video's name ends in {', '.join(SUFFIXES)}")
     if folder and destination.exists() and any(destination.iterdir()):
@@ -82,7 +83,7 @@ def open_sink(
             return _Y4m(temporary.open("wb"), info, _left_out(extras_from))
         return _Film(temporary, suffix, info, extras_from, start_seconds, duration_seconds)
 
-    return Sink(temporary_path(destination), destination, make, path)
+    return Sink(lambda: Growing(destination, folder=folder), make, path)
 
 
 def _left_out(path: str | None) -> list[str]:
@@ -100,10 +101,14 @@ class Sink:
     As a context manager it closes, or aborts when an exception passes through.
     """
 
-    def __init__(self, temporary: Path | None, destination: Path | None, make: Callable[[Path], _Writer], name: str) -> None:
-        self._temporary, self._destination, self._name = temporary, destination, name
+    def __init__(self, begin: Callable[[], Growing] | None, make: Callable[[Path], _Writer], name: str) -> None:
+        self._name, self._to_disk = name, begin is not None
+        self._growing: Growing | None = None
         self._writer: _Writer | None = None
-        self._writer = self._guarded(lambda: make(temporary or Path()))
+        if begin is not None:
+            self._growing = self._guarded(begin)
+        path = self._growing.path if self._growing is not None else Path()
+        self._writer = self._guarded(lambda: make(path))
         self.notes = self._writer.notes
 
     def write(self, frame: Frame) -> None:
@@ -114,7 +119,9 @@ class Sink:
     def close(self) -> None:
         if self._writer is not None:
             self._guarded(self._writer.close)
-            self._guarded(self._publish)
+            if self._growing is not None:
+                self._guarded(self._growing.publish)
+                self._growing.drop()
             self._writer = None
 
     def abort(self) -> None:
@@ -122,10 +129,8 @@ class Sink:
         if self._writer is not None:
             self._writer.drop()
             self._writer = None
-        if self._temporary is not None and self._temporary.is_dir():
-            shutil.rmtree(self._temporary, ignore_errors=True)
-        elif self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+        if self._growing is not None:
+            self._growing.drop()
 
     def __enter__(self) -> Self:
         return self
@@ -136,13 +141,6 @@ class Sink:
         else:
             self.abort()
 
-    def _publish(self) -> None:
-        if self._temporary is None or self._destination is None:
-            return
-        if self._destination.is_dir():
-            self._destination.rmdir()  # empty, as `open_sink` made sure
-        self._temporary.replace(self._destination)
-
     def _guarded(self, step: Callable[[], _T]) -> _T:
         """Whatever interrupts a step, nothing half written stays."""
         done = False
@@ -151,7 +149,7 @@ class Sink:
             done = True
             return result
         except (FFmpegError, OSError) as error:
-            advice = "; check the folder and its free space" if self._destination is not None else ""
+            advice = "; check the folder and its free space" if self._to_disk else ""
             raise CodecError(f'expected to write {self._name}, found "{reason(error)}"{advice}') from error
         finally:
             if not done:
@@ -172,7 +170,6 @@ class _Film:
     ) -> None:
         self.notes: list[str] = []
         self._info = info
-        path.touch()  # fails now, not at the first packet, where nothing can be written
         container = {".mkv": "matroska", ".mov": "mov"}.get(suffix, "mp4")
         # bitexact: no random identifiers, so that the same frames make the same file
         options = {"fflags": "+bitexact"} | ({"write_crc": "0"} if suffix == ".mkv" else {})
@@ -214,7 +211,10 @@ class _Film:
 def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoStream:
     options = {"crf": X264_CRF}
     parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
-    if given := [f"{key}={value}" for key, value in parameters.items() if value]:
+    given = [f"{key}={value}" for key, value in parameters.items() if value]
+    # macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other bytes from run to run
+    given += ["mbtree=0"] if (info.width + 15) // 16 % 8 else []
+    if given:
         options["x264-params"] = ":".join(given)
     stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
     stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
@@ -292,8 +292,10 @@ class _Y4m:
 
 
 def _stdout() -> BinaryIO:
+    if sys.__stdout__ is None:  # closed before we began: the number may be another file's by now
+        raise CodecError("expected to write to stdout, found it closed; name a file")
     # a copy of the descriptor: a reader that goes away is then our error alone, not one of Python's at its exit
-    return open(os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1), "wb")
+    return open(os.dup(sys.__stdout__.fileno()), "wb")
 
 
 class _Pngs:
@@ -303,7 +305,6 @@ class _Pngs:
         self.notes = [*notes, "pictures are not rotated"] if info.rotation else notes
         self._folder, self._names, self._keep_luma = folder, names, keep_luma
         self._rgb = to_rgb if info.bit_depth == 8 else to_rgb16
-        folder.mkdir()
 
     def write(self, frame: Frame) -> None:
         done, data = cv2.imencode(".png", cv2.cvtColor(self._rgb(frame, keep_luma=self._keep_luma), cv2.COLOR_RGB2BGR))

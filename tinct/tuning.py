@@ -19,9 +19,9 @@ from tinct.allocation import allocate
 from tinct.colouriser.compact import CELL, Network
 from tinct.colouriser.lowrank import layers, update_shapes, updated
 from tinct.colouriser.network import Batch, Compact, cells, plane_errors
-from tinct.container import MAX_RANK
 from tinct.errors import CodecError
 from tinct.frames import Frame
+from tinct.limits import MAX_RANK
 from tinct.references import References
 from tinct.weights import encode_weights
 

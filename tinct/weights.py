@@ -19,13 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinct.errors import CodecError
+from tinct.limits import MAX_WEIGHTS, MAX_WEIGHTS_PER_BYTE
 
 MIN_BITS, MAX_BITS = 2, 12
 GAUSSIAN = 16  # flag beside the bits
 RATIO_UNIT = 1 << 16
 STEPS_PER_OCTAVE = 8  # of a channel's step: at most 9 % too coarse for its largest weight
 FINEST_STEP_LOG2 = -24
-MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 CLIPPED_STEPS = 12  # how far below the step that holds a channel's largest weight a better one is looked for
 HASH_DIGITS = 16  # of a SHA-256, by which a file names weights
 _HEAD = struct.Struct("<BH")
@@ -80,14 +80,19 @@ def encode_weights(tensors: Mapping[str, Quantised]) -> bytes:
         gaussian, ratio = _fitted(symbols, tensor.bits)
         head += _HEAD.pack(tensor.bits + GAUSSIAN * gaussian, ratio) + tensor.steps.tobytes()
         coder.encode(symbols, _model(_probabilities(tensor.bits, gaussian, ratio)))
-    return head + coder.get_compressed().astype("<u4").tobytes()
+    data = head + coder.get_compressed().astype("<u4").tobytes()
+    assert sum(tensor.integers.size for tensor in tensors.values()) <= MAX_WEIGHTS_PER_BYTE * len(data), "no decoder takes it"
+    return data
 
 
 def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """float32 tensors of these names and shapes. Raises CodecError where `data` is not of such a network."""
     import constriction
 
-    assert sum(int(np.prod(shape)) for shape in shapes.values()) <= MAX_WEIGHTS
+    count = sum(int(np.prod(shape)) for shape in shapes.values())
+    assert count <= MAX_WEIGHTS
+    if count > MAX_WEIGHTS_PER_BYTE * len(data):  # a few bytes would become much memory and many seconds of range decoding
+        raise _damaged()
     at, heads = 0, []
     for shape in shapes.values():
         channels = _channels(shape)

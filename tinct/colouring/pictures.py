@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from tinct.errors import CodecError
-from tinct.frames import MAX_SIDE, Frame
+from tinct.frames import Frame
+from tinct.limits import MAX_SIDE
 
 Moment: TypeAlias = int | float  # a frame's number from 0, or seconds
 Picture: TypeAlias = str | Path | Image.Image | np.ndarray | Frame  # what users may bring

@@ -1,6 +1,5 @@
 """How colour goes along a video: trust, colourfulness and flicker of each frame, and the HTML page that shows them."""
 
-import os
 from array import array
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from tinct.colouring.passage import Coloured
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.page import data_uri, style, webp
-from tinct.paths import temporary_path
+from tinct.paths import Growing
 from tinct.propagate import LumaView, motion, warp
 
 if TYPE_CHECKING:
@@ -72,16 +71,14 @@ class Strip:
 
 def write_page(path: Path, name: str, strip: Strip, report: "ColouriseReport") -> None:
     """The page at `path`, whole or not at all."""
-    temporary = temporary_path(path)
     try:
-        temporary.write_text(_page(name, strip, report))
-        os.replace(temporary, path)
+        with Growing(path) as growing:
+            growing.path.write_text(_page(name, strip, report))
+            growing.publish()
     except OSError as error:
         raise CodecError(
             f"expected to write {path}, found {error.strerror or error}; check the folder and its free space"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _change(frame: Frame, before: Frame) -> float:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinct.colouriser import Colouriser, none
 from tinct.errors import CodecError
+from tinct.paths import Growing
 from tinct.planes import Planes, pad
 from tinct.propagate import KeyView, LumaView
 from tinct.references import Flow, References, reference, second_reference, track_both, track_restored
@@ -98,14 +99,12 @@ def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.nd
     """A safetensors file, whole or not there."""
     from safetensors.numpy import save
 
-    growing = path.with_name(f".{path.name}.new")
     try:
-        growing.write_bytes(save(dict(weights), metadata={"compact": json.dumps(asdict(config))}))
-        os.replace(growing, path)
+        with Growing(path) as growing:
+            growing.path.write_bytes(save(dict(weights), metadata={"compact": json.dumps(asdict(config))}))
+            growing.publish()
     except OSError as error:
         raise CodecError(f"expected to write weights to {path}, found {error.strerror or error}") from error
-    finally:
-        growing.unlink(missing_ok=True)
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:

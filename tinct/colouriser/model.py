@@ -18,9 +18,12 @@ from tinct.colouriser.rivals import rival
 from tinct.config import GanConfig, Output
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
+from tinct.limits import MAX_WEIGHTS
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
-from tinct.weights import MAX_WEIGHTS, decode_weights
+from tinct.weights import decode_weights
+
+FAR = 1e6  # beyond any sample, and what comes of it still a number
 
 
 def new_generator(config: GanConfig, *, norm: bool) -> nn.Module:
@@ -77,6 +80,7 @@ def generated(generator: nn.Module, output: Output, y: np.ndarray, info: VideoIn
 
 def to_planes(picture: Tensor, output: Output, info: VideoInfo) -> Planes:
     """A picture [3, H, W] in [-1, 1] as 4:2:0 integers."""
+    picture = picture.nan_to_num(0.0, FAR, -FAR)  # hostile weights overflow; what becomes of that is any picture, but a picture
     values = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
     if output == "rgb":
         y, chroma = from_rgb((values + 1) * 127.5, info)

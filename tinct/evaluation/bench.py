@@ -31,6 +31,7 @@ from tinct.evaluation.metrics import leave_threads_to_us, measure
 from tinct.evaluation.points import RAW, RDPoint, external_points, means, read_points, to_line
 from tinct.frames import Frame, VideoInfo
 from tinct.inspection import info as file_info
+from tinct.paths import alone_in
 from tinct.sink import open_sink
 from tinct.video import open_source
 
@@ -163,6 +164,12 @@ def resume(
 ) -> Outcome:
     """Measure what a results folder still lacks. `progress` hears of points done and points in all."""
     folder = folder.absolute()  # workers may stand elsewhere
+    load(folder)  # refuses what is no results folder
+    with alone_in(folder):
+        return _resumed(folder, jobs, engine, progress)
+
+
+def _resumed(folder: Path, jobs: int | None, engine: Engine, progress: Callable[[int, int], None] | None) -> Outcome:
     outcome = load(folder)
     setup = outcome.setup if jobs is None else replace(outcome.setup, jobs=jobs)
     _check(setup)

@@ -6,7 +6,6 @@ name and the stretch's number, so a folder is the same whenever and wherever it 
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from tinct.config import chroma_qp, key_qp, other_qp
 from tinct.errors import CodecError
 from tinct.frames import Frame
 from tinct.keyframes import look
+from tinct.paths import Growing
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 from tinct.references import References, reference, second_reference, track_both, track_restored
@@ -67,10 +67,10 @@ class Crops:
 
     def save(self, folder: Path) -> None:
         """As NumPy files in a folder that is whole or not there."""
-        growing = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
-        for name in ("luma", "chroma", "distances"):
-            np.save(growing / f"{name}.npy", getattr(self, name))
-        growing.rename(folder)
+        with Growing(folder, folder=True) as growing:
+            for name in ("luma", "chroma", "distances"):
+                np.save(growing.path / f"{name}.npy", getattr(self, name))
+            growing.publish()
 
     @classmethod
     def load(cls, folder: Path) -> "Crops":

@@ -1,0 +1,83 @@
+"""Seeds: small Tinct files of every kind, and the manifests and updates in them. `python -m fuzz.corpus FOLDER` writes them.
+
+All are made on the spot, from the same synthetic clip as the tests'.
+"""
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinct
+from fuzz.matroska import attachments_in
+from tests.helpers import remux
+from tests.synthetic import write_clip
+from tinct.colouriser.compact import load_network
+from tinct.colouriser.lowrank import update_shapes
+from tinct.weights import encode_weights, hash_of, quantise
+
+GAN: dict[str, Any] = {"recipe": "cpu", "channels": 6, "adapt": "2steps", "attention": "none"}
+ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file its clip and its options
+    "chroma": ({}, {"colour": "track", "group": 3, "colouriser": "none"}),
+    "open": ({"frames": 7}, {"colour": "track", "group": 4, "colouriser": "none"}),
+    "compact": ({}, {"colour": "track", "group": 4, "colouriser": "compact"}),
+    "full": ({}, {"colour": "track", "group": 3, "key_form": "full", "colouriser": "none"}),
+    "in-band": ({"size": (35, 33)}, {"colour": "in-band"}),
+    "random-access": ({}, {"structure": "random-access", "colour": "track", "group": 4, "colouriser": "none"}),
+    "deep": ({"pix_fmt": "yuv420p10le"}, {"colour": "track", "group": 4, "colouriser": "none"}),
+    "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, {"colour": "track", "group": 4, "colouriser": "none"}),
+    "tiny": ({"size": (20, 6)}, {"colour": "track", "group": 4, "colouriser": "none"}),
+    "rich": (
+        {"audio": "libopus", "subtitles": [(0.0, 0.2, "Hello")], "attachments": [("a.txt", "text/plain", b"text")],
+         "chapters": [(0, 0.2, "one")], "rate": Fraction(30000, 1001), "rotation": 90},
+        {"colour": "track", "group": 4, "colouriser": "none"},
+    ),
+    "gan": ({}, {**GAN, "preset": "paper"}),
+}  # fmt: skip
+
+
+def write_corpus(folder: Path) -> list[Path]:
+    """The seeds, as FOLDER/file/*.mkv, FOLDER/manifest/* and FOLDER/update/*; the paths of the files."""
+    for part in ("file", "manifest", "update"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    files = []
+    for name, (clip, options) in ENCODES.items():
+        source, target = folder / "clip.mkv", folder / "file" / f"{name}.mkv"
+        write_clip(source, **{"frames": 9, "size": (48, 32), **clip})
+        tinct.encode(
+            str(source), str(target), tinct.preset(options.get("preset", "default"), **_without_preset(options)), overwrite=True
+        )
+        source.unlink()
+        files.append(target)
+    files.append(_tuned(folder / "file" / "compact.mkv", folder / "file" / "tuned.mkv"))
+    for path in files:
+        for attached, data in attachments_in(path.read_bytes()):
+            if (kind := {b"tinct.json": "manifest", b"update.bin": "update"}.get(attached)) is not None:
+                (folder / kind / path.stem).write_bytes(data)
+    return files
+
+
+def _tuned(compact: Path, target: Path) -> Path:
+    """A copy with an update of the network, which would not pay in so small a file."""
+    random = np.random.default_rng(0)
+    shapes = update_shapes(load_network("fast").passes[-1][0], 1)
+    data = encode_weights({name: quantise(random.normal(0, 0.01, shape), 4) for name, shape in shapes.items()})
+
+    def attachments(name: str, manifest: bytes) -> list[tuple[str, bytes]]:
+        fields = {**json.loads(manifest), "rank": 1, "update": hash_of(data)}
+        return [(name, json.dumps(fields, separators=(",", ":")).encode()), ("update.bin", data)]
+
+    remux(compact, target, attachments=attachments)
+    return target
+
+
+def _without_preset(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "preset"}
+
+
+if __name__ == "__main__":
+    for written in write_corpus(Path(sys.argv[1])):
+        print(written)

@@ -1,0 +1,79 @@
+"""A Matroska file as a tree that can be changed and written again, lies and all."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, CRC, FILE_DATA, FILE_NAME, SEGMENT, TRACK, TRACKS, elements_of
+
+SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = 0xA3, 0xA0, 0xA1, 0x63A2, 0xD7, 0xE0
+MASTERS = {  # those with elements inside
+    SEGMENT, TRACKS, TRACK, VIDEO, CLUSTER, BLOCK_GROUP, ATTACHMENTS, ATTACHED_FILE, 0x1A45DFA3,
+    0x114D9B74, 0x4DBB, 0x1549A966, 0x1C53BB6B, 0xBB, 0xB7, 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x1043A770, 0x45B9, 0xB6, 0xE1,
+}  # fmt: skip
+
+
+@dataclass(eq=False)
+class Node:
+    """An element: bytes, or elements inside. `claimed` is the size that its head lies about."""
+
+    identity: int
+    data: bytes = b""
+    inner: list["Node"] = field(default_factory=list)
+    claimed: int | None = None
+
+    @property
+    def is_master(self) -> bool:
+        return self.identity in MASTERS
+
+    def walk(self) -> Iterator["Node"]:
+        yield self
+        for node in self.inner:
+            yield from node.walk()
+
+    def holds(self, other: "Node") -> bool:
+        """Whether the other is this element or somewhere inside."""
+        return any(node is other for node in self.walk())
+
+    def write(self) -> bytes:
+        payload = b"".join(node.write() for node in self.inner) if self.is_master else self.data
+        size = len(payload) if self.claimed is None else self.claimed
+        identity = self.identity.to_bytes((self.identity.bit_length() + 7) // 8, "big")
+        return identity + ((1 << 56) + min(size, (1 << 56) - 1)).to_bytes(8, "big") + payload
+
+
+def parse(data: bytes) -> list[Node]:
+    """The elements of a file; what is not well formed is lost."""
+    return [
+        Node(identity, inner=parse(payload)) if identity in MASTERS else Node(identity, payload)
+        for identity, payload in elements_of(data)
+    ]
+
+
+def nodes(tree: list[Node]) -> list[Node]:
+    """All elements, outer before inner."""
+    return [node for top in tree for node in top.walk()]
+
+
+def write(tree: list[Node]) -> bytes:
+    return b"".join(node.write() for node in tree)
+
+
+def seal(tree: list[Node]) -> None:
+    """Make every checksum hold again, as whoever means harm would."""
+    for node in nodes(tree):
+        if node.inner and node.inner[0].identity == CRC:
+            node.inner[0].data = zlib.crc32(write(node.inner[1:])).to_bytes(4, "little")
+
+
+def attached(tree: list[Node]) -> Iterator[tuple[bytes, Node]]:
+    """Name and data of each attached file."""
+    for node in nodes(tree):
+        if node.identity == ATTACHED_FILE:
+            parts = {inner.identity: inner for inner in node.inner}
+            if FILE_NAME in parts and FILE_DATA in parts:
+                yield parts[FILE_NAME].data, parts[FILE_DATA]
+
+
+def attachments_in(data: bytes) -> list[tuple[bytes, bytes]]:
+    return [(name, node.data) for name, node in attached(parse(data))]

@@ -1,0 +1,466 @@
+"""Files made to do harm, each with what it taught: they are refused in one line, or shown as far as they are whole."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import one_line, run
+from synthetic import info, write_clip
+
+import tinct
+from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
+from tinct.container import read_manifest
+from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, FILE_DATA, FILE_NAME, TRACK, VOID, broken_checksums
+from tinct.encoder import _check_group
+from tinct.errors import CodecError
+from tinct.limits import (
+    MAX_ATTACHMENTS,
+    MAX_GROUP,
+    MAX_HEAD_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_TRACKS,
+    MAX_UPDATE_BYTES,
+    longest_group,
+)
+from tinct.weights import decode_weights, encode_weights, quantise
+
+LUMA_TRACK, COLOUR_TRACK = 1, 2
+CLUSTERS = 3  # at most, of the file below: the first packet of each may be later than what came before
+MAX_MEGABYTES = 250  # of a process, its libraries 110 of them
+Tree = list[Node]
+
+
+@pytest.fixture
+def tree(tinct_path: Path) -> Tree:
+    """A whole file of layout `chroma`, 40 frames, key frames 8 apart, as a tree."""
+    return parse(tinct_path.read_bytes())
+
+
+def saved(tree: Tree, tmp_path: Path) -> Path:
+    path = tmp_path / "attack.mkv"
+    seal(tree)
+    path.write_bytes(write(tree))
+    return path
+
+
+def only(tree: Tree, identity: int) -> Node:
+    return next(node for node in nodes(tree) if node.identity == identity)
+
+
+def blocks(tree: Tree, track: int) -> list[Node]:
+    return [node for node in nodes(tree) if node.identity == SIMPLE_BLOCK and node.data[0] == 0x80 | track]
+
+
+def manifest_of(tree: Tree) -> Node:
+    return next(node for name, node in attached(tree) if name == b"tinct.json")
+
+
+def lie(tree: Tree, **changes: Any) -> None:
+    node = manifest_of(tree)
+    node.data = json.dumps(json.loads(node.data) | changes).encode()
+
+
+def at(block: Node, milliseconds: int) -> Node:
+    """The block with another time, counted from its cluster's."""
+    return Node(SIMPLE_BLOCK, block.data[:1] + milliseconds.to_bytes(2, "big", signed=True) + block.data[3:])
+
+
+def refused_in(path: Path, words: str) -> None:
+    """Every reader says the same, in little memory and time."""
+    began = time.process_time()
+    for read in (tinct.info, tinct.verify):
+        with pytest.raises(CodecError, match=words) as caught:
+            read(str(path))
+        assert "\n" not in str(caught.value)
+    assert time.process_time() - began < 5
+
+
+def shown(path: Path) -> tuple[list[tinct.Frame], Any]:
+    video = tinct.open(str(path))
+    return list(video), video.damage
+
+
+PEAK = """
+import sys
+from tinct.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(open("/proc/self/status").read().split("VmHWM:")[1].split()[0], file=sys.stderr)
+"""
+
+
+def peak_megabytes(code: int, *arguments: str | Path) -> tuple[int, str]:
+    """Peak memory of a process that must end with a code, and the one line that it said."""
+    command = [sys.executable, "-c", PEAK, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    said, peak = done.stderr.splitlines()
+    assert done.returncode == code, done.stderr
+    return int(peak) // 1024, said
+
+
+# ── too much ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_100_000_attachments_are_refused_before_one_is_read(tree: Tree, tmp_path: Path) -> None:
+    """FFmpeg takes a stream of its own for each."""
+    files = only(tree, ATTACHMENTS)
+    small = Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])
+    files.inner += [small] * 100_000
+    refused_in(saved(tree, tmp_path), f"expected at most {MAX_ATTACHMENTS} attachments in a file, found 100,001")
+
+
+def test_1000_tracks_are_refused(tree: Tree, tmp_path: Path) -> None:
+    tracks = next(node for node in nodes(tree) if any(inner.identity == TRACK for inner in node.inner))
+    tracks.inner += [only(tree, TRACK)] * 1000
+    refused_in(saved(tree, tmp_path), f"expected at most {MAX_TRACKS} tracks in a file, found 1,002")
+
+
+def test_what_stands_before_the_segment_does_not_hide_it(tree: Tree, tmp_path: Path) -> None:
+    """FFmpeg looks for the segment behind anything; the walk before it once looked in the second place only."""
+    only(tree, ATTACHMENTS).inner += [Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])] * 1000
+    tree.insert(1, Node(VOID, bytes(9)))
+    refused_in(saved(tree, tmp_path), "attachments in a file, found 1,001")
+
+
+@pytest.mark.parametrize("place", ["segment", "attachments"])
+def test_millions_of_empty_elements_are_not_walked(tree: Tree, tmp_path: Path, place: str) -> None:
+    """Two bytes each: 20 MB of them took the walk half a minute."""
+    void = Node(VOID, bytes([VOID, 0x80]) * 10_000_000)
+    (only(tree, ATTACHMENTS) if place == "attachments" else tree[1]).inner.append(void)
+    path = saved(tree, tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\xec\x01" + len(void.data).to_bytes(7, "big"), b""))
+    refused_in(path, "elements in a file, found")
+
+
+def grown(tree: Tree, path: Path, node: Node, size: int) -> Path:
+    """The file with one element of `size` bytes of zeros, a hole on the disk."""
+    mark = os.urandom(32)
+    node.data = mark
+    small = write(tree)
+    node.claimed = size
+    for outer in nodes(tree):
+        if outer is not node and outer.holds(node):
+            outer.claimed = len(b"".join(inner.write() for inner in outer.inner)) + size - len(mark)
+    head, tail = write(tree).split(mark)
+    assert len(small) == len(head) + len(mark) + len(tail)
+    with path.open("wb") as file:
+        file.write(head)
+        file.seek(size, os.SEEK_CUR)
+        file.write(tail)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [("tinct.json", 1 << 30, f"damaged tinct.json: expected at most {MAX_MANIFEST_BYTES:,} bytes, found 1,073,741,824"),
+     ("update.bin", 1 << 30, f"damaged update.bin: expected at most {MAX_UPDATE_BYTES:,} bytes, found 1,073,741,824"),
+     ("font.ttf", 1 << 30, f"expected at most {MAX_HEAD_BYTES:,} bytes beside the pictures and sound")],
+)  # fmt: skip
+def test_an_attachment_of_1_gb_is_refused_unread(tree: Tree, tmp_path: Path, name: str, size: int, words: str) -> None:
+    """A manifest of 1 GB of nested lists never gets as far as a parser."""
+    data = Node(FILE_DATA)
+    only(tree, ATTACHMENTS).inner.append(Node(ATTACHED_FILE, inner=[Node(FILE_NAME, name.encode()), data]))
+    megabytes, said = peak_megabytes(2, "info", grown(tree, tmp_path / "a.mkv", data, size))
+    assert words in said
+    assert megabytes < MAX_MEGABYTES
+
+
+@pytest.mark.parametrize("nested", [b"[" * 1000 + b"]" * 1000, b"[],", b"{},"], ids=["deep", "wide", "objects"])
+def test_nested_lists_are_refused_before_they_are_parsed(nested: bytes) -> None:
+    """16 MB of empty lists became 400 MB of Python's."""
+    data = b'{"tinct":1,"size":[' + nested * (MAX_MANIFEST_BYTES // len(nested) - 10) + b"[]]}"
+    began = time.process_time()
+    with pytest.raises(CodecError, match="expected at most 64 lists, found"):
+        read_manifest(data)
+    assert time.process_time() - began < 1
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    """One reader takes the first, another the last."""
+    with pytest.raises(CodecError, match=r"^damaged tinct.json: expected JSON"):
+        read_manifest(b'{"tinct":1,"size":[64,48],"size":[32,32],"frames":12}')
+
+
+def test_an_update_that_unpacks_to_far_more_is_refused_before_it_does() -> None:
+    """Zeros cost the range coder next to nothing: these 4 kB would have been 16 million weights."""
+    shapes = {"w": (1000, 16_000)}
+    rows = quantise(np.zeros((1000, 16)), 4)
+    bomb = encode_weights({"w": rows})
+    assert len(bomb) < 5000
+    began = time.process_time()
+    with pytest.raises(CodecError, match="expected the coded weights"):
+        decode_weights(bomb, shapes)
+    assert time.process_time() - began < 0.5
+
+
+def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path: Path) -> None:
+    lie(tree, size=[16384, 16384])
+    refused_in(saved(tree, tmp_path), "damaged tinct.json: 'size'")
+
+
+@pytest.mark.parametrize(("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)])
+def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longest: int) -> None:
+    assert longest_group(*size) == longest
+    _check_group(info(*size), tinct.EncodeConfig(group=longest))
+    if longest < MAX_GROUP:
+        with pytest.raises(CodecError, match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}"):
+            _check_group(info(*size), tinct.EncodeConfig(group=longest + 1))
+
+
+# ── what cannot be said ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30], ids=str)
+def test_no_update_makes_weights_that_are_not_numbers(value: float) -> None:
+    """The format has no bytes for them: a weight is an integer of 12 bits times a power of two up to 256."""
+    most = 2047 * 2.0 ** (255 / 8 - 24)
+    tensor = np.full((2, 3), min(value, 1e30) if value == value else 0.0)
+    decoded = decode_weights(encode_weights({"w": quantise(tensor, 12)}), {"w": (2, 3)})["w"]
+    assert np.isfinite(decoded).all()
+    assert np.abs(decoded).max() <= most
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30], ids=str)
+def test_pictures_of_a_network_gone_wild_are_pictures(value: float) -> None:
+    """Weights of 480,000, which the format can say, overflow in the network."""
+    torch = pytest.importorskip("torch")
+    from tinct.colouriser.model import to_planes
+
+    with np.errstate(invalid="raise"):
+        for output in ("rgb", "ycbcr"):
+            planes = to_planes(torch.full((3, 4, 6), value), output, info(6, 4))  # type: ignore[arg-type]
+            assert [plane.dtype for plane in planes] == [np.uint8] * 3
+
+
+# ── tracks that do not fit each other ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_second_luma_track_is_refused(tree: Tree, tmp_path: Path) -> None:
+    for node in nodes(tree):
+        node.data = b"luma" if node.data == b"colour" else node.data
+    refused_in(saved(tree, tmp_path), "expected one track luma, found two")
+
+
+def test_a_colour_track_of_another_size_is_refused(tree: Tree, tmp_path: Path) -> None:
+    """Its parameter sets are those of the luma track."""
+    private = {node.inner[0].data: node for node in nodes(tree) if node.identity == TRACK}
+    luma, colour = private[b"\1"], private[b"\2"]
+    colour.inner = [
+        Node(TRACK_NUMBER, b"\2"),
+        *(inner for inner in luma.inner if inner.identity not in (TRACK_NUMBER, 0x73C5, 0x536E)),
+    ]
+    colour.inner += [Node(0x73C5, b"\2"), Node(0x536E, b"colour")]
+    refused_in(saved(tree, tmp_path), "so track colour should be")
+
+
+def test_a_colour_track_of_another_rate_colours_the_frames_that_it_names(tree: Tree, tmp_path: Path) -> None:
+    """Nothing else can be known of it; what lies between frames is the nearest one's."""
+    for block in blocks(tree, COLOUR_TRACK):
+        block.data = at(block, int.from_bytes(block.data[1:3], "big") * 2 // 3 + 7).data
+    frames, _ = shown(saved(tree, tmp_path))
+    assert [frame.pts for frame in frames] == list(range(40))
+
+
+def test_more_key_frames_than_frames_are_refused(tree: Tree, tmp_path: Path) -> None:
+    lie(tree, keys=41)
+    refused_in(saved(tree, tmp_path), "'keys' is not as format 1 has it, found 41")
+
+
+def test_more_colour_than_luma_is_left_out(tree: Tree, tmp_path: Path) -> None:
+    """Key frames that point past the end: nothing stands where they do."""
+    last = blocks(tree, COLOUR_TRACK)[-1]
+    only(tree, CLUSTER).inner += [at(last, 2000 + 40 * n) for n in range(100)]
+    frames, damage = shown(saved(tree, tmp_path))
+    assert [frame.pts for frame in frames] == list(range(40))
+    assert damage
+
+
+def test_more_luma_than_the_manifest_says_is_left_out(tree: Tree, tmp_path: Path) -> None:
+    last, cluster = blocks(tree, LUMA_TRACK)[-1], [node for node in nodes(tree) if node.identity == CLUSTER][-1]
+    now = int.from_bytes(last.data[1:3], "big")
+    cluster.inner += [at(last, now + 40 * n) for n in range(1, 21)]
+    frames, damage = shown(saved(tree, tmp_path))
+    assert (len(frames), damage.packets) == (40, 20)
+
+
+@pytest.mark.parametrize("track", [LUMA_TRACK, COLOUR_TRACK])
+def test_times_that_run_backwards_are_damage(tree: Tree, tmp_path: Path, track: int) -> None:
+    own = blocks(tree, track)
+    times = [block.data[1:3] for block in own]
+    for block, time_bytes in zip(own, reversed(times), strict=True):
+        block.data = block.data[:1] + time_bytes + block.data[3:]
+    frames, damage = shown(saved(tree, tmp_path))
+    assert frames
+    assert damage.packets >= len(own) - CLUSTERS
+
+
+@pytest.mark.parametrize("track", [LUMA_TRACK, COLOUR_TRACK])
+def test_times_that_repeat_are_damage(tree: Tree, tmp_path: Path, track: int) -> None:
+    own = blocks(tree, track)
+    for block in own:
+        block.data = block.data[:1] + own[0].data[1:3] + block.data[3:]
+    frames, damage = shown(saved(tree, tmp_path))
+    assert len({frame.pts for frame in frames}) == len(frames)
+    assert damage.packets >= len(own) - CLUSTERS
+
+
+@pytest.mark.parametrize("size", [(640, 480), (48, 32)], ids=["larger", "smaller"])
+@pytest.mark.parametrize("track", [LUMA_TRACK, COLOUR_TRACK])
+def test_a_track_that_changes_size_in_the_middle_is_concealed(
+    tree: Tree, tinct_path: Path, tmp_path: Path, track: int, size: tuple[int, int]
+) -> None:
+    """A larger picture is refused before its memory is taken; neither is shown."""
+    write_clip(tmp_path / "other.mkv", frames=4, size=size)
+    config = tinct.EncodeConfig(colour="track", group=2, colouriser="none")
+    tinct.encode(str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), config)
+    other = parse((tmp_path / "b.mkv").read_bytes())
+    private = [node.data for node in nodes(other) if node.identity == 0x63A2][track - 1]
+    count = private[22]
+    assert count == 3
+    sets, place = b"", 23
+    for _ in range(count):  # VPS, SPS and PPS of hvcC, in the stream's own framing of 4 bytes
+        length = int.from_bytes(private[place + 3 : place + 5], "big")
+        sets += length.to_bytes(4, "big") + private[place + 5 : place + 5 + length]
+        place += 5 + length
+    own = blocks(tree, track)
+    own[3].data = own[3].data[:4] + sets + blocks(other, track)[0].data[4:]
+    frames, damage = shown(saved(tree, tmp_path))
+    assert all(frame.y.shape == (48, 64) for frame in frames)
+    assert damage
+    assert len(frames) >= 3
+
+
+# ── key frames and groups that cannot be ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("key", ["open", "plain"])
+def test_groups_that_lie_past_the_end_change_nothing(tree: Tree, tinct_path: Path, tmp_path: Path, key: str) -> None:
+    times = [10_000, 1 << 30]
+    lie(tree, **{key: times if key == "open" else [times, times, times]})
+    frames, damage = shown(saved(tree, tmp_path))
+    assert not damage
+    for ours, theirs in zip(frames, tinct.open(str(tinct_path)), strict=True):
+        assert np.array_equal(ours.cb, theirs.cb)
+
+
+def test_colour_far_ahead_of_luma_is_not_hoarded(tree: Tree, tmp_path: Path) -> None:
+    """All key frames stood in memory until the first luma came: here, 30,000 of them."""
+    cluster, first = only(tree, CLUSTER), blocks(tree, COLOUR_TRACK)[0]
+    cluster.inner = [*(at(first, n) for n in range(30_000)), *blocks(tree, LUMA_TRACK)]
+    path = saved(tree, tmp_path)
+    megabytes, said = peak_megabytes(3, "decode", path, tmp_path / "out.y4m", "--quiet")
+    assert "frames were concealed" in said
+    assert megabytes < MAX_MEGABYTES
+
+
+# ── bytes that do not hold together ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_flipped_bit_anywhere_in_the_packets_is_named(tinct_path: Path, tmp_path: Path) -> None:
+    """HEVC's decoder notices few of them: pictures come out wrong without a word. The file's own checksums do notice."""
+    data = tinct_path.read_bytes()
+    start = data.index(0x1F43B675.to_bytes(4, "big")) + 40
+    assert broken_checksums(io.BytesIO(data)) == 0
+    for place in range(start, len(data) - 1000, 97):
+        spoilt = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
+        assert broken_checksums(io.BytesIO(spoilt)) == 1, place
+    (tmp_path / "a.mkv").write_bytes(spoilt)
+    assert "1 checksums do not hold" in one_line(run("verify", tmp_path / "a.mkv", "--quiet"), 3)
+
+
+def test_blocks_within_groups_of_their_own_are_read_as_any(tree: Tree, tinct_path: Path, tmp_path: Path) -> None:
+    """Other writers' form of a packet; limits and checksums are no obstacle to it."""
+    cluster = only(tree, CLUSTER)
+    cluster.inner = [
+        Node(BLOCK_GROUP, inner=[Node(0xA1, node.data)]) if node.identity == SIMPLE_BLOCK and node.data[3] & 0x80 else node
+        for node in cluster.inner if node.identity != 0xBF
+    ]  # fmt: skip
+    frames, damage = shown(saved(tree, tmp_path))
+    assert len(frames) == 40
+    assert not damage.broken_checksums
+    assert np.array_equal(frames[5].y, list(tinct.open(str(tinct_path)))[5].y)
+
+
+# ── outputs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+NAMES = ("two words.mkv", "two\nlines.mkv", "smörgås ☃.mkv", "-dash.mkv", "pipe:1.mkv", "%d.mkv", "quote'\".mkv")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Path]:
+    """A file that no output may touch."""
+    path = tmp_path / "kept"
+    path.write_bytes(b"precious")
+    yield path
+    assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_symbolic_link_as_output_never_leads_anywhere(
+    clip_path: Path, tmp_path: Path, kept: Path, command: str, dangling: bool
+) -> None:
+    """A link that somebody put there points where the user may write and they may not."""
+    target = tmp_path / "gone" if dangling else kept
+    link = tmp_path / "a.mkv"
+    link.symlink_to(target)
+    said = one_line(run(command, clip_path, link, "--quiet"), 2)
+    assert "found a symbolic link" in said
+    assert run(command, clip_path, link, "--quiet", "--overwrite").returncode == 0
+    assert not link.is_symlink()
+    assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_fifo_as_output_is_refused_and_not_waited_for(clip_path: Path, tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "a.mkv")
+    for more in ((), ("--overwrite",)):
+        assert "found a pipe or device" in one_line(run(command, clip_path, tmp_path / "a.mkv", *more), 2)
+
+
+def test_a_link_to_a_folder_for_pictures_is_refused(clip_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "pictures").symlink_to(tmp_path / "elsewhere")
+    assert "found a symbolic link" in one_line(run("decode", clip_path, tmp_path / "pictures"), 2)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_under_a_hidden_name_is_not_followed(clip_path: Path, tmp_path: Path, kept: Path) -> None:
+    """Hidden names were the output's with the process's number: easy to guess, and opened through a link."""
+    for number in range(os.getpid(), os.getpid() + 300):
+        (tmp_path / f".a.mkv.{number}.tinct-part").symlink_to(kept)
+    assert run("decode", clip_path, tmp_path / "a.mkv", "--quiet").returncode == 0
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_any_name_is_a_name(clip_path: Path, tmp_path: Path, name: str) -> None:
+    done = run("encode", "--quiet", "--colour", "track", "--colouriser", "none", "--", clip_path, name, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert run("info", "--", name, cwd=tmp_path).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems want UTF-8")
+def test_a_name_that_is_no_text_is_a_name(clip_path: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mkv")
+    done = run("encode", "--quiet", "--colour", "in-band", clip_path, name, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert run("decode", name, "b.mkv", "--quiet", cwd=tmp_path).returncode == 0
+    assert b"40 frames" in run("info", name, cwd=tmp_path).stdout
+    assert "caf" in one_line(run("decode", name, name, cwd=tmp_path), 2)
+
+
+def test_an_error_with_lines_in_its_name_is_one_line(tmp_path: Path) -> None:
+    said = one_line(run("info", "no\nsuch\x1b[2Jfile.mkv", cwd=tmp_path), 2)
+    assert "\x1b" not in said
+    assert re.search("found nothing at no such", said)

@@ -1,0 +1,41 @@
+"""What a file may make its reader do: every bound in one place, with its reason. `docs/security.md` has the threat model.
+
+All are checked before the memory is taken or the work is begun. What `encode` writes stays within them.
+"""
+
+# ── pictures ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
+MAX_PIXELS = 8192 * 4352  # of a picture: HEVC level 6.2 has 35,651,584 luma samples
+MAX_FRAMES = 1 << 31  # two years at 30 frames a second
+MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
+MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
+MAX_HELD_PIXELS = 96 * MAX_PIXELS  # of luma that waits for its key frame, 3.4 GB at 8 bit; 192 frames up to 4096x4352
+MAX_GAP_FRAMES = 256  # that are filled with the frame before them; x265 is told to give an entry point every 250
+
+
+def held_frames(width: int, height: int) -> int:
+    """How many frames of a size a decoder holds while it waits for a key frame: twice the longest group, fewer of large ones."""
+    return min(2 * MAX_GROUP, MAX_HELD_PIXELS // (width * height))
+
+
+def longest_group(width: int, height: int) -> int:
+    """Frames from key frame to key frame that a decoder can hold."""
+    return held_frames(width, height) // 2
+
+
+# ── the container ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+MAX_TRACKS = 256  # video, sound and subtitles; a film has a dozen, all programmes of a transmitter a hundred
+MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
+MAX_HEAD_BYTES = 1 << 28  # of all attachments, and of the index, tags and chapters each: FFmpeg holds them in memory
+MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of video has 17,000 clusters
+MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
+MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes become a hundred times as many in memory
+
+# ── the network ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
+MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
+MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
+MAX_RANK = 8  # of the change that a video makes to the network that ships: 9,402 weights, 18,017 of the larger pass
