@@ -145,6 +145,23 @@ def test_looking_at_the_held_out_crop_changes_nothing() -> None:
     assert same(looked.result().state_dict(), trained(RECIPE, 4))
 
 
+def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four steps the second; by the recipe that keeps the last, the last."""
+    monkeypatch.setattr("tinct.adapt.HELD_OUT_STEPS", 1)
+    monkeypatch.setattr(Training, "held_out_db", lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps])
+    recipe = replace(RECIPE, keeps_best=True)
+    assert same(trained(recipe, 4), trained(RECIPE, 2))
+    assert not same(trained(RECIPE, 4), trained(RECIPE, 2))
+
+
+def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tinct.adapt.HELD_OUT_STEPS", 1)
+    monkeypatch.setattr(Training, "held_out_db", lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps])
+    recipe = replace(RECIPE, keeps_best=True)
+    trained(recipe, 3, tmp_path / "run.ckpt")
+    assert same(trained(recipe, 4, tmp_path / "run.ckpt"), trained(RECIPE, 2))
+
+
 def test_terms_can_be_left_out() -> None:
     told: list[Step] = []
     recipe = replace(RECIPE, gan=0.0, colour=0.0)

@@ -107,6 +107,7 @@ class Training:
         self._optimiser = torch.optim.Adam(self._objective.makers(), lr=recipe.learning_rate, betas=betas)
         self._opponent = torch.optim.Adam(self._objective.judges(), lr=recipe.judge_rate, betas=betas)
         self._mean = {name: value.clone() for name, value in self._objective.maker.state_dict().items()}
+        self._best, self._best_db = self._mean, -math.inf
         self.steps, self.seconds = 0, 0.0
 
     def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> nn.Module:
@@ -123,8 +124,9 @@ class Training:
             terms = self._step(spent)
             self.steps += 1
             self.seconds += self._agreed(time.monotonic() - began)
+            watched_db = self._watch() if self.steps % HELD_OUT_STEPS == 0 else None
             if progress is not None:
-                progress(Step(self.steps, spent, terms, self.held_out_db() if self.steps % HELD_OUT_STEPS == 0 else None))
+                progress(Step(self.steps, spent, terms, watched_db))
             if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
                 self.save(checkpoint)
                 saved = self.seconds
@@ -134,7 +136,8 @@ class Training:
 
     def result(self) -> nn.Module:
         """The generator as a decoder would have it, folded."""
-        kept = {name: value.clone() for name, value in self._kept().items()}
+        best = self._recipe.keeps_best and self._best_db > self._agreed(self.held_out_db())
+        kept = {name: value.clone() for name, value in (self._best if best else self._kept()).items()}
         share(value for value in kept.values() if value.is_floating_point())  # each process has running statistics of its own
         found = new_generator(self._config, norm=self._recipe.norm)
         found.load_state_dict({name: value.cpu() for name, value in kept.items()})
@@ -152,9 +155,16 @@ class Training:
         error = losses.mse_loss(made.float(), self._target(self._samples.held_rgb))
         return 10 * math.log10(4 / max(float(error), 1e-9))
 
-    def _agreed(self, seconds: float) -> float:
-        """The mean of all processes', so that they end with the same step."""
-        both = torch.tensor(seconds, dtype=torch.float64, device=self._device)
+    def _watch(self) -> float:
+        """Look at the held-out frame, and keep the weights with which it was best."""
+        found = self.held_out_db()
+        if self._recipe.keeps_best and (agreed := self._agreed(found)) > self._best_db:
+            self._best, self._best_db = {name: value.clone() for name, value in self._kept().items()}, agreed
+        return found
+
+    def _agreed(self, value: float) -> float:
+        """The mean of all processes', so that they decide alike."""
+        both = torch.tensor(value, dtype=torch.float64, device=self._device)
         share([both])
         return float(both)
 
@@ -167,6 +177,7 @@ class Training:
             return
         state = {
             "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._objective.state_dict(),
+            "best": self._best, "best_db": self._best_db,
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),
         }  # fmt: skip
         save_checkpoint(path, self._fingerprint, state)
@@ -177,6 +188,7 @@ class Training:
         self._optimiser.load_state_dict(state["optimiser"])
         self._opponent.load_state_dict(state["opponent"])
         self._mean, self.steps, self.seconds = state["mean"], state["steps"], state["seconds"]
+        self._best, self._best_db = state["best"], state["best_db"]
 
     def _step(self, spent: float) -> dict[str, float]:
         recipe = self._recipe

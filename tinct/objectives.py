@@ -23,7 +23,8 @@ class Recipe:
     `gan` to `colour` are the weights of Equation 10, 0 for a term that is left out. `norm` is batch norm in the generator;
     `conditional` shows the discriminator the luma beside the colours; `judge_rate` is its learning rate, `judge_every` the number
     of steps from one with it to the next. `decay` lets the generator's rate fall to 0 along a cosine. `averaging` is the decay of
-    the mean of the weights that is kept instead of the last ones. Crops are `mirrored` at random.
+    the mean of the weights that is kept instead of the last ones. Crops are `mirrored` at random. `keeps_best`
+    takes the weights with which the held-out frame was best, since a long training learns the key frames by heart.
     """
 
     learning_rate: float = 2e-4
@@ -39,6 +40,7 @@ class Recipe:
     conditional: bool = False
     decay: bool = False
     averaging: float = 0.0
+    keeps_best: bool = False
     judge_every: int = 1
     seed: int = 0
 
@@ -49,7 +51,7 @@ class Recipe:
 
 
 PAPER = Recipe()
-CPU = Recipe(learning_rate=3e-3, crop=512, mirrored=False, decay=True, averaging=0.99, judge_every=4)
+CPU = Recipe(learning_rate=3e-3, crop=512, mirrored=False, decay=True, averaging=0.99, keeps_best=True, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 
