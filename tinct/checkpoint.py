@@ -1,7 +1,8 @@
-"""What every training needs: checkpoints that are whole or not there, and a gradient that several processes share."""
+"""What every training needs: checkpoints that are whole or not there, a gradient that processes share, threads in bounds."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -58,3 +59,14 @@ def share(tensors: Iterable[Tensor]) -> None:
 def share_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """The same of gradients."""
     share(parameter.grad for parameter in parameters if parameter.grad is not None)
+
+
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """For small crops, on which PyTorch's threads only wait for one another, and for what must not hang on the number of cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -5,8 +5,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch.nn.utils import parametrize
 
 from tinct.adapt import Budget, Step
 from tinct.allocation import allocate
+from tinct.checkpoint import on_one_thread
 from tinct.colouriser.compact import CELL, Network
 from tinct.colouriser.lowrank import layers, update_shapes, updated
 from tinct.colouriser.network import Batch, Compact, cells, plane_errors
@@ -133,18 +133,7 @@ class _Shift(nn.Module):
         return bias + self.shift
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """So that an update does not hang on the number of cores: and on busy ones PyTorch's threads mostly wait for one another."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
+@on_one_thread()
 def tune(
     network: Network,
     crops: list[Crop],

@@ -5,8 +5,7 @@ not used. The one file of this package that needs PyTorch.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,17 +53,6 @@ def adapt(lessons: Sequence[Lesson], seconds: float) -> Adapted:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return _adapted(lessons, seconds)
-
-
-@contextmanager
-def on_one_thread() -> Iterator[None]:
-    """Frames are corrected side by side, and on small crops threads only wait for one another; the caller's setting comes back."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _adapted(lessons: Sequence[Lesson], seconds: float) -> Adapted:

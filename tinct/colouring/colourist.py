@@ -111,7 +111,7 @@ def colourise(
         numbers = [one.number for one in laid]
         correct: Callable[[LumaView, Mix], Mix] | None = None
         if adapt_seconds is not None:
-            from tinct.colouring.adapting import on_one_thread
+            from tinct.checkpoint import on_one_thread
 
             stack.enter_context(on_one_thread())
             correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
