@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
@@ -127,9 +128,10 @@ def measure(kind: str, kills: int, work: Path, seed: int = 0) -> Outcome:
         began = time.monotonic()
         expected = finish(kind, work, Path(folder))
         outcome = Outcome(kind, round(time.monotonic() - began, 2))
-    for _ in range(3 * kills):  # some come too late
-        if outcome.kills < kills:
-            killed(kind, work, random.uniform(0, outcome.seconds), expected, outcome)
+    with suppress(KeyboardInterrupt):  # what there is by then is worth printing
+        for _ in range(3 * kills):  # some come too late
+            if outcome.kills < kills:
+                killed(kind, work, random.uniform(0, outcome.seconds), expected, outcome)
     return outcome
 
 

@@ -19,23 +19,24 @@ from tinct.colouriser.compact import load_network
 from tinct.colouriser.lowrank import update_shapes
 from tinct.weights import encode_weights, hash_of, quantise
 
-GAN: dict[str, Any] = {"recipe": "cpu", "channels": 6, "adapt": "2steps", "attention": "none"}
-ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file its clip and its options
-    "chroma": ({}, {"colour": "track", "group": 3, "colouriser": "none"}),
-    "open": ({"frames": 7}, {"colour": "track", "group": 4, "colouriser": "none"}),
-    "compact": ({}, {"colour": "track", "group": 4, "colouriser": "compact"}),
-    "full": ({}, {"colour": "track", "group": 3, "key_form": "full", "colouriser": "none"}),
+TRACK: dict[str, Any] = {"colour": "track", "group": 4, "colouriser": "none"}
+GAN: dict[str, Any] = {"name": "paper", "recipe": "cpu", "channels": 6, "adapt": "2steps", "attention": "none"}
+ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file its clip, and its options from a preset on
+    "chroma": ({}, {**TRACK, "group": 3}),
+    "open": ({"frames": 7}, TRACK),
+    "compact": ({}, {**TRACK, "colouriser": "compact"}),
+    "full": ({}, {**TRACK, "group": 3, "key_form": "full"}),
     "in-band": ({"size": (35, 33)}, {"colour": "in-band"}),
-    "random-access": ({}, {"structure": "random-access", "colour": "track", "group": 4, "colouriser": "none"}),
-    "deep": ({"pix_fmt": "yuv420p10le"}, {"colour": "track", "group": 4, "colouriser": "none"}),
-    "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, {"colour": "track", "group": 4, "colouriser": "none"}),
-    "tiny": ({"size": (20, 6)}, {"colour": "track", "group": 4, "colouriser": "none"}),
+    "random-access": ({}, {**TRACK, "structure": "random-access"}),
+    "deep": ({"pix_fmt": "yuv420p10le"}, TRACK),
+    "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, TRACK),
+    "tiny": ({"size": (20, 6)}, TRACK),
     "rich": (
         {"audio": "libopus", "subtitles": [(0.0, 0.2, "Hello")], "attachments": [("a.txt", "text/plain", b"text")],
          "chapters": [(0, 0.2, "one")], "rate": Fraction(30000, 1001), "rotation": 90},
-        {"colour": "track", "group": 4, "colouriser": "none"},
+        TRACK,
     ),
-    "gan": ({}, {**GAN, "preset": "paper"}),
+    "gan": ({}, GAN),
 }  # fmt: skip
 
 
@@ -47,9 +48,7 @@ def write_corpus(folder: Path) -> list[Path]:
     for name, (clip, options) in ENCODES.items():
         source, target = folder / "clip.mkv", folder / "file" / f"{name}.mkv"
         write_clip(source, **{"frames": 9, "size": (48, 32), **clip})
-        tinct.encode(
-            str(source), str(target), tinct.preset(options.get("preset", "default"), **_without_preset(options)), overwrite=True
-        )
+        tinct.encode(str(source), str(target), tinct.preset(**{"name": "default", **options}), overwrite=True)
         source.unlink()
         files.append(target)
     files.append(_tuned(folder / "file" / "compact.mkv", folder / "file" / "tuned.mkv"))
@@ -72,10 +71,6 @@ def _tuned(compact: Path, target: Path) -> Path:
 
     remux(compact, target, attachments=attachments)
     return target
-
-
-def _without_preset(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name != "preset"}
 
 
 if __name__ == "__main__":

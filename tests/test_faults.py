@@ -54,28 +54,22 @@ def hidden(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.name.endswith(GROWING)]
 
 
-def paused(arguments: list[str], folder: Path) -> "subprocess.Popen[bytes]":
-    """A run that was stopped when its hidden file was there."""
-    process = subprocess.Popen([sys.executable, "-m", "tinct", *arguments], stderr=subprocess.PIPE)
+def at_work(arguments: list[str | Path], folder: Path, others: int) -> "subprocess.Popen[bytes]":
+    """A run that has its hidden file by now, beside those of others."""
+    process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, arguments)], stderr=subprocess.PIPE)
     end = time.monotonic() + 60
-    while not hidden(folder):
+    while len(hidden(folder)) <= others:
         assert process.poll() is None
         assert time.monotonic() < end
         time.sleep(0.005)
-    process.send_signal(signal.SIGSTOP)
     return process
 
 
 def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Path, tmp_path: Path) -> None:
-    live = paused(["encode", str(work / "clip.mkv"), str(tmp_path / "a.mkv"), *TRACK], tmp_path)
-    dead = paused(["encode", str(work / "clip.mkv"), str(tmp_path / "b.mkv"), *TRACK], tmp_path)
+    live = at_work(["encode", work / "clip.mkv", tmp_path / "a.mkv", *TRACK], tmp_path, 0)
+    live.send_signal(signal.SIGSTOP)
     try:
-        for _ in range(200):
-            if len(hidden(tmp_path)) == 2:
-                break
-            dead.send_signal(signal.SIGCONT)
-            time.sleep(0.02)
-        assert len(hidden(tmp_path)) == 2
+        dead = at_work(["encode", work / "clip.mkv", tmp_path / "b.mkv", *TRACK], tmp_path, 1)
         dead.kill()
         dead.communicate()
         assert run("decode", work / "tinct.mkv", tmp_path / "c.mkv", "--quiet").returncode == 0
@@ -84,7 +78,6 @@ def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Pa
         _, said = live.communicate(timeout=60)
     finally:
         live.kill()
-        dead.kill()
     assert (live.returncode, said) == (0, b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "c.mkv"]
 
