@@ -411,9 +411,8 @@ def test_sample_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     plain = tinct.encode(str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
     assert abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3  # luma is coded as plain HEVC codes it
     assert min(p.mean_db for p in report.psnr[1:]) > 33
-    plain = tinct.encode(str(short), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="in-band"))
     assert report.size_bytes <= plain.size_bytes * 1.01
-    restored, _ = code(short, tmp_path / "c.mkv")
+    restored, _ = code(short, tmp_path / "c.mkv", adapt="off")
     assert restored.plan.colouriser == "compact"
     assert restored.size_bytes < plain.size_bytes * 0.85
     assert -4 < restored.psnr[0].mean_db - plain.psnr[0].mean_db < 1
