@@ -152,6 +152,32 @@ def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None
     assert all(np.array_equal(a, b) for a, b in zip(sent, kept, strict=True))
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")]
+)
+def test_no_memory_is_said_in_one_line(
+    error: Exception, clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Training, "_step", fails)
+    options = ["--preset", "paper", "--content-loss", "none", "--channels", "8", "--adapt", "5steps"]
+    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
+    assert code == 2
+    assert "tinct: expected memory enough to train with --channels 8, found none left; use fewer" in said
+    assert not list(tmp_path.glob("a.mkv"))
+
+
+def test_any_other_error_of_pytorch_is_not_hidden(clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(Training, "_step", fails)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **OPTIONS))
+
+
 def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     about = synthetic.info()
     monkeypatch.setattr("tinct.update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height)

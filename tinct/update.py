@@ -18,7 +18,7 @@ from tinct.adapt import Budget, Samples, Step, Training
 from tinct.allocation import Allocation, allocate
 from tinct.checkpoint import join_processes
 from tinct.colour import unit_matrix
-from tinct.colouriser.model import shapes, with_weights
+from tinct.colouriser.model import memory_errors, shapes, with_weights
 from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
@@ -113,7 +113,14 @@ def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None]
     """The generator, folded."""
     training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
     budget = Budget.parse(tuition.budget, len(samples.luma))
-    return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
+    try:
+        with memory_errors():
+            return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
+    except MemoryError as error:
+        raise CodecError(
+            f"expected memory enough to train with --channels {tuition.config.channels}, found none left; use fewer; "
+            "a checkpoint stays as it is"
+        ) from error
 
 
 def coded(generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float, device: str = "cpu") -> Update:

@@ -3,8 +3,9 @@
 The bytes are those of `weights`; which tensors they are follows from the generator's configuration alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -68,14 +69,20 @@ def gan(generator: nn.Module, output: Output, info: VideoInfo) -> Colouriser:
 def generated(generator: nn.Module, output: Output, y: np.ndarray, info: VideoInfo) -> Planes:
     """What a generator makes of decoded luma [H, W]: Y, Cb and Cr of a video. Raises MemoryError where that runs out."""
     luma = torch.from_numpy(y.astype(np.float32))[None, None] * (2 / ((1 << info.bit_depth) - 1)) - 1
+    with memory_errors(), torch.inference_mode():
+        picture = generator(luma.contiguous(memory_format=torch.channels_last))[0]
+    return to_planes(picture, output, info)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """PyTorch's errors where memory runs out, as Python's own."""
     try:
-        with torch.inference_mode():
-            picture = generator(luma.contiguous(memory_format=torch.channels_last))[0]
-    except RuntimeError as error:  # PyTorch has no type of its own for this
-        if "alloc" in str(error):
+        yield
+    except RuntimeError as error:  # it has a type of its own on a GPU alone
+        if isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error):
             raise MemoryError from error
         raise
-    return to_planes(picture, output, info)
 
 
 def to_planes(picture: Tensor, output: Output, info: VideoInfo) -> Planes:
