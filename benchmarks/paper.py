@@ -40,9 +40,9 @@ def curve(source: Path, target: Path, config: EncodeConfig, seconds: float) -> t
 
     def keep(step: Step) -> None:
         now = step.spent * seconds
-        if step.held_out_db is not None and (not points or now >= points[-1][0] * LEAST_SPACING):
-            points.append([round(now, 1), round(step.held_out_db, 3)])
-            print(f"step {step.number}, {now:.0f} s: {step.held_out_db:.2f} dB", flush=True)
+        if step.watched_db is not None and (not points or now >= points[-1][0] * LEAST_SPACING):
+            points.append([round(now, 1), round(step.watched_db, 3)])
+            print(f"step {step.number}, {now:.0f} s: {step.watched_db:.2f} dB", flush=True)
 
     report = tinct.encode(str(source), str(target), config, training=keep, overwrite=True)
     return points, {"update_bytes": report.update_bytes, "encode_seconds": round(report.seconds)}

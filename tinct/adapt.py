@@ -78,12 +78,12 @@ class Budget:
 @dataclass(frozen=True)
 class Step:
     """What is said of a step: the part of the budget that is spent, each term of the loss before its weight, and now and then
-    the R'G'B' PSNR of the held-out crop in dB."""
+    the PSNR in dB of pictures that are watched: of the paper's GAN, R'G'B' of the held-out one."""
 
     number: int
     spent: float
     terms: dict[str, float]
-    held_out_db: float | None = None
+    watched_db: float | None = None
 
 
 class Training:

@@ -44,6 +44,9 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
         boost, spacing, offset = (values[i] for values, i in zip(steps, at, strict=True))
         return Choice(boost, spacing, min(max(chroma_qp(key_qp(qp, boost)) + offset, 0), MAX_QP))
 
+    def gained(some: Choice) -> float:
+        return gain(cost(some), plain, rate)
+
     def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
         for step in (1, -1):
             while 0 <= at[axis] + step < len(steps[axis]):
@@ -51,9 +54,6 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
                 if gained(choice(steps, further)) <= gained(choice(steps, at)):
                     break
                 at[:] = further
-
-    def gained(some: Choice) -> float:
-        return gain(cost(some), plain, rate)
 
     reach = max(map(len, samples.stretches))
     boosts = BOOSTS if config.key_boost == "auto" else [config.key_boost]

@@ -584,16 +584,16 @@ def _training(quiet: bool) -> "Iterator[Callable[[Step], None] | None]":
         yield None
         return
     drawn = sys.stderr.isatty()
-    tenth, held_out = -1, ""
+    tenth, watched = -1, ""
 
     def show(step: "Step") -> None:
-        nonlocal tenth, held_out
-        if step.held_out_db is not None:
-            held_out = f", held-out crop {step.held_out_db:.2f} dB"
+        nonlocal tenth, watched
+        if step.watched_db is not None:
+            watched = f", watched pictures {step.watched_db:.2f} dB"
         if drawn or int(10 * step.spent) > tenth:
             tenth = int(10 * step.spent)
             terms = " ".join(f"{name} {value:.4f}" for name, value in step.terms.items())
-            text = f"training {step.spent:4.0%}, step {step.number}: {terms}{held_out}"
+            text = f"training {step.spent:4.0%}, step {step.number}: {terms}{watched}"
             print(f"\r{text}\x1b[K" if drawn else f"tinct: {text}", end="" if drawn else "\n", file=sys.stderr)
 
     yield show

@@ -32,7 +32,7 @@ from tinct.paths import Growing, check_output
 from tinct.plan import Plan, make_plan, needs_samples
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors
-from tinct.rehearsal import FLAT_ERROR, PLANE_WEIGHTS, judge_by
+from tinct.rehearsal import Cost, judge_by
 from tinct.restore import Judge, Restorer
 from tinct.samples import Samples, sample
 from tinct.video import open_source
@@ -210,11 +210,11 @@ class _Coding:
             from tinct.colouriser.compact import compact, load_network
 
             self._network = load_network(self._plan.network)
+            watch = None
             if self._tunes:
                 from tinct.tuning import Crops
 
-                self._crops = Crops()
-            watch = self._see if self._tunes else None
+                self._crops, watch = Crops(), self._see
             colouriser = compact(self._network, (self._info.height, self._info.width), self._info.bit_depth, watch)
             judge = judge_by(self._originals)
         if self._plan.colouriser == "gan":
@@ -293,19 +293,19 @@ class _Coding:
         budget = budget_of(self._config.adapt, self.frames, len(found))
         peak = (1 << self._info.bit_depth) - 1
         tuned = tune(self._network, found, peak, rank=rank, budget=budget, error_per_bit=error_per_bit, progress=training)
-        before = (self._restorer, self.errors, self._log_error())
+        before = (self._restorer, self.errors, self._cost())
         self.errors = (array("d"), array("d"), array("d"))
         colouriser = compact(tuned.network, (self._info.height, self._info.width), self._info.bit_depth)
         yield from self._view_again(colouriser, judge_by(self._originals), frames)
-        if before[2] - self._log_error() > error_per_bit * 8 * len(tuned.data):
+        if -self._cost().log_distortion(before[2]) > error_per_bit * 8 * len(tuned.data):
             self._tuned = tuned
         else:
             self._restorer, self.errors, _ = before
 
-    def _log_error(self) -> float:
-        """Of the whole video, 6:1:1 over the planes."""
-        pooled = (max(float(np.mean(errors)), FLAT_ERROR) for errors in self.errors)
-        return sum(weight * math.log(error) for weight, error in zip(PLANE_WEIGHTS, pooled, strict=True))
+    def _cost(self) -> Cost:
+        """Of the whole video as it is shown, without an update."""
+        y, cb, cr = (float(np.mean(errors)) for errors in self.errors)
+        return Cost(8 * sum(spool.size_bytes for spool in self.spools) / self.frames, (y, cb, cr))
 
     def _view_again(self, colouriser: Colouriser, judge: Judge | None, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
         """What the decoder shows of the packets that are there, with another network."""

@@ -23,6 +23,7 @@ from tinct.errors import CodecError
 from tinct.frames import Frame
 from tinct.limits import MAX_RANK
 from tinct.references import References
+from tinct.rehearsal import PLANE_WEIGHTS
 from tinct.weights import encode_weights
 
 SIDE, MIN_SIDE = 128, 32  # luma samples of a crop; of a picture, whose rim is not judged
@@ -32,7 +33,6 @@ BATCH = 8
 LEARNING_RATE = 3e-3
 WARM_UP_STEPS = 20
 FLOOR = 0.2  # squared error, in 8-bit levels, below which less is worth little
-PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)
 WEIGHED_CROPS = 96
 WATCHED_STEPS = 50  # from one look at the weighed crops to the next
 RANK_BYTES = 650  # that one rank takes, about
@@ -51,6 +51,7 @@ def rank_for(size_bytes: int, shape: tuple[int, int]) -> int:
 
 
 def budget_of(adapt: str, frames: int, crops: int) -> Budget:
+    """What --adapt says; an epoch is `crops` in batches."""
     if adapt == "auto":
         return Budget(steps=min(AUTO_STEPS_PER_FRAME * frames, MAX_AUTO_STEPS))
     return Budget.parse(adapt, max(1, crops // BATCH))
@@ -101,12 +102,11 @@ class Crops:
 
 @dataclass(frozen=True)
 class Tuned:
-    """An update, the network with it, and what it makes of squared error on some of the crops, as a factor."""
+    """An update, and the network as a decoder will have it."""
 
     rank: int
     data: bytes
     network: Network
-    ratio: float
 
 
 class _Change(nn.Module):
@@ -149,7 +149,6 @@ def tune(
     watched = [_batch(some, peak) for some in _spread(crops)]
     model = Compact(config)
     model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in weights.items()})
-    before = _mean_error(model, watched)
     learnt = _learn(model, crops, peak, rank, budget, watched, progress)
     assert {name: value.shape for name, value in learnt.items()} == update_shapes(config, rank)
 
@@ -160,8 +159,7 @@ def tune(
         return _mean_error(model, watched)
 
     found = allocate(learnt, lambda _: range(4, 9), error, error_per_bit=error_per_bit, most_ratio=MAX_WORSE)
-    values = found.values(learnt)
-    return Tuned(rank, encode_weights(found.tensors), updated(network, values), error(values) / before)
+    return Tuned(rank, encode_weights(found.tensors), updated(network, found.values(learnt)))
 
 
 def _changeable(model: Compact, rank: int) -> dict[str, nn.Parameter]:
