@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, CRC, FILE_DATA, FILE_NAME, SEGMENT, TRACK, TRACKS, elements_of
 
 SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = 0xA3, 0xA0, 0xA1, 0x63A2, 0xD7, 0xE0
+MOST_LEVELS = 16  # that are taken apart; a few bytes of nonsense can hold themselves a thousand times
 MASTERS = {  # those with elements inside
     SEGMENT, TRACKS, TRACK, VIDEO, CLUSTER, BLOCK_GROUP, ATTACHMENTS, ATTACHED_FILE, 0x1A45DFA3,
     0x114D9B74, 0x4DBB, 0x1549A966, 0x1C53BB6B, 0xBB, 0xB7, 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x1043A770, 0x45B9, 0xB6, 0xE1,
@@ -22,10 +23,6 @@ class Node:
     inner: list["Node"] = field(default_factory=list)
     claimed: int | None = None
 
-    @property
-    def is_master(self) -> bool:
-        return self.identity in MASTERS
-
     def walk(self) -> Iterator["Node"]:
         yield self
         for node in self.inner:
@@ -35,17 +32,20 @@ class Node:
         """Whether the other is this element or somewhere inside."""
         return any(node is other for node in self.walk())
 
+    def copy(self) -> "Node":
+        return Node(self.identity, self.data, [node.copy() for node in self.inner], self.claimed)
+
     def write(self) -> bytes:
-        payload = b"".join(node.write() for node in self.inner) if self.is_master else self.data
+        payload = b"".join(node.write() for node in self.inner) if self.inner else self.data
         size = len(payload) if self.claimed is None else self.claimed
         identity = self.identity.to_bytes((self.identity.bit_length() + 7) // 8, "big")
         return identity + ((1 << 56) + min(size, (1 << 56) - 1)).to_bytes(8, "big") + payload
 
 
-def parse(data: bytes) -> list[Node]:
-    """The elements of a file; what is not well formed is lost."""
+def parse(data: bytes, levels: int = MOST_LEVELS) -> list[Node]:
+    """The elements of a file; what is not well formed is lost, but at the deepest level."""
     return [
-        Node(identity, inner=parse(payload)) if identity in MASTERS else Node(identity, payload)
+        Node(identity, inner=parse(payload, levels - 1)) if identity in MASTERS and levels else Node(identity, payload)
         for identity, payload in elements_of(data)
     ]
 

@@ -37,6 +37,7 @@ KEYS = (
     "x",
 )
 Tree = list[Node]
+MOST_BYTES = 32 << 20  # that a repetition may grow to: repetitions of repetitions would take the fuzzer's own memory
 
 
 def mutated(data: bytes, random: Random) -> bytes:
@@ -102,6 +103,10 @@ def mutated_manifest(data: bytes, random: Random) -> bytes:
 def _pick(tree: Tree, random: Random, *identities: int) -> Node | None:
     found = [node for node in nodes(tree) if not identities or node.identity in identities]
     return random.choice(found) if found else None
+
+
+def _copies(node: Node, number: int) -> Tree:
+    return [node.copy() for _ in range(max(1, min(number, MOST_BYTES // len(node.write()))))]
 
 
 def _lie(tree: Tree, random: Random) -> None:
@@ -177,7 +182,7 @@ def _drop(tree: Tree, random: Random) -> None:
 def _repeat(tree: Tree, random: Random) -> None:
     if (node := _pick(tree, random)) is not None and node.inner:
         again = random.choice(node.inner)
-        node.inner[random.randrange(len(node.inner)) : 0] = [again] * random.choice((1, 1, 1, 2, 100))
+        node.inner[random.randrange(len(node.inner)) : 0] = _copies(again, random.choice((1, 1, 1, 2, 100)))
 
 
 def _many(tree: Tree, random: Random) -> None:
@@ -185,7 +190,7 @@ def _many(tree: Tree, random: Random) -> None:
     if (node := _pick(tree, random, ATTACHED_FILE, TRACK)) is not None:
         for outer in nodes(tree):
             if any(inner is node for inner in outer.inner):
-                outer.inner += [node] * random.choice((1, 10, 70, 1000))
+                outer.inner += _copies(node, random.choice((1, 10, 70, 1000)))
                 return
 
 
@@ -206,7 +211,7 @@ def _claim(tree: Tree, random: Random) -> None:
 
 def _renumber(tree: Tree, random: Random) -> None:
     """A number among the elements: a size, a time, a place in the file."""
-    small = [node for node in nodes(tree) if not node.is_master and 1 <= len(node.data) <= 8]
+    small = [node for node in nodes(tree) if not node.inner and 1 <= len(node.data) <= 8]
     if small:
         number = random.choice(NUMBERS)
         random.choice(small).data = number.to_bytes(max((number.bit_length() + 7) // 8, 1), "big")

@@ -96,8 +96,10 @@ def main() -> None:
         log = (options.crashes / f"{target}.log").read_text(errors="replace").splitlines()
         runs = next((line.split()[-1] for line in log if "number_of_executed_units" in line), "?")
         coverage = next((line for line in reversed(log) if " cov: " in line), "").partition("cov: ")[2].partition(" ")[0]
-        outcome = "clean" if code == 0 else f"FAILED, see {options.crashes}/{target}.log"
+        outcome = "clean" if code == 0 else f"FAILED with exit code {code}; the end of {options.crashes}/{target}.log:"
         print(f"{target}: {runs} inputs, coverage {coverage}, {outcome}")
+        if code != 0:  # whoever reads this may not have the log
+            print("\n".join(line[:300] for line in log[-40:]))
     print(f"{time.monotonic() - began:.0f} s")
     sys.exit(1 if any(codes.values()) else 0)
 
