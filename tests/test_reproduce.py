@@ -51,14 +51,14 @@ def test_other_tables_are_refused() -> None:
 def test_a_table_is_trained_measured_and_goes_on(clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "results"
     arguments = [
-        "reproduce", "table3", "--clips", str(clip_path), "--qp", "32", "--frames", "13", "--channels", "8", "--recipe", "cpu",
-        "--budget", "3steps", "--out", str(out),
+        "reproduce", "table3", "table4", "--clips", str(clip_path), "--qp", "32", "--frames", "13", "--channels", "8",
+        "--recipe", "cpu", "--budget", "3steps", "--out", str(out),
     ]  # fmt: skip
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 0
     shown = capsys.readouterr().out
-    assert shown == (out / "table3.md").read_text()
+    assert shown == (out / "table3.md").read_text() + "\n" + (out / "table4.md").read_text()
     rows = json.loads((out / "table3.json").read_text())
     assert [row["variant"] for row in rows] == ["HEVC 4:2:0", "none", "original RC", "proposed RC"]
     for row in rows:
@@ -67,12 +67,17 @@ def test_a_table_is_trained_measured_and_goes_on(clip_path: Path, tmp_path: Path
     files = {path.name: read_file_manifest(str(path)) for path in (out / "files").rglob("*.mkv")}
     kinds = {manifest.generator.residual for manifest in files.values() if manifest is not None and manifest.generator is not None}
     assert kinds == {"original", GanConfig().residual}
+    proposed = [row for name in ("table3", "table4") for row in json.loads((out / f"{name}.json").read_text())]
+    shared = [row for row in proposed if row["variant"] in ("proposed RC", "with SA")]
+    assert len(shared) == 2
+    assert shared[0]["ours"] == shared[1]["ours"]
+    assert len(files) == 5, "what both tables need is coded once: HEVC, without a network, and three networks"
     points = (out / "points.jsonl").read_bytes()
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert (stopped.value.code, capsys.readouterr().out) == (0, shown)
     assert (out / "points.jsonl").read_bytes() == points, "nothing was measured again"
     with pytest.raises(SystemExit) as stopped:
-        main([*arguments[:1], "table2", *arguments[2:]])
+        main([*arguments[:2], *arguments[3:]])
     assert stopped.value.code == 2
-    assert "expected the folder of this very table" in capsys.readouterr().err
+    assert "expected the folder of these very tables" in capsys.readouterr().err

@@ -342,7 +342,9 @@ def report(
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="published (the printed numbers), table2, 3, 4, 6 or 7.")],
+    what: Annotated[
+        list[str], typer.Argument(metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7.")
+    ],
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
     channels: Channels = None,
@@ -359,18 +361,18 @@ def reproduce(
     with _extra("lab", "the lab"):
         from tinct.evaluation import published
         from tinct.evaluation import reproduce as lab
-    if what == "published":
+    if what == ["published"]:
         print("\n".join(_published_lines(published.sequences(), published.means())))
         return
     if not clips or out is None:
         raise CodecError("expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r")
     experiment = lab.Experiment(channels or 64, recipe or "paper", budget, content_loss, vgg19)
     with _progress("measuring", quiet, "points") as progress:
-        _, outcome = lab.reproduce(
+        outcome = lab.reproduce(
             what, clips, qp or [27, 32, 37, 42], experiment, Path(out), frames=frames or None, progress=progress
         )
     _outcome_notes(outcome, out)
-    print((Path(out) / f"{what}.md").read_text(), end="")
+    print("\n".join((Path(out) / f"{table}.md").read_text() for table in what), end="")
     if outcome.failures:
         raise typer.Exit(DAMAGED)
 

@@ -90,7 +90,7 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
 
 
 def reproduce(
-    table: str,
+    tables: Sequence[str],
     clips: Sequence[str],
     qps: Sequence[int],
     experiment: Experiment,
@@ -99,23 +99,26 @@ def reproduce(
     frames: int | None = 96,
     engine: Engine = "local",
     progress: Progress | None = None,
-) -> tuple[list[Row], Outcome]:
-    """Measure what a table needs and write OUT/TABLE.json and OUT/TABLE.md. A run that was interrupted goes on in its folder.
+) -> Outcome:
+    """Measure what the tables need, what several need once, and write OUT/TABLE.json and OUT/TABLE.md of each.
 
-    Raises CodecError for another table's folder, and before any work for what cannot be measured.
+    A run that was interrupted goes on in its folder. Raises CodecError for other tables' folder, and before any work for what
+    cannot be measured.
     """
-    codecs = codecs_of(table, experiment)
-    setup = Setup(list(clips), list(codecs.values()), list(qps), frames)
-    found = _measured(setup, out, engine, progress)
-    rows = [_row(table, point, _named(codecs, point)) for point in found.points if _named(codecs, point)]
-    rows.sort(key=lambda row: (row.clip, row.qp, list(codecs).index(row.variant)))
-    (out / f"{table}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    (out / f"{table}.md").write_text(to_markdown(rows, found))
-    return rows, found
+    variants = {table: codecs_of(table, experiment) for table in tables}
+    every = dict.fromkeys(codec for codecs in variants.values() for codec in codecs.values())
+    found = _measured(Setup(list(clips), list(every), list(qps), frames), out, engine, progress)
+    for table, codecs in variants.items():
+        names = {codec: name for name, codec in codecs.items()}
+        rows = [_row(table, point, names[point.codec]) for point in found.points if point.codec in names]
+        rows.sort(key=lambda row: (row.clip, row.qp, list(codecs).index(row.variant)))
+        (out / f"{table}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        (out / f"{table}.md").write_text(to_markdown(rows, found, codecs))
+    return found
 
 
-def to_markdown(rows: Sequence[Row], outcome: Outcome) -> str:
-    """The rows, and BD-rates against HEVC where there are several QPs."""
+def to_markdown(rows: Sequence[Row], outcome: Outcome, codecs: dict[str, str]) -> str:
+    """The rows of a table with these codecs, and BD-rates against HEVC where there are several QPs."""
     lines = [
         "| clip | QP | variant | paper: PSNR | SSIM | kbit/s | ours: RGB | Y | (6Y+U+V)/8 | SSIM | kbit/s, no model | all bits |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
@@ -125,23 +128,23 @@ def to_markdown(rows: Sequence[Row], outcome: Outcome) -> str:
         ours = [_text(row.ours.get(name), 4 if name.startswith("ssim") else 2) for name in METRICS]
         rates = [_text(row.paper_kbps, 1), _text(row.all_bits_kbps, 1)]
         lines.append("| " + " | ".join([row.clip, str(row.qp), row.variant, *theirs, *ours, *rates]) + " |")
-    lines += ["", *_deltas(outcome)]
+    lines += ["", *_deltas(outcome, codecs)]
     return "\n".join(lines) + "\n"
 
 
-def _deltas(outcome: Outcome) -> list[str]:
+def _deltas(outcome: Outcome, codecs: dict[str, str]) -> list[str]:
     """BD-rate on R'G'B' of the frames between key frames, by both accountings."""
     found = []
     for clip in outcome.clips:
         anchor = outcome.of(clip, "x265:intra")
-        for codec in outcome.codecs:
+        for variant, codec in codecs.items():
             points = outcome.of(clip, codec)
-            if codec != "x265:intra" and min(len(points), len(anchor)) >= 2:
+            if variant != HEVC and min(len(points), len(anchor)) >= 2:
                 without, whole = (
                     bd_rate(anchor, points, "psnr_rgb", accounting=accounting, keys=False).text()
                     for accounting in ("paper", "all bits")
                 )
-                found.append(f"- {clip}, `{codec}`: BD-rate {without} without the network's bits, {whole} with all")
+                found.append(f"- {clip}, {variant}: BD-rate {without} without the network's bits, {whole} with all")
     return found
 
 
@@ -151,12 +154,8 @@ def _measured(setup: Setup, out: Path, engine: Engine, progress: Callable[[int, 
     outcome = resume(out, engine=engine, progress=progress)
     same = replace(outcome.setup, clips=[], codecs=[]) == replace(setup, clips=[], codecs=[])
     if not same or len(outcome.setup.codecs) != len(setup.codecs):
-        raise CodecError(f"expected the folder of this very table in {out}, found another's; name a new one with --out")
+        raise CodecError(f"expected the folder of these very tables in {out}, found another's; name a new one with --out")
     return outcome
-
-
-def _named(codecs: dict[str, str], point: RDPoint) -> str:
-    return next((name for name, codec in codecs.items() if codec == point.codec), "")
 
 
 def _row(table: str, point: RDPoint, variant: str) -> Row:
