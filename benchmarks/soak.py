@@ -1,6 +1,6 @@
 """A long video through encode, adaptation and decode, watched every second: `python -m benchmarks.soak [--minutes 30]`.
 
-640x360 at 10 frames/s, with sound: half a minute of a moving scene, repeated packet by packet, coded with the network that ships
+640x360 at 5 frames/s, with sound: a minute of a moving scene, repeated packet by packet, coded with the network that ships
 and an update of it for this video. Prints, for each run, its memory after the first minute and its peak after that, its open
 files, and how far apart sound and pictures end. An encode codes, learns, and codes again, each with memory of its own: what must
 not grow is its peak, beside that of a video a tenth as long. Takes more than an hour at its full length.
@@ -23,8 +23,8 @@ import av
 import tinct
 from tests.synthetic import write_clip
 
-RATE = 10
-LOOP_FRAMES = 256  # 25.6 s: as many whole packets of sound
+RATE = 5
+LOOP_FRAMES = 256  # 51.2 s: as many whole packets of sound
 SETTLED_SECONDS = 60.0
 SHORT = 0.1
 MAX_GROWTH_PERCENT = 3.0
