@@ -47,6 +47,7 @@ class Run:
     files_growth: int
     frames: int
     apart_milliseconds: float  # the ends of pictures and sound
+    megabytes_by_minute: list[int]
 
 
 def write_long(path: Path, frames: int) -> None:
@@ -61,10 +62,10 @@ def write_long(path: Path, frames: int) -> None:
                 for stream in given.streams:
                     streams.setdefault(stream.index, out.add_stream_from_template(stream)) if not turn else None
                 for packet in given.demux():
-                    if packet.pts is None or packet.dts is None:
+                    if packet.pts is None:  # the last: it says that there are no more
                         continue
-                    shift = round(turn * LOOP_FRAMES / RATE / packet.time_base)
-                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.pts += round(turn * LOOP_FRAMES / RATE / packet.time_base)
+                    packet.dts = packet.pts  # no picture is coded out of turn
                     packet.stream = streams[packet.stream_index]
                     out.mux(packet)
 
@@ -113,6 +114,7 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
         files_growth=files_growth,
         frames=frames,
         apart_milliseconds=round(float(abs(ends["video"] - ends["audio"])) * 1000, 1),
+        megabytes_by_minute=[round(value) for value in megabytes[::60]],
     )
 
 
