@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from helpers import one_line, run
@@ -19,7 +20,21 @@ from synthetic import info, write_clip
 import tinct
 from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
 from tinct.container import read_manifest
-from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, FILE_DATA, FILE_NAME, TRACK, VOID, broken_checksums
+from tinct.ebml import (
+    ATTACHED_FILE,
+    ATTACHMENTS,
+    CLUSTER,
+    FILE_DATA,
+    FILE_NAME,
+    SEEK,
+    SEEK_HEAD,
+    SEEK_ID,
+    SEEK_POSITION,
+    SEGMENT,
+    TRACK,
+    VOID,
+    broken_checksums,
+)
 from tinct.encoder import _check_group
 from tinct.errors import CodecError
 from tinct.limits import (
@@ -464,3 +479,83 @@ def test_an_error_with_lines_in_its_name_is_one_line(tmp_path: Path) -> None:
     said = one_line(run("info", "no\nsuch\x1b[2Jfile.mkv", cwd=tmp_path), 2)
     assert "\x1b" not in said
     assert re.search("found nothing at no such", said)
+
+
+# ── what leads elsewhere ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("wrapper", ["void", "cluster of unknown size"])
+def test_parts_hidden_inside_others_are_found_before_they_are_read(tree: Tree, tmp_path: Path, wrapper: str) -> None:
+    """A table of contents leads FFmpeg into an element that the walk passes by; so does a cluster that never ends."""
+    segment = only(tree, SEGMENT)
+    (attachments,) = (node for node in segment.inner if node.identity == ATTACHMENTS)
+    attachments.inner += [attachments.inner[-1]] * (MAX_ATTACHMENTS + 1)
+    segment.inner = [node for node in segment.inner if node.identity not in (SEEK_HEAD, VOID, ATTACHMENTS)]
+    if wrapper == "void":
+        seek = Node(SEEK, inner=[Node(SEEK_ID, ATTACHMENTS.to_bytes(4, "big")), Node(SEEK_POSITION, bytes(8))])
+        segment.inner.insert(0, Node(SEEK_HEAD, inner=[seek]))
+        place = sum(len(node.write()) for node in segment.inner) + len(Node(VOID).write())
+        seek.inner[1].data = place.to_bytes(8, "big")
+        segment.inner.append(Node(VOID, attachments.write()))
+        words = "found a part inside another"
+    else:
+        only(tree, CLUSTER).claimed = (1 << 56) - 1
+        segment.inner.append(attachments)
+        words = f"expected at most {MAX_ATTACHMENTS} attachments"
+    path = tmp_path / "attack.mkv"
+    path.write_bytes(write(tree))
+    with pytest.raises(CodecError, match=words):
+        tinct.info(str(path))
+
+
+def test_a_stale_table_of_contents_is_no_attack(tree: Tree, tmp_path: Path) -> None:
+    """Tools that edit a file leave lines behind that lead to nothing."""
+    only(tree, SEEK_POSITION).data = (123).to_bytes(2, "big")
+    path = tmp_path / "edited.mkv"
+    path.write_bytes(write(tree))
+    assert tinct.info(str(path)).frames == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.mkv", "ffconcat version 1.0\nfile p.mkv\n"), ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\np.ts\n")],
+)
+def test_lists_of_files_are_refused_before_one_is_opened(tmp_path: Path, name: str, text: str) -> None:
+    """A named pipe that nobody writes to would be waited for without end."""
+    for pipe in ("p.mkv", "p.ts"):
+        os.mkfifo(tmp_path / pipe)
+    (tmp_path / name).write_text(text)
+    refused_in(tmp_path / name, "expected a video file, found text")
+
+
+def test_a_name_with_a_pattern_is_not_that_of_other_pictures(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a1.png"), np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / "a%d.png").write_bytes((tmp_path / "a1.png").read_bytes())
+    with pytest.raises(CodecError, match="expected a video file, found text, pictures"):
+        tinct.info(str(tmp_path / "a%d.png"))
+
+
+def test_a_rate_that_ffmpeg_cannot_hold_is_refused(tree: Tree, tmp_path: Path) -> None:
+    lie(tree, rate=[(1 << 31), (1 << 31) - 1])
+    refused_in(saved(tree, tmp_path), "damaged tinct.json: 'rate' is not")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_manifest_is_utf_8_and_nothing_else(tree: Tree, encoding: str) -> None:
+    with pytest.raises(CodecError, match=r"damaged tinct.json: expected JSON"):
+        read_manifest(manifest_of(tree).data.decode().encode(encoding))
+
+
+def test_a_start_beyond_all_ticks_is_refused(tinct_path: Path, tmp_path: Path) -> None:
+    assert "expected a start from 0" in one_line(run("decode", tinct_path, tmp_path / "a.mkv", "--start", "1e13"), 2)
+
+
+def test_a_name_longer_than_file_systems_take_is_one_line(tinct_path: Path, tmp_path: Path) -> None:
+    assert "File name too long" in one_line(run("info", "a" * 300), 2)
+    assert "File name too long" in one_line(run("decode", tinct_path, tmp_path / ("é" * 130 + ".mkv")), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_that_nobody_can_be_told_keep_their_exit_code() -> None:
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([sys.executable, "-m", "tinct", "info", "nothing.mkv"], stderr=full, check=False).returncode == 2

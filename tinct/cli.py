@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
@@ -433,9 +433,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = INTERRUPTED
     except (OSError, SystemExit) as error:  # typer makes the latter of a reader that has gone
         if isinstance(error, OSError) and error.filename is not None:
-            raise
-        _say(f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
+            if debug:
+                logging.getLogger(__name__).exception("traceback")
+            _say(f"expected to use {error.filename}, found {error.strerror}")
+        else:
+            _say(f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
         code = REFUSED
     except MemoryError:
         if debug:
@@ -485,7 +488,8 @@ def _interrupt(*_: object) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"tinct: {_printable(message)}", file=sys.stderr)
+    with suppress(OSError):  # where nobody can be told, the exit code tells
+        print(f"tinct: {_printable(message)}", file=sys.stderr, flush=True)
 
 
 def _printable(text: str) -> str:

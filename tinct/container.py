@@ -117,6 +117,7 @@ from tinct.limits import (
     MAX_PIXELS,
     MAX_RANK,
     MAX_RATE,
+    MAX_RATE_TERM,
     MAX_SIDE,
     MAX_UPDATE_BYTES,
 )
@@ -186,7 +187,7 @@ def read_manifest(data: bytes) -> Manifest:
             f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_LISTS} lists, found {lists:,}; get the file again"
         )
     try:
-        fields = json.loads(data, object_pairs_hook=_without_repeats)
+        fields = json.loads(data.decode(), object_pairs_hook=_without_repeats)
     except ValueError as error:
         raise CodecError(f"damaged {MANIFEST_NAME}: expected JSON, found {data[:20]!r}; get the file again") from error
     version = fields.get("tinct") if isinstance(fields, dict) else None
@@ -232,7 +233,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "tinct": True,
         "layout": fields.get("layout", "chroma") in ("chroma", "full", "in-band"),
         "size": _are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
-        "rate": _are_counts(rate, 1, MAX_FRAMES, length=2) and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
+        "rate": _are_counts(rate, 1, MAX_RATE_TERM, length=2) and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
         "frames": _is_count(frames, 1, MAX_FRAMES),
         "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
         "open": _are_times(fields.get("open", [])),

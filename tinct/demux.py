@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
@@ -21,8 +21,9 @@ AnyPacket: TypeAlias = "Packet[Any]"
 OWN_ATTACHMENTS = tuple(OWN_LIMITS)  # of the Tinct file, never carried on
 MILLISECOND = Fraction(1, 1000)
 
-# formats that FFmpeg reads from plain text: pictures of text, or lists of other files
-_NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "lavfi"}
+# formats that FFmpeg reads from plain text, or in which a file leads to others: refused before it follows
+_NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "lavfi", "image2", "imf", "webm_dash_manifest"}
+_VIDEO = ",".join(sorted(av.formats_available - _NOT_VIDEO))
 
 
 def open_input(path: str) -> InputContainer:
@@ -40,16 +41,17 @@ def open_input(path: str) -> InputContainer:
         # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
         container = av.open(
             f"file:{file.absolute()}", metadata_errors="replace", options={"max_pixels": str(MAX_PIXELS)},
-            container_options={"protocol_whitelist": "file", "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)},
+            container_options={
+                "protocol_whitelist": "file", "format_whitelist": _VIDEO, "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)
+            },
         )  # fmt: skip
+    except ArgumentError as error:  # what FFmpeg says of a format that is not on the list
+        raise CodecError(f"expected a video file, found text, pictures or a list of files in {path}") from error
     except (FFmpegError, OSError) as error:
         raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
     if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:
         container.close()
         raise CodecError(f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first")
-    if container.format.name in _NOT_VIDEO:
-        container.close()
-        raise CodecError(f"expected a video file, found text or a list of files in {path}")
     return container
 
 

@@ -6,7 +6,7 @@
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -14,8 +14,19 @@ from tinct.errors import CodecError
 from tinct.limits import MAX_ATTACHMENTS, MAX_ELEMENTS, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES, MAX_TRACKS, MAX_UPDATE_BYTES
 
 EBML, SEGMENT, TRACKS, TRACK, CLUSTER, VOID, CRC = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xEC, 0xBF
+SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
 OWN_LIMITS = {"tinct.json": MAX_MANIFEST_BYTES, "update.bin": MAX_UPDATE_BYTES}  # by attachment, bytes
+_AFTER_CLUSTER = {
+    CLUSTER,
+    SEEK_HEAD,
+    TRACKS,
+    ATTACHMENTS,
+    0x1549A966,
+    0x1C53BB6B,
+    0x1254C367,
+    0x1043A770,
+}  # what ends one of unknown size
 _CHECKED = (TRACKS, ATTACHMENTS, CLUSTER)  # what a decoder reads
 _CHUNK_BYTES = 1 << 20
 MAX_FIELDS, MAX_NAME_BYTES = 32, 16  # of an attachment, that are looked at: its own names are shorter
@@ -23,11 +34,12 @@ MAX_FIELDS, MAX_NAME_BYTES = 32, 16  # of an attachment, that are looked at: its
 
 @dataclass(frozen=True)
 class Element:
-    """One element: `identity` with its length marker, and where in the file its payload lies."""
+    """One element: `identity` with its length marker, and where in the file its payload lies. Not `sized`: to the end of all."""
 
     identity: int
     start: int
     end: int
+    sized: bool = True
 
 
 def elements(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
@@ -44,8 +56,9 @@ def elements(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
             return
         size = int.from_bytes(head[width : width + sized], "big") - (1 << 7 * sized)
         start += width + sized
-        stop = end if size == (1 << 7 * sized) - 1 else min(start + size, end)
-        yield Element(identity, start, stop)
+        unknown = size == (1 << 7 * sized) - 1
+        stop = end if unknown else min(start + size, end)
+        yield Element(identity, start, stop, not unknown)
         start = stop
 
 
@@ -56,15 +69,35 @@ def elements_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def parts(file: BinaryIO) -> list[Element]:
     """The parts of a Matroska file's segment; none of any other file. Raises CodecError where they are too many."""
-    outer = islice(elements(file, 0, file.seek(0, io.SEEK_END)), MAX_ELEMENTS)
-    if getattr(next(outer, None), "identity", None) != EBML:
-        return []
-    segment = next((element for element in outer if element.identity == SEGMENT), None)
+    segment = _segment(file)
     if segment is None:
         return []
-    found = list(islice(elements(file, segment.start, segment.end), MAX_ELEMENTS + 1))
+    found = list(islice(_parts(file, segment.start, segment.end), MAX_ELEMENTS + 1))
     _check_count("elements", len(found), MAX_ELEMENTS)
     return found
+
+
+def _segment(file: BinaryIO) -> Element | None:
+    outer = islice(elements(file, 0, file.seek(0, io.SEEK_END)), MAX_ELEMENTS)
+    if getattr(next(outer, None), "identity", None) != EBML:
+        return None
+    return next((element for element in outer if element.identity == SEGMENT), None)
+
+
+def _parts(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
+    """The elements of a segment; a cluster of unknown size, as live recorders write, ends where the next part begins."""
+    while start < end:
+        part = next(elements(file, start, end), None)
+        if part is None:
+            return
+        start = part.end
+        if part.identity == CLUSTER and not part.sized:
+            start = part.start
+            for inner in elements(file, part.start, end):
+                if inner.identity in _AFTER_CLUSTER:
+                    break
+                start = inner.end
+        yield replace(part, end=start)
 
 
 def _check_count(what: str, count: int, most: int) -> None:
@@ -77,7 +110,9 @@ def check_bounds(path: str) -> None:
     counts = {TRACK: 0, ATTACHED_FILE: 0}
     walked = 0
     with open(path, "rb", buffering=0) as file:
-        for part in parts(file):
+        found = parts(file)
+        for part in found:
+            walked += _check_seeks(file, part, found, path) if part.identity == SEEK_HEAD else 0
             for inner in elements(file, part.start, part.end) if part.identity in (TRACKS, ATTACHMENTS) else ():
                 walked += 1
                 counts[inner.identity] = counts.get(inner.identity, 0) + 1
@@ -90,6 +125,32 @@ def check_bounds(path: str) -> None:
                 )
     _check_count("attachments", counts[ATTACHED_FILE], MAX_ATTACHMENTS)
     _check_count("tracks", counts[TRACK], MAX_TRACKS)
+
+
+def _check_seeks(file: BinaryIO, head: Element, found: list[Element], path: str) -> int:
+    """Refuse a table of contents that leads to elements inside others, which no bound would see. Returns how many lines it has."""
+    segment = _segment(file)
+    assert segment is not None
+    starts = {segment.start, *(part.end for part in found)}
+    count = 0
+    for count, line in enumerate(elements(file, head.start, head.end), 1):
+        _check_count("elements", count, MAX_ELEMENTS)
+        fields = {field.identity: field for field in islice(elements(file, line.start, line.end), MAX_FIELDS)}
+        if line.identity != SEEK or not {SEEK_ID, SEEK_POSITION} <= fields.keys():
+            continue
+        identity, position = (_short(file, fields[name]) for name in (SEEK_ID, SEEK_POSITION))
+        place = segment.start + int.from_bytes(position, "big")
+        file.seek(min(place, segment.end))
+        if place not in starts and file.read(len(identity)) == identity != b"":
+            raise CodecError(
+                f"expected a table of contents that names whole parts, found a part inside another in {path}; get the file again"
+            )
+    return count
+
+
+def _short(file: BinaryIO, element: Element) -> bytes:
+    file.seek(element.start)
+    return file.read(min(element.end - element.start, 8))
 
 
 def _check_attachment(file: BinaryIO, attached: Element, path: str) -> None:

@@ -8,6 +8,7 @@ All are checked before the memory is taken or the work is begun. What `encode` w
 MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
 MAX_PIXELS = 8192 * 4352  # of a picture: HEVC level 6.2 has 35,651,584 luma samples
 MAX_FRAMES = 1 << 31  # two years at 30 frames a second
+MAX_RATE_TERM = (1 << 31) - 1  # of numerator and denominator; FFmpeg's are of 32 bits
 MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 MAX_HELD_PIXELS = 96 * MAX_PIXELS  # of luma that waits for its key frame, 3.4 GB at 8 bit; 192 frames up to 4096x4352

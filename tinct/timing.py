@@ -1,6 +1,5 @@
 """When frames are shown: stream timestamps judged to be a constant or a variable rate, and turned into ticks."""
 
-import math
 from array import array
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +14,7 @@ from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 
 DEFAULT_RATE = Fraction(25)
+MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,11 @@ def _usual(rate: Fraction) -> Fraction:
 
 def cut(time_base: Fraction, start_seconds: float, duration_seconds: float | None) -> tuple[int, int | None]:
     """First tick and the one after the last; a frame belongs to the cut if it starts in it, give or take 1 µs."""
-    if not 0 <= start_seconds < math.inf or not 0 < (1 if duration_seconds is None else duration_seconds) < math.inf:
-        raise CodecError(f"expected a start from 0 and a duration above 0, found {start_seconds} and {duration_seconds}")
+    duration = 1 if duration_seconds is None else duration_seconds
+    if not 0 <= start_seconds < MAX_SECONDS or not 0 < duration < MAX_SECONDS:
+        raise CodecError(
+            f"expected a start from 0 and a duration above 0, below {MAX_SECONDS:,} s; found {start_seconds} and {duration_seconds}"
+        )
     tick = float(time_base)
     start = int(np.ceil((start_seconds - 1e-6) / tick))
     if duration_seconds is None:
