@@ -559,3 +559,17 @@ def test_a_name_longer_than_file_systems_take_is_one_line(tinct_path: Path, tmp_
 def test_errors_that_nobody_can_be_told_keep_their_exit_code() -> None:
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-m", "tinct", "info", "nothing.mkv"], stderr=full, check=False).returncode == 2
+
+
+def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() -> None:
+    """A file may say any size and any width of a network, each within its bounds: together they would take 200 GB."""
+    pytest.importorskip("torch")
+    from tinct.colouriser.model import gan, new_generator
+    from tinct.config import GanConfig
+
+    config = GanConfig(channels=128)
+    with pytest.raises(
+        CodecError, match="expected a network that takes at most 8 GiB for a picture, found 128 channels at 8192x4352"
+    ):
+        gan(new_generator(GanConfig(channels=6), norm=False), config, info(8192, 4352))
+    gan(new_generator(GanConfig(channels=6), norm=False), config, info(1280, 720))

@@ -182,6 +182,23 @@ def test_a_disk_that_turns_read_only_is_one_line(work: Path, mounted: Callable[[
     assert "No space left" in one_line(run("decode", work / "tinct.mkv", disk / "a.mkv", "--quiet"), 2)
 
 
+def test_a_file_that_appears_while_another_grows_is_kept(work: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mkv"
+    config = tinct.EncodeConfig(colour="track", colouriser="none")
+
+    def appear(*_: object) -> None:
+        target.write_bytes(b"precious")
+
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.encode(str(work / "clip.mkv"), str(target), config, progress=appear)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+    assert target.read_bytes() == b"precious"
+    target.unlink()
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.decode(str(work / "tinct.mkv"), str(target), progress=appear)
+    assert target.read_bytes() == b"precious"
+
+
 # ── inputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

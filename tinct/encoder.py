@@ -109,6 +109,10 @@ def encode(
     _check_adapt(source, config)
     video = open_source(source)
     _check_group(video.info, config)
+    if tuition is not None:
+        from tinct.colouriser.model import check_size
+
+        check_size(tuition.config, video.info)
     samples, frames = sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
     plan = make_plan(samples, config)
     del samples
@@ -275,7 +279,7 @@ class _Coding:
         generator = trained(tuition, samples, training)
         price = self._plan.slope / self.frames
         update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, device=tuition.device)
-        yield from self._view_again(gan(update.generator, update.config.output, self._info), None, frames)
+        yield from self._view_again(gan(update.generator, update.config, self._info), None, frames)
 
     def _tune(
         self, crops: "Crops", frames: Iterator[Frame], training: "Callable[[Step], None] | None"

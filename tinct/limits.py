@@ -40,3 +40,10 @@ MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
 MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
 MAX_RANK = 8  # of the change that a video makes to the network that ships: 9,402 weights, 18,017 of the larger pass
+GENERATOR_BYTES = 50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
+MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels take 6.6 GB at 1920x1080
+
+
+def generated_at_once(width: int, height: int, channels: int) -> int:
+    """How many frames of a size a video's own network may make at a time; 0 where one is too much."""
+    return MAX_GENERATOR_BYTES // (GENERATOR_BYTES * channels * width * height)

@@ -1,6 +1,7 @@
 """Where outputs go: what may be written to, and the hidden name under which a file grows until it is whole."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -23,6 +24,7 @@ class Growing:
 
     def __init__(self, destination: Path, *, folder: bool = False) -> None:
         self._destination = destination = destination.absolute()  # "." has no name
+        self._replaces = os.path.lexists(destination)  # whoever asks has been told to
         remove_stale(destination.parent)
         name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
         self._lock: int | None = None
@@ -31,7 +33,12 @@ class Growing:
             self._lock = _made(self.path, folder=folder)
 
     def publish(self) -> None:
-        """Put it in its destination's place, which may be a file, or an empty folder for a folder."""
+        """Put it in its destination's place, which may be a file, or an empty folder for a folder.
+
+        Raises FileExistsError where something has appeared there since: it is another's.
+        """
+        if not self._replaces and os.path.lexists(self._destination):
+            raise FileExistsError(errno.EEXIST, "a file that has appeared there since; it is kept", str(self._destination))
         os.replace(self.path, self._destination)
 
     def drop(self) -> None:

@@ -41,7 +41,7 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
             raise CodecError(
                 f"this file's network needs {error.name}, which is not installed; get it: pip install 'tinct[networks]'"
             ) from error
-        return gan(generator_of(manifest.generator, update), manifest.generator.output, info)
+        return gan(generator_of(manifest.generator, update), manifest.generator, info)
     from tinct.colouriser.compact import compact, load_network
 
     assert manifest.network is not None

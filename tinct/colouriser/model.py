@@ -6,6 +6,7 @@ The bytes are those of `weights`; which tensors they are follows from the genera
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from threading import Semaphore
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from tinct.colouriser.rivals import rival
 from tinct.config import GanConfig, Output
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.limits import MAX_WEIGHTS
+from tinct.limits import MAX_GENERATOR_BYTES, MAX_WEIGHTS, generated_at_once
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 from tinct.weights import decode_weights
@@ -54,14 +55,29 @@ def with_weights(config: GanConfig, weights: dict[str, np.ndarray]) -> nn.Module
     return generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
 
 
-def gan(generator: nn.Module, output: Output, info: VideoInfo) -> Colouriser:
+def check_size(config: GanConfig, info: VideoInfo) -> None:
+    """Refuse a generator that takes more memory for one picture than any file may ask for."""
+    if not generated_at_once(info.width, info.height, config.channels):
+        raise CodecError(
+            f"expected a network that takes at most {MAX_GENERATOR_BYTES >> 30} GiB for a picture, "
+            f"found {config.channels} channels at {info.width}x{info.height}; encode with fewer --channels, or scale the video down"
+        )
+
+
+def gan(generator: nn.Module, config: GanConfig, info: VideoInfo) -> Colouriser:
     """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are.
 
-    Its pictures are R'G'B' or Y'CbCr, as `output` says.
+    Raises CodecError where the pictures are too large for it.
     """
+    check_size(config, info)
+    turn = Semaphore(generated_at_once(info.width, info.height, config.channels))
+
+    def finished(view: LumaView) -> Planes:
+        with turn:
+            return generated(generator, config.output, view.y, info)
 
     def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
-        return [pool.submit(generated, generator, output, view.y, info) for view in luma]
+        return [pool.submit(finished, view) for view in luma]
 
     return begin
 
