@@ -134,7 +134,7 @@ def learned() -> tuple[torch.nn.Module, Samples]:
     for n, frame in enumerate(synthetic.frames(synthetic.clip(8), about)):
         gathered.add(frame, frame.y, key=n % 2 == 0)
     samples = gathered.samples()
-    recipe = replace(CPU, content=0.0, colour=0.0, gan=0.0, learning_rate=2e-3)
+    recipe = replace(CPU, content=0.0, colour=0.0, gan=0.0, learning_rate=5e-4)
     return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=200)), samples
 
 
