@@ -1,5 +1,6 @@
 """Training on one video: it learns, it goes on after a kill to the same bits, and it refuses what it cannot use."""
 
+import math
 import os
 import signal
 import subprocess
@@ -127,6 +128,28 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: 
     with pytest.raises(CodecError, match="expected a finite loss in training, found nan in its term gan at step 1"):
         trained(wild, 20, path)
     assert path.read_bytes() == kept
+
+
+def test_weights_that_are_no_numbers_are_neither_saved_nor_given(tmp_path: Path) -> None:
+    """The last step may leave them, and no loss comes after it."""
+    path = tmp_path / "run.ckpt"
+    training = Training(samples(), SMALL, RECIPE)
+    training.run(Budget(steps=1), checkpoint=path)
+    kept = path.read_bytes()
+    with torch.no_grad():
+        next(training._objective.maker.parameters()).fill_(math.nan)
+    for finish in (lambda: training.save(path), training.result):
+        with pytest.raises(CodecError, match="expected finite weights in training, found others after step 1"):
+            finish()
+    assert path.read_bytes() == kept
+
+
+@pytest.mark.parametrize("terms", [{"gan"}, {"mse"}, {"colour"}, {"gan", "colour"}])
+def test_any_terms_of_the_loss_train_alone_even_where_the_discriminator_has_its_turns(terms: set[str]) -> None:
+    told: list[Step] = []
+    recipe = replace(RECIPE, judge_every=4).with_only(terms)
+    Training(samples(), SMALL, recipe).run(Budget(steps=2), progress=told.append)
+    assert all(set(step.terms) & terms for step in told)
 
 
 def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:

@@ -186,6 +186,16 @@ def test_vgg_gives_relu5_4_of_torchvisions_weights(vgg_file: Path) -> None:
     assert not any(p.requires_grad for p in network.parameters())
 
 
+def test_what_a_server_gives_instead_of_the_weights_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<html>Log in to this network</html>")
+    monkeypatch.setattr(losses, "VGG19_URL", page.as_uri())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(CodecError, match=r"cannot be fetched .*--vgg19 PATH"):
+        losses.find_vgg19(None)
+    assert not list((tmp_path / "cache" / "tinct").iterdir())
+
+
 def test_other_weights_than_torchvisions_are_refused(vgg_file: Path, tmp_path: Path) -> None:
     with pytest.raises(CodecError, match="SHA-256 dcbb9e9d"):
         losses.load_vgg19(vgg_file)

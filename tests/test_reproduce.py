@@ -77,7 +77,10 @@ def test_a_table_is_trained_measured_and_goes_on(clip_path: Path, tmp_path: Path
         main(arguments)
     assert (stopped.value.code, capsys.readouterr().out) == (0, shown)
     assert (out / "points.jsonl").read_bytes() == points, "nothing was measured again"
-    with pytest.raises(SystemExit) as stopped:
-        main([*arguments[:2], *arguments[3:]])
-    assert stopped.value.code == 2
-    assert "expected the folder of these very tables" in capsys.readouterr().err
+    other = clip_path.with_name("other.mkv")
+    other.write_bytes(clip_path.read_bytes())
+    for wrong in ([*arguments[:2], *arguments[3:]], [str(other) if word == str(clip_path) else word for word in arguments]):
+        with pytest.raises(SystemExit) as stopped:
+            main(wrong)
+        assert stopped.value.code == 2
+        assert "expected the folder of these very tables" in capsys.readouterr().err

@@ -26,6 +26,7 @@ from tinct.objectives import Recipe
 from tinct.rivals import objective_of
 
 CHECKPOINT_SECONDS = 60.0
+AFTER_NAN = "what a checkpoint holds from before is kept; try --recipe cpu, or other --losses"
 HELD_OUT_STEPS = 50  # from one look at the held-out crop to the next
 
 
@@ -136,6 +137,7 @@ class Training:
 
     def result(self) -> nn.Module:
         """The generator as a decoder would have it, folded."""
+        self._check_weights()
         best = self._recipe.keeps_best and self._best_db > self._agreed(self.held_out_db())
         kept = {name: value.clone() for name, value in (self._best if best else self._kept()).items()}
         share(value for value in kept.values() if value.is_floating_point())  # each process has running statistics of its own
@@ -171,8 +173,15 @@ class Training:
     def _kept(self) -> dict[str, Tensor]:
         return self._mean if self._recipe.averaging else self._objective.maker.state_dict()
 
+    def _check_weights(self) -> None:
+        """A step can move weights out of all numbers, which only the next one's loss would show."""
+        weights = (value for value in self._objective.state_dict().values() if value.is_floating_point())
+        if not all(bool(torch.isfinite(value).all()) for value in weights):
+            raise CodecError(f"expected finite weights in training, found others after step {self.steps}; {AFTER_NAN}")
+
     def save(self, path: Path) -> None:
         """All that the next step depends on; the file is whole or not there. Of several processes one writes."""
+        self._check_weights()
         if not leads():
             return
         state = {
@@ -196,7 +205,7 @@ class Training:
             group["lr"] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0)
         self._objective.train()
         luma, target = self._crop()
-        judged = self.steps % recipe.judge_every == 0
+        judged = recipe.judged_at(self.steps)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
             output, terms = self._terms(luma, target, judged=judged)
         found = self._finite({name: value for name, (_, value) in terms.items()})
@@ -215,13 +224,12 @@ class Training:
         for name, value in found.items():
             if not math.isfinite(value):
                 raise CodecError(
-                    f"expected a finite loss in training, found {value} in its term {name} at step {self.steps}; "
-                    "the checkpoint before is kept: lower the learning rate"
+                    f"expected a finite loss in training, found {value} in its term {name} at step {self.steps}; {AFTER_NAN}"
                 )
         return found
 
     def _crop(self) -> tuple[Tensor, Tensor]:
-        """Luma and colour of a random square of a random sample, perhaps mirrored, in [-1, 1]."""
+        """Luma and colour of a random square of a random sample, in [-1, 1]."""
         rank = distributed.get_rank() if distributed.is_initialized() else 0
         random = torch.Generator().manual_seed(hash((self._recipe.seed, self.steps, rank)) % (1 << 63))
 
@@ -234,10 +242,7 @@ class Training:
         high, wide = min(self._recipe.crop, height), min(self._recipe.crop, width)
         top, left = below(height - high + 1), below(width - wide + 1)
         window = (slice(number, number + 1), slice(None), slice(top, top + high), slice(left, left + wide))
-        both = (luma[window], self._samples.rgb[window])
-        if self._recipe.mirrored and below(2) == 1:
-            both = (both[0].flip(-1), both[1].flip(-1))
-        return self._input(both[0]), self._target(both[1])
+        return self._input(luma[window]), self._target(self._samples.rgb[window])
 
     def _input(self, luma: Tensor) -> Tensor:
         return self._placed(luma.float() * (2 / self._samples.peak) - 1)

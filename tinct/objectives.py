@@ -23,15 +23,14 @@ class Recipe:
     `gan` to `colour` are the weights of Equation 10, 0 for a term that is left out. `norm` is batch norm in the generator;
     `conditional` shows the discriminator the luma beside the colours; `judge_rate` is its learning rate, `judge_every` the number
     of steps from one with it to the next. `decay` lets the generator's rate fall to 0 along a cosine. `averaging` is the decay of
-    the mean of the weights that is kept instead of the last ones. Crops are `mirrored` at random. `keeps_best`
-    takes the weights with which the held-out frame was best, since a long training learns the key frames by heart.
+    the mean of the weights that is kept instead of the last ones. `keeps_best` takes the weights with which the held-out frame was
+    best, since a long training learns the key frames by heart.
     """
 
     learning_rate: float = 2e-4
     judge_rate: float = 2e-4
     beta1: float = 0.5
     crop: int = 256
-    mirrored: bool = True
     gan: float = losses.WEIGHTS["gan"]
     mse: float = losses.WEIGHTS["mse"]
     content: float = losses.WEIGHTS["content"]
@@ -44,6 +43,10 @@ class Recipe:
     judge_every: int = 1
     seed: int = 0
 
+    def judged_at(self, step: int) -> bool:
+        """Whether the discriminator is asked at a step: always where there is no other term."""
+        return step % self.judge_every == 0 or not (self.mse or self.content or self.colour)
+
     def with_only(self, terms: set[str]) -> "Recipe":
         """The same, the terms of the loss that are not named left out."""
         left_out: dict[str, Any] = {term: 0.0 for term in LOSSES if term not in terms}
@@ -51,7 +54,7 @@ class Recipe:
 
 
 PAPER = Recipe()
-CPU = Recipe(learning_rate=3e-3, crop=512, mirrored=False, decay=True, averaging=0.99, keeps_best=True, judge_every=4)
+CPU = Recipe(learning_rate=3e-3, crop=512, decay=True, averaging=0.99, keeps_best=True, judge_every=4)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 

@@ -123,6 +123,7 @@ def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None]
         ) from error
 
 
+@memory_errors()
 def coded(generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float, device: str = "cpu") -> Update:
     """The generator with the bits of each tensor at the least cost on key frames; `error_per_bit` as `allocate` has it.
 

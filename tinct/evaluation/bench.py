@@ -142,14 +142,19 @@ def sweep(
     return start(setup, Path(out), engine=engine).points
 
 
+def in_full(setup: Setup) -> Setup:
+    """The same with every path in full, as a results folder keeps it."""
+    clips, external = ([str(Path(name).absolute()) for name in names] for names in (setup.clips, setup.external))
+    return replace(setup, clips=clips, codecs=[at_home(codec) for codec in setup.codecs], external=external)
+
+
 def start(setup: Setup, folder: Path, *, engine: Engine = "local", progress: Callable[[int, int], None] | None = None) -> Outcome:
     """A new sweep into a new or empty folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CodecError(
             f"expected a new or an empty folder for results, found {folder}; go on with --resume {folder}, or name another"
         )
-    clips, external = ([str(Path(name).absolute()) for name in names] for names in (setup.clips, setup.external))
-    setup = replace(setup, clips=clips, codecs=[at_home(codec) for codec in setup.codecs], external=external)
+    setup = in_full(setup)
     _check(setup)
     try:
         folder.mkdir(parents=True, exist_ok=True)

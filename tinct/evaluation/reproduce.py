@@ -6,13 +6,14 @@ the network makes; rate is given without the network's bits, as the paper counts
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tinct.config import default_losses, named_losses
 from tinct.engine import Engine
 from tinct.errors import CodecError
-from tinct.evaluation.bench import Outcome, Setup, resume, start
+from tinct.evaluation.bench import Outcome, Setup, in_full, load, resume, start
+from tinct.evaluation.codecs import at_home
 from tinct.evaluation.points import RDPoint, bd_rate
 from tinct.evaluation.published import printed
 from tinct.frames import Progress
@@ -105,7 +106,7 @@ def reproduce(
     A run that was interrupted goes on in its folder. Raises CodecError for other tables' folder, and before any work for what
     cannot be measured.
     """
-    variants = {table: codecs_of(table, experiment) for table in tables}
+    variants = {table: {name: at_home(codec) for name, codec in codecs_of(table, experiment).items()} for table in tables}
     every = dict.fromkeys(codec for codecs in variants.values() for codec in codecs.values())
     found = _measured(Setup(list(clips), list(every), list(qps), frames), out, engine, progress)
     for table, codecs in variants.items():
@@ -151,11 +152,9 @@ def _deltas(outcome: Outcome, codecs: dict[str, str]) -> list[str]:
 def _measured(setup: Setup, out: Path, engine: Engine, progress: Callable[[int, int], None] | None) -> Outcome:
     if not out.is_dir() or not any(out.iterdir()):
         return start(setup, out, engine=engine, progress=progress)
-    outcome = resume(out, engine=engine, progress=progress)
-    same = replace(outcome.setup, clips=[], codecs=[]) == replace(setup, clips=[], codecs=[])
-    if not same or len(outcome.setup.codecs) != len(setup.codecs):
+    if load(out).setup != in_full(setup):
         raise CodecError(f"expected the folder of these very tables in {out}, found another's; name a new one with --out")
-    return outcome
+    return resume(out, engine=engine, progress=progress)
 
 
 def _row(table: str, point: RDPoint, variant: str) -> Row:
