@@ -26,7 +26,7 @@ from tests.synthetic import write_clip
 RATE = 5
 LOOP_FRAMES = 256  # 51.2 s: as many whole packets of sound
 SETTLED_SECONDS = 60.0
-SHORT = 0.1
+SHORT = 0.1  # of the whole length, to compare with
 MAX_GROWTH_PERCENT = 3.0
 ENCODE = (
     "--colour", "track", "--group", "12", "--key-boost", "9", "--colouriser", "compact", "--adapt", "auto",

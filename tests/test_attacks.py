@@ -34,6 +34,7 @@ from tinct.ebml import (
     TRACK,
     VOID,
     broken_checksums,
+    check_bounds,
 )
 from tinct.encoder import _check_group
 from tinct.errors import CodecError
@@ -41,6 +42,7 @@ from tinct.limits import (
     MAX_ATTACHMENTS,
     MAX_GROUP,
     MAX_HEAD_BYTES,
+    MAX_LIVE_ELEMENTS,
     MAX_MANIFEST_BYTES,
     MAX_TRACKS,
     MAX_UPDATE_BYTES,
@@ -573,3 +575,23 @@ def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() ->
     ):
         gan(new_generator(GanConfig(channels=6), norm=False), config, info(8192, 4352))
     gan(new_generator(GanConfig(channels=6), norm=False), config, info(1280, 720))
+
+
+def test_many_tables_of_contents_take_no_longer_than_one(tree: Tree, tmp_path: Path) -> None:
+    """Each was once compared with all parts anew: 100,000 of them with 100,000 parts."""
+    segment = only(tree, SEGMENT)
+    line = Node(SEEK, inner=[Node(SEEK_ID, CLUSTER.to_bytes(4, "big")), Node(SEEK_POSITION, b"\0")])
+    segment.inner += [Node(SEEK_HEAD, inner=[line])] * 100_000
+    path = tmp_path / "attack.mkv"
+    path.write_bytes(write(tree))
+    began = time.process_time()
+    check_bounds(str(path))
+    assert time.process_time() - began < 10
+
+
+def test_a_cluster_that_never_ends_is_not_walked_without_end(tree: Tree, tmp_path: Path) -> None:
+    only(tree, SEGMENT).claimed = (1 << 56) - 1
+    path = tmp_path / "attack.mkv"
+    path.write_bytes(write(tree).split(b"\x1f\x43\xb6\x75")[0] + b"\x1f\x43\xb6\x75\xff" + b"\xec\x80" * (MAX_LIVE_ELEMENTS + 1))
+    with pytest.raises(CodecError, match="expected at most 2,097,152 elements in clusters of unknown size"):
+        check_bounds(str(path))

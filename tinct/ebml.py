@@ -11,22 +11,23 @@ from itertools import islice
 from typing import BinaryIO
 
 from tinct.errors import CodecError
-from tinct.limits import MAX_ATTACHMENTS, MAX_ELEMENTS, MAX_HEAD_BYTES, MAX_MANIFEST_BYTES, MAX_TRACKS, MAX_UPDATE_BYTES
+from tinct.limits import (
+    MAX_ATTACHMENTS,
+    MAX_ELEMENTS,
+    MAX_HEAD_BYTES,
+    MAX_LIVE_ELEMENTS,
+    MAX_MANIFEST_BYTES,
+    MAX_TRACKS,
+    MAX_UPDATE_BYTES,
+)
 
 EBML, SEGMENT, TRACKS, TRACK, CLUSTER, VOID, CRC = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xEC, 0xBF
 SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
 OWN_LIMITS = {"tinct.json": MAX_MANIFEST_BYTES, "update.bin": MAX_UPDATE_BYTES}  # by attachment, bytes
-_AFTER_CLUSTER = {
-    CLUSTER,
-    SEEK_HEAD,
-    TRACKS,
-    ATTACHMENTS,
-    0x1549A966,
-    0x1C53BB6B,
-    0x1254C367,
-    0x1043A770,
-}  # what ends one of unknown size
+_AFTER_CLUSTER = {  # what ends one of unknown size: all that may stand beside it
+    CLUSTER, SEEK_HEAD, TRACKS, ATTACHMENTS, 0x1549A966, 0x1C53BB6B, 0x1254C367, 0x1043A770,
+}  # fmt: skip
 _CHECKED = (TRACKS, ATTACHMENTS, CLUSTER)  # what a decoder reads
 _CHUNK_BYTES = 1 << 20
 MAX_FIELDS, MAX_NAME_BYTES = 32, 16  # of an attachment, that are looked at: its own names are shorter
@@ -86,18 +87,21 @@ def _segment(file: BinaryIO) -> Element | None:
 
 def _parts(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
     """The elements of a segment; a cluster of unknown size, as live recorders write, ends where the next part begins."""
+    walked = 0
     while start < end:
-        part = next(elements(file, start, end), None)
-        if part is None:
-            return
-        start = part.end
-        if part.identity == CLUSTER and not part.sized:
-            start = part.start
-            for inner in elements(file, part.start, end):
-                if inner.identity in _AFTER_CLUSTER:
-                    break
-                start = inner.end
-        yield replace(part, end=start)
+        begun, start = start, end
+        for part in elements(file, begun, end):  # one of unknown size is its last
+            if part.identity == CLUSTER and not part.sized:
+                start = part.start
+                for inner in elements(file, part.start, end):
+                    if inner.identity in _AFTER_CLUSTER:
+                        break
+                    walked += 1
+                    _check_count("elements in clusters of unknown size", walked, MAX_LIVE_ELEMENTS)
+                    start = inner.end
+                yield replace(part, end=start)
+            else:
+                yield part
 
 
 def _check_count(what: str, count: int, most: int) -> None:
@@ -110,13 +114,15 @@ def check_bounds(path: str) -> None:
     counts = {TRACK: 0, ATTACHED_FILE: 0}
     walked = 0
     with open(path, "rb", buffering=0) as file:
-        found = parts(file)
+        segment, found = _segment(file), parts(file)
+        starts = {part.end for part in found} | ({segment.start} if segment is not None else set())
         for part in found:
-            walked += _check_seeks(file, part, found, path) if part.identity == SEEK_HEAD else 0
-            for inner in elements(file, part.start, part.end) if part.identity in (TRACKS, ATTACHMENTS) else ():
+            for inner in elements(file, part.start, part.end) if part.identity in (SEEK_HEAD, TRACKS, ATTACHMENTS) else ():
                 walked += 1
                 counts[inner.identity] = counts.get(inner.identity, 0) + 1
                 _check_count("elements", walked, MAX_ELEMENTS)
+                if inner.identity == SEEK and segment is not None:
+                    _check_seek(file, inner, segment, starts, path)
                 if inner.identity == ATTACHED_FILE and counts[ATTACHED_FILE] <= MAX_ATTACHMENTS:
                     _check_attachment(file, inner, path)
             if part.identity not in (CLUSTER, VOID) and (size := part.end - part.start) > MAX_HEAD_BYTES:
@@ -127,25 +133,18 @@ def check_bounds(path: str) -> None:
     _check_count("tracks", counts[TRACK], MAX_TRACKS)
 
 
-def _check_seeks(file: BinaryIO, head: Element, found: list[Element], path: str) -> int:
-    """Refuse a table of contents that leads to elements inside others, which no bound would see. Returns how many lines it has."""
-    segment = _segment(file)
-    assert segment is not None
-    starts = {segment.start, *(part.end for part in found)}
-    count = 0
-    for count, line in enumerate(elements(file, head.start, head.end), 1):
-        _check_count("elements", count, MAX_ELEMENTS)
-        fields = {field.identity: field for field in islice(elements(file, line.start, line.end), MAX_FIELDS)}
-        if line.identity != SEEK or not {SEEK_ID, SEEK_POSITION} <= fields.keys():
-            continue
-        identity, position = (_short(file, fields[name]) for name in (SEEK_ID, SEEK_POSITION))
-        place = segment.start + int.from_bytes(position, "big")
-        file.seek(min(place, segment.end))
-        if place not in starts and file.read(len(identity)) == identity != b"":
-            raise CodecError(
-                f"expected a table of contents that names whole parts, found a part inside another in {path}; get the file again"
-            )
-    return count
+def _check_seek(file: BinaryIO, seek: Element, segment: Element, starts: set[int], path: str) -> None:
+    """Refuse a line of the table of contents that leads to an element inside another, which no bound would see."""
+    fields = {field.identity: field for field in islice(elements(file, seek.start, seek.end), MAX_FIELDS)}
+    if not {SEEK_ID, SEEK_POSITION} <= fields.keys():
+        return
+    identity, position = (_short(file, fields[name]) for name in (SEEK_ID, SEEK_POSITION))
+    place = segment.start + int.from_bytes(position, "big")
+    file.seek(min(place, segment.end))
+    if place not in starts and file.read(len(identity)) == identity != b"":
+        raise CodecError(
+            f"expected a table of contents that names whole parts, found a part inside another in {path}; get the file again"
+        )
 
 
 def _short(file: BinaryIO, element: Element) -> bytes:

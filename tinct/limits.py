@@ -31,6 +31,7 @@ MAX_TRACKS = 256  # video, sound and subtitles; a film has a dozen, all programm
 MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
 MAX_HEAD_BYTES = 1 << 28  # of all attachments, and of the index, tags and chapters each: FFmpeg holds them in memory
 MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of video has 17,000 clusters
+MAX_LIVE_ELEMENTS = 1 << 21  # in clusters that do not say their size, walked one by one: eight hours of live video and sound
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes become a hundred times as many in memory
 
@@ -41,7 +42,7 @@ MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
 MAX_RANK = 8  # of the change that a video makes to the network that ships: 9,402 weights, 18,017 of the larger pass
 GENERATOR_BYTES = 50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
-MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels take 6.6 GB at 1920x1080
+MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels count as 6.6 GB at 1920x1080
 
 
 def generated_at_once(width: int, height: int, channels: int) -> int:

@@ -114,8 +114,9 @@ def find_vgg19(path: Path | None) -> Vgg19:
             with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer, Growing(cache) as growing:
                 with growing.path.open("wb") as file:
                     shutil.copyfileobj(answer, file)
-                load_vgg19(growing.path)  # another file must not stay
+                network = load_vgg19(growing.path)  # another file must not stay
                 growing.publish()
+            return network
         except (OSError, HTTPException, CodecError) as error:
             raise CodecError(
                 f"the content loss needs VGG-19's ImageNet weights, and {VGG19_URL} cannot be fetched ({error}): "
