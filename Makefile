@@ -13,6 +13,8 @@ help: ## show this
 demo: $(VENV)/demo.stamp ## encode and decode a real clip, beside plain HEVC
 	$(BIN)/python demo.py
 
+# as many processes as there are processors, so one thread each
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/test.stamp ## lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -407,6 +407,7 @@ def test_adapting_takes_three_references(grey: Path, truth: list[Frame], tmp_pat
 def test_adapting_learns_where_there_is_something_to_learn() -> None:
     """Colour follows luma and trust is low: what is taught holds on the picture held back; with whole trust nothing changes."""
     pytest.importorskip("torch")
+    from tinct.adapt import Budget
     from tinct.colouring.adapting import Lesson, adapt, corrected
     from tinct.colouring.mixing import Mix, Reference
     from tinct.propagate import LumaView
@@ -420,7 +421,7 @@ def test_adapting_learns_where_there_is_something_to_learn() -> None:
         colour = np.dstack((half - 120, 100 - half)) * np.float32(0.4)
         one = np.ones(half.shape, np.float32)
         lessons.append(Lesson(Reference(seed, luma, colour, one), Mix(colour * np.float32(0.3), 0.3 * one)))
-    result = adapt(lessons, 4.0)
+    result = adapt(lessons, Budget(steps=40))
     assert result.network is not None, result.text()
     assert result.error_after < 0.6 * result.error_before
     held_back = lessons[1]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinct.adapt import Budget
 from tinct.colouring.mixing import Mix, Reference
 from tinct.propagate import LumaView
 
@@ -48,15 +49,15 @@ class Adapted:
         return f"adapted in {self.steps} steps: squared error of colour held back {change}, {kept}"
 
 
-def adapt(lessons: Sequence[Lesson], seconds: float) -> Adapted:
-    """Train for `seconds` on lessons, several: the middle one is held back."""
+def adapt(lessons: Sequence[Lesson], budget: Budget) -> Adapted:
+    """Train on lessons, several: the middle one is held back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return _adapted(lessons, seconds)
+        return _adapted(lessons, budget)
 
 
-def _adapted(lessons: Sequence[Lesson], seconds: float) -> Adapted:
-    until = time.monotonic() + seconds
+def _adapted(lessons: Sequence[Lesson], budget: Budget) -> Adapted:
+    began = time.monotonic()
     middle = len(lessons) // 2
     apart = _Sample.of(lessons[middle])
     taught = [_Sample.of(lesson) for i, lesson in enumerate(lessons) if i != middle]
@@ -67,9 +68,9 @@ def _adapted(lessons: Sequence[Lesson], seconds: float) -> Adapted:
     network = _network()
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     steps = 0
-    while (left := until - time.monotonic()) > 0:
+    while (spent := budget.spent(steps, time.monotonic() - began)) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = RATE * left / seconds
+            group["lr"] = RATE * (1 - spent)
         inputs, target, weight = (torch.stack(parts) for parts in zip(*_batch(taught, whole), strict=True))
         error = _changed(network, inputs) - target
         loss = (weight * torch.sqrt(error * error + 1e-4)).mean()

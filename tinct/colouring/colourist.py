@@ -228,6 +228,7 @@ def _adapted(
     video: Source, found: Survey, numbers: Sequence[int], shelf: Shelf, seconds: float
 ) -> tuple[Callable[[LumaView, Mix], Mix] | None, str]:
     """What a network learns from each reference and what its neighbours make of its frame; and a word on how it went."""
+    from tinct.adapt import Budget
     from tinct.colouring.adapting import Lesson, adapt, corrected
 
     if not 0 < seconds <= MOST_SECONDS:
@@ -249,7 +250,7 @@ def _adapted(
     if len(lessons) < FEWEST_LESSONS:
         found_text = f"{len(lessons)} with a neighbour in their shot"
         return None, f"not adapted: it takes {FEWEST_LESSONS} references, one to be held back, found {found_text}"
-    result = adapt(lessons, seconds)
+    result = adapt(lessons, Budget(seconds=seconds))
     return None if result.network is None else partial(corrected, result.network), result.text()
 
 
