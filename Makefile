@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PIP_CONSTRAINT := constraints.txt  # build environments too
+# build environments too
+export PIP_CONSTRAINT := constraints.txt
 
 .PHONY: help demo test check fuzz soak bench clean
 

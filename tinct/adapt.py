@@ -175,7 +175,8 @@ class Training:
 
     def _check_weights(self) -> None:
         """A step can move weights out of all numbers, which only the next one's loss would show."""
-        weights = (value for value in self._objective.state_dict().values() if value.is_floating_point())
+        held = self._objective.state_dict().values()  # of CycleGAN also what its pools have in store
+        weights = (value for value in held if isinstance(value, Tensor) and value.is_floating_point())
         if not all(bool(torch.isfinite(value).all()) for value in weights):
             raise CodecError(f"expected finite weights in training, found others after step {self.steps}; {AFTER_NAN}")
 
