@@ -38,7 +38,23 @@ def plain_path(clip_path: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of VGG-19's names and shapes, and a part of the classifier, which is not wanted."""
+    torch = pytest.importorskip("torch")
+    random = torch.Generator().manual_seed(6)
+    widths = [3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512]
+    state = {"classifier.6.bias": torch.zeros(1000)}
+    for number, i, o in zip(VGG_CONVOLUTIONS, widths, widths[1:], strict=False):
+        state[f"features.{number}.weight"] = torch.randn(o, i, 3, 3, generator=random) * (2 / (9 * i)) ** 0.5
+        state[f"features.{number}.bias"] = torch.randn(o, generator=random) * 0.1
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
+    torch.save(state, path)
+    return path
+
+
 LAB_QPS = [27, 32, 37]
+VGG_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)  # torchvision's numbers
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ import synthetic  # noqa: E402
 
 from tinct.adapt import Budget, Samples, Step, Training  # noqa: E402
 from tinct.colour import unit_matrix  # noqa: E402
-from tinct.config import GanConfig  # noqa: E402
+from tinct.config import GanConfig, GeneratorKind  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
 from tinct.objectives import PAPER, Recipe  # noqa: E402
 
@@ -57,8 +58,10 @@ def test_it_learns_the_colours_of_a_clip() -> None:
     assert before < 15
     assert 19 < after < 40
     assert [step.number for step in told] == list(range(1, 121))
-    assert set(told[0].terms) == {"gan", "mse", "colour", "discriminator"}
-    assert set(told[1].terms) == {"mse", "colour"}
+    assert all(set(step.terms) == {"gan", "mse", "colour", "discriminator"} for step in told)
+    gan, mse = ([step.terms[name] for step in told[:5]] for name in ("gan", "mse"))
+    assert len(set(mse)) == 5
+    assert gan[0] == gan[1] == gan[3] != gan[4], "the discriminator has its turn every fourth step; its term stays in sight"
     assert told[-1].terms["mse"] < 0.3 * told[0].terms["mse"]
 
 
@@ -185,6 +188,48 @@ def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert same(trained(recipe, 4, tmp_path / "run.ckpt"), trained(RECIPE, 2))
 
 
+@pytest.mark.parametrize("kind", get_args(GeneratorKind))
+@pytest.mark.parametrize("size", [(2, 2), (8, 8), (16, 16), (34, 18)])
+def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, int]) -> None:
+    """As large as they are, not as the network would have them."""
+    whole, (width, height) = samples(1), size
+    small = Samples(
+        whole.luma[..., :height, :width], whole.rgb[..., :height, :width], whole.held_luma[..., :height, :width],
+        whole.held_rgb[..., :height, :width], whole.to_rgb,
+    )  # fmt: skip
+    training = Training(small, GanConfig(6, kind), RECIPE)
+    generator = training.run(Budget(steps=1))
+    assert math.isfinite(training.held_out_db())
+    with torch.no_grad():
+        assert generator(small.luma.float() / 127.5 - 1).shape == (1, 3, height, width)
+
+
+def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.ckpt"
+    step = Training._step
+
+    def interrupted(training: Training, spent: float) -> dict[str, float]:
+        if training.steps == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(training, spent)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Training, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(RECIPE, 6, path)
+    assert torch.load(path, weights_only=True)["steps"] == 3
+    assert same(trained(RECIPE, 6, path), trained(RECIPE, 6))
+
+
+def test_what_the_held_out_frame_is_belongs_to_a_training(tmp_path: Path) -> None:
+    """It decides which weights are kept."""
+    trained(RECIPE, 1, tmp_path / "run.ckpt")
+    other = samples()
+    other.held_rgb[0, 0, 0, 0] ^= 1
+    with pytest.raises(CodecError, match="found another's"):
+        Training(other, SMALL, RECIPE).run(Budget(steps=2), checkpoint=tmp_path / "run.ckpt")
+
+
 def test_terms_can_be_left_out() -> None:
     told: list[Step] = []
     recipe = replace(RECIPE, gan=0.0, colour=0.0)
@@ -200,9 +245,12 @@ def test_a_budget_of_seconds_ends() -> None:
 
 
 def join(rank: int, address: str, out: str) -> None:
-    """One of two processes that train together."""
+    """One of two processes that train together, once in one go and once with a stop, which a checkpoint bridges."""
     torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
     torch.save(trained(RECIPE, 3), f"{out}/{rank}.pth")
+    trained(RECIPE, 2, Path(out) / "run.ckpt")
+    torch.distributed.barrier()
+    torch.save(trained(RECIPE, 3, Path(out) / "run.ckpt"), f"{out}/again{rank}.pth")
     torch.distributed.destroy_process_group()
 
 
@@ -210,6 +258,8 @@ def join(rank: int, address: str, out: str) -> None:
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each on crops of its own, with the mean of their gradients: the same network."""
     torch.multiprocessing.spawn(join, (f"file://{tmp_path}/meet", str(tmp_path)), nprocs=2)
-    both = [torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in range(2)]
-    assert same(*both)
-    assert not same(both[0], trained(RECIPE, 3))
+    first, *others = (torch.load(tmp_path / f"{name}.pth", weights_only=True) for name in ("0", "1", "again0", "again1"))
+    assert all(same(first, other) for other in others)
+    assert not same(first, trained(RECIPE, 3))
+    with pytest.raises(CodecError, match="found another's"):
+        trained(RECIPE, 3, tmp_path / "run.ckpt")  # alone

@@ -25,7 +25,7 @@ from tinct.engine import _Worker
 from tinct.engine import run as run_tasks
 from tinct.errors import CodecError
 from tinct.evaluation import Outcome, RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep, usage
-from tinct.evaluation.bench import measure_point
+from tinct.evaluation.bench import _encoded, measure_point
 from tinct.evaluation.codecs import FAMILIES
 from tinct.evaluation.points import external_points, means
 from tinct.evaluation.report import write_report
@@ -622,3 +622,27 @@ def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_
     assert len(killed) == 1
     assert [replace(p, **TIMELESS) for p in theirs.points] == [replace(p, **TIMELESS) for p in ours.points]
     assert theirs.failures == []
+
+
+def test_a_training_goes_on_from_what_a_killed_lab_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its seconds are then not those of the whole; after a failure nothing is left that could fail again."""
+    checkpoint = tmp_path / "a.ckpt"
+    trains = "import sys, pathlib; pathlib.Path(sys.argv[1].partition('=')[2]).write_text('half')"
+    whole, fails = ([sys.executable, "-c", code] for code in (trains, "raise SystemExit('no memory')"))
+
+    def interrupted(*_: object, **__: object) -> None:
+        checkpoint.write_text("half")
+        raise KeyboardInterrupt
+
+    assert _encoded(whole, str(tmp_path), checkpoint)[1] is False
+    assert not checkpoint.exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("tinct.evaluation.bench.subprocess.run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            _encoded(whole, str(tmp_path), checkpoint)
+    assert _encoded(whole, str(tmp_path), checkpoint)[1] is True
+    assert not checkpoint.exists()
+    checkpoint.write_text("of another training")
+    with pytest.raises(CodecError, match="no memory"):
+        _encoded(fails, str(tmp_path), checkpoint)
+    assert not checkpoint.exists()

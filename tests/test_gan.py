@@ -1,10 +1,12 @@
 """The paper's networks and losses, held to its tables and to values computed by hand."""
 
+import hashlib
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import VGG_CONVOLUTIONS
 
 torch = pytest.importorskip("torch")
 
@@ -81,9 +83,8 @@ def test_attention_is_equation_4() -> None:
     assert torch.equal(attention(x), x), "lambda is 0 at first"
     with torch.no_grad():
         attention.weight.fill_(0.7)
-        pooled = nn.functional.max_pool2d(x, 2, ceil_mode=True).flatten(2)
-        f = attention.f.weight.flatten(1) @ x.flatten(2)
-        g, h = attention.g.weight.flatten(1) @ pooled, attention.h.weight.flatten(1) @ pooled
+        f, g, h = (part.weight.flatten(1) @ x.flatten(2) for part in (attention.f, attention.g, attention.h))
+        g, h = (nn.functional.max_pool2d(part.view(2, -1, 6, 9), 2, ceil_mode=True).flatten(2) for part in (g, h))
         seen = h @ torch.softmax(f.transpose(1, 2) @ g, dim=-1).transpose(1, 2)
         assert torch.allclose(attention(x), x + 0.7 * seen.reshape(x.shape), atol=1e-12)
 
@@ -154,25 +155,14 @@ def test_the_colour_loss_wants_an_output_that_is_4_8_percent_brighter() -> None:
     assert losses.colour_loss(flat, flat).item() == pytest.approx(((1.169 - 1.225) * 0.5) ** 2, rel=0.02)
 
 
-VGG_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)  # torchvision's numbers
+def vouch_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on a file's hash is the one that is wanted."""
+    monkeypatch.setattr(losses, "VGG19_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-@pytest.fixture(scope="module")
-def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of the right keys and shapes, and a part of the classifier, which is not wanted."""
-    torch.manual_seed(6)
-    widths = [3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512]
-    state = {"classifier.6.bias": torch.zeros(1000)}
-    for number, i, o in zip(VGG_CONVOLUTIONS, widths, widths[1:], strict=False):
-        state[f"features.{number}.weight"] = torch.randn(o, i, 3, 3) * (2 / (9 * i)) ** 0.5
-        state[f"features.{number}.bias"] = torch.randn(o) * 0.1
-    path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
-    torch.save(state, path)
-    return path
-
-
-def test_vgg_gives_relu5_4_of_torchvisions_weights(vgg_file: Path) -> None:
-    network = losses.load_vgg19(vgg_file, sha256_start=None)
+def test_vgg_gives_relu5_4_of_torchvisions_weights(vgg_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vouch_for(vgg_file, monkeypatch)
+    network = losses.load_vgg19(vgg_file)
     torch.manual_seed(7)
     picture = torch.rand(1, 3, 32, 48)
     state = torch.load(vgg_file, weights_only=True)
@@ -196,14 +186,24 @@ def test_what_a_server_gives_instead_of_the_weights_does_not_stay(tmp_path: Path
     assert not list((tmp_path / "cache" / "tinct").iterdir())
 
 
-def test_other_weights_than_torchvisions_are_refused(vgg_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(CodecError, match="SHA-256 dcbb9e9d"):
+def test_where_nothing_is_fetched_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "VGG19_URL", (tmp_path / "nowhere.pth").as_uri())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(CodecError, match=r"cannot be fetched .*--content-loss none"):
+        losses.find_vgg19(None)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_other_weights_than_torchvisions_are_refused(vgg_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CodecError, match=r"SHA-256 dcbb9e9d.*, or train without it: --content-loss none"):
         losses.load_vgg19(vgg_file)
-    with pytest.raises(CodecError, match="no such file"):
+    with pytest.raises(CodecError, match=r"no such file; .*, or train without it: --content-loss none"):
         losses.load_vgg19(tmp_path / "nowhere.pth")
     (tmp_path / "text.pth").write_text("not weights")
+    vouch_for(tmp_path / "text.pth", monkeypatch)
     with pytest.raises(CodecError, match="something else"):
-        losses.load_vgg19(tmp_path / "text.pth", sha256_start=None)
+        losses.load_vgg19(tmp_path / "text.pth")
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "part.pth")
+    vouch_for(tmp_path / "part.pth", monkeypatch)
     with pytest.raises(CodecError, match="other names or shapes"):
-        losses.load_vgg19(tmp_path / "part.pth", sha256_start=None)
+        losses.load_vgg19(tmp_path / "part.pth")

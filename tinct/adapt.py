@@ -18,16 +18,18 @@ from torch import Tensor, distributed, nn
 
 from tinct import losses
 from tinct.checkpoint import leads, load_checkpoint, save_checkpoint, share, share_gradients
-from tinct.colouriser.gan import Generator, fold
+from tinct.colouriser.gan import Generator, fold, padded
 from tinct.colouriser.model import new_generator
 from tinct.config import GanConfig
 from tinct.errors import CodecError
+from tinct.interrupt import held_back
 from tinct.objectives import Recipe
 from tinct.rivals import objective_of
 
 CHECKPOINT_SECONDS = 60.0
 AFTER_NAN = "what a checkpoint holds from before is kept; try --recipe cpu, or other --losses"
 HELD_OUT_STEPS = 50  # from one look at the held-out crop to the next
+LEAST_SIDE = 64  # of a crop in training: the smallest that all discriminators see
 
 
 @dataclass(frozen=True)
@@ -114,33 +116,41 @@ class Training:
     def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> nn.Module:
         """Train until the budget is spent, on from `checkpoint` where that exists; `result`.
 
-        Raises CodecError for a checkpoint of another training and for a loss that is no longer a number; what the checkpoint
-        held before stays.
+        Ctrl-C is heard between two steps, when the checkpoint has been saved. Raises CodecError for a checkpoint of another
+        training and for a loss that is no longer a number; what the checkpoint held before stays.
         """
         if checkpoint is not None and checkpoint.exists():
             self._load(checkpoint)
-        saved = self.seconds
-        while (spent := budget.spent(self.steps, self.seconds)) < 1:
-            began = time.monotonic()
-            terms = self._step(spent)
-            self.steps += 1
-            self.seconds += self._agreed(time.monotonic() - began)
-            watched_db = self._watch() if self.steps % HELD_OUT_STEPS == 0 else None
-            if progress is not None:
-                progress(Step(self.steps, spent, terms, watched_db))
-            if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
+        try:
+            self._run(budget, checkpoint, progress)
+        except KeyboardInterrupt:
+            if checkpoint is not None:
                 self.save(checkpoint)
-                saved = self.seconds
+            raise
         if checkpoint is not None:
             self.save(checkpoint)
         return self.result()
+
+    def _run(self, budget: Budget, checkpoint: Path | None, progress: Callable[[Step], None] | None) -> None:
+        saved, terms = self.seconds, dict[str, float]()
+        while (spent := budget.spent(self.steps, self.seconds)) < 1:
+            with held_back():
+                began = time.monotonic()
+                terms |= self._step(spent)  # those that are not of every step stay in sight
+                self.steps += 1
+                self.seconds += self._agreed(time.monotonic() - began)
+                watched_db = self._watch() if self.steps == 1 or self.steps % HELD_OUT_STEPS == 0 else None
+            if progress is not None and leads():
+                progress(Step(self.steps, spent, dict(terms), watched_db))
+            if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
+                self.save(checkpoint)
+                saved = self.seconds
 
     def result(self) -> nn.Module:
         """The generator as a decoder would have it, folded."""
         self._check_weights()
         best = self._recipe.keeps_best and self._best_db > self._agreed(self.held_out_db())
         kept = {name: value.clone() for name, value in (self._best if best else self._kept()).items()}
-        share(value for value in kept.values() if value.is_floating_point())  # each process has running statistics of its own
         found = new_generator(self._config, norm=self._recipe.norm)
         found.load_state_dict({name: value.cpu() for name, value in kept.items()})
         return fold(found) if isinstance(found, Generator) else found.eval()
@@ -216,6 +226,7 @@ class Training:
         if against:
             found |= self._finite(against)
             _descend(sum(against.values(), torch.zeros((), device=self._device)), self._opponent, self._objective.judges())
+        share(statistics for statistics in self._objective.buffers() if statistics.is_floating_point())  # of batch norm
         self._average()
         return found
 
@@ -243,7 +254,7 @@ class Training:
         high, wide = min(self._recipe.crop, height), min(self._recipe.crop, width)
         top, left = below(height - high + 1), below(width - wide + 1)
         window = (slice(number, number + 1), slice(None), slice(top, top + high), slice(left, left + wide))
-        return self._input(luma[window]), self._target(self._samples.rgb[window])
+        return padded(self._input(luma[window]), 1, LEAST_SIDE), padded(self._target(self._samples.rgb[window]), 1, LEAST_SIDE)
 
     def _input(self, luma: Tensor) -> Tensor:
         return self._placed(luma.float() * (2 / self._samples.peak) - 1)
@@ -275,8 +286,9 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Iterabl
 def _fingerprint(samples: Samples, config: GanConfig, recipe: Recipe) -> str:
     """Of everything that decides what the weights become."""
     digest = hashlib.sha256()
-    options: dict[str, Any] = {**asdict(config), **asdict(recipe)}
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    options: dict[str, Any] = {**asdict(config), **asdict(recipe), "peak": samples.peak, "processes": processes}
     digest.update(repr(sorted(options.items())).encode())
-    for pictures in (samples.luma, samples.rgb, samples.to_rgb):
+    for pictures in (samples.luma, samples.rgb, samples.held_luma, samples.held_rgb, samples.to_rgb):
         digest.update(pictures.numpy().tobytes())
     return digest.hexdigest()

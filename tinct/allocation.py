@@ -52,6 +52,9 @@ def allocate(
     harm = {}
     for name, tensor in tensors.items():
         coarsest = options[name][0]
+        if len(options[name]) == 1:  # nothing to choose
+            harm[name] = 0.0
+            continue
         worse = error({**tensors, name: coarsest.tensor.values(tensor.shape)}) - exact
         harm[name] = max(worse, LEAST_HARM * exact) / max(coarsest.error, 1e-30)
     best, best_cost = Allocation({}, 1.0), math.inf

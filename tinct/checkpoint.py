@@ -36,10 +36,10 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
     return state
 
 
-def join_processes() -> None:
-    """Where torchrun started this process, meet the others."""
+def join_processes(device: str) -> None:
+    """Where torchrun started this process, meet the others, whose networks are on this device too."""
     if "RANK" in os.environ and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
 def leads() -> bool:

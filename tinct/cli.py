@@ -68,6 +68,10 @@ Generator = Annotated[
 ]
 Attention = Annotated[str | None, typer.Option(help="Levels that attend to themselves: 3+4 (default), none.", rich_help_panel=GAN)]
 Residual = Annotated[str | None, typer.Option(help="Skips: global (default) or original.", rich_help_panel=GAN)]
+Generates = Annotated[str | None, typer.Option(help="rgb (the paper's) or ycbcr (of recipe cpu).", rich_help_panel=GAN)]
+Conditional = Annotated[
+    bool | None, typer.Option("--conditional", help="The discriminator sees the luma too.", rich_help_panel=GAN)
+]
 RecipeName = Annotated[str | None, typer.Option("--recipe", help="Training as in the paper, or cpu: fast.", rich_help_panel=GAN)]
 Losses = Annotated[str | None, typer.Option(help="Terms of the loss: gan+mse+content+colour.", rich_help_panel=GAN)]
 ContentLoss = Annotated[str | None, typer.Option(help="vgg19, or none: without that term.", rich_help_panel=GAN)]
@@ -100,6 +104,8 @@ def encode(
     generator: Generator = None,
     attention: Attention = None,
     residual: Residual = None,
+    generates: Generates = None,
+    conditional: Conditional = None,
     recipe: RecipeName = None,
     losses: Losses = None,
     content_loss: ContentLoss = None,
@@ -114,12 +120,13 @@ def encode(
     from tinct.config import named_losses
     from tinct.encoder import encode as run
 
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
     terms = named_losses(losses, content_loss, recipe or "paper")
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
         key_boost=key_boost, colouriser=colouriser, network=network, search=search, compatible=compatible, x265_preset=x265_preset,
-        x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, residual=residual,
-        recipe=recipe, losses=terms, vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
+        x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, residual=residual, generates=generates,
+        conditional=conditional, recipe=recipe, losses=terms, vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
     )  # fmt: skip
     with _progress("encoding", quiet) as progress, _training(quiet) as training:
         report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)

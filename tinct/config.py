@@ -21,6 +21,10 @@ RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
 
 LOSSES = ("gan", "mse", "content", "colour")
+GAN_OPTIONS = (
+    "channels", "generator", "attention", "residual", "generates", "conditional", "recipe", "losses", "vgg19", "device",
+    "checkpoint",
+)  # fmt: skip
 MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 LEVELS = 4  # of the paper's generator, each half the size of the one before
@@ -60,7 +64,8 @@ class EncodeConfig:
     tracks) may replace it. `group` is the distance of key frames in frames. `key_boost` S codes key frames S steps
     finer than the others. `adapt` is the budget of training a network on the video, in seconds, or as "2000steps" or "50epochs".
     The last block is of the colouriser `gan`: its network (see GanConfig; `attention` as "3+4" or "none"), and its training;
-    `vgg19` names a file of weights.
+    `vgg19` names a file of weights; `conditional` shows the discriminator the luma beside the colours, which Equation 5 does not;
+    `generates` is the generator's output, None for the recipe's own.
     """
 
     structure: Structure = "intra"
@@ -83,6 +88,8 @@ class EncodeConfig:
     generator: GeneratorKind = "multiresunet"
     attention: str = "3+4"
     residual: Residual = "global"
+    generates: Output | None = None
+    conditional: bool = False
     recipe: RecipeName = "paper"
     losses: str | None = None
     vgg19: str | None = None
@@ -130,8 +137,8 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
 def gan_config(config: EncodeConfig) -> GanConfig:
     """The generator that the options name; the recipe `cpu` gives Y'CbCr, where only colour has to be learnt from nothing."""
     levels = () if config.attention == "none" else tuple(sorted({int(level) for level in config.attention.split("+")}))
-    output: Output = "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
-    return GanConfig(config.channels, config.generator, levels, config.residual, output)
+    usual: Output = "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
+    return GanConfig(config.channels, config.generator, levels, config.residual, config.generates or usual)
 
 
 def default_losses(recipe: str) -> tuple[str, ...]:
@@ -178,6 +185,7 @@ def _check_values(config: EncodeConfig) -> None:
         "x265-tune": (config.x265_tune, X265_TUNES),
         "generator": (config.generator, get_args(GeneratorKind)),
         "residual": (config.residual, get_args(Residual)),
+        "generates": (config.generates, (None, *get_args(Output))),
         "recipe": (config.recipe, get_args(RecipeName)),
         "device": (config.device, get_args(Device)),
     }
@@ -206,7 +214,12 @@ def _check_values(config: EncodeConfig) -> None:
 
 
 def _check_combination(config: EncodeConfig) -> None:
+    defaults = EncodeConfig()
+    of_gan = [name for name in GAN_OPTIONS if getattr(config, name) != getattr(defaults, name)]
     contradictions = [
+        (config.colouriser != "gan" and bool(of_gan), f"--{'/'.join(of_gan)} needs --colouriser gan, or --preset paper"),
+        (config.generator != "multiresunet" and config.generates == "ycbcr", "--generates ycbcr needs --generator multiresunet"),
+        (config.generator != "multiresunet" and config.conditional, "--conditional needs --generator multiresunet"),
         (config.crf is not None and config.bitrate_kbps is not None, "--crf and --bitrate exclude each other"),
         (config.crf is not None and config.colour != "in-band", "--crf needs --colour in-band; use --qp or --bitrate"),
         (config.key_form == "full" and config.structure != "intra", "--key-form full needs --structure intra"),

@@ -105,6 +105,7 @@ def encode(
         raise CodecError(
             f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
         )
+    _check_checkpoint(config, source, target)
     tuition = _tuition(source, config)
     _check_adapt(source, config)
     video = open_source(source)
@@ -166,6 +167,17 @@ def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
             f"--colouriser gan needs {error.name}, which is not installed; get all of it: pip install 'tinct[networks]'"
         ) from error
     return prepare(config)
+
+
+def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
+    """Whether a training can be saved there."""
+    if config.checkpoint is None:
+        return
+    checkpoint = Path(config.checkpoint)
+    check_output(config.checkpoint, source, overwrite=True)
+    if checkpoint.is_dir() or checkpoint.absolute() == target.absolute():
+        found = "a folder" if checkpoint.is_dir() else "the output"
+        raise CodecError(f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; name another, such as run.ckpt")
 
 
 def _check_adapt(source: str, config: EncodeConfig) -> None:

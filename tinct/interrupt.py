@@ -1,8 +1,12 @@
-"""Ctrl-C that falls where Python drops errors, in the callback of a weak reference or a finaliser: it is raised again, not lost."""
+"""When Ctrl-C is heard: not lost where Python drops errors, as in finalisers, and held back while a change is half done."""
 
 import _thread
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 RETRY_SECONDS = 0.01  # by then the callback has returned
 
@@ -18,3 +22,23 @@ def keep_interrupts() -> None:
             usual(dropped)
 
     sys.unraisablehook = hook
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; only a main thread hears it, so in others there is nothing to hold back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    usual = signal.signal(signal.SIGINT, keep)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if heard:
+        signal.raise_signal(signal.SIGINT)

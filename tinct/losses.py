@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import IO
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ BLUR_VARIANCE = 3.0  # Equation 8 prints 2 sigma where a Gaussian has 2 sigma sq
 BLUR_RADIUS = 10  # pixels: 21 taps, beyond which nothing is left of the Gaussian
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-VGG19_SHA256_START = "dcbb9e9d"  # the name carries the first digits of its SHA-256, as all of torchvision's do
+VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
+WITHOUT_VGG19 = "or train without it: --content-loss none"
 FETCH_SECONDS = 20.0  # without a word from the server
 VGG19_WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)  # 0: 2x2 max pool
 
@@ -110,33 +112,41 @@ def find_vgg19(path: Path | None) -> Vgg19:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / Path(VGG19_URL).name
     if not cache.is_file():
         try:
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer, Growing(cache) as growing:
-                with growing.path.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
-                network = load_vgg19(growing.path)  # another file must not stay
-                growing.publish()
-            return network
+            with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer:
+                return _kept(answer, cache)
         except (OSError, HTTPException, CodecError) as error:
             raise CodecError(
                 f"the content loss needs VGG-19's ImageNet weights, and {VGG19_URL} cannot be fetched ({error}): "
-                "get that file and name it with --vgg19 PATH, or train without them: --content-loss none"
+                f"get that file and name it with --vgg19 PATH, {WITHOUT_VGG19}"
             ) from error
     return load_vgg19(cache)
 
 
-def load_vgg19(path: Path, *, sha256_start: str | None = VGG19_SHA256_START) -> Vgg19:
-    """The network with the weights of torchvision's file; None skips the check of a file that a user vouches for.
+def _kept(answer: IO[bytes], cache: Path) -> Vgg19:
+    """The network of a file that is being fetched, which stays only if it is the right one."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with Growing(cache) as growing:
+        with growing.path.open("wb") as file:
+            shutil.copyfileobj(answer, file)
+        network = load_vgg19(growing.path)
+        growing.publish()
+    return network
+
+
+def load_vgg19(path: Path) -> Vgg19:
+    """The network with the weights of torchvision's file.
 
     Raises CodecError where the file is missing, another one, or not of these shapes. Only tensors are read from it.
     """
     if not path.is_file():
-        raise CodecError(f"expected VGG-19 weights in {path}, found no such file; fetch {VGG19_URL}")
-    if sha256_start is not None:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if not found.startswith(sha256_start):
-            raise CodecError(f"expected SHA-256 {sha256_start}... for {path}, found {found[:8]}...; fetch {VGG19_URL} again")
+        raise CodecError(f"expected VGG-19 weights in {path}, found no such file; fetch {VGG19_URL}, {WITHOUT_VGG19}")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != VGG19_SHA256:
+        raise CodecError(
+            f"expected torchvision's VGG-19 weights in {path}, SHA-256 {VGG19_SHA256[:8]}..., found {found[:8]}...; "
+            f"fetch {VGG19_URL} again, {WITHOUT_VGG19}"
+        )
     network = Vgg19()
     wanted = network.state_dict()
     try:

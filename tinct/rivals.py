@@ -60,7 +60,7 @@ class Pix2PixHd(Objective):
         fakes, reals = self._seen(output, luma), self._seen(target, luma)
         gan = torch.stack([losses.least_squares(logits, 1.0) for logits, _ in fakes]).sum()
         pairs = [(f, r) for (_, fake), (_, real) in zip(fakes, reals, strict=True) for f, r in zip(fake, real, strict=True)]
-        features = torch.stack([functional.l1_loss(f, r.detach()) for f, r in pairs]).sum() / 4  # layers of each
+        features = torch.stack([functional.l1_loss(f, r.detach()) for f, r in pairs]).sum()
         return output, {"gan": (1.0, gan), "features": (FEATURES_WEIGHT, features)}
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
@@ -76,7 +76,8 @@ class Pix2PixHd(Objective):
 class CycleGan(Objective):
     """Luma to colour and colour to luma, each judged, there and back again; which luma goes with which colour is not used.
 
-    The discriminator of colour is shown a picture made earlier every other time, as Zhu et al. do.
+    The discriminator of colour is shown a picture made earlier every other time, as Zhu et al. do; each process of torchrun has a
+    pool of its own, of which a checkpoint holds the first one's.
     """
 
     def __init__(self, config: GanConfig) -> None:

@@ -93,17 +93,15 @@ class Tuition:
 
 
 def prepare(config: EncodeConfig) -> Tuition:
-    """Raises CodecError where weights of VGG-19, a GPU or the checkpoint's folder are asked for and not there."""
-    join_processes()
+    """Raises CodecError where weights of VGG-19 or a GPU are asked for and not there."""
     terms = config.losses.split("+") if config.losses is not None else default_losses(config.recipe)
-    recipe = RECIPES[config.recipe].with_only(set(terms))
+    recipe = replace(RECIPES[config.recipe].with_only(set(terms)), conditional=config.conditional)
     shapes(gan_config(config))
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise CodecError("--device: expected a GPU that PyTorch can use, found none; use --device cpu")
+    join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
-    if checkpoint is not None and not checkpoint.absolute().parent.is_dir():
-        raise CodecError(f"--checkpoint: expected the folder {checkpoint.absolute().parent} to exist; make it first")
     wants_vgg = recipe.content > 0 and config.generator == "multiresunet"  # the others' losses are their own
     content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if wants_vgg else None
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tinct.config import LEVELS, GanConfig
 
-MULTIPLE = 1 << (LEVELS - 1)  # sides are padded to this
+MULTIPLE = 1 << (LEVELS - 1)  # sides are padded to this, and to twice this at least: batch norm needs more than one value
 REPAIR = 0.25  # of luma's range: luma needs small changes only, chroma all of its own
 
 
@@ -68,8 +68,8 @@ class ResidualConnection(nn.Module):
 class SelfAttention(nn.Module):
     """A: every position sees all others (Equation 4). `weight` is lambda, 0 at first, so that training starts without it.
 
-    Keys and values are pooled 2x2, as in SAGAN. f and g are widened with zeros to the width of h, which changes no product:
-    PyTorch's attention keeps its memory linear in the picture only where all three are equally wide.
+    Keys and values are pooled 2x2 by their maximum, as in SAGAN. f and g are widened with zeros to the width of h, which changes
+    no product: PyTorch's attention keeps its memory linear in the picture only where all three are equally wide.
     """
 
     def __init__(self, channels: int) -> None:
@@ -81,8 +81,8 @@ class SelfAttention(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = functional.max_pool2d(x, 2, ceil_mode=True)
-        query, key, value = (_positions(part) for part in (self.f(x), self.g(pooled), self.h(pooled)))
+        fewer = (functional.max_pool2d(part, 2, ceil_mode=True) for part in (self.g(x), self.h(x)))
+        query, key, value = (_positions(part) for part in (self.f(x), *fewer))
         wider = (0, value.shape[-1] - query.shape[-1])
         query, key = functional.pad(query, wider), functional.pad(key, wider)
         seen = functional.scaled_dot_product_attention(query, key, value, scale=1.0)  # [N, 1, H*W, C]
@@ -115,8 +115,7 @@ class Generator(nn.Module):
             self.to_picture.bias.data *= 0  # type: ignore[union-attr]  # it has one
 
     def forward(self, luma: Tensor) -> Tensor:
-        height, width = luma.shape[-2:]
-        x = functional.pad(luma, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
+        x = padded(luma, MULTIPLE, 2 * MULTIPLE)
         attended = []
         for level in range(LEVELS):
             x = self.A[level](self.M[level](x if level == 0 else functional.max_pool2d(x, 2)))
@@ -124,7 +123,7 @@ class Generator(nn.Module):
         for step, level in enumerate(reversed(range(LEVELS))):
             x = x if step == 0 else self.up[step - 1](x)
             x = self.D[step](torch.cat([x, self.P[level](attended[level])], dim=1))
-        x = self.to_picture(x)[..., :height, :width]
+        x = self.to_picture(x)[..., : luma.shape[-2], : luma.shape[-1]]
         if self.config.output == "rgb":
             return torch.tanh(x)
         return torch.cat([luma + REPAIR * x[:, :1], x[:, 1:]], dim=1)
@@ -157,6 +156,12 @@ class Discriminator(nn.Module):
         for layer in self.C:
             x = layer(x)
         return x
+
+
+def padded(picture: Tensor, multiple: int, least: int) -> Tensor:
+    """A picture whose last row and column are repeated until both sides are multiples, and not shorter than `least`."""
+    down, right = (max(-side % multiple, least - side) for side in picture.shape[-2:])
+    return functional.pad(picture, (0, right, 0, down), mode="replicate")
 
 
 def _patch_conv(inputs: int, outputs: int, *, stride: int, norm: bool = True) -> nn.Sequential:

@@ -39,7 +39,7 @@ def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
         found = {name: tuple(tensor.shape) for name, tensor in new_generator(config, norm=False).state_dict().items()}
     count = sum(int(np.prod(shape)) for shape in found.values())
     if count > MAX_WEIGHTS:
-        raise CodecError(f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; lower --channels")
+        raise CodecError(f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; encode with fewer --channels")
     return found
 
 

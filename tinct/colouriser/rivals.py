@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinct.colouriser.gan import SelfAttention
+from tinct.colouriser.gan import SelfAttention, padded
 from tinct.config import GanConfig
 
 UNET_WIDTHS = (1, 2, 4, 8, 8, 8, 8, 8)  # times `channels`, at 1/2 to 1/256 of the size
@@ -32,7 +32,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(_up(i, o, norm=level > 0) for level, (i, o) in enumerate(ups))
 
     def forward(self, luma: Tensor) -> Tensor:
-        x = _padded(luma, 1 << len(UNET_WIDTHS))
+        x = padded(luma, 1 << len(UNET_WIDTHS), 1 << len(UNET_WIDTHS))
         passed = []
         for level, down in enumerate(self.down):
             x = down(x)
@@ -69,7 +69,7 @@ class ResNet(nn.Module):
         self.layers = nn.Sequential(*layers, *_wide(c, outputs), nn.Tanh())
 
     def forward(self, picture: Tensor) -> Tensor:
-        x = _padded(picture.expand(-1, self._inputs, -1, -1), self._multiple)
+        x = padded(picture.expand(-1, self._inputs, -1, -1), self._multiple, 2 * self._multiple)
         return _cropped(self.layers(x), picture)
 
 
@@ -129,11 +129,6 @@ def _up(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
 
 def _wide(inputs: int, outputs: int) -> tuple[nn.Module, nn.Module]:
     return nn.ReflectionPad2d(3), nn.Conv2d(inputs, outputs, 7)
-
-
-def _padded(picture: Tensor, multiple: int) -> Tensor:
-    height, width = picture.shape[-2:]
-    return functional.pad(picture, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
 def _cropped(picture: Tensor, like: Tensor) -> Tensor:

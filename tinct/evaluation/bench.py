@@ -25,7 +25,7 @@ import av
 from tinct.container import COLOUR, LUMA, read_file_manifest, video_tracks
 from tinct.engine import Engine, run
 from tinct.errors import CodecError
-from tinct.evaluation import usage
+from tinct.evaluation import codecs, usage
 from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, STRUCTURES, Codec, at_home, decode, missing, parse, versions
 from tinct.evaluation.metrics import leave_threads_to_us, measure
 from tinct.evaluation.points import RAW, RDPoint, external_points, means, read_points, to_line
@@ -297,19 +297,20 @@ def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPo
     command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
     with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:
         _give_input(clip, Path(work), family.reads)
-        encoding = _spent(command, work)
+        kept = Path(FILES) / f"{clip.name}_{_file_name(codec.name)}_{qp}{family.writes}"
+        encoding, resumed = _encoded(command, work, (Path(folder) / kept).with_suffix(".ckpt") if codecs.trains(codec) else None)
         decoding = _spent(decode_command, work)
         coded = Path(work) / (OUTPUT + family.writes)
         threads = max((os.cpu_count() or 1) // jobs, 1)
         series = measure(open_source(clip.path), _decoded(Path(work) / DECODED, clip.info), threads=threads)
         rounded = {name: [None if v != v else round(v, DIGITS) for v in values] for name, values in series.items()}
         frames = len(rounded["psnr_y"])
-        kept = Path(FILES) / f"{clip.name}_{_file_name(codec.name)}_{qp}{family.writes}"
         point = RDPoint(
             clip=clip.name, codec=codec.name, qp=qp, width=clip.info.width, height=clip.info.height, frames=frames,
             seconds=float(frames / clip.info.mean_rate), size_bytes=coded.stat().st_size, means=means(rounded),
             parts=_parts(coded), series=rounded, keys=key_frames(str(coded)),
-            encode_seconds=round(encoding["seconds"], 3), encode_peak_megabytes=round(encoding["peak_megabytes"], 1),
+            encode_seconds=None if resumed else round(encoding["seconds"], 3),
+            encode_peak_megabytes=round(encoding["peak_megabytes"], 1),
             decode_seconds=round(decoding["seconds"], 3), decode_peak_megabytes=round(decoding["peak_megabytes"], 1),
             command=_shown(command), decode_command=_shown(decode_command), versions=versions(), file=str(kept),
             date=date.today().isoformat(), machine=_machine(), jobs=jobs, note="" if family.writes == ".mkv" else RAW,
@@ -387,6 +388,20 @@ def _give_input(clip: Clip, work: Path, suffix: str) -> None:
             for frame in open_source(clip.path):
                 for plane in (frame.y, frame.cb, frame.cr):
                     file.write(plane.tobytes())
+
+
+def _encoded(command: list[str], work: str, checkpoint: Path | None) -> tuple[dict[str, float], bool]:
+    """What an encode took, and whether that is but the end of it: a training that was killed goes on from its checkpoint."""
+    if checkpoint is None:
+        return _spent(command, work), False
+    resumed = checkpoint.exists()
+    try:
+        spent = _spent([*command, f"--checkpoint={checkpoint.absolute()}"], work)
+    except CodecError:  # the next try begins anew
+        checkpoint.unlink(missing_ok=True)
+        raise
+    checkpoint.unlink()
+    return spent, resumed
 
 
 def _spent(command: list[str], work: str) -> dict[str, float]:

@@ -26,6 +26,7 @@ DECODED = "decoded.y4m"
 STRUCTURES = ("intra", "low-delay", "random-access")
 AV1_QP = (-3.0, 1.7)  # AV1's 43, 51 and 60 give the PSNR of HEVC's 27, 32 and 37; 63, its coarsest, that of 39
 WORDS = ("adapt", "attention")  # options of Tinct that are words even where they look like numbers
+FLAGS = ("compatible", "conditional")  # options of Tinct without a value
 KEY_INTERVAL = 250  # frames, of everything but all-intra: x265's and x264's default
 
 
@@ -58,6 +59,11 @@ def tinct(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
     options += [f"--{name}" for name, value in codec.options.items() if not value]
     command = [PYTHON, "-m", "tinct", "encode", "--quiet", f"--structure={codec.structure}", f"--qp={qp}"]
     return [*command, *options, f"{INPUT}.mkv", f"{OUTPUT}.mkv"]
+
+
+def trains(codec: Codec) -> bool:
+    """Whether an encode is a training that a checkpoint can save."""
+    return codec.family == "tinct" and resolved(_tinct_config(codec)).colouriser == "gan"
 
 
 def x265(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
@@ -125,7 +131,8 @@ FAMILIES: dict[str, Family] = {
     "tinct": Family(
         tinct, STRUCTURES,
         ("preset", "colour", "key-form", "group", "key-boost", "colouriser", "network", "search", "compatible", "x265-preset",
-         "x265-tune", "channels", "generator", "attention", "residual", "recipe", "losses", "vgg19", "adapt", "device"),
+         "x265-tune", "channels", "generator", "attention", "residual", "generates", "conditional", "recipe", "losses", "vgg19",
+         "adapt", "device"),
     ),
     "x265": Family(x265, STRUCTURES, ("preset", "chroma-offset"), library="libx265"),
     "x264": Family(x264, ("random-access", "intra", "low-delay"), ("preset",), library="libx264"),
@@ -218,10 +225,10 @@ def _tinct_config(codec: Codec) -> EncodeConfig:
     """What the command line will make of a codec's options."""
     given: dict[str, object] = {"structure": codec.structure}
     for option, value in codec.options.items():
-        if option == "compatible" and value:
-            raise CodecError(f"expected compatible without a value, found compatible={value}")
+        if option in FLAGS and value:
+            raise CodecError(f"expected {option} without a value, found {option}={value}")
         number = int(value) if value.isascii() and value.isdigit() and option not in WORDS else value
-        given[option.replace("-", "_")] = True if option == "compatible" else number
+        given[option.replace("-", "_")] = True if option in FLAGS else number
     return preset(str(given.pop("preset", "default")), **given)
 
 

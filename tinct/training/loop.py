@@ -202,7 +202,7 @@ def train(
         raise CodecError(f"expected an output name ending in .safetensors, found {out}")
     if (first is not None) != recipe.config.second:
         raise CodecError("expected weights of a first pass with a second pass, and only then")
-    join_processes()
+    join_processes("cuda" if torch.cuda.is_available() else "cpu")
     if not leads():
         distributed.barrier()  # the first process makes the samples
     clips = sorted(path for path in data.iterdir() if path.is_file())
