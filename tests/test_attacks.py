@@ -14,11 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import one_line, run
+from helpers import one_line, remux, run
 from synthetic import info, write_clip
 
 import tinct
 from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
+from tinct.colouriser.compact import load_network
+from tinct.colouriser.lowrank import update_shapes
+from tinct.config import GanConfig
 from tinct.container import read_manifest
 from tinct.ebml import (
     ATTACHED_FILE,
@@ -44,11 +47,12 @@ from tinct.limits import (
     MAX_HEAD_BYTES,
     MAX_LIVE_ELEMENTS,
     MAX_MANIFEST_BYTES,
+    MAX_RANK,
     MAX_TRACKS,
     MAX_UPDATE_BYTES,
     longest_group,
 )
-from tinct.weights import decode_weights, encode_weights, quantise
+from tinct.weights import Quantised, decode_weights, encode_weights, hash_of, quantise
 
 LUMA_TRACK, COLOUR_TRACK = 1, 2
 CLUSTERS = 3  # at most, of the file below: the first packet of each may be later than what came before
@@ -237,14 +241,66 @@ def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longes
 # ── what cannot be said ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e30], ids=str)
-def test_no_update_makes_weights_that_are_not_numbers(value: float) -> None:
-    """The format has no bytes for them: a weight is an integer of 12 bits times a power of two up to 256."""
+def wild(shapes: dict[str, tuple[int, ...]]) -> bytes:
+    """An update of the largest weights that the format can say, their signs at random."""
+    random = np.random.default_rng(0)
+    tensors = {}
+    for name, shape in shapes.items():
+        rows = (shape[0], int(np.prod(shape[1:]))) if len(shape) > 1 else (1, shape[0])
+        tensors[name] = Quantised(random.choice((-2047, 2047), rows).astype(np.int32), np.full(rows[0], 255, np.uint8), 12)
+    return encode_weights(tensors)
+
+
+def with_update(source: Path, target: Path, data: bytes, **changes: Any) -> Path:
+    def attachments(name: str, old: bytes) -> Iterator[tuple[str, bytes]]:
+        if name == "tinct.json":
+            yield name, json.dumps(json.loads(old) | changes | {"update": hash_of(data)}).encode()
+            yield "update.bin", data
+
+    remux(source, target, attachments=attachments)
+    return target
+
+
+def test_no_update_makes_weights_that_are_not_numbers() -> None:
+    """The format has no bytes for them: a weight is an integer of 12 bits times a power of two; so are what random bytes give."""
     most = 2047 * 2.0 ** (255 / 8 - 24)
-    tensor = np.full((2, 3), min(value, 1e30) if value == value else 0.0)
-    decoded = decode_weights(encode_weights({"w": quantise(tensor, 12)}), {"w": (2, 3)})["w"]
-    assert np.isfinite(decoded).all()
-    assert np.abs(decoded).max() <= most
+    decoded = decode_weights(wild({"w": (2, 3)}), {"w": (2, 3)})["w"]
+    assert np.array_equal(np.abs(decoded), np.full((2, 3), most, np.float32))
+    random, taken = np.random.default_rng(1), 0
+    for _ in range(2000):
+        data = random.integers(0, 256, 13, np.uint8)
+        data[0] = random.integers(2, 13)
+        try:
+            weights = decode_weights(data.tobytes(), {"w": (2, 3)})["w"]
+        except CodecError:
+            continue
+        taken += 1
+        assert np.abs(weights).max() <= most
+    assert taken > 20
+
+
+def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_path: Path) -> None:
+    """Weights of 480,000 in every layer overflow on the way; what is shown is any picture, without a warning, but a picture."""
+    config = tinct.EncodeConfig(colour="track", group=8, colouriser="compact", adapt="off")
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config)
+    shapes = update_shapes(load_network("fast").passes[-1][0], MAX_RANK)
+    done = run("decode", with_update(tmp_path / "a.mkv", tmp_path / "b.mkv", wild(shapes), rank=MAX_RANK), tmp_path / "b.y4m")
+    assert (done.returncode, done.stderr) == (0, b"")
+    usual, strange = (list(tinct.open(str(tmp_path / name))) for name in ("a.mkv", "b.y4m"))
+    assert len(strange) == 40
+    assert any(not np.array_equal(a.y, b.y) for a, b in zip(usual, strange, strict=True))
+
+
+@pytest.mark.parametrize("output", ["rgb", "ycbcr"])
+def test_a_videos_own_network_gone_wild_shows_pictures(output: str, tinct_path: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    from tinct.colouriser.model import shapes
+
+    config = GanConfig(channels=6, output=output)  # type: ignore[arg-type]
+    changes = {"colouriser": "gan", "generator": {"channels": 6, "output": output}}
+    done = run("decode", with_update(tinct_path, tmp_path / "b.mkv", wild(shapes(config)), **changes), tmp_path / "b.y4m")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(list(tinct.open(str(tmp_path / "b.y4m")))) == 40
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e30], ids=str)
@@ -567,7 +623,6 @@ def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() ->
     """A file may say any size and any width of a network, each within its bounds: together they would take 200 GB."""
     pytest.importorskip("torch")
     from tinct.colouriser.model import gan, new_generator
-    from tinct.config import GanConfig
 
     config = GanConfig(channels=128)
     with pytest.raises(

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -25,7 +26,7 @@ from tinct.ebml import broken_checksums
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress, VideoInfo
 from tinct.limits import MAX_GAP_FRAMES, MAX_GROUP
-from tinct.paths import check_output
+from tinct.paths import check_output, identity
 from tinct.planes import Planes
 from tinct.restore import Restorer, colouriser_of
 from tinct.sink import open_sink
@@ -72,6 +73,7 @@ class Video:
         self._lost_keys = 0
         self._keys: deque[tuple[int, bool]] = deque()  # times of key frames to come, and whether their colour is whole
         self._key_is_whole, self._keyless = True, 0
+        self._identity = identity(path)
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
             self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
@@ -152,7 +154,7 @@ class Video:
         manifest = self.manifest
         with (
             open_input(self.path) as container,
-            open(self.path, "rb") as file,  # read again at the end, when it may have lost its name
+            self._same_file() as file,  # read again at the end, when it may have lost its name
             Restorer(
                 self.info, manifest.layout, colouriser=self._colouriser, open_keys=manifest.open, plain=manifest.plain
             ) as restorer,
@@ -171,6 +173,17 @@ class Video:
                 self.damage.broken_checksums = broken_checksums(file)
             if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
                 self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
+
+    def _same_file(self) -> BinaryIO:
+        """The file, once more. Raises CodecError where another has its name by now."""
+        try:
+            file = open(self.path, "rb")  # noqa: SIM115  the caller closes it
+        except OSError as error:
+            raise CodecError(f"expected {self.path} to stay while it is read, found {error.strerror}") from error
+        if identity(self.path) != self._identity:
+            file.close()
+            raise CodecError(f"expected the same file when it is read again, found another in {self.path}; open it anew")
+        return file
 
     def _pictures(
         self, decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]

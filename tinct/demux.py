@@ -28,15 +28,15 @@ _VIDEO = ",".join(sorted(av.formats_available - _NOT_VIDEO))
 
 def open_input(path: str) -> InputContainer:
     file = Path(path)
-    if not file.exists():
+    if not file.exists() or "\0" in path:
         raise CodecError(f"expected a video file, found nothing at {path}; check the name")
     if file.is_dir():
         raise CodecError(f"expected a video file, found a folder at {path}; name a file in it")
     if not file.is_file():
         raise CodecError(f"expected a video file, found a pipe or device at {path}; give YUV4MPEG2 on stdin as -")
-    if file.stat().st_size == 0:
-        raise CodecError(f"expected a video file, found an empty file at {path}")
     try:
+        if file.stat().st_size == 0:
+            raise CodecError(f"expected a video file, found an empty file at {path}")
         check_bounds(path)
         # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
         container = av.open(

@@ -4,7 +4,6 @@ import logging
 from array import array
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from av.container import InputContainer
@@ -67,13 +66,12 @@ def info(path: str) -> FileInfo:
     if manifest is not None:
         video = described(video, manifest)
     with open_input(path) as container:
-        tracks = _count(container, manifest)
+        tracks, size = _count(container, manifest), container.size
     parts: dict[str, int] = {}
     for track in tracks:
         parts[track.part] = parts.get(track.part, 0) + track.size_bytes
     if manifest is not None and (update := read_update(path, manifest)) is not None:
         parts["update"] = len(update)
-    size = Path(path).stat().st_size
     colour = [t for t in tracks if t.part == COLOUR]
     return FileInfo(
         path=path,

@@ -106,10 +106,21 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def identity(path: str) -> tuple[int, ...] | None:
+    """What tells a file from another one, or from itself when it has been written to; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # the latter of a NUL character
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def check_output(destination: str, source: str, *, overwrite: bool) -> None:
     """Refuse an output that cannot be written, is the input, or exists and may not be replaced."""
     if destination == "-":
         return
+    if "\0" in destination:
+        raise CodecError(f"expected a file name for the output, found a NUL character in {destination!r}")
     target = Path(destination)
     folder = target.absolute().parent
     if not folder.is_dir():
