@@ -20,7 +20,7 @@ test: $(VENV)/test.stamp ## lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n logical --dist loadfile
+	$(BIN)/pytest -n logical --dist worksteal
 	$(BIN)/python -m fuzz.run --seconds 120 --crashes build/crashes
 
 check: $(VENV)/test.stamp ## lint, types and the fast tests

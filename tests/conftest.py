@@ -53,6 +53,7 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+LAB_CODEC = "tinct:intra,colour=track,group=6,colouriser=none"
 LAB_QPS = [27, 32, 37]
 VGG_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)  # torchvision's numbers
 
@@ -63,5 +64,5 @@ def results(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tinct.evaluation import Setup, start
 
     folder = tmp_path_factory.mktemp("lab") / "results"
-    start(Setup([str(clip_path)], ["tinct:intra,colour=track,group=6", "x265:intra"], LAB_QPS, 12), folder)
+    start(Setup([str(clip_path)], [LAB_CODEC, "x265:intra"], LAB_QPS, 12), folder)
     return folder

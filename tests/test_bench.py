@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import LAB_QPS
+from conftest import LAB_CODEC, LAB_QPS
 from helpers import one_line, run
 from synthetic import clip, to_av, write_clip
 
@@ -32,7 +32,7 @@ from tinct.evaluation.report import write_report
 from tinct.psnr import Psnr
 from tinct.video import open_source
 
-TINCT = "tinct:intra,colour=track,group=6"
+TINCT = LAB_CODEC
 FAST = "x265:intra,preset=fast"
 TIMELESS = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0, "jobs": 0}
 
@@ -109,13 +109,15 @@ def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
     source = tmp_path / "vfr.mkv"
     write_clip(source, frames=8, vfr=[0, 40, 160, 200, 240, 360, 400, 520])
     assert open_source(str(source)).info.frame_rate is None
-    points = sweep([source], ["x265:intra", "tinct:intra,colour=track,group=3"], [32], out=tmp_path / "r", frames=None)
+    points = sweep(
+        [source], ["x265:intra", "tinct:intra,colour=track,group=3,colouriser=none"], [32], out=tmp_path / "r", frames=None
+    )
     assert points[1].keys == [0, 3, 6]
     assert run("report", tmp_path / "r").returncode == 0
 
 
 def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
-    sweep([clip_path], ["x265:intra", "tinct:intra,colour=track,group=1"], [27, 37], out=tmp_path / "r", frames=3)
+    sweep([clip_path], ["x265:intra", "tinct:intra,colour=track,group=1,colouriser=none"], [27, 37], out=tmp_path / "r", frames=3)
     done = run("report", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert "| all bits, without key frames | undefined |" in (tmp_path / "r" / "report.md").read_text()
@@ -463,7 +465,7 @@ def test_a_sweep_that_is_killed_goes_on(clip_path: Path, tmp_path: Path) -> None
         str(clip_path),
         "--codec",
         "x265",
-        "tinct",
+        "tinct:intra,adapt=off",
         "--frames",
         "6",
         "--out",

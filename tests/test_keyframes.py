@@ -103,7 +103,7 @@ def test_only_one_group_is_held(spacing: Spacing) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"colour": "track"}, {"colour": "track", "group": 50}, {"colour": "track", "key_form": "full", "group": 50}],
+    [{"colour": "track"}, {"colour": "track", "group": 50, "adapt": "off"}, {"colour": "track", "key_form": "full", "group": 50}],
     ids=str,
 )
 @pytest.mark.parametrize("structure", ["intra", "random-access"])

@@ -72,7 +72,7 @@ def test_colouring_lines_work(talk: Path) -> None:
 def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in LINES[4:]] == ["evaluate", "evaluate", "report", "reproduce"]
     for line in LINES[4:]:
-        done = run(*line.split())
+        done = run(*line.replace("--qp 27 32 37 42", "--qp 27 42").split())  # two of its points a curve are enough here
         assert done.returncode == 0, done.stderr
     assert (talk / "results" / "report.html").exists()
     exec(BLOCKS[2], {"tinct": tinct})

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import LAB_QPS
+from conftest import LAB_CODEC, LAB_QPS
 from helpers import one_line, psnr, run
 from playwright.sync_api import Page, sync_playwright
 
@@ -20,7 +20,7 @@ from tinct.evaluation import bd_rate, load
 from tinct.evaluation.report import deltas, write_report
 
 CHROMIUM = shutil.which("chromium")
-TINCT, X265 = "tinct:intra,colour=track,group=6", "x265:intra"
+TINCT, X265 = LAB_CODEC, "x265:intra"
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 

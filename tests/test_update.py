@@ -46,6 +46,20 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def short_path(clip_path: Path) -> Path:
+    """Two groups and one frame, for what hangs on no picture."""
+    path = clip_path.with_name("short.mkv")
+    synthetic.write_clip(path, frames=13)
+    return path
+
+
+@pytest.fixture
+def hardly_relearnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding learnt in a few steps, for what hangs on no weight."""
+    monkeypatch.setattr("tinct.update.RELEARNING_STEPS", 5)
+
+
+@pytest.fixture(scope="module")
 def gan_path(clip_path: Path) -> Path:
     """The clip with the paper's layout and a network of its own."""
     path = clip_path.with_name("gan.mkv")
@@ -71,7 +85,7 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path:
 
 @pytest.mark.slow
 def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
-    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "800steps", "channels": 12}))
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "400steps", "channels": 12}))
     tinct.encode(str(clip_path), str(tmp_path / "b.mkv"), tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"))
     between = [n for n in range(40) if n % 6]
     source, decoded, coded = (list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv"))
@@ -81,6 +95,7 @@ def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_pa
     assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), "key frames are shown as they were coded"
 
 
+@pytest.mark.usefixtures("hardly_relearnt")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, tmp_path: Path) -> None:
     config = tinct.preset("paper", **{**OPTIONS, "adapt": "3steps", "generator": kind, "channels": 6})
@@ -96,6 +111,7 @@ def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, t
     )
 
 
+@pytest.mark.usefixtures("hardly_relearnt")
 def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     synthetic.write_clip(tmp_path / "odd.mkv", frames=14, size=(65, 47), pix_fmt="yuv420p10le")
     config = tinct.preset("paper", **{**OPTIONS, "losses": "mse"})
@@ -105,6 +121,7 @@ def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     assert decoded[1].y.max() > 255
 
 
+@pytest.mark.usefixtures("hardly_relearnt")
 def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "adapt": "5steps"}
     report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colouriser="gan", group=8, **options))  # type: ignore[arg-type]
@@ -332,14 +349,15 @@ def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "reads the video twice; found a pipe" in said
 
 
+@pytest.mark.usefixtures("hardly_relearnt")
 def test_the_checkpoint_of_another_video_is_refused_and_kept(
-    clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     synthetic.write_clip(tmp_path / "other.mkv", frames=9)
     options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps", "--quiet"]
     checkpoint = tmp_path / "run.ckpt"
     main_options = [*options, "--checkpoint", str(checkpoint)]
-    assert says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (0, "")
+    assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (0, "")
     kept = checkpoint.read_bytes()
     code, said = says(["encode", str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), *main_options], capsys)
     assert code == 2
@@ -359,6 +377,7 @@ def test_the_output_is_no_checkpoint(clip_path: Path, tmp_path: Path, capsys: py
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hardly_relearnt")
 def test_the_content_loss_trains_with_weights_of_vgg(
     clip_path: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,13 +391,13 @@ def test_the_content_loss_trains_with_weights_of_vgg(
 
 
 @pytest.mark.slow
-def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(clip_path: Path, tmp_path: Path) -> None:
+def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(short_path: Path, tmp_path: Path) -> None:
     """kill -9 in training; the same command again gives the file of an encode that was not stopped, byte for byte."""
     code = "import tinct.adapt, sys; tinct.adapt.CHECKPOINT_SECONDS = 0.1; from tinct.cli import main; main(sys.argv[1:])"
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "60steps", "--quiet"]
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "30steps", "--quiet"]
 
     def command(name: str, *more: str) -> list[str]:
-        return [sys.executable, "-c", code, "encode", str(clip_path), str(tmp_path / name), *options, *more]
+        return [sys.executable, "-c", code, "encode", str(short_path), str(tmp_path / name), *options, *more]
 
     subprocess.run(command("whole.mkv"), check=True)
     again = command("killed.mkv", "--checkpoint", str(tmp_path / "run.ckpt"))
@@ -391,18 +410,18 @@ def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(clip_p
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "killed.mkv").exists()
-    assert 0 < torch.load(tmp_path / "run.ckpt", weights_only=True)["steps"] < 60
+    assert 0 < torch.load(tmp_path / "run.ckpt", weights_only=True)["steps"] < 30
     subprocess.run(again, check=True)
     assert (tmp_path / "killed.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
 @pytest.mark.slow
-def test_processes_of_torchrun_train_one_network_and_write_one_file(clip_path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tinct", "encode", str(clip_path)]
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "4steps", "--quiet"]
+def test_processes_of_torchrun_train_one_network_and_write_one_file(short_path: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tinct", "encode", str(short_path)]
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps", "--quiet"]
     subprocess.run([*command, str(tmp_path / "a.mkv"), *options], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
-    assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
+    assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 13
 
 
 def test_a_decode_that_starts_in_the_middle_shows_the_same_frames(gan_path: Path) -> None:
