@@ -408,7 +408,7 @@ def test_transparency_is_left_out_and_said_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["bikes.mp4", "carphone_pristine.mp4"])
 def test_sample_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     short = tmp_path / "short.mkv"
-    tinct.decode(str(sample_clip(name)), str(short), duration_seconds=1.6)
+    tinct.decode(str(sample_clip(name)), str(short), duration_seconds=1.0)
     report, _ = code(short, tmp_path / "a.mkv", colouriser="none")
     plain = tinct.encode(str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
     assert abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3  # luma is coded as plain HEVC codes it

@@ -224,6 +224,8 @@ class HevcDecoder:
         if kind is not None:
             options["max_pixels"] = str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))
         context.options = options
+        if not low_delay:
+            context.flags |= Flags.output_corrupt  # else nothing that is predicted from a lost picture is shown
         self._context, self._kind, self._only_sound = context, kind, low_delay
         self._sound = True  # what is decoded now stands on nothing broken
         self._last_pts = -math.inf

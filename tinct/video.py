@@ -18,6 +18,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -193,8 +194,12 @@ def _refuse_interlaced(frame: av.VideoFrame, path: str) -> None:
 
 
 def _decode(container: InputContainer, stream: VideoStream, path: str, on_damage: Callable[[], None]) -> Iterator[av.VideoFrame]:
-    """Frames in order of time; a packet that cannot be decoded is reported and left out."""
-    packets = packets_of(container, stream)
+    """Frames in order of time; a packet that cannot be decoded is reported and left out.
+
+    What is predicted from a lost picture is shown as far as that goes, but for what comes before the first whole one.
+    """
+    stream.codec_context.flags |= Flags.output_corrupt
+    packets, begun = packets_of(container, stream), False
     while True:
         try:
             packet = next(packets, None)
@@ -204,7 +209,10 @@ def _decode(container: InputContainer, stream: VideoStream, path: str, on_damage
         except (FFmpegError, OSError) as error:
             raise CodecError(f'expected to read {path} to its end, found "{reason(error)}"') from error
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                begun = begun or not frame.is_corrupt
+                if begun:
+                    yield frame
         except FFmpegError:
             if packet is not None:
                 on_damage()
