@@ -1,4 +1,4 @@
-"""kill -9 at random moments of an encode, an adaptation, a decode and a sweep: `python -m benchmarks.faults --kills 200`.
+"""kill -9 at random moments of encodes, with training and without, of decodes and sweeps: `python -m benchmarks.faults --kills 200`.
 
 Each run is killed once, at a moment drawn evenly over the time that an uninterrupted run takes, and then done again by the same
 call in the same folder. It is clean when what stood at the destination after the kill was nothing or whole, and when the second
@@ -26,6 +26,7 @@ TINCT = "import sys; from tinct.cli import main; main(sys.argv[1:])"
 # checkpoints often enough that some kills fall between two
 TRAINING = "import sys, tinct.adapt; tinct.adapt.CHECKPOINT_SECONDS = 0.05; from tinct.cli import main; main(sys.argv[1:])"
 ADAPT = ("--preset", "paper", "--recipe", "cpu", "--channels", "6", "--adapt", "20steps")
+TUNE = ("--colour", "track", "--colouriser", "compact", "--qp", "12", "--group", "8", "--adapt", "40steps")
 SWEEP = ("--codec", "x265:intra", "tinct:intra,colour=track,colouriser=none", "--qp", "37", "--frames", "4")
 
 
@@ -35,6 +36,11 @@ def _encode(work: Path, out: Path) -> list[str]:
 
 def _adapt(work: Path, out: Path) -> list[str]:
     return ["encode", str(work / "short.mkv"), str(out / "a.mkv"), *ADAPT, "--checkpoint", str(out / "run.ckpt"), "--quiet"]
+
+
+def _tune(work: Path, out: Path) -> list[str]:
+    """`compact`, which learns from the video; a fine QP makes the file large enough to bear an update."""
+    return ["encode", str(work / "middle.mkv"), str(out / "a.mkv"), *TUNE, "--quiet"]
 
 
 def _decode(work: Path, out: Path) -> list[str]:
@@ -47,8 +53,14 @@ def _sweep(work: Path, out: Path) -> list[str]:
     return ["evaluate", str(work / "short.mkv"), *SWEEP, "--out", str(out / "r"), "--quiet"]
 
 
-SHARES = {"encode": 0.4, "adapt": 0.12, "decode": 0.4, "sweep": 0.08}  # of the kills: the slow ones get fewer
-KINDS: dict[str, Callable[[Path, Path], list[str]]] = {"encode": _encode, "adapt": _adapt, "decode": _decode, "sweep": _sweep}
+SHARES = {"encode": 0.4, "tune": 0.06, "adapt": 0.06, "decode": 0.4, "sweep": 0.08}  # of the kills: the slow ones get fewer
+KINDS: dict[str, Callable[[Path, Path], list[str]]] = {
+    "encode": _encode,
+    "tune": _tune,
+    "adapt": _adapt,
+    "decode": _decode,
+    "sweep": _sweep,
+}
 TIMES = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes"}  # of points: never the same
 
 
@@ -67,6 +79,7 @@ class Outcome:
 def prepare(work: Path) -> None:
     """What the runs read."""
     write_clip(work / "clip.mkv", frames=90, size=(128, 96))
+    write_clip(work / "middle.mkv", frames=24, size=(128, 96))
     write_clip(work / "short.mkv", frames=13)
     config = tinct.EncodeConfig(colour="track", colouriser="none")
     tinct.encode(str(work / "clip.mkv"), str(work / "tinct.mkv"), config)
