@@ -1,4 +1,4 @@
-"""kill -9 at random moments of encodes, with training and without, of decodes and sweeps: `python -m benchmarks.faults --kills 200`.
+"""kill -9 at random moments of encodes, with training and without, decodes and sweeps: `python -m benchmarks.faults --kills 200`.
 
 Each run is killed once, at a moment drawn evenly over the time that an uninterrupted run takes, and then done again by the same
 call in the same folder. It is clean when what stood at the destination after the kill was nothing or whole, and when the second
