@@ -40,7 +40,7 @@ MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes beco
 MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
 MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
-MAX_RANK = 8  # of the change that a video makes to the network that ships: 9,402 weights, 18,017 of the larger pass
+MAX_RANK = 8  # of the change that a video makes to the network that ships: the most that was measured, 9,402 or 18,017 weights
 GENERATOR_BYTES = 50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
 MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels count as 6.6 GB at 1920x1080
 
