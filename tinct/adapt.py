@@ -8,7 +8,8 @@ import hashlib
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -217,18 +218,33 @@ class Training:
         self._objective.train()
         luma, target = self._crop()
         judged = recipe.judged_at(self.steps)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"):
+        with self._mixed(), self._drawn():
             output, terms = self._terms(luma, target, judged=judged)
         found = self._finite({name: value for name, (_, value) in terms.items()})
         total = sum((weight * value for weight, value in terms.values()), torch.zeros((), device=self._device))
         _descend(total, self._optimiser, self._objective.makers())
-        against = self._objective.judge_terms(luma, target, output.detach()) if judged else {}
+        with self._mixed():
+            against = self._objective.judge_terms(luma, target, output.detach().float()) if judged else {}
         if against:
             found |= self._finite(against)
             _descend(sum(against.values(), torch.zeros((), device=self._device)), self._opponent, self._objective.judges())
         share(statistics for statistics in self._objective.buffers() if statistics.is_floating_point())  # of batch norm
         self._average()
         return found
+
+    def _mixed(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")
+
+    @contextmanager
+    def _drawn(self) -> Iterator[None]:
+        """What networks draw themselves, for dropout, comes from the seed and the step too."""
+        with torch.random.fork_rng(devices=[self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(self._seed_of_step())
+            yield
+
+    def _seed_of_step(self) -> int:
+        rank = distributed.get_rank() if distributed.is_initialized() else 0
+        return hash((self._recipe.seed, self.steps, rank)) % (1 << 63)
 
     def _finite(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """The terms as numbers, before they have moved any weight."""
@@ -242,8 +258,7 @@ class Training:
 
     def _crop(self) -> tuple[Tensor, Tensor]:
         """Luma and colour of a random square of a random sample, in [-1, 1]."""
-        rank = distributed.get_rank() if distributed.is_initialized() else 0
-        random = torch.Generator().manual_seed(hash((self._recipe.seed, self.steps, rank)) % (1 << 63))
+        random = torch.Generator().manual_seed(self._seed_of_step())
 
         def below(count: int) -> int:
             return int(torch.randint(count, (1,), generator=random))

@@ -21,10 +21,8 @@ RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
 
 LOSSES = ("gan", "mse", "content", "colour")
-GAN_OPTIONS = (
-    "channels", "generator", "attention", "residual", "generates", "conditional", "recipe", "losses", "vgg19", "device",
-    "checkpoint",
-)  # fmt: skip
+PAPER_OPTIONS = ("attention", "residual", "generates", "conditional", "losses", "vgg19")  # of its own generator alone
+GAN_OPTIONS = (*PAPER_OPTIONS, "channels", "generator", "recipe", "device", "checkpoint")
 MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
 CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
 LEVELS = 4  # of the paper's generator, each half the size of the one before
@@ -215,11 +213,12 @@ def _check_values(config: EncodeConfig) -> None:
 
 def _check_combination(config: EncodeConfig) -> None:
     defaults = EncodeConfig()
-    of_gan = [name for name in GAN_OPTIONS if getattr(config, name) != getattr(defaults, name)]
+    of_gan, of_paper = (
+        [name for name in names if getattr(config, name) != getattr(defaults, name)] for names in (GAN_OPTIONS, PAPER_OPTIONS)
+    )
     contradictions = [
         (config.colouriser != "gan" and bool(of_gan), f"--{'/'.join(of_gan)} needs --colouriser gan, or --preset paper"),
-        (config.generator != "multiresunet" and config.generates == "ycbcr", "--generates ycbcr needs --generator multiresunet"),
-        (config.generator != "multiresunet" and config.conditional, "--conditional needs --generator multiresunet"),
+        (config.generator != "multiresunet" and bool(of_paper), f"--{'/'.join(of_paper)} needs --generator multiresunet"),
         (config.crf is not None and config.bitrate_kbps is not None, "--crf and --bitrate exclude each other"),
         (config.crf is not None and config.colour != "in-band", "--crf needs --colour in-band; use --qp or --bitrate"),
         (config.key_form == "full" and config.structure != "intra", "--key-form full needs --structure intra"),

@@ -20,6 +20,7 @@ L1_WEIGHT = 100.0  # pix2pix
 FEATURES_WEIGHT = 10.0  # pix2pixHD
 CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
 POOL = 50  # pictures made earlier that CycleGAN's discriminators are shown again
+FIRST_SPREAD = 0.02  # standard deviation of convolutions' weights before training, in all their papers
 
 
 def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: losses.Vgg19 | None) -> Objective:
@@ -27,7 +28,13 @@ def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: los
     if config.kind == "multiresunet":
         return Mixed(config, recipe, to_rgb, content)
     rivals: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {"pix2pixhd": Pix2PixHd, "cyclegan": CycleGan}
-    return rivals.get(config.kind, Pix2Pix)(config)
+    found = rivals.get(config.kind, Pix2Pix)(config)
+    for module in found.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, FIRST_SPREAD)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return found
 
 
 class Pix2Pix(Objective):
@@ -76,14 +83,14 @@ class Pix2PixHd(Objective):
 class CycleGan(Objective):
     """Luma to colour and colour to luma, each judged, there and back again; which luma goes with which colour is not used.
 
-    The discriminator of colour is shown a picture made earlier every other time, as Zhu et al. do; each process of torchrun has a
-    pool of its own, of which a checkpoint holds the first one's.
+    The discriminators are shown pictures made earlier every other time, as Zhu et al. do; each process of torchrun has pools of its
+    own, of which a checkpoint holds the first one's.
     """
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__(ResNet(config), nn.ModuleList(PatchDiscriminator(inputs, config.channels) for inputs in (3, 1)))
         self.back = ResNet(config, outputs=1)
-        self._pool: list[Tensor] = []
+        self._pools: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._made = 0
 
     def makers(self) -> Iterator[nn.Parameter]:
@@ -97,30 +104,31 @@ class CycleGan(Objective):
         return coloured, {"gan": (1.0, gan), "cycle": (CYCLE_WEIGHT, cycle), "identity": (IDENTITY_WEIGHT, same)}
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
-        shown = self._pooled(output)
         with torch.no_grad():
-            greyed = self.back(target)
+            greyed = self.back(target).to(target.dtype)
+        self._made += 1
+        shown, shown_grey = (self._pooled(number, picture) for number, picture in enumerate((output, greyed)))
         colour = losses.least_squares_judge(self._logits(0, target), self._logits(0, shown))
-        grey = losses.least_squares_judge(self._logits(1, luma), self._logits(1, greyed))
+        grey = losses.least_squares_judge(self._logits(1, luma), self._logits(1, shown_grey))
         return {"discriminator": colour, "discriminator of luma": grey}
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"pool": self._pool, "made": self._made}
+        return {"pools": self._pools, "made": self._made}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self._pool, self._made = state["pool"], state["made"]
+        self._pools, self._made = state["pools"], state["made"]
 
-    def _pooled(self, output: Tensor) -> Tensor:
-        """This picture, or one of the pool, which it then replaces; what is drawn depends on how many were made alone."""
-        self._made += 1
-        if len(self._pool) < POOL:
-            self._pool.append(output)
-            return output
-        drawn = torch.Generator().manual_seed(self._made)
+    def _pooled(self, number: int, picture: Tensor) -> Tensor:
+        """This picture, or one of a pool, which it then replaces; what is drawn depends on how many were made alone."""
+        pool = self._pools[number]
+        if len(pool) < POOL:
+            pool.append(picture)
+            return picture
+        drawn = torch.Generator().manual_seed(2 * self._made + number)
         if float(torch.rand(1, generator=drawn)) < 0.5:
-            return output
-        number = int(torch.randint(POOL, (1,), generator=drawn))
-        earlier, self._pool[number] = self._pool[number], output
+            return picture
+        place = int(torch.randint(POOL, (1,), generator=drawn))
+        earlier, pool[place] = pool[place], picture
         return earlier
 
     def _logits(self, number: int, picture: Tensor) -> Tensor:

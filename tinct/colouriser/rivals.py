@@ -13,6 +13,7 @@ from tinct.colouriser.gan import SelfAttention, padded
 from tinct.config import GanConfig
 
 UNET_WIDTHS = (1, 2, 4, 8, 8, 8, 8, 8)  # times `channels`, at 1/2 to 1/256 of the size
+DROPPED_FROM = 5  # the levels from which half the features are dropped on the way up while it learns, pix2pix's only noise
 ATTENDED = 2  # the U-Net's level, from 0, that attends to itself: 1/8 of the size, 32x32 of a 256x256 crop
 
 
@@ -29,7 +30,7 @@ class UNet(nn.Module):
         )
         self.attention = SelfAttention(widths[ATTENDED]) if config.kind == "pix2pix-attention" else nn.Identity()
         ups = [(widths[level] * (1 if level == last else 2), widths[level - 1] if level else 3) for level in range(last + 1)]
-        self.up = nn.ModuleList(_up(i, o, norm=level > 0) for level, (i, o) in enumerate(ups))
+        self.up = nn.ModuleList(_up(i, o, norm=level > 0, drop=level >= DROPPED_FROM) for level, (i, o) in enumerate(ups))
 
     def forward(self, luma: Tensor) -> Tensor:
         x = padded(luma, 1 << len(UNET_WIDTHS), 1 << len(UNET_WIDTHS))
@@ -121,9 +122,11 @@ def _down(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
     )
 
 
-def _up(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
+def _up(inputs: int, outputs: int, *, norm: bool, drop: bool) -> nn.Sequential:
     return nn.Sequential(
-        nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1), nn.InstanceNorm2d(outputs) if norm else nn.Identity()
+        nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1),
+        nn.InstanceNorm2d(outputs) if norm else nn.Identity(),
+        nn.Dropout(0.5) if drop else nn.Identity(),
     )
 
 

@@ -63,6 +63,10 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
         weights = f",vgg19={experiment.vgg19}" if experiment.vgg19 and "content" in losses else ""
         return f"tinct:intra,{options},losses={'+'.join(losses)}{weights}{extra}"
 
+    def rival(kind: str) -> str:
+        """With losses of its own."""
+        return f"tinct:intra,{options},generator={kind}"
+
     g1 = ("gan", "mse")
     tables = {
         "table2": {PROPOSED: variant()},
@@ -78,10 +82,10 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
             ),
         },
         "table7": {
-            "pix2pix": variant(",generator=pix2pix"),
-            "pix2pix+attention": variant(",generator=pix2pix-attention"),
-            "pix2pixhd": variant(",generator=pix2pixhd"),
-            "cyclegan": variant(",generator=cyclegan"),
+            "pix2pix": rival("pix2pix"),
+            "pix2pix+attention": rival("pix2pix-attention"),
+            "pix2pixhd": rival("pix2pixhd"),
+            "cyclegan": rival("cyclegan"),
             PROPOSED: variant(),
         },
     }
