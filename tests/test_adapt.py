@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 import synthetic  # noqa: E402
 
 from tinct.adapt import Budget, Samples, Step, Training  # noqa: E402
+from tinct.cli import _interrupt  # noqa: E402
 from tinct.colour import unit_matrix  # noqa: E402
 from tinct.config import GanConfig, GeneratorKind  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
@@ -204,19 +205,25 @@ def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, i
         assert generator(small.luma.float() / 127.5 - 1).shape == (1, 3, height, width)
 
 
-def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "run.ckpt"
+    monkeypatch.setattr("tinct.adapt.CHECKPOINT_SECONDS", 0.0)  # so that a torn one could replace a whole one
+    before = signal.signal(signal.SIGTERM, _interrupt)  # as the command line does
     step = Training._step
 
     def interrupted(training: Training, spent: float) -> dict[str, float]:
         if training.steps == 2:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return step(training, spent)
 
     with monkeypatch.context() as patched:
         patched.setattr(Training, "_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             trained(RECIPE, 6, path)
+    signal.signal(signal.SIGTERM, before)
     assert torch.load(path, weights_only=True)["steps"] == 3
     assert same(trained(RECIPE, 6, path), trained(RECIPE, 6))
 

@@ -332,7 +332,7 @@ def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
     assert done.returncode == 3
     text = done.stderr.decode()
     assert text.count("failed: out of paper") == 2
-    assert f"2 points are refused, 2 are in {out}; try again with --resume {out}" in text
+    assert f"2 points are refused, 2 are in {out}; --resume {out} tries again" in text
     program.unlink()
     again = run("evaluate", "--resume", out)
     assert again.returncode == 0, again.stderr
@@ -627,24 +627,28 @@ def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_
 
 
 def test_a_training_goes_on_from_what_a_killed_lab_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its seconds are then not those of the whole; after a failure nothing is left that could fail again."""
+    """Its seconds are then not those of the whole; a checkpoint that does not fit is not tried twice."""
     checkpoint = tmp_path / "a.ckpt"
     trains = "import sys, pathlib; pathlib.Path(sys.argv[1].partition('=')[2]).write_text('half')"
-    whole, fails = ([sys.executable, "-c", code] for code in (trains, "raise SystemExit('no memory')"))
+    refused = "expected a checkpoint of this training in a.ckpt, found another file"
+    whole, fails, refuses = (
+        [sys.executable, "-c", code] for code in (trains, "raise SystemExit('no memory')", f"raise SystemExit({refused!r})")
+    )
 
     def interrupted(*_: object, **__: object) -> None:
         checkpoint.write_text("half")
         raise KeyboardInterrupt
 
     assert _encoded(whole, str(tmp_path), checkpoint)[1] is False
-    assert not checkpoint.exists()
+    checkpoint.unlink()
     with monkeypatch.context() as patched:
         patched.setattr("tinct.evaluation.bench.subprocess.run", interrupted)
         with pytest.raises(KeyboardInterrupt):
             _encoded(whole, str(tmp_path), checkpoint)
     assert _encoded(whole, str(tmp_path), checkpoint)[1] is True
-    assert not checkpoint.exists()
-    checkpoint.write_text("of another training")
     with pytest.raises(CodecError, match="no memory"):
         _encoded(fails, str(tmp_path), checkpoint)
+    assert checkpoint.exists(), "what was learnt is still good"
+    with pytest.raises(CodecError, match="a checkpoint of this training"):
+        _encoded(refuses, str(tmp_path), checkpoint)
     assert not checkpoint.exists()

@@ -456,6 +456,27 @@ def test_cuts_that_cannot_be_are_refused(
     assert "expected" in said
 
 
+@linux_only
+def test_training_is_seen_in_a_terminal(clip_path: Path, folder: Path) -> None:
+    """While it goes on, not when it is over."""
+    pytest.importorskip("torch")
+    ours, theirs = os.openpty()
+    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "6", "--adapt", "100000steps"]
+    command = [sys.executable, "-m", "tinct", "encode", str(clip_path), str(folder / "a.mkv"), *options]
+    process = subprocess.Popen(command, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "200"})
+    os.close(theirs)
+    said, end = b"", time.monotonic() + 60
+    try:
+        while not re.search(rb"training.*step \d+: gan \d+\.\d+ mse ", said, re.DOTALL):
+            assert time.monotonic() < end, said
+            assert process.poll() is None, said
+            said += os.read(ours, 1 << 16)
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(ours)
+
+
 # ── interruption ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 

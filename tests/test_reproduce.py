@@ -11,9 +11,10 @@ from tinct.cli import main
 from tinct.config import GanConfig
 from tinct.container import read_file_manifest
 from tinct.errors import CodecError
+from tinct.evaluation import load
 from tinct.evaluation.codecs import parse
 from tinct.evaluation.published import printed
-from tinct.evaluation.reproduce import TABLES, Experiment, codecs_of
+from tinct.evaluation.reproduce import TABLES, Experiment, codecs_of, usual_qps
 
 
 def test_printed_numbers_are_found_by_the_clips_name() -> None:
@@ -24,6 +25,8 @@ def test_printed_numbers_are_found_by_the_clips_name() -> None:
     assert printed("table6", "Johnny", 37, "G2 G1+100color") == (38.73, 0.961, None)
     assert printed("table7", "Mother-daughter", 27, "pix2pix") == (30.6, 0.922, None)
     assert printed("table7", "akiyo", 27, "pix2pix") == (None, None, None)
+    assert printed("table2", "FourPeople_1280x720_60", 37, "proposed")[0] == printed("table2", "FourPeople", 37, "proposed")[0]
+    assert printed("table4", "Johnny", 37, "with SA") == (39.615, 0.963, None)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -40,6 +43,32 @@ def test_the_content_loss_can_be_left_out() -> None:
     codecs = codecs_of("table6", Experiment(16, "paper", "300", content_loss="none"))
     assert list(codecs)[2:] == ["G1 gan+100mse", "G2 G1+100color"]
     assert not any("content" in codec for codec in codecs.values())
+
+
+def test_tables_have_the_qps_of_the_paper() -> None:
+    assert usual_qps(["table2"]) == [27, 32, 37, 42]
+    assert usual_qps(["table3", "table6"]) == [37]
+    with pytest.raises(CodecError, match=r"expected tables of the same QPs, found table6 \(37\), table7 \(27\)"):
+        usual_qps(["table6", "table7"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--vgg19", "nowhere.pth"], "expected VGG-19 weights in "),
+        (["--channels", "0", "--content-loss", "none"], "--channels: expected 6 to 128; found 0"),
+        (["--channels", "64", "--content-loss", "none"], "expected a generator of at most 16,777,216 weights"),
+    ],
+)
+def test_what_no_training_can_begin_with_is_refused_before_any_work(
+    options: list[str], message: str, clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = "table7" if "64" in options else "table6"
+    with pytest.raises(SystemExit) as stopped:
+        main(["reproduce", table, "--clips", str(clip_path), "--out", str(tmp_path / "r"), *options])
+    assert stopped.value.code == 2
+    assert f"tinct: {message}" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
 
 
 def test_other_tables_are_refused() -> None:
@@ -61,6 +90,9 @@ def test_a_table_is_trained_measured_and_goes_on(clip_path: Path, tmp_path: Path
     assert shown == (out / "table3.md").read_text() + "\n" + (out / "table4.md").read_text()
     rows = json.loads((out / "table3.json").read_text())
     assert [row["variant"] for row in rows] == ["HEVC 4:2:0", "none", "original RC", "proposed RC"]
+    points = {point.codec: point for point in load(out).points}
+    without_keys = points["x265:intra"].value("psnr_y", without=set(range(0, 13, 6)))
+    assert rows[0]["ours"]["psnr_y"] == without_keys != points["x265:intra"].means["psnr_y"], "between key frames, which HEVC lacks"
     for row in rows:
         network = row["variant"].endswith("RC")
         assert (row["all_bits_kbps"] > row["paper_kbps"]) == network

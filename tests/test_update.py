@@ -422,6 +422,9 @@ def test_processes_of_torchrun_train_one_network_and_write_one_file(short_path: 
     subprocess.run([*command, str(tmp_path / "a.mkv"), *options], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 13
+    alone = [sys.executable, "-m", "tinct", "encode", str(short_path), str(tmp_path / "b.mkv"), *options]
+    subprocess.run(alone, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": "1"})
+    assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes(), "the other process' crops are learnt too"
 
 
 def test_a_decode_that_starts_in_the_middle_shows_the_same_frames(gan_path: Path) -> None:

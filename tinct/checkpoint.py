@@ -1,6 +1,5 @@
 """What every training needs: checkpoints that are whole or not there, a gradient that processes share, threads in bounds."""
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
+from tinct.config import torchrun_started
 from tinct.errors import CodecError
 from tinct.paths import Growing
 
@@ -29,7 +29,13 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         found = state["fingerprint"]
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+    except torch.OutOfMemoryError:
+        raise
+    except OSError as error:
+        raise CodecError(f"expected to read the checkpoint {path}, found {error.strerror or error}") from error
+    except (RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
+        if "alloc" in str(error):  # what PyTorch says where memory runs out
+            raise
         raise CodecError(f"expected a checkpoint of this training in {path}, found another file; name a new one") from error
     if found != fingerprint:
         raise CodecError(f"expected a checkpoint of this training, its data and options in {path}, found another's; name a new one")
@@ -38,8 +44,12 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
 
 def join_processes(device: str) -> None:
     """Where torchrun started this process, meet the others, whose networks are on this device too."""
-    if "RANK" in os.environ and not distributed.is_initialized():
+    if not torchrun_started() or distributed.is_initialized():
+        return
+    try:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    except (ValueError, RuntimeError) as error:
+        raise CodecError(f"expected to meet torchrun's other processes, found: {str(error).splitlines()[0]}") from error
 
 
 def leads() -> bool:

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -18,6 +17,8 @@ from tinct.errors import CodecError
 from tinct.interrupt import keep_interrupts
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from tinct.adapt import Step
     from tinct.colouring import ColouriseReport
     from tinct.config import EncodeConfig
@@ -117,10 +118,10 @@ def encode(
     debug: Debug = False,
 ) -> None:
     """Encode a video to a Tinct file that any player opens."""
-    from tinct.config import named_losses
+    from tinct.config import named_losses, process_number
     from tinct.encoder import encode as run
 
-    quiet = quiet or os.environ.get("RANK", "0") != "0"  # of torchrun's processes one speaks
+    quiet = quiet or process_number() != 0  # of torchrun's processes one speaks
     terms = named_losses(losses, content_loss, recipe or "paper")
     settings = _config(
         preset, structure=structure, qp=qp, crf=crf, bitrate_kbps=bitrate, colour=colour, key_form=key_form, group=group,
@@ -128,8 +129,10 @@ def encode(
         x265_tune=x265_tune, channels=channels, generator=generator, attention=attention, residual=residual, generates=generates,
         conditional=conditional, recipe=recipe, losses=terms, vgg19=vgg19, adapt=adapt, device=device, checkpoint=checkpoint,
     )  # fmt: skip
-    with _progress("encoding", quiet) as progress, _training(quiet) as training:
-        report = run(source, output, settings, overwrite=overwrite, progress=progress, training=training)
+    with _bars(quiet) as bars:
+        report = run(
+            source, output, settings, overwrite=overwrite, progress=_counter(bars, "encoding"), training=_training(bars, quiet)
+        )
     _tell(report, [] if quiet else _encode_lines(report, output), source, "coded")
 
 
@@ -230,10 +233,10 @@ def colourise(
     pictures = given_one_by_one(reference or [])
     if references is not None:
         pictures = {**in_folder(references), **pictures}
-    with _stages(("looking", "colouring"), quiet) as (looked, coloured):
+    with _bars(quiet) as bars:
         report = run(
             source, output, references=pictures, leave_grey=leave_grey, adapt_seconds=adapt, confidence=confidence, page=page,
-            overwrite=overwrite, looked=looked, progress=coloured,
+            overwrite=overwrite, looked=_counter(bars, "looking"), progress=_counter(bars, "colouring", waits=True),
         )  # fmt: skip
     _tell(report, [] if quiet else _colour_lines(report, output), source, "coloured")
 
@@ -250,7 +253,8 @@ def keyframes(
     from tinct.colouring import write_keyframes as run
 
     number = _auto_or_number("count", count)
-    with _stages(("looking", "writing"), quiet) as (looked, written):
+    with _bars(quiet) as bars:
+        looked, written = _counter(bars, "looking"), _counter(bars, "writing", waits=True)
         numbers, notes = run(source, out, count=cast("int | Literal['auto']", number), looked=looked, progress=written)
     _notes(notes)
     if not quiet:
@@ -328,7 +332,7 @@ def evaluate(
             first = lab.FRAMES if frames is None else frames or None
             setup = lab.Setup(clips or [], codec or [], qp or list(lab.QPS), first, points or [], 1 if jobs is None else jobs)
             outcome = lab.start(setup, Path(out), engine=_engine(engine), progress=progress)
-    _outcome_notes(outcome, resume or str(out))
+    _outcome_notes(outcome, resume or str(out), f"--resume {resume or out}")
     if not quiet:
         print("\n".join(_rate_lines(outcome)))
     if outcome.failures:
@@ -353,7 +357,7 @@ def reproduce(
         list[str], typer.Argument(metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7.")
     ],
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
-    qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
+    qp: Annotated[list[int] | None, typer.Option(help="Default the table's own.")] = None,
     channels: Channels = None,
     recipe: RecipeName = None,
     budget: Annotated[str, typer.Option(help="Of each training, as encode's --adapt.")] = "auto",
@@ -373,12 +377,12 @@ def reproduce(
         return
     if not clips or out is None:
         raise CodecError("expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r")
-    experiment = lab.Experiment(channels or 64, recipe or "paper", budget, content_loss, vgg19)
+    experiment = lab.Experiment(64 if channels is None else channels, recipe or "paper", budget, content_loss, vgg19)
     with _progress("measuring", quiet, "points") as progress:
         outcome = lab.reproduce(
-            what, clips, qp or [27, 32, 37, 42], experiment, Path(out), frames=frames or None, progress=progress
+            what, clips, qp or lab.usual_qps(what), experiment, Path(out), frames=frames or None, progress=progress
         )
-    _outcome_notes(outcome, out)
+    _outcome_notes(outcome, out, "the same call")
     print("\n".join((Path(out) / f"{table}.md").read_text() for table in what), end="")
     if outcome.failures:
         raise typer.Exit(DAMAGED)
@@ -484,9 +488,11 @@ def _repeated(arguments: list[str]) -> list[str]:
 
 
 def _interrupted(arguments: list[str]) -> str:
-    kept = {"batch": "the same call goes on", "evaluate": "--resume goes on", "train": "the same call goes on"}.get(
-        arguments[0] if arguments else ""
-    )
+    same = "the same call goes on"
+    command = arguments[0] if arguments else ""
+    kept = {"batch": same, "evaluate": "--resume goes on", "reproduce": same, "train": same}.get(command)
+    if command == "encode" and any(word.partition("=")[0] == "--checkpoint" for word in arguments):
+        return f"interrupted, nothing was written but the checkpoint of a training; {same}"
     return f"interrupted, what was finished is kept; {kept}" if kept else "interrupted, nothing was written"
 
 
@@ -561,57 +567,64 @@ def _extra(extra: str, what: str) -> Iterator[None]:
 @contextmanager
 def _progress(what: str, quiet: bool, unit: str = "frames") -> Iterator[Callable[[int, int | None], None] | None]:
     """A bar with frames, speed and time left, where stderr is a terminal."""
-    with _stages((what,), quiet, unit) as (update,):
-        yield update
+    with _bars(quiet) as bars:
+        yield _counter(bars, what, unit)
 
 
 @contextmanager
-def _stages(
-    names: Sequence[str], quiet: bool, unit: str = "frames"
-) -> Iterator[Sequence[Callable[[int, int | None], None] | None]]:
-    """A bar for each of several stages of one call, shown once there is something to show."""
+def _bars(quiet: bool) -> "Iterator[Progress | None]":
+    """Where stderr is a terminal, a place for bars."""
     if quiet or not sys.stderr.isatty():
-        yield [None] * len(names)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    speed = TextColumn("{task.fields[speed]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), speed, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks = [bar.add_task(name, total=None, speed="", visible=i == 0, start=i == 0) for i, name in enumerate(names)]
-
-        def update(task: TaskID, done: int, total: int | None) -> None:
-            if not bar.tasks[task].started:
-                bar.start_task(task)
-            rate = bar.tasks[task].speed
-            bar.update(task, completed=done, total=total, speed=f"{rate:.1f} {unit}/s" if rate else "", visible=True)
-
-        yield [partial(update, task) for task in tasks]
-
-
-@contextmanager
-def _training(quiet: bool) -> "Iterator[Callable[[Step], None] | None]":
-    """A line of what training has come to: redrawn in a terminal, else one for each tenth of it."""
-    if quiet:
         yield None
         return
-    drawn = sys.stderr.isatty()
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
+
+    said = TextColumn("{task.fields[said]}", table_column=Column(overflow="fold"))
+    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), said, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        yield bars
+
+
+def _counter(
+    bars: "Progress | None", name: str, unit: str = "frames", *, waits: bool = False
+) -> Callable[[int, int | None], None] | None:
+    """What moves a bar; one that waits is shown once there is something to show."""
+    if bars is None:
+        return None
+    task = bars.add_task(name, total=None, said="", visible=not waits, start=not waits)
+
+    def update(done: int, total: int | None) -> None:
+        if not bars.tasks[task].started:
+            bars.start_task(task)
+        rate = bars.tasks[task].speed
+        bars.update(task, completed=done, total=total, said=f"{rate:.1f} {unit}/s" if rate else "", visible=True)
+
+    return update
+
+
+def _training(bars: "Progress | None", quiet: bool) -> "Callable[[Step], None] | None":
+    """What a training has come to: a bar of percent where there are bars, else a line for each tenth of it."""
+    if quiet:
+        return None
+    task = None if bars is None else bars.add_task("training", total=100, said="", visible=False, start=False)
     tenth, watched = -1, ""
 
     def show(step: "Step") -> None:
         nonlocal tenth, watched
         if step.watched_db is not None:
             watched = f", watched pictures {step.watched_db:.2f} dB"
-        if drawn or int(10 * step.spent) > tenth:
+        said = f"step {step.number}: " + " ".join(f"{name} {value:.4f}" for name, value in step.terms.items()) + watched
+        if bars is not None and task is not None:
+            if not bars.tasks[task].started:
+                bars.start_task(task)
+            bars.update(task, completed=int(100 * step.spent), said=said, visible=True)
+        elif int(10 * step.spent) > tenth:
             tenth = int(10 * step.spent)
-            terms = " ".join(f"{name} {value:.4f}" for name, value in step.terms.items())
-            text = f"training {step.spent:4.0%}, step {step.number}: {terms}{watched}"
-            print(f"\r{text}\x1b[K" if drawn else f"tinct: {text}", end="" if drawn else "\n", file=sys.stderr)
+            print(f"tinct: training {step.spent:4.0%}, {said}", file=sys.stderr)
 
-    yield show
-    if drawn and tenth >= 0:
-        print(file=sys.stderr)
+    return show
 
 
 def _psnr_text(psnr: "tuple[Psnr, Psnr, Psnr]") -> str:
@@ -668,14 +681,14 @@ def _info_lines(found: "FileInfo") -> list[str]:
     return lines
 
 
-def _outcome_notes(outcome: "Outcome", folder: str) -> None:
+def _outcome_notes(outcome: "Outcome", folder: str, again: str) -> None:
     """What a reader of the numbers has to know first."""
     for codec, reason in outcome.skipped.items():
         _say(f"{codec} is skipped: {reason}")
     for line in outcome.notes:
         _say(line)
     if outcome.failures:
-        _say(f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; try again with --resume {folder}")
+        _say(f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; {again} tries again")
 
 
 def _rate_lines(outcome: "Outcome") -> list[str]:

@@ -4,7 +4,6 @@
 """
 
 import math
-import os
 import tempfile
 import time
 from array import array
@@ -22,7 +21,7 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.colouriser import Colouriser, none
-from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, resolved
+from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, process_number, resolved
 from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, in_coding_order, mux, read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
@@ -126,7 +125,7 @@ def encode(
             extras_of = None if source == "-" else source
             notes = mux(growing.path, video.info, coding.tracks(), coding.manifest(), extras_of, coding.update)
             size = growing.path.stat().st_size
-            if os.environ.get("RANK", "0") == "0":  # of torchrun's processes, which train together, one writes
+            if process_number() == 0:  # of torchrun's processes, which train together, one writes
                 growing.publish()
     except OSError as error:
         found = error.strerror or error

@@ -26,7 +26,7 @@ def keep_interrupts() -> None:
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block; only a main thread hears it, so in others there is nothing to hold back."""
+    """Ctrl-C and SIGTERM wait for the end of the block; only a main thread hears them, so in others nothing is held back."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -35,10 +35,11 @@ def held_back() -> Iterator[None]:
     def keep(number: int, frame: FrameType | None) -> None:
         heard.append(number)
 
-    usual = signal.signal(signal.SIGINT, keep)
+    usual = {number: signal.signal(number, keep) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
     if heard:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(heard[0])

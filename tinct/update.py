@@ -109,10 +109,10 @@ def prepare(config: EncodeConfig) -> Tuition:
 
 def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> nn.Module:
     """The generator, folded."""
-    training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
     budget = Budget.parse(tuition.budget, len(samples.luma))
     try:
         with memory_errors():
+            training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
             return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
     except MemoryError as error:
         raise CodecError(

@@ -199,6 +199,7 @@ def _resumed(folder: Path, jobs: int | None, engine: Engine, progress: Callable[
             else:
                 append(to_line(result))
                 done.add(result.key)
+                _checkpoint(folder, _kept(clip.name, codec, qp)).unlink(missing_ok=True)
             if progress is not None:
                 progress(len(wanted) - len(tasks) + len(failures) + len(done) - len(outcome.points), len(wanted))
     lines = folder / (FAILURES + ".new")
@@ -297,8 +298,8 @@ def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPo
     command, decode_command = family.encode(codec, qp, clip.info), decode(codec)
     with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:
         _give_input(clip, Path(work), family.reads)
-        kept = Path(FILES) / f"{clip.name}_{_file_name(codec.name)}_{qp}{family.writes}"
-        encoding, resumed = _encoded(command, work, (Path(folder) / kept).with_suffix(".ckpt") if codecs.trains(codec) else None)
+        kept = _kept(clip.name, codec, qp)
+        encoding, resumed = _encoded(command, work, _checkpoint(Path(folder), kept) if codecs.trains(codec) else None)
         decoding = _spent(decode_command, work)
         coded = Path(work) / (OUTPUT + family.writes)
         threads = max((os.cpu_count() or 1) // jobs, 1)
@@ -390,18 +391,27 @@ def _give_input(clip: Clip, work: Path, suffix: str) -> None:
                     file.write(plane.tobytes())
 
 
+def _kept(clip: str, codec: Codec, qp: int) -> Path:
+    """Where a point's file stays, in the folder of results."""
+    return Path(FILES) / f"{clip}_{_file_name(codec.name)}_{qp}{FAMILIES[codec.family].writes}"
+
+
+def _checkpoint(folder: Path, kept: Path) -> Path:
+    """Of the training behind a file, while its point is not there yet."""
+    return (folder / kept).with_suffix(".ckpt")
+
+
 def _encoded(command: list[str], work: str, checkpoint: Path | None) -> tuple[dict[str, float], bool]:
     """What an encode took, and whether that is but the end of it: a training that was killed goes on from its checkpoint."""
     if checkpoint is None:
         return _spent(command, work), False
     resumed = checkpoint.exists()
     try:
-        spent = _spent([*command, f"--checkpoint={checkpoint.absolute()}"], work)
-    except CodecError:  # the next try begins anew
-        checkpoint.unlink(missing_ok=True)
+        return _spent([*command, f"--checkpoint={checkpoint.absolute()}"], work), resumed
+    except CodecError as error:
+        if "a checkpoint of this training" in str(error):  # of other versions, say: the next try begins anew
+            checkpoint.unlink()
         raise
-    checkpoint.unlink()
-    return spent, resumed
 
 
 def _spent(command: list[str], work: str) -> dict[str, float]:

@@ -63,7 +63,7 @@ def tinct(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
 
 def trains(codec: Codec) -> bool:
     """Whether an encode is a training that a checkpoint can save."""
-    return codec.family == "tinct" and resolved(_tinct_config(codec)).colouriser == "gan"
+    return codec.family == "tinct" and resolved(config_of(codec)).colouriser == "gan"
 
 
 def x265(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
@@ -211,7 +211,7 @@ ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
 
 def _check_values(codec: Codec) -> None:
     if codec.family == "tinct":
-        resolved(_tinct_config(codec))
+        resolved(config_of(codec))
     offset = codec.options.get("chroma-offset", "0")
     if not re.fullmatch(r"[+-]?[0-9]{1,2}", offset) or not -12 <= int(offset) <= 12:
         raise CodecError(f"chroma-offset: expected -12 to 12, found {offset}")
@@ -221,8 +221,8 @@ def _check_values(codec: Codec) -> None:
         raise CodecError(f"{codec.family}'s preset: expected one of {', '.join(allowed)}; found {speed}")
 
 
-def _tinct_config(codec: Codec) -> EncodeConfig:
-    """What the command line will make of a codec's options."""
+def config_of(codec: Codec) -> EncodeConfig:
+    """What the command line will make of the options of Tinct itself."""
     given: dict[str, object] = {"structure": codec.structure}
     for option, value in codec.options.items():
         if option in FLAGS and value:

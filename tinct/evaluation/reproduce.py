@@ -13,12 +13,12 @@ from tinct.config import default_losses, named_losses
 from tinct.engine import Engine
 from tinct.errors import CodecError
 from tinct.evaluation.bench import Outcome, Setup, in_full, load, resume, start
-from tinct.evaluation.codecs import at_home
+from tinct.evaluation.codecs import at_home, config_of, parse, trains
 from tinct.evaluation.points import RDPoint, bd_rate
 from tinct.evaluation.published import printed
 from tinct.frames import Progress
 
-TABLES = ("table2", "table3", "table4", "table6", "table7")
+TABLES = {"table2": (27, 32, 37, 42), "table3": (37,), "table4": (37,), "table6": (37,), "table7": (27,)}  # and their QPs
 HEVC, NONE = "HEVC 4:2:0", "none"
 METRICS = ("psnr_rgb", "psnr_y", "psnr_yuv611", "ssim_y")
 PROPOSED = "proposed"
@@ -94,6 +94,24 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
     return {HEVC: "x265:intra", NONE: "tinct:intra,preset=paper,colouriser=none", **tables[table]}
 
 
+def usual_qps(tables: Sequence[str]) -> list[int]:
+    """Those of the paper. Raises CodecError for tables that have not the same."""
+    found = {TABLES.get(table, ()) for table in tables}
+    if len(found) > 1:
+        text = ", ".join(f"{table} ({' '.join(map(str, TABLES.get(table, ())))})" for table in tables)
+        raise CodecError(f"expected tables of the same QPs, found {text}; do them one after the other, or name --qp")
+    return list(found.pop())
+
+
+def _check(codecs: Sequence[str]) -> None:
+    """Refuse before hours of work what no training can begin with."""
+    from tinct.update import prepare
+
+    for codec in codecs:
+        if trains(parse(codec)):
+            prepare(config_of(parse(codec)))
+
+
 def reproduce(
     tables: Sequence[str],
     clips: Sequence[str],
@@ -112,10 +130,11 @@ def reproduce(
     """
     variants = {table: {name: at_home(codec) for name, codec in codecs_of(table, experiment).items()} for table in tables}
     every = dict.fromkeys(codec for codecs in variants.values() for codec in codecs.values())
+    _check(list(every))
     found = _measured(Setup(list(clips), list(every), list(qps), frames), out, engine, progress)
     for table, codecs in variants.items():
         names = {codec: name for name, codec in codecs.items()}
-        rows = [_row(table, point, names[point.codec]) for point in found.points if point.codec in names]
+        rows = [_row(table, point, names[point.codec], found) for point in found.points if point.codec in names]
         rows.sort(key=lambda row: (row.clip, row.qp, list(codecs).index(row.variant)))
         (out / f"{table}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
         (out / f"{table}.md").write_text(to_markdown(rows, found, codecs))
@@ -161,10 +180,11 @@ def _measured(setup: Setup, out: Path, engine: Engine, progress: Callable[[int, 
     return resume(out, engine=engine, progress=progress)
 
 
-def _row(table: str, point: RDPoint, variant: str) -> Row:
+def _row(table: str, point: RDPoint, variant: str, outcome: Outcome) -> Row:
     psnr, similarity, kbps = printed(table, point.clip, point.qp, HEVC if variant == HEVC else variant)
-    between = set(point.keys)
-    ours = {name: value for name in METRICS if (value := point.value(name, without=between)) is not None}
+    # HEVC has no key frames of its own
+    keys = {key for other in outcome.points if (other.clip, other.qp) == (point.clip, point.qp) for key in other.keys}
+    ours = {name: value for name in METRICS if (value := point.value(name, without=keys)) is not None}
     return Row(point.clip, point.qp, variant, psnr, similarity, kbps, ours, point.rate_kbps("paper"), point.rate_kbps("all bits"))
 
 
