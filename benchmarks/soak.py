@@ -92,7 +92,8 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
     while process.poll() is None:
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()
-            megabytes.append(int(status.split("VmRSS:")[1].split()[0]) / 1024)
+            megabytes.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)  # the most since the last look
+            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
             files.append(len(os.listdir(f"/proc/{process.pid}/fd")))
         except (OSError, IndexError):
             break  # it is ending

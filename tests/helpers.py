@@ -42,8 +42,8 @@ def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
 class OnFullDisk(Growing):
     """An output whose bytes go to a device that is full."""
 
-    def __init__(self, destination: Path, *, folder: bool = False) -> None:
-        super().__init__(destination, folder=folder)
+    def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:
+        super().__init__(destination, folder=folder, replaces=replaces)
         self.path.unlink()
         self.path.symlink_to("/dev/full")
 

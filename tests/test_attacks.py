@@ -206,6 +206,26 @@ def test_nested_lists_are_refused_before_they_are_parsed(nested: bytes) -> None:
     assert time.process_time() - began < 1
 
 
+def test_an_object_of_many_keys_is_refused_before_it_is_parsed() -> None:
+    """16 MB of them became 400 MB of Python's."""
+    data = b'{"tinct":1,' + b",".join(b'"%06d":0' % n for n in range(1 << 20)) + b"}"
+    began = time.process_time()
+    with pytest.raises(CodecError, match="expected at most 64 keys, found 1,048,577"):
+        read_manifest(data)
+    assert time.process_time() - began < 1
+
+
+def test_gaps_are_not_filled_beyond_the_frames_that_there_are(tree: Tree, tmp_path: Path) -> None:
+    """Three frames that lie far apart would have become hundreds."""
+    lie(tree, frames=3, keys=1)
+    luma = blocks(tree, LUMA_TRACK)
+    for node in nodes(tree):
+        node.inner = [inner for inner in node.inner if inner not in luma[3:]]
+    luma[1].data, luma[2].data = at(luma[1], 4000).data, at(luma[2], 8000).data
+    frames, _ = shown(saved(tree, tmp_path))
+    assert len(frames) == 3
+
+
 def test_a_key_that_stands_twice_is_refused() -> None:
     """One reader takes the first, another the last."""
     with pytest.raises(CodecError, match=r"^damaged tinct.json: expected JSON"):
@@ -584,6 +604,17 @@ def test_lists_of_files_are_refused_before_one_is_opened(tmp_path: Path, name: s
         os.mkfifo(tmp_path / pipe)
     (tmp_path / name).write_text(text)
     refused_in(tmp_path / name, "expected a video file, found text")
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "other"),
+    [("v.mkv", b"# VobSub index file, v7 (do not modify this line!)\n", "v.sub"), ("v.mkv", b"MLVI" + bytes(60), "v.M00")],
+)
+def test_formats_that_open_their_neighbours_are_refused_before_they_do(tmp_path: Path, name: str, head: bytes, other: str) -> None:
+    for pipe in {other, other.lower(), other.upper()}:
+        os.mkfifo(tmp_path / pipe)
+    (tmp_path / name).write_bytes(head + bytes(2000))
+    assert "expected a video file" in one_line(run("info", tmp_path / name), 2)
 
 
 def test_a_name_with_a_pattern_is_not_that_of_other_pictures(tmp_path: Path) -> None:

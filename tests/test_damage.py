@@ -12,7 +12,8 @@ from random import Random
 import av
 import numpy as np
 import pytest
-from helpers import remux, track_packets
+from helpers import payloads, remux, track_packets
+from synthetic import write_clip
 
 import tinct
 from tinct.decoder import Damage
@@ -172,7 +173,11 @@ def test_what_is_predicted_from_a_lost_picture_is_still_shown(
     """There is one intra picture, at the start: nothing else could bring the video back."""
     whole = made(clip_path, tmp_path / "whole.mkv", reader, colour="track", structure=structure, group=GROUP)
     data = whole.path.read_bytes()
-    for packet in map(bytes, track_packets(whole.path, "luma")[1:]):
+    first, *others = map(bytes, track_packets(whole.path, "luma"))
+    (tmp_path / "a.mkv").write_bytes(data.replace(first[4:], bytes(len(first) - 4)))
+    with pytest.raises(CodecError, match="expected frames to decode, found none"):
+        frames_of(whole, tmp_path / "a.mkv")  # all of them stand on that one
+    for packet in others:
         (tmp_path / "a.mkv").write_bytes(data.replace(packet[4:], bytes(len(packet) - 4)))
         frames, damage = frames_of(whole, tmp_path / "a.mkv")
         assert len(frames) + damage.missing_frames == FRAMES
@@ -224,3 +229,43 @@ def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(plain: Whole, tmp_path
         assert FRAMES - 4 <= len(frames) <= FRAMES
         if all_intra:
             assert sum(not same(frame, plain.frames[frame.pts]) for frame in frames) <= 1
+
+
+def test_broken_intra_pictures_are_shown_from_the_first_one_on(tmp_path: Path, reader: ProcessPoolExecutor) -> None:
+    """Each stands alone, so what decodes of it is worth showing: H.264 whose packets have lost their ends."""
+    source = tmp_path / "a.mkv"
+    write_clip(source, frames=8, size=(192, 144), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    data = bytearray(source.read_bytes())
+    for _, packet in payloads(source, "video"):
+        start = data.index(packet)
+        data[start + len(packet) * 2 // 3 : start + len(packet)] = bytes(len(packet) - len(packet) * 2 // 3)
+    source.write_bytes(data)
+    frames, damage = reader.submit(read, str(source)).result(60)
+    assert len(frames) == 8
+    assert damage.packets > 0
+
+
+def test_damage_that_only_the_first_reading_sees_is_told(tmp_path: Path) -> None:
+    """A second reading, for an update, ends with the last frame and does not know that some are missing."""
+    film = {"codec": "libx264", "codec_options": {"g": "10", "qp": "4", "x264-params": "open-gop=1:bframes=3"}}
+    write_clip(tmp_path / "whole.mkv", frames=40, size=(96, 64), **film)  # type: ignore[arg-type]
+    with av.open(str(tmp_path / "whole.mkv")) as given, av.open(str(tmp_path / "a.mkv"), "w") as out:
+        copy = out.add_stream_from_template(given.streams.video[0])
+        for packet in [packet for packet in given.demux(video=0) if packet.size][3:]:  # what is left begins within a group
+            packet.stream = copy
+            out.mux(packet)
+    options = {"colour": "track", "colouriser": "compact", "group": 8, "qp": 8}
+    reports = [
+        tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / f"{adapt}.mkv"), tinct.EncodeConfig(adapt=adapt, **options))  # type: ignore[arg-type]
+        for adapt in ("off", "2steps")
+    ]
+    assert reports[0].damaged == reports[1].damaged > 0
+
+
+def test_quality_is_that_of_the_same_frames_where_the_first_is_lost(whole: Whole, clip_path: Path, tmp_path: Path) -> None:
+    first = bytes(track_packets(whole.path, "luma")[0])
+    (tmp_path / "a.mkv").write_bytes(whole.path.read_bytes().replace(first[4:], bytes(len(first) - 4)))
+    lost, kept = (tinct.verify(str(path), str(clip_path)) for path in (tmp_path / "a.mkv", whole.path))
+    assert lost.psnr is not None
+    assert kept.psnr is not None
+    assert abs(lost.psnr[0].mean_db - kept.psnr[0].mean_db) < 1

@@ -199,6 +199,21 @@ def test_a_file_that_appears_while_another_grows_is_kept(work: Path, tmp_path: P
     assert target.read_bytes() == b"precious"
 
 
+def test_a_file_that_appears_while_choices_are_weighed_is_kept(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the hidden file is there."""
+    target = tmp_path / "a.mkv"
+    plan = tinct.encoder.make_plan
+
+    def appear(*arguments: object) -> object:
+        target.write_bytes(b"precious")
+        return plan(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tinct.encoder.make_plan", appear)
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.encode(str(work / "clip.mkv"), str(target), tinct.EncodeConfig(colour="in-band"))
+    assert target.read_bytes() == b"precious"
+
+
 # ── inputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,6 +13,7 @@ from helpers import ffprobe, is_default, needs_ffprobe, payloads
 from synthetic import clip, frames, info, write_clip, write_rich_clip
 
 import tinct
+from tinct.extras import _Aac
 from tinct.frames import ColourTags, Hdr
 from tinct.sink import open_sink
 from tinct.video import open_source
@@ -231,3 +232,32 @@ def test_ffmpeg_plays_a_tinct_file_without_a_word(tinct_path: Path) -> None:
     command = ["ffmpeg", "-v", "error", "-i", str(tinct_path), "-f", "null", "-"]
     played = subprocess.run(command, capture_output=True, check=True)
     assert played.stderr == b""
+
+
+def test_any_shape_of_pixels_that_a_film_can_say_is_written(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", frames=2, codec="libx264", sample_aspect_ratio=Fraction(2147483647, 2147483629))
+    tinct.decode(str(tmp_path / "a.mp4"), str(tmp_path / "b.mkv"))
+    assert abs(open_source(str(tmp_path / "b.mkv")).info.sample_aspect_ratio - 1) < 1e-6
+
+
+def test_sound_that_turns_from_mono_to_stereo_is_coded_to_its_end(tmp_path: Path) -> None:
+    """As broadcasts do, in AAC-LATM, which a film in MP4 does not take as it is."""
+
+    class Packet:
+        def __init__(self, layout: str, number: int) -> None:
+            frame = av.AudioFrame("fltp", layout, 1024)
+            frame.sample_rate, frame.pts, frame.time_base = 48000, 1024 * number, Fraction(1, 48000)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            self.frame = frame
+
+        def decode(self) -> list[av.AudioFrame]:
+            return [self.frame]
+
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        coder = _Aac(out.add_stream("aac", rate=48000, layout="stereo"))
+        for number in range(40):
+            out.mux(coder.packets(Packet("mono" if number < 20 else "stereo", number), Fraction(0)))  # type: ignore[arg-type]
+        out.mux(coder.flush())
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        assert film.streams.audio[0].frames in (40, 41, 42)

@@ -483,7 +483,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     path.write_bytes(b"old")
     about = info()
-    with open_sink(str(path), about) as sink:
+    with open_sink(str(path), about, overwrite=True) as sink:
         sink.write(frames(clip(1), about)[0])
         assert path.read_bytes() == b"old"
         assert [p.name for p in tmp_path.iterdir() if re.fullmatch(r"\.a\.mkv\.[0-9a-f]{8}\.tinct-part", p.name)]

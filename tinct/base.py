@@ -228,6 +228,7 @@ class HevcDecoder:
             context.flags |= Flags.output_corrupt  # else nothing that is predicted from a lost picture is shown
         self._context, self._kind, self._only_sound = context, kind, low_delay
         self._sound = True  # what is decoded now stands on nothing broken
+        self._begun = False  # there has been a picture that stands alone
         self._last_pts = -math.inf
         self.damaged = 0
         self.unanswered = 0
@@ -263,7 +264,8 @@ class HevcDecoder:
         self.damaged += not self._sound if self._only_sound else picture.is_corrupt or not fits or not in_order
         if in_order:
             self._last_pts = picture.pts
-        return fits and in_order and (self._sound or not self._only_sound)
+        self._begun = self._begun or picture.key_frame or self._sound
+        return fits and in_order and self._begun and (self._sound or not self._only_sound)
 
 
 def code_pictures(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:

@@ -113,6 +113,7 @@ from tinct.frames import VideoInfo
 from tinct.limits import (
     MAX_FRAMES,
     MAX_MANIFEST_BYTES,
+    MAX_MANIFEST_KEYS,
     MAX_MANIFEST_LISTS,
     MAX_PIXELS,
     MAX_RANK,
@@ -181,11 +182,11 @@ def read_manifest(data: bytes) -> Manifest:
     """The inverse of `write_manifest` for bytes from strangers; CodecError names what is wrong."""
     if len(data) > MAX_MANIFEST_BYTES:
         raise CodecError(f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}")
-    lists = data.count(b"[") + data.count(b"{")
-    if lists > MAX_MANIFEST_LISTS:
-        raise CodecError(
-            f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_LISTS} lists, found {lists:,}; get the file again"
-        )
+    for kind, most, found in (
+        ("lists", MAX_MANIFEST_LISTS, data.count(b"[") + data.count(b"{")), ("keys", MAX_MANIFEST_KEYS, data.count(b":"))
+    ):  # fmt: skip
+        if found > most:
+            raise CodecError(f"damaged {MANIFEST_NAME}: expected at most {most} {kind}, found {found:,}; get the file again")
     try:
         fields = json.loads(data.decode(), object_pairs_hook=_without_repeats)
     except ValueError as error:

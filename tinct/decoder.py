@@ -119,10 +119,12 @@ class Video:
         before: Frame | None = None
         count = filled = 0
         for frame in frames:
-            if count == self.info.frame_count:  # more than the manifest says: they have no place in the video
+            if count + filled == self.info.frame_count:  # more than the manifest says: they have no place in the video
                 self.damage.packets += 1
                 continue
             gap = frame.pts - before.pts - 1 if before is not None and self.info.frame_rate is not None else 0
+            if self.info.frame_count is not None:
+                gap = min(gap, self.info.frame_count - count - filled - 1)
             if before is not None and 0 < gap <= MAX_GAP_FRAMES:
                 self.damage.concealed_frames += gap
                 yield from (dataclasses.replace(before, pts=before.pts + 1 + i) for i in range(gap))
@@ -344,7 +346,9 @@ def decode(
     video = Video(source, start_seconds=start_seconds, duration_seconds=duration_seconds)
     extras = None if source == "-" else source
     count = 0
-    with open_sink(destination, video.info, extras, start_seconds=video.start_seconds, duration_seconds=duration_seconds) as sink:
+    with open_sink(
+        destination, video.info, extras, start_seconds=video.start_seconds, duration_seconds=duration_seconds, overwrite=overwrite
+    ) as sink:
         for frame in video:
             sink.write(frame)
             count += 1

@@ -21,9 +21,12 @@ AnyPacket: TypeAlias = "Packet[Any]"
 OWN_ATTACHMENTS = tuple(OWN_LIMITS)  # of the Tinct file, never carried on
 MILLISECOND = Fraction(1, 1000)
 
-# formats that FFmpeg reads from plain text, or in which a file leads to others: refused before it follows
-_NOT_VIDEO = {"tty", "hls", "concat", "dash", "sdp", "lavfi", "image2", "imf", "webm_dash_manifest"}
-_VIDEO = ",".join(sorted(av.formats_available - _NOT_VIDEO))
+# of FFmpeg's formats those that hold video and never lead to other files, as lists, pictures by number and discs do
+_VIDEO = (
+    "matroska", "mov", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h261", "h263", "h264", "hevc", "vvc", "evc", "obu", "av1",
+    "ivf", "flv", "live_flv", "ogg", "asf", "rm", "mxf", "gxf", "nut", "nuv", "dv", "yuv4mpegpipe", "wtv", "mjpeg", "vc1",
+    "cavsvideo", "avs2", "avs3", "dirac", "dnxhd", "apv", "gif", "apng", "dhav", "ty", "swf", "smjpeg", "roq", "bink", "smk",
+)  # fmt: skip
 
 
 def open_input(path: str) -> InputContainer:
@@ -42,11 +45,11 @@ def open_input(path: str) -> InputContainer:
         container = av.open(
             f"file:{file.absolute()}", metadata_errors="replace", options={"max_pixels": str(MAX_PIXELS)},
             container_options={
-                "protocol_whitelist": "file", "format_whitelist": _VIDEO, "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)
+                "protocol_whitelist": "file", "format_whitelist": ",".join(_VIDEO), "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)
             },
         )  # fmt: skip
     except ArgumentError as error:  # what FFmpeg says of a format that is not on the list
-        raise CodecError(f"expected a video file, found text, pictures or a list of files in {path}") from error
+        raise CodecError(f"expected a video file, found text, pictures, a list of files or a rare format in {path}") from error
     except (FFmpegError, OSError) as error:
         raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
     if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,8 +117,15 @@ def encode(
     del samples
     tunes = _tunes(source, config, plan)
     try:
-        with Growing(target) as growing, _Coding(video.info, plan, config, target.parent, tunes=tunes) as coding:
-            for count, frame_count in chain(coding.run(frames), coding.adapt(tuition, iter(video), training)):
+        with (
+            Growing(target, replaces=overwrite) as growing,
+            _Coding(video.info, plan, config, target.parent, tunes=tunes) as coding,
+        ):
+            for count, frame_count in coding.run(frames):
+                if progress is not None:
+                    progress(count, frame_count)
+            damaged = video.damaged  # a second reading counts anew, and not what lies behind the last frame
+            for count, frame_count in coding.adapt(tuition, iter(video), training):
                 if progress is not None:
                     progress(count, frame_count)
             extras_of = None if source == "-" else source
@@ -142,7 +148,7 @@ def encode(
         plan=replace(plan, layout=coding.layout),
         config=config,
         notes=video.notes + notes,
-        damaged=video.damaged,
+        damaged=damaged,
     )
 
 
@@ -202,6 +208,8 @@ class _Coding:
     def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path, *, tunes: bool) -> None:
         self._info, self._plan, self._config, self._tunes = info, plan, config, tunes
         self._stack = ExitStack()
+        self._viewing = self._stack.enter_context(ExitStack())
+        self._plain: tuple[set[int], ...] = ()
         self._folder = folder
         self.frames = 0
         self.errors: tuple[array[float], array[float], array[float]] = (array("d"), array("d"), array("d"))
@@ -236,8 +244,7 @@ class _Coding:
             from tinct.update import KeyFrames
 
             self._key_frames = KeyFrames(self._info)
-        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
-        self._restorer = self._stack.enter_context(restorer)
+        self._view_with(colouriser, judge)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -308,14 +315,15 @@ class _Coding:
         budget = budget_of(self._config.adapt, self.frames, len(found))
         peak = (1 << self._info.bit_depth) - 1
         tuned = tune(self._network, found, peak, rank=rank, budget=budget, error_per_bit=error_per_bit, progress=training)
-        before = (self._restorer, self.errors, self._cost())
+        del found, crops  # a hundred megabytes
+        before = (self._plain, self.errors, self._cost())
         self.errors = (array("d"), array("d"), array("d"))
         colouriser = compact(tuned.network, (self._info.height, self._info.width), self._info.bit_depth)
         yield from self._view_again(colouriser, judge_by(self._originals), frames)
         if -self._cost().log_distortion(before[2]) > error_per_bit * 8 * len(tuned.data):
             self._tuned = tuned
         else:
-            self._restorer, self.errors, _ = before
+            self._plain, self.errors, _ = before
 
     def _cost(self) -> Cost:
         """Of the whole video as it is shown, without an update."""
@@ -326,8 +334,7 @@ class _Coding:
         """What the decoder shows of the packets that are there, with another network."""
         for errors in self.errors:
             del errors[:]
-        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
-        self._restorer = self._stack.enter_context(restorer)
+        self._view_with(colouriser, judge)
         self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
         for name, packet in in_coding_order(self.spools):
             self._show_again(name, self._decoders[name].decode(packet.data, packet.pts), frames)
@@ -336,6 +343,13 @@ class _Coding:
             self._show_again(name, decoder.flush(), frames)
         self._compare(self._restorer.flush())
         yield self.frames, self.frames
+
+    def _view_with(self, colouriser: Colouriser, judge: Judge | None) -> None:
+        """The decoder's view from here on; the one before lets go of its network."""
+        self._viewing.close()
+        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
+        self._restorer = self._viewing.enter_context(restorer)
+        self._plain = restorer.plain
 
     def _show_again(self, name: str, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]) -> None:
         for pts, _ in pictures:
@@ -380,7 +394,7 @@ class _Coding:
             self._update.config if self._update is not None else None,
             self._tuned.rank if self._tuned is not None else None,
             hash_of(self.update) if self.update is not None else None,
-            tuple(tuple(sorted(times)) for times in self._restorer.plain),
+            tuple(tuple(sorted(times)) for times in self._plain),
         )  # fmt: skip
 
     def _coded(self, frames: Iterator[Frame]) -> Iterator[_Coded]:

@@ -321,6 +321,8 @@ class _Aac:
 
     def __init__(self, target: AudioStream) -> None:
         self._target = target
+        self._resampler: av.AudioResampler | None = None
+        self._kind: tuple[object, ...] = ()  # of sound that the resampler takes
 
     def packets(self, packet: AnyPacket, shift: Fraction) -> list[AnyPacket]:
         coded: list[AnyPacket] = []
@@ -333,11 +335,30 @@ class _Aac:
             frame.pts = round(((frame.pts or 0) * (frame.time_base or 0) - shift) * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
             if frame.pts >= 0:
-                coded += self._target.encode(frame)
+                coded += self._encoded(frame)
         return coded
 
     def flush(self) -> list[AnyPacket]:
-        return list(self._target.encode(None))
+        return [*self._left(), *self._target.encode(None)]
+
+    def _encoded(self, frame: av.AudioFrame) -> list[AnyPacket]:
+        """Sound may change from mono to stereo in the middle, as broadcasts do."""
+        coded: list[AnyPacket] = []
+        if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._kind:
+            coded += self._left()
+            context = self._target.codec_context
+            self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate, context.frame_size or None)
+            self._kind = kind
+        assert self._resampler is not None
+        for part in self._resampler.resample(frame):
+            coded += self._target.encode(part)
+        return coded
+
+    def _left(self) -> list[AnyPacket]:
+        """What the resampler has kept."""
+        if self._resampler is None:
+            return []
+        return [packet for part in self._resampler.resample(None) for packet in self._target.encode(part)]
 
 
 def _takes(format_name: str, stream: Stream) -> bool:

@@ -148,7 +148,8 @@ def verify(path: str, against: str | None = None, *, progress: Progress | None =
     source = open_source(against)
     _check_same(video.info, source.info, path, against)
     errors = (array("d"), array("d"), array("d"))
-    for ours, theirs in zip_longest(video, source):
+    first = next((frame.pts for frame in video), 0)  # frames may be lost at the start
+    for ours, theirs in zip_longest(video, (frame for frame in source if frame.pts >= first)):
         if ours is None and video.damage.missing_frames:
             break
         if ours is None or theirs is None:

@@ -33,6 +33,7 @@ MAX_HEAD_BYTES = 1 << 28  # of all attachments, and of the index, tags and chapt
 MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of video has 17,000 clusters
 MAX_LIVE_ELEMENTS = 1 << 21  # in clusters that do not say their size, walked one by one: eight hours of live video and sound
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
+MAX_MANIFEST_KEYS = 64  # version 1 has 19
 MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes become a hundred times as many in memory
 
 # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -58,7 +58,8 @@ def _complete_video(data: bytes, info: VideoInfo) -> bytes:
 
 
 def _number(value: int) -> bytes:
-    return value.to_bytes(4, "big")
+    """In 4 bytes, or in as many as it takes."""
+    return value.to_bytes(max(4, (value.bit_length() + 7) // 8), "big")
 
 
 def _element(identity: int, data: bytes) -> bytes:

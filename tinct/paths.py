@@ -18,13 +18,15 @@ GROWING = ".tinct-part"  # how the names of files end that are not whole
 class Growing:
     """A file, or a folder, at a hidden `path` beside its destination until it is whole: `publish` gives it its name.
 
+    With `replaces` off that name has to be free when it is published.
+
     It is locked while its process lives, however that ends, so whatever can be locked is stale: the next output into the
     same folder removes it. Use as a context manager: what is not published is removed. Raises OSError where nothing can be made.
     """
 
-    def __init__(self, destination: Path, *, folder: bool = False) -> None:
+    def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:
         self._destination = destination = destination.absolute()  # "." has no name
-        self._replaces = os.path.lexists(destination)  # whoever asks has been told to
+        self._replaces = replaces or (folder and destination.is_dir())  # an empty folder is taken in any case
         remove_stale(destination.parent)
         name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
         self._lock: int | None = None

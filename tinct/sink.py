@@ -52,6 +52,7 @@ def open_sink(
     duration_seconds: float | None = None,
     names: Iterable[int] | None = None,
     keep_luma: bool = False,
+    overwrite: bool = False,
 ) -> "Sink":
     """A file of decoded frames, its format by the suffix of `path`; no suffix is a folder of PNGs, "-" is stdout.
 
@@ -83,7 +84,7 @@ def open_sink(
             return _Y4m(temporary.open("wb"), info, _left_out(extras_from))
         return _Film(temporary, suffix, info, extras_from, start_seconds, duration_seconds)
 
-    return Sink(lambda: Growing(destination, folder=folder), make, path)
+    return Sink(lambda: Growing(destination, folder=folder, replaces=overwrite), make, path)
 
 
 def _left_out(path: str | None) -> list[str]:

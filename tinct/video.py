@@ -210,7 +210,7 @@ def _decode(container: InputContainer, stream: VideoStream, path: str, on_damage
             raise CodecError(f'expected to read {path} to its end, found "{reason(error)}"') from error
         try:
             for frame in stream.decode(packet):
-                begun = begun or not frame.is_corrupt
+                begun = begun or frame.key_frame or not frame.is_corrupt
                 if begun:
                     yield frame
         except FFmpegError:

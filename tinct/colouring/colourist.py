@@ -101,8 +101,8 @@ def colourise(
     if not references:
         raise CodecError("expected references, found none; `tinct keyframes VIDEO --out frames/` writes frames to colour")
     with ExitStack() as stack:
-        sink = stack.enter_context(open_sink(destination, video.info, source, keep_luma=True))
-        map_sink = None if confidence is None else stack.enter_context(_open_map(confidence, video.info))
+        sink = stack.enter_context(open_sink(destination, video.info, source, keep_luma=True, overwrite=overwrite))
+        map_sink = None if confidence is None else stack.enter_context(_open_map(confidence, video.info, overwrite=overwrite))
         shelf = stack.enter_context(Shelf(None if destination == "-" else Path(destination).absolute().parent))
         found, laid, notes = _prepared(video, cast("Mapping[Moment, Picture]", references), shelf, looked)
         grey = [shot for shot in found.shots if not any(one.number in shot for one in laid)]
@@ -116,6 +116,7 @@ def colourise(
             stack.enter_context(on_one_thread())
             correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
             notes.append(note)
+        damaged = video.damaged  # of the first reading, which goes on to the file's end
         strip = Strip(video.info, numbers, found.starts)
         passage = stack.enter_context(Passage(video, found, numbers, shelf, correct=correct))
         for coloured in passage:
@@ -127,10 +128,10 @@ def colourise(
                 progress(len(strip.trust), video.info.frame_count)
     report = ColouriseReport(
         len(strip.trust), time.monotonic() - began, laid, found.shots, grey, helpful(found, grey, strip.trust), strip.trust,
-        [*video.notes, *notes, *sink.notes], video.damaged,
+        [*video.notes, *notes, *sink.notes], max(damaged, video.damaged),
     )  # fmt: skip
     if page is not None:
-        write_page(Path(page), Path(source).name, strip, report)
+        write_page(Path(page), Path(source).name, strip, report, overwrite=overwrite)
     return report
 
 
@@ -273,8 +274,8 @@ def _map_info(info: VideoInfo) -> VideoInfo:
     return replace(info, bit_depth=8, colour=ColourTags(full_range=True), hdr=Hdr())
 
 
-def _open_map(path: str, info: VideoInfo) -> Sink:
-    return open_sink(path, _map_info(info))
+def _open_map(path: str, info: VideoInfo, *, overwrite: bool) -> Sink:
+    return open_sink(path, _map_info(info), overwrite=overwrite)
 
 
 def _map_frame(coloured: Coloured, info: VideoInfo) -> Frame:

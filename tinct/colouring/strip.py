@@ -69,10 +69,10 @@ class Strip:
         return Frame(y, cb, cr, frame.pts, self._info)
 
 
-def write_page(path: Path, name: str, strip: Strip, report: "ColouriseReport") -> None:
+def write_page(path: Path, name: str, strip: Strip, report: "ColouriseReport", *, overwrite: bool) -> None:
     """The page at `path`, whole or not at all."""
     try:
-        with Growing(path) as growing:
+        with Growing(path, replaces=overwrite) as growing:
             growing.path.write_text(_page(name, strip, report))
             growing.publish()
     except OSError as error:
