@@ -50,6 +50,7 @@ from tinct.limits import (
     MAX_RANK,
     MAX_TRACKS,
     MAX_UPDATE_BYTES,
+    compacted_at_once,
     longest_group,
 )
 from tinct.weights import Quantised, decode_weights, encode_weights, hash_of, quantise
@@ -648,6 +649,22 @@ def test_a_name_longer_than_file_systems_take_is_one_line(tinct_path: Path, tmp_
 def test_errors_that_nobody_can_be_told_keep_their_exit_code() -> None:
     with open("/dev/full", "w") as full:
         assert subprocess.run([sys.executable, "-m", "tinct", "info", "nothing.mkv"], stderr=full, check=False).returncode == 2
+
+
+def test_self_attention_over_all_of_a_large_picture_is_refused() -> None:
+    """A file may ask for it at full size: hours for a frame."""
+    pytest.importorskip("torch")
+    from tinct.colouriser.model import check_size
+
+    with pytest.raises(CodecError, match=r"expected self-attention of at most 4.4e\+12 .*; encode with --attention 4, or none"):
+        check_size(GanConfig(channels=6, attention=(1,)), info(5000, 5000))
+    check_size(GanConfig(channels=64), info(1920, 1080))
+    check_size(GanConfig(channels=16, attention=(1, 2, 3, 4)), info(352, 288))
+
+
+def test_fewer_frames_at_a_time_where_they_are_large() -> None:
+    assert compacted_at_once(8192, 4352) == 1
+    assert compacted_at_once(1920, 1080) > 16
 
 
 def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() -> None:

@@ -366,6 +366,21 @@ def test_the_checkpoint_of_another_video_is_refused_and_kept(
     assert not (tmp_path / "b.mkv").exists()
 
 
+@pytest.mark.parametrize("what", ["text", "of other options"])
+def test_a_checkpoint_that_cannot_fit_is_refused_before_any_work(
+    what: str, short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--preset", "paper", "--recipe", "cpu", "--adapt", "1steps", "--quiet", "--checkpoint", str(tmp_path / "run.ckpt")]
+    if what == "text":
+        (tmp_path / "run.ckpt").write_text("notes")
+    else:
+        assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), "--channels", "6", *options], capsys) == (0, "")
+    monkeypatch.setattr("tinct.encoder.open_source", lambda path: pytest.fail(f"{path} was opened"))
+    code, said = says(["encode", str(short_path), str(tmp_path / "b.mkv"), "--channels", "8", *options], capsys)
+    assert (code, said.count("\n")) == (2, 1)
+    assert "expected a checkpoint of this training" in said
+
+
 def test_the_output_is_no_checkpoint(clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--preset", "paper", "--recipe", "cpu", "--checkpoint", str(tmp_path / "a.mkv")]
     code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)

@@ -200,6 +200,7 @@ class Training:
             "steps": self.steps, "seconds": self.seconds, "mean": self._mean, "all": self._objective.state_dict(),
             "best": self._best, "best_db": self._best_db,
             "optimiser": self._optimiser.state_dict(), "opponent": self._opponent.state_dict(),
+            "asked_for": asked_for(self._config, self._recipe),
         }  # fmt: skip
         save_checkpoint(path, self._fingerprint, state)
 
@@ -298,12 +299,16 @@ def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Iterabl
     optimiser.step()
 
 
+def asked_for(config: GanConfig, recipe: Recipe) -> str:
+    """What a checkpoint says of the options that it belongs to: known before there are samples."""
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    options: dict[str, Any] = {**asdict(config), **asdict(recipe), "processes": processes}
+    return hashlib.sha256(repr(sorted(options.items())).encode()).hexdigest()
+
+
 def _fingerprint(samples: Samples, config: GanConfig, recipe: Recipe) -> str:
     """Of everything that decides what the weights become."""
-    digest = hashlib.sha256()
-    processes = distributed.get_world_size() if distributed.is_initialized() else 1
-    options: dict[str, Any] = {**asdict(config), **asdict(recipe), "peak": samples.peak, "processes": processes}
-    digest.update(repr(sorted(options.items())).encode())
+    digest = hashlib.sha256(f"{asked_for(config, recipe)}{samples.peak}".encode())
     for pictures in (samples.luma, samples.rgb, samples.held_luma, samples.held_rgb, samples.to_rgb):
         digest.update(pictures.numpy().tobytes())
     return digest.hexdigest()

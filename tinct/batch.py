@@ -52,20 +52,20 @@ def encode_folder(
     skipped = [target for _, target in pairs if target.is_file()]  # an output appears whole or not at all
     left = [(origin, target) for origin, target in pairs if not target.is_file()]
     tasks = [(origin.absolute(), target.absolute(), config) for origin, target in left]  # workers may stand elsewhere
-    done: dict[int, list[str] | CodecError] = {}
+    done: dict[int, _Encoded | CodecError] = {}
     for number, result in run(_encode_one, tasks, jobs=jobs, engine=engine):
         done[number] = result
         if progress is not None:
             progress(len(skipped) + len(done), len(pairs))
     results = [(*left[number], done[number]) for number in sorted(done)]
-    encoded = [(origin, target) for origin, target, result in results if isinstance(result, list)]
+    encoded = [(origin, target, result) for origin, target, result in results if isinstance(result, _Encoded)]
     return FolderReport(
-        encoded=[target for _, target in encoded],
+        encoded=[target for _, target, _ in encoded],
         skipped=skipped,
         failed={origin: str(result) for origin, _, result in results if isinstance(result, CodecError)},
-        source_bytes=sum(origin.stat().st_size for origin, _ in encoded),
-        size_bytes=sum(target.stat().st_size for _, target in encoded),
-        notes=[f"{origin}: {note}" for origin, _, result in results if isinstance(result, list) for note in result],
+        source_bytes=sum(result.source_bytes for _, _, result in encoded),
+        size_bytes=sum(result.size_bytes for _, _, result in encoded),
+        notes=[f"{origin}: {note}" for origin, _, result in encoded for note in result.notes],
     )
 
 
@@ -96,14 +96,29 @@ def _is_video(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def _encode_one(source: Path, target: Path, config: EncodeConfig) -> list[str]:
-    """Encode a file; what there is to say of it."""
+@dataclass(frozen=True)
+class _Encoded:
+    """What there is to say of a file."""
+
+    source_bytes: int
+    size_bytes: int
+    notes: list[str]
+
+
+def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
+    """Encode a file."""
     if read_file_manifest(str(source)) is not None:
         raise CodecError("it is a Tinct file already")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CodecError(f"expected to make the folder {target.parent}, found {error.strerror or error}") from error
-    report = encode(str(source), str(target), config)
+    try:
+        source_bytes = source.stat().st_size
+        report = encode(str(source), str(target), config)
+    except FileNotFoundError as error:
+        raise CodecError(f"expected a video file, found nothing at {source} by now") from error
+    except MemoryError as error:
+        raise CodecError("not enough memory for this video; fewer --jobs take less") from error
     damage = [f"damaged: {report.damaged} packets or frames of it are lost, the rest is coded"] if report.damaged else []
-    return [*report.notes, *damage]
+    return _Encoded(source_bytes, report.size_bytes, [*report.notes, *damage])

@@ -24,11 +24,11 @@ def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None
         raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
 
 
-def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state that was saved. Raises CodecError for another file, and for the checkpoint of another training."""
+def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu", *, by: str = "fingerprint") -> dict[str, Any]:
+    """The state that was saved. Raises CodecError for another file, and for another training's `by` one of its entries."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        found = state["fingerprint"]
+        found = state[by]
     except torch.OutOfMemoryError:
         raise
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from av.video.stream import VideoStream
 from tinct.ebml import OWN_LIMITS, check_bounds
 from tinct.errors import CodecError
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
+from tinct.paths import identity
 
 AnyPacket: TypeAlias = "Packet[Any]"
 
@@ -40,7 +42,7 @@ def open_input(path: str) -> InputContainer:
     try:
         if file.stat().st_size == 0:
             raise CodecError(f"expected a video file, found an empty file at {path}")
-        check_bounds(path)
+        _check_once(path, identity(path))
         # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
         container = av.open(
             f"file:{file.absolute()}", metadata_errors="replace", options={"max_pixels": str(MAX_PIXELS)},
@@ -56,6 +58,12 @@ def open_input(path: str) -> InputContainer:
         container.close()
         raise CodecError(f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first")
     return container
+
+
+@lru_cache(maxsize=64)
+def _check_once(path: str, file: tuple[int, ...] | None) -> None:
+    """A file is opened several times, and walked once as long as it stays the same; a refusal is not remembered."""
+    check_bounds(path)
 
 
 def reason(error: BaseException) -> str:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinct.adapt import Budget, Samples, Step, Training
+from tinct.adapt import Budget, Samples, Step, Training, asked_for
 from tinct.allocation import Allocation, allocate
-from tinct.checkpoint import join_processes
+from tinct.checkpoint import join_processes, load_checkpoint
 from tinct.colour import unit_matrix
 from tinct.colouriser.model import memory_errors, shapes, with_weights
 from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
@@ -102,6 +102,8 @@ def prepare(config: EncodeConfig) -> Tuition:
         raise CodecError("--device: expected a GPU that PyTorch can use, found none; use --device cpu")
     join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
+    if checkpoint is not None and checkpoint.exists():
+        load_checkpoint(checkpoint, asked_for(gan_config(config), recipe), by="asked_for")
     wants_vgg = recipe.content > 0 and config.generator == "multiresunet"  # the others' losses are their own
     content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if wants_vgg else None
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)

@@ -18,6 +18,7 @@ import numpy as np
 
 from tinct.colouriser import Colouriser, none
 from tinct.errors import CodecError
+from tinct.limits import compacted_at_once
 from tinct.paths import Growing
 from tinct.planes import Planes, pad
 from tinct.propagate import KeyView, LumaView
@@ -208,7 +209,9 @@ class Runner:
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
         model = build(config, weights, self._padded, bit_depth)
         threads = os.cpu_count() or 1
-        options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
+        streams = min(threads, compacted_at_once(self._padded[1], self._padded[0]))
+        options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads}
+        self._turn = threading.Semaphore(streams)
         self._compiled = ov.Core().compile_model(model, "CPU", options)
         self._requests = threading.local()
 
@@ -221,7 +224,8 @@ class Runner:
         half = (self._padded[0] // 2, self._padded[1] // 2)
         chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
         distances = (np.log2(np.array([frame.distances], np.float32)) / 4).astype(np.float32)
-        found = self._requests.own.infer({0: luma[None], 1: chroma[None], 2: distances}, share_inputs=True)
+        with self._turn:
+            found = self._requests.own.infer({0: luma[None], 1: chroma[None], 2: distances}, share_inputs=True)
         y, colour = found[0][0, 0], found[1][0]
         rows, columns = (height + 1) // 2, (width + 1) // 2
         return y[:height, :width].copy(), colour[0, :rows, :columns].copy(), colour[1, :rows, :columns].copy()

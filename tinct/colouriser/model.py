@@ -20,7 +20,7 @@ from tinct.colouriser.rivals import rival
 from tinct.config import GanConfig, Output
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.limits import MAX_GENERATOR_BYTES, MAX_WEIGHTS, generated_at_once
+from tinct.limits import MAX_ATTENTION_MACS, MAX_GENERATOR_BYTES, MAX_WEIGHTS, attention_macs, generated_at_once
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 from tinct.weights import decode_weights
@@ -61,6 +61,12 @@ def check_size(config: GanConfig, info: VideoInfo) -> None:
         raise CodecError(
             f"expected a network that takes at most {MAX_GENERATOR_BYTES >> 30} GiB for a picture, "
             f"found {config.channels} channels at {info.width}x{info.height}; encode with fewer --channels, or scale the video down"
+        )
+    levels = config.attention if config.kind == "multiresunet" else ()
+    if (found := attention_macs(info.width, info.height, config.channels, levels)) > MAX_ATTENTION_MACS:
+        raise CodecError(
+            f"expected self-attention of at most {MAX_ATTENTION_MACS:.1e} multiply-accumulates for a picture, found {found:.1e} at "
+            f"{info.width}x{info.height}; encode with --attention 4, or none"
         )
 
 
