@@ -119,13 +119,13 @@ class Video:
         before: Frame | None = None
         count = filled = 0
         for frame in frames:
-            if count + filled == self.info.frame_count:  # more than the manifest says: they have no place in the video
+            if count == self.info.frame_count:  # more than the manifest says: they have no place in the video
                 self.damage.packets += 1
                 continue
             gap = frame.pts - before.pts - 1 if before is not None and self.info.frame_rate is not None else 0
-            if self.info.frame_count is not None:
-                gap = min(gap, self.info.frame_count - count - filled - 1)
-            if before is not None and 0 < gap <= MAX_GAP_FRAMES:
+            # the source may have had gaps too, which its number of frames leaves out: but not more than one for each
+            fills = filled + gap <= (self.info.frame_count or 0) + MAX_GAP_FRAMES
+            if before is not None and fills and 0 < gap <= MAX_GAP_FRAMES:
                 self.damage.concealed_frames += gap
                 yield from (dataclasses.replace(before, pts=before.pts + 1 + i) for i in range(gap))
                 filled += gap
