@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 
 # a module imports only modules above it
 LAYERS = (
-    "__init__", "errors", "interrupt", "limits", "paths", "config", "frames", "psnr", "colour", "planes", "ebml", "demux",
-    "timing", "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
+    "__init__", "errors", "interrupt", "limits", "paths", "torchrun", "config", "frames", "psnr", "colour", "planes", "ebml",
+    "demux", "timing", "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
     "allocation", "rounding", "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "choices", "plan",
     "checkpoint", "objectives", "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page",
     "colouring", "evaluation", "training", "cli", "__main__",

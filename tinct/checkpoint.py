@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from tinct.config import torchrun_started
 from tinct.errors import CodecError
 from tinct.paths import Growing
+from tinct.torchrun import torchrun_started
 
 
 def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None:
@@ -25,7 +25,7 @@ def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None
 
 
 def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu", *, by: str = "fingerprint") -> dict[str, Any]:
-    """The state that was saved. Raises CodecError for another file, and for another training's `by` one of its entries."""
+    """The state that was saved. Raises CodecError for another file, and where its entry `by` is not `fingerprint`."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         found = state[by]

@@ -118,8 +118,9 @@ def encode(
     debug: Debug = False,
 ) -> None:
     """Encode a video to a Tinct file that any player opens."""
-    from tinct.config import named_losses, process_number
+    from tinct.config import named_losses
     from tinct.encoder import encode as run
+    from tinct.torchrun import process_number
 
     quiet = quiet or process_number() != 0  # of torchrun's processes one speaks
     terms = named_losses(losses, content_loss, recipe or "paper")

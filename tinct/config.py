@@ -1,7 +1,6 @@
 """What a user may ask of an encode: the options, the presets, and which combinations contradict each other."""
 
 import dataclasses
-import os
 import re
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -138,16 +137,6 @@ def gan_config(config: EncodeConfig) -> GanConfig:
     levels = () if config.attention == "none" else tuple(sorted({int(level) for level in config.attention.split("+")}))
     usual: Output = "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
     return GanConfig(config.channels, config.generator, levels, config.residual, config.generates or usual)
-
-
-def torchrun_started() -> bool:
-    """Whether this is one of torchrun's processes; a RANK alone means something else."""
-    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
-
-
-def process_number() -> int:
-    """Which of torchrun's processes this one is; 0 alone."""
-    return int(os.environ["RANK"]) if torchrun_started() else 0
 
 
 def default_losses(recipe: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
 from tinct.colouriser import Colouriser, none
-from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, process_number, resolved
+from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, resolved
 from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, in_coding_order, mux, read_file_manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
@@ -33,6 +33,7 @@ from tinct.psnr import Psnr, plane_errors
 from tinct.rehearsal import Cost, judge_by
 from tinct.restore import Judge, Restorer
 from tinct.samples import Samples, sample
+from tinct.torchrun import process_number
 from tinct.video import open_source
 from tinct.weights import hash_of
 

@@ -44,10 +44,10 @@ MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
 MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
 MAX_RANK = 8  # of the change that a video makes to the network that ships: the most that was measured, 9,402 or 18,017 weights
-COMPACT_BYTES = 90  # of memory for each pixel of a frame that `compact` has in work; measured: 82
+COMPACT_BYTES = 90  # of memory for each pixel of a frame that `compact` has in work; measured at 640x360: 82
 MAX_COMPACT_BYTES = 4 << 30  # in all; the largest picture takes 3.2 GB, one at a time
 GENERATOR_BYTES = 50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
-MAX_ATTENTION_MACS = 1 << 42  # of one picture, a minute or two; the paper's at 1920x1080 takes 1.1e12
+MAX_ATTENTION_MACS = 1 << 42  # of one picture: four times what the paper's 64 channels take at 1920x1080
 MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels count as 6.6 GB at 1920x1080
 
 

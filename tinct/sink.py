@@ -58,7 +58,8 @@ def open_sink(
 
     `extras_from` names the file whose sound, subtitles and tags go along, cut as given; a pipe ("-") has none. Frames
     are written with the times that they carry. PNGs are numbered from 0 unless `names` has their numbers; with `keep_luma`
-    colours that R'G'B' cannot show are made fainter, not cut off, so that it has their luma.
+    colours that R'G'B' cannot show are made fainter, not cut off, so that it has their luma. Only with `overwrite` a file that is
+    there when the new one is whole is replaced.
     """
     extras_from = None if extras_from == "-" else extras_from
     if path == "-":
