@@ -468,21 +468,24 @@ def test_a_sweep_that_is_killed_goes_on(clip_path: Path, tmp_path: Path) -> None
         "tinct:intra,adapt=off",
         "--frames",
         "6",
+        "--qp",
+        "27",
+        "42",
         "--out",
         str(out),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    while not (out / "points.jsonl").exists() or (out / "points.jsonl").read_text().count("\n") < 2:
+    while not (out / "points.jsonl").exists() or (out / "points.jsonl").read_text().count("\n") < 1:
         time.sleep(0.05)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     kept = {p.key: p for p in load(out).points}
-    assert 2 <= len(kept) < 8
+    assert 1 <= len(kept) < 4
     done = run("evaluate", "--resume", out)
     assert done.returncode == 0, done.stderr
     points = {p.key: p for p in load(out).points}
-    assert len(points) == 8
+    assert len(points) == 4
     assert {key: points[key] for key in kept} == kept
     assert not (out / "work").exists()
 

@@ -22,6 +22,7 @@ import tinct  # noqa: E402
 from tinct.adapt import Budget, Samples, Training  # noqa: E402
 from tinct.cli import main  # noqa: E402
 from tinct.colour import to_rgb, unit_matrix, upsample_chroma  # noqa: E402
+from tinct.colouriser.gan import Generator, fold  # noqa: E402
 from tinct.colouriser.model import generated, generator_of, new_generator, shapes, to_planes  # noqa: E402
 from tinct.config import GanConfig  # noqa: E402
 from tinct.container import Manifest, read_file_manifest, read_manifest, read_update, write_manifest  # noqa: E402
@@ -29,7 +30,7 @@ from tinct.errors import CodecError  # noqa: E402
 from tinct.frames import ColourTags  # noqa: E402
 from tinct.limits import MAX_UPDATE_BYTES  # noqa: E402
 from tinct.objectives import CPU  # noqa: E402
-from tinct.update import KeyFrames, coded  # noqa: E402
+from tinct.update import RELEARNING_STEPS, KeyFrames, coded  # noqa: E402
 from tinct.weights import hash_of  # noqa: E402
 
 KINDS = ["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
@@ -51,12 +52,6 @@ def short_path(clip_path: Path) -> Path:
     path = clip_path.with_name("short.mkv")
     synthetic.write_clip(path, frames=13)
     return path
-
-
-@pytest.fixture
-def hardly_relearnt(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounding learnt in a few steps, for what hangs on no weight."""
-    monkeypatch.setattr("tinct.update.RELEARNING_STEPS", 5)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +80,7 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path:
 
 @pytest.mark.slow
 def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
-    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "400steps", "channels": 12}))
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "150steps", "channels": 12}))
     tinct.encode(str(clip_path), str(tmp_path / "b.mkv"), tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"))
     between = [n for n in range(40) if n % 6]
     source, decoded, coded = (list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv"))
@@ -95,7 +90,6 @@ def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_pa
     assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), "key frames are shown as they were coded"
 
 
-@pytest.mark.usefixtures("hardly_relearnt")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, tmp_path: Path) -> None:
     config = tinct.preset("paper", **{**OPTIONS, "adapt": "3steps", "generator": kind, "channels": 6})
@@ -111,7 +105,6 @@ def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, t
     )
 
 
-@pytest.mark.usefixtures("hardly_relearnt")
 def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     synthetic.write_clip(tmp_path / "odd.mkv", frames=14, size=(65, 47), pix_fmt="yuv420p10le")
     config = tinct.preset("paper", **{**OPTIONS, "losses": "mse"})
@@ -121,7 +114,6 @@ def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     assert decoded[1].y.max() > 255
 
 
-@pytest.mark.usefixtures("hardly_relearnt")
 def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "adapt": "5steps"}
     report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colouriser="gan", group=8, **options))  # type: ignore[arg-type]
@@ -159,7 +151,7 @@ def learned() -> tuple[torch.nn.Module, Samples]:
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
     generator, samples = learned()
     config = GanConfig(8, output="ycbcr")
-    free, dear = (coded(generator, config, samples, error_per_bit=price) for price in (0.0, 1e-5))
+    free, dear = (coded(generator, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5))
     assert len(dear.data) < 0.9 * len(free.data)
     assert free.loss_db < 0.02
     assert dear.loss_db <= 0.1
@@ -168,6 +160,29 @@ def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None
     sent = generated(generator_of(config, dear.data), "ycbcr", luma, about)
     kept = generated(dear.generator, "ycbcr", luma, about)
     assert all(np.array_equal(a, b) for a, b in zip(sent, kept, strict=True))
+
+
+@pytest.mark.parametrize(("trained", "expected"), [(3, 3), (5000, RELEARNING_STEPS)])
+def test_learning_the_rounding_takes_no_longer_than_the_weights(
+    trained: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def relearn(network: object, sent: object, inputs: object, *, steps: int) -> object:
+        asked.append(steps)
+        return sent
+
+    monkeypatch.setattr("tinct.update.relearn", relearn)
+    config = GanConfig(6, output="ycbcr")
+    about = synthetic.info()
+    gathered = KeyFrames(about)
+    for n, frame in enumerate(synthetic.frames(synthetic.clip(2), about)):
+        gathered.add(frame, frame.y, key=n == 0)
+    generator = new_generator(config, norm=True)
+    assert isinstance(generator, Generator)
+    generator = fold(generator)
+    coded(generator, config, gathered.samples(), error_per_bit=0.0, steps=trained)
+    assert set(asked) == {expected}
 
 
 @pytest.mark.parametrize(
@@ -349,7 +364,6 @@ def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "reads the video twice; found a pipe" in said
 
 
-@pytest.mark.usefixtures("hardly_relearnt")
 def test_the_checkpoint_of_another_video_is_refused_and_kept(
     short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -392,7 +406,6 @@ def test_the_output_is_no_checkpoint(clip_path: Path, tmp_path: Path, capsys: py
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("hardly_relearnt")
 def test_the_content_loss_trains_with_weights_of_vgg(
     clip_path: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -295,9 +295,9 @@ class _Coding:
         if self._keys == self.frames:
             return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
-        generator = trained(tuition, samples, training)
+        generator, steps = trained(tuition, samples, training)
         price = self._plan.slope / self.frames
-        update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, device=tuition.device)
+        update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, steps=steps, device=tuition.device)
         yield from self._view_again(gan(update.generator, update.config, self._info), None, frames)
 
     def _tune(

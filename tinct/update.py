@@ -109,13 +109,13 @@ def prepare(config: EncodeConfig) -> Tuition:
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
 
 
-def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> nn.Module:
-    """The generator, folded."""
+def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[nn.Module, int]:
+    """The generator, folded, and the steps that made it."""
     budget = Budget.parse(tuition.budget, len(samples.luma))
     try:
         with memory_errors():
             training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
-            return training.run(budget, checkpoint=tuition.checkpoint, progress=progress)
+            return training.run(budget, checkpoint=tuition.checkpoint, progress=progress), training.steps
     except MemoryError as error:
         raise CodecError(
             f"expected memory enough to train with --channels {tuition.config.channels}, found none left; use fewer; "
@@ -124,19 +124,22 @@ def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None]
 
 
 @memory_errors()
-def coded(generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float, device: str = "cpu") -> Update:
-    """The generator with the bits of each tensor at the least cost on key frames; `error_per_bit` as `allocate` has it.
+def coded(
+    generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float, steps: int, device: str = "cpu"
+) -> Update:
+    """The generator, trained for `steps`, with the bits of each tensor at the least cost; `error_per_bit` as `allocate` has it.
 
     Bits are chosen as if they did a part of their harm only, since learning the rounding undoes most (0.25 dB became 0.02, 0.69 dB
-    0.06); where it does not, by more of it.
+    0.06); where it does not, by more of it. Learning the rounding never takes longer than learning the weights did.
     """
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
     weigh = _Scales(config, samples)
     exact = weigh.error(tensors)
     teacher = copy.deepcopy(generator).to(device)
+    steps = min(RELEARNING_STEPS, steps)
     for undone in UNDONE:
         sent = allocate(tensors, _bits, weigh.error, error_per_bit=undone * error_per_bit, most_ratio=MAX_WORSE**undone)
-        learnt = Allocation(relearn(teacher, sent.tensors, partial(_part, samples, device), steps=RELEARNING_STEPS), 1.0)
+        learnt = Allocation(relearn(teacher, sent.tensors, partial(_part, samples, device), steps=steps), 1.0)
         learnt = replace(learnt, ratio=weigh.error(learnt.values(tensors)) / exact)
         best = min(sent, learnt, key=lambda some: some.ratio)
         if best.ratio <= MAX_WORSE:
