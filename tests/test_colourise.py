@@ -1,5 +1,6 @@
 """Grey footage coloured from references, from outside: files in, files out, what is refused and what is left behind."""
 
+import errno
 import re
 from collections.abc import Callable
 from io import BytesIO
@@ -17,7 +18,7 @@ from synthetic import clip, frames, info, scene, write_clip
 import tinct
 from tinct.colour import from_rgb
 from tinct.frames import Frame
-from tinct.sink import open_sink
+from tinct.sink import _Film, open_sink
 from tinct.video import open_source
 
 COUNT, SIZE = 30, (128, 96)  # width, height: enough for optical flow at chroma resolution
@@ -392,6 +393,26 @@ def test_nothing_stays_when_it_is_interrupted(grey: Path, truth: list[Frame], fo
     outputs = {"confidence": str(folder / "c.mkv"), "page": str(folder / "p.html")}
     with pytest.raises(KeyboardInterrupt):
         tinct.colourise(str(grey), str(folder / "a.mkv"), references={0: truth[0]}, progress=stop, **outputs)
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", ["main", "map"])
+def test_of_two_outputs_both_appear_or_none(
+    fails: str, grey: Path, truth: list[Frame], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full when the last bytes of one are written leaves neither."""
+    whole = _Film.close
+    asked: list[bool] = []
+
+    def close(film: _Film) -> None:
+        asked.append(True)
+        whole(film)
+        if len(asked) == {"main": 1, "map": 2}[fails]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_Film, "close", close)
+    with pytest.raises(tinct.CodecError, match="No space left"):
+        tinct.colourise(str(grey), str(folder / "a.mkv"), references={0: truth[0]}, confidence=str(folder / "c.mkv"))
     assert list(folder.iterdir()) == []
 
 

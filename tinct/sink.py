@@ -104,7 +104,7 @@ class Sink:
     """
 
     def __init__(self, begin: Callable[[], Growing] | None, make: Callable[[Path], _Writer], name: str) -> None:
-        self._name, self._to_disk = name, begin is not None
+        self._name, self._to_disk, self._finished = name, begin is not None, False
         self._growing: Growing | None = None
         self._writer: _Writer | None = None
         if begin is not None:
@@ -118,9 +118,16 @@ class Sink:
         writer = self._writer
         self._guarded(lambda: writer.write(frame))
 
+    def finish(self) -> None:
+        """Make it whole, still without its name: of two outputs both are to be whole before one is seen."""
+        assert self._writer is not None, "finished after close"
+        if not self._finished:
+            self._guarded(self._writer.close)
+            self._finished = True
+
     def close(self) -> None:
         if self._writer is not None:
-            self._guarded(self._writer.close)
+            self.finish()
             if self._growing is not None:
                 self._guarded(self._growing.publish)
                 self._growing.drop()

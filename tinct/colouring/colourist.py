@@ -126,6 +126,9 @@ def colourise(
             strip.see(coloured)
             if progress is not None:
                 progress(len(strip.trust), video.info.frame_count)
+        sink.finish()
+        if map_sink is not None:
+            map_sink.finish()
     report = ColouriseReport(
         len(strip.trust), time.monotonic() - began, laid, found.shots, grey, helpful(found, grey, strip.trust), strip.trust,
         [*video.notes, *notes, *sink.notes], max(damaged, video.damaged),
