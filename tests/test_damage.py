@@ -12,7 +12,7 @@ from random import Random
 import av
 import numpy as np
 import pytest
-from helpers import payloads, remux, track_packets
+from helpers import payloads, remux, run, track_packets
 from synthetic import write_clip
 
 import tinct
@@ -30,7 +30,7 @@ class Whole:
 
     path: Path
     frames: list[tinct.Frame]
-    seconds: float
+    seconds: float  # that `tinct decode` takes for it
     reader: ProcessPoolExecutor
 
 
@@ -44,8 +44,8 @@ def reader() -> Iterator[ProcessPoolExecutor]:
 
 def made(clip_path: Path, path: Path, reader: ProcessPoolExecutor, **options: object) -> Whole:
     tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colouriser="none", **options))  # type: ignore[arg-type]
-    read(str(path))
     began = time.monotonic()
+    assert run("decode", path, path.with_suffix(".y4m")).returncode == 0
     return Whole(path, read(str(path))[0], time.monotonic() - began, reader)
 
 
@@ -74,7 +74,7 @@ def read(path: str) -> tuple[list[tinct.Frame], Damage]:
 def frames_of(whole: Whole, path: Path) -> tuple[list[tinct.Frame], Damage]:
     """What a file still shows, in the time that it may take."""
     try:
-        frames, damage = whole.reader.submit(read, str(path)).result(SLOWER * max(whole.seconds, 0.5))
+        frames, damage = whole.reader.submit(read, str(path)).result(SLOWER * whole.seconds)
     except TimeoutError:
         for process in whole.reader._processes.values():
             process.kill()
@@ -183,6 +183,11 @@ def test_what_is_predicted_from_a_lost_picture_is_still_shown(
         assert len(frames) + damage.missing_frames == FRAMES
         assert damage.missing_frames <= 2
         assert damage
+    for packet in map(bytes, track_packets(whole.path, "colour")):  # the first one, too: grey is better than nothing
+        (tmp_path / "a.mkv").write_bytes(data.replace(packet[4:], bytes(len(packet) - 4)))
+        frames, damage = frames_of(whole, tmp_path / "a.mkv")
+        assert [np.array_equal(a.y, b.y) for a, b in zip(frames, whole.frames, strict=True)] == [True] * FRAMES
+        assert damage.concealed_frames >= 1
 
 
 def test_decoding_again_counts_again(whole: Whole, tmp_path: Path) -> None:
@@ -219,6 +224,13 @@ def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(plain: Whole, tmp_path
         coded = [packet for packet in container.demux(video=0) if packet.size]
         all_intra, packets = all(packet.is_keyframe for packet in coded), [bytes(packet) for packet in coded]
     data = plain.path.read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data.replace(packets[0][4:], bytes(len(packets[0]) - 4)))
+    if all_intra:
+        frames, _ = frames_of(plain, tmp_path / "a.mkv")
+        assert [frame.pts for frame in frames] == [frame.pts for frame in plain.frames[1:]]
+    else:
+        with pytest.raises(CodecError, match="expected frames to decode, found none"):
+            frames_of(plain, tmp_path / "a.mkv")
     for packet in packets[1:]:
         spoilt = bytearray(data)
         start = data.index(packet[4:])
