@@ -214,7 +214,8 @@ def _check_values(config: EncodeConfig) -> None:
 def _check_combination(config: EncodeConfig) -> None:
     defaults = EncodeConfig()
     of_gan, of_paper = (
-        [name for name in names if getattr(config, name) != getattr(defaults, name)] for names in (GAN_OPTIONS, PAPER_OPTIONS)
+        ["losses/content-loss" if name == "losses" else name for name in names if getattr(config, name) != getattr(defaults, name)]
+        for names in (GAN_OPTIONS, PAPER_OPTIONS)
     )
     contradictions = [
         (config.colouriser != "gan" and bool(of_gan), f"--{'/'.join(of_gan)} needs --colouriser gan, or --preset paper"),
