@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -21,7 +21,7 @@ from helpers import one_line, run
 from synthetic import clip, to_av, write_clip
 
 import tinct
-from tinct.engine import _Worker
+from tinct.engine import Engine, _join_ray, _Worker
 from tinct.engine import run as run_tasks
 from tinct.errors import CodecError
 from tinct.evaluation import Outcome, RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep, usage
@@ -499,18 +499,34 @@ def die_once(marker: str, value: int) -> int:
     return 10 * value
 
 
+def niceness(more: int) -> int:
+    return os.nice(more)
+
+
 def refuse(value: int) -> int:
     raise CodecError(f"no {value}")
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
-def test_a_killed_worker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where Ray's workers find the functions above
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where tasks run; a cluster is started once, with the functions of this file at hand."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    if request.param == "ray":
+        _join_ray(2)
+    yield request.param
+    if request.param == "ray":
+        import ray
+
+        ray.shutdown()
+
+
+def test_a_killed_worker_is_replaced(tmp_path: Path, engine: Engine) -> None:
     tasks = [(str(tmp_path / "marker"), value) for value in range(6)]
-    found = dict(run_tasks(die_once, tasks, jobs=2, engine=engine))  # type: ignore[arg-type]
-    assert found == {value: 10 * value for value in range(6)}
-    refused = dict(run_tasks(refuse, [(1,), (2,)], jobs=2, engine=engine))  # type: ignore[arg-type]
+    assert dict(run_tasks(die_once, tasks, jobs=2, engine=engine)) == {value: 10 * value for value in range(6)}
+    refused = dict(run_tasks(refuse, [(1,), (2,)], jobs=2, engine=engine))
     assert {number: str(error) for number, error in refused.items()} == {0: "no 1", 1: "no 2"}
+    nice = dict(run_tasks(niceness, [(0,)], jobs=1, engine=engine))
+    assert nice == {0: os.nice(0)}, "times are compared with those of other engines, beside other work too"
 
 
 def die(value: int) -> int:

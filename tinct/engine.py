@@ -222,6 +222,7 @@ def _join_ray(jobs: int) -> None:
             found = (str(error).strip().splitlines() or [type(error).__name__])[0]
             address = os.environ["RAY_ADDRESS"]
             raise CodecError(f"expected to join the Ray cluster at RAY_ADDRESS={address}, found: {found}") from error
+        os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15, times beside other work would not be an encode's
         ray.init(address="local", num_cpus=jobs, include_dashboard=False, **quiet)
 
 
