@@ -138,8 +138,8 @@ def test_an_interrupt_leaves_whole_files_only(tmp_path: Path, number: int) -> No
         str(tmp_path / "out"),
         "--x265-preset",
         "slower",
-        "--adapt",
-        "off",
+        "--colouriser",
+        "none",
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     end = time.monotonic() + 60

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import one_line, run
@@ -80,6 +81,21 @@ def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Pa
         live.kill()
     assert (live.returncode, said) == (0, b"")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "c.mkv"]
+
+
+def test_an_interrupt_while_a_file_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = os.open
+
+    def interrupted(*given: Any) -> int:
+        opened = made(*given)
+        signal.raise_signal(signal.SIGINT)
+        return opened
+
+    monkeypatch.setattr("tinct.paths.os.open", interrupted)
+    with pytest.raises(KeyboardInterrupt), Growing(tmp_path / "a.mkv"):
+        pass
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_outputs_of_many_threads_do_not_take_each_others_for_stale(tmp_path: Path) -> None:

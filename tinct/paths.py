@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tinct.errors import CodecError
+from tinct.interrupt import held_back
 
 GROWING = ".tinct-part"  # how the names of files end that are not whole
 
@@ -30,9 +31,14 @@ class Growing:
         remove_stale(destination.parent)
         name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
         self._lock: int | None = None
-        while self._lock is None:
-            self.path = destination.with_name(f".{name}.{secrets.token_hex(4)}{GROWING}")
-            self._lock = _made(self.path, folder=folder)
+        try:
+            with held_back():  # else a file could be made that nobody knows of
+                while self._lock is None:
+                    self.path = destination.with_name(f".{name}.{secrets.token_hex(4)}{GROWING}")
+                    self._lock = _made(self.path, folder=folder)
+        except KeyboardInterrupt:
+            self.drop()
+            raise
 
     def publish(self) -> None:
         """Put it in its destination's place, which may be a file, or an empty folder for a folder.
