@@ -14,13 +14,14 @@ help: ## show this
 demo: $(VENV)/demo.stamp ## encode and decode a real clip, beside plain HEVC
 	$(BIN)/python demo.py
 
-# as many processes as there are processors, so one thread each
+# half as many processes again as there are processors, since tests wait for what they have started; so one thread each
+test: WORKERS = $(shell $(PYTHON) -c "import os; print(os.cpu_count() * 3 // 2)")
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/test.stamp ## lint, types and every test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n logical --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m fuzz.run --seconds 120 --crashes build/crashes
 
 check: $(VENV)/test.stamp ## lint, types and the fast tests
