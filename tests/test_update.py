@@ -23,7 +23,8 @@ from tinct.adapt import Budget, Samples, Training  # noqa: E402
 from tinct.cli import main  # noqa: E402
 from tinct.colour import to_rgb, unit_matrix, upsample_chroma  # noqa: E402
 from tinct.colouriser.gan import Generator, fold  # noqa: E402
-from tinct.colouriser.model import generated, generator_of, new_generator, shapes, to_planes  # noqa: E402
+from tinct.colouriser.model import shapes, to_planes, weights_of  # noqa: E402
+from tinct.colouriser.rivals import new_generator  # noqa: E402
 from tinct.config import GanConfig  # noqa: E402
 from tinct.container import Manifest, read_file_manifest, read_manifest, read_update, write_manifest  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
@@ -47,17 +48,17 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def short_path(clip_path: Path) -> Path:
+def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two groups and one frame, for what hangs on no picture."""
-    path = clip_path.with_name("short.mkv")
+    path = tmp_path_factory.mktemp("short") / "short.mkv"
     synthetic.write_clip(path, frames=13)
     return path
 
 
 @pytest.fixture(scope="module")
-def gan_path(clip_path: Path) -> Path:
+def gan_path(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The clip with the paper's layout and a network of its own."""
-    path = clip_path.with_name("gan.mkv")
+    path = tmp_path_factory.mktemp("gan") / "gan.mkv"
     tinct.encode(str(clip_path), str(path), tinct.preset("paper", **OPTIONS))
     return path
 
@@ -76,6 +77,15 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path:
     assert measured == pytest.approx(report.psnr[0].mean_db, abs=0.01)
     assert report.update_bytes == tinct.info(str(gan_path)).bytes_by_part["update"] > 1000
     assert tinct.info(str(gan_path)).colouriser == "gan"
+
+
+def test_the_papers_network_decodes_without_pytorch(gan_path: Path, tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None\nfrom tinct.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "decode", str(gan_path), str(tmp_path / "a.y4m"), "--quiet"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    for mine, theirs in zip(tinct.open(str(gan_path)), tinct.open(str(tmp_path / "a.y4m")), strict=True):
+        assert np.array_equal(mine.cb, theirs.cb)
 
 
 @pytest.mark.slow
@@ -127,13 +137,13 @@ def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
         about = synthetic.info(bit_depth=depth, colour=tags)
         frame = next(iter(synthetic.frames(synthetic.clip(1, bit_depth=depth), about)))
         peak = (1 << depth) - 1
-        rgb = torch.from_numpy(to_rgb(frame)).permute(2, 0, 1) / 127.5 - 1
+        rgb = (to_rgb(frame) / 127.5 - 1).astype(np.float32).transpose(2, 0, 1)
         for mine, theirs in zip(to_planes(rgb, "rgb", about), (frame.y, frame.cb, frame.cr), strict=True):
             assert np.abs(mine.astype(float) - theirs).mean() < 1.2 * (1 << (depth - 8))
         up = [upsample_chroma(plane, about.height, about.width) for plane in (frame.cb, frame.cr)]
-        picture = torch.from_numpy(np.stack([frame.y, *up]).astype(np.float32) * (2 / peak) - 1)
+        picture = np.stack([frame.y, *up]).astype(np.float32) * (2 / peak) - 1
         assert np.array_equal(to_planes(picture, "ycbcr", about)[0], frame.y)
-        shown = np.tensordot(unit_matrix(about)[:, :3], picture.numpy(), 1) + unit_matrix(about)[:, 3, None, None]
+        shown = np.tensordot(unit_matrix(about)[:, :3], picture, 1) + unit_matrix(about)[:, 3, None, None]
         wanted = to_rgb(frame).transpose(2, 0, 1).astype(float)
         assert np.abs(np.clip((shown + 1) * 127.5, 0, 255) - wanted).max() <= 0.51
 
@@ -149,17 +159,15 @@ def learned() -> tuple[torch.nn.Module, Samples]:
 
 
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
-    generator, samples = learned()
+    network, samples = learned()
     config = GanConfig(8, output="ycbcr")
-    free, dear = (coded(generator, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5))
+    free, dear = (coded(network, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5))
     assert len(dear.data) < 0.9 * len(free.data)
     assert free.loss_db < 0.02
     assert dear.loss_db <= 0.1
-    luma = samples.luma[0, 0].numpy()
-    about = synthetic.info()
-    sent = generated(generator_of(config, dear.data), "ycbcr", luma, about)
-    kept = generated(dear.generator, "ycbcr", luma, about)
-    assert all(np.array_equal(a, b) for a, b in zip(sent, kept, strict=True))
+    sent = weights_of(config, dear.data)
+    assert sent.keys() == dear.weights.keys()
+    assert all(np.array_equal(sent[name], weight) for name, weight in dear.weights.items())
 
 
 @pytest.mark.parametrize(("trained", "expected"), [(3, 3), (5000, RELEARNING_STEPS)])
@@ -178,10 +186,9 @@ def test_learning_the_rounding_takes_no_longer_than_the_weights(
     gathered = KeyFrames(about)
     for n, frame in enumerate(synthetic.frames(synthetic.clip(2), about)):
         gathered.add(frame, frame.y, key=n == 0)
-    generator = new_generator(config, norm=True)
-    assert isinstance(generator, Generator)
-    generator = fold(generator)
-    coded(generator, config, gathered.samples(), error_per_bit=0.0, steps=trained)
+    network = new_generator(config, norm=True)
+    assert isinstance(network, Generator)
+    coded(fold(network), config, gathered.samples(), error_per_bit=0.0, steps=trained)
     assert set(asked) == {expected}
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, distributed, nn
 from tinct import losses
 from tinct.checkpoint import leads, load_checkpoint, save_checkpoint, share, share_gradients
 from tinct.colouriser.gan import Generator, fold, padded
-from tinct.colouriser.model import new_generator
+from tinct.colouriser.rivals import new_generator
 from tinct.config import GanConfig
 from tinct.errors import CodecError
 from tinct.interrupt import held_back

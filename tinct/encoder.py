@@ -298,7 +298,7 @@ class _Coding:
         generator, steps = trained(tuition, samples, training)
         price = self._plan.slope / self.frames
         update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, steps=steps, device=tuition.device)
-        yield from self._view_again(gan(update.generator, update.config, self._info), None, frames)
+        yield from self._view_again(gan(update.config, update.weights, self._info), None, frames)
 
     def _tune(
         self, crops: "Crops", frames: Iterator[Frame], training: "Callable[[Step], None] | None"

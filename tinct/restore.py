@@ -35,13 +35,15 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
         return none
     if manifest.generator is not None:
         assert update is not None
+        from tinct.colouriser.model import gan, weights_of
+
         try:
-            from tinct.colouriser.model import gan, generator_of
+            return gan(manifest.generator, weights_of(manifest.generator, update), info)
         except ModuleNotFoundError as error:
             raise CodecError(
-                f"this file's network needs {error.name}, which is not installed; get it: pip install 'tinct[networks]'"
+                f"this file's network, {manifest.generator.kind}, needs {error.name}, which is not installed; "
+                "get it: pip install 'tinct[networks]'"
             ) from error
-        return gan(generator_of(manifest.generator, update), manifest.generator, info)
     from tinct.colouriser.compact import compact, load_network
 
     assert manifest.network is not None

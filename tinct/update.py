@@ -18,7 +18,8 @@ from tinct.adapt import Budget, Samples, Step, Training, asked_for
 from tinct.allocation import Allocation, allocate
 from tinct.checkpoint import join_processes, load_checkpoint
 from tinct.colour import unit_matrix
-from tinct.colouriser.model import memory_errors, shapes, with_weights
+from tinct.colouriser.model import shapes
+from tinct.colouriser.runtime import memory_errors
 from tinct.config import EncodeConfig, GanConfig, default_losses, gan_config
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
@@ -39,11 +40,11 @@ WEIGHED_CROPS = 3
 
 @dataclass(frozen=True)
 class Update:
-    """What was trained: the generator as a decoder will have it, its configuration and its bytes."""
+    """What was trained: the generator's configuration, its bytes, and its weights as a decoder will have them."""
 
     config: GanConfig
     data: bytes
-    generator: nn.Module
+    weights: Mapping[str, np.ndarray]
     loss_db: float  # of R'G'B' PSNR on key frames, that the fewer bits of its weights cost
 
 
@@ -144,7 +145,7 @@ def coded(
         best = min(sent, learnt, key=lambda some: some.ratio)
         if best.ratio <= MAX_WORSE:
             break
-    return Update(config, encode_weights(best.tensors), with_weights(config, best.values(tensors)), 10 * math.log10(best.ratio))
+    return Update(config, encode_weights(best.tensors), best.values(tensors), 10 * math.log10(best.ratio))
 
 
 def _part(samples: Samples, device: str, step: int) -> torch.Tensor:

@@ -4,19 +4,17 @@
 """
 
 import json
-import os
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinct.colouriser import Colouriser, none
+from tinct.colouriser.runtime import Compiled, const, conv, load_openvino, whole
 from tinct.errors import CodecError
 from tinct.limits import compacted_at_once
 from tinct.paths import Growing
@@ -125,20 +123,6 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
     return config, weights
 
 
-def load_openvino() -> Any:
-    """OpenVINO without its telemetry, which would tell a server of each import: it takes its own stub where that is missing."""
-    if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = cast("Any", None)  # Python's way to say that there is no such module
-        try:
-            import openvino
-        finally:
-            del sys.modules["openvino_telemetry"]
-    import openvino
-    import openvino.opset13
-
-    return openvino
-
-
 def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> "openvino.Model":
     """The graph for pictures of `size` (height, width), both multiples of CELL.
 
@@ -146,8 +130,7 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     Out: luma [1, 1, H, W] and chroma [1, 2, H / 2, W / 2], integers of the same kind.
     """
     ov = load_openvino()
-    op = cast("Any", ov.opset13)
-
+    op = ov.opset13
     height, width = size
     kind, peak = (ov.Type.u8, 255.0) if bit_depth == 8 else (ov.Type.u16, 1023.0)
     sources, colours = config.luma_sources, config.chroma_sources
@@ -155,43 +138,33 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     chroma_in = op.parameter([1, 2 * colours, height // 2, width // 2], kind, "chroma")
     distances = op.parameter([1, 2], ov.Type.f32, "distances")
 
-    def const(value: object) -> Any:
-        return op.constant(np.asarray(value, np.float32))
-
-    def axis(*values: int) -> Any:
-        return op.constant(np.asarray(values, np.int64))
-
-    def conv(x: Any, name: str, padding: int) -> Any:
-        kernel = weights[f"{name}.weight"]
-        pads = [padding, padding]
-        return op.add(
-            op.convolution(x, const(kernel), [1, 1], pads, pads, [1, 1]), const(weights[f"{name}.bias"][None, :, None, None])
-        )
+    def layer(x: Any, name: str) -> Any:
+        return conv(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
     luma = op.multiply(op.convert(luma_in, "f32"), const(1 / peak))
     chroma = op.multiply(op.convert(chroma_in, "f32"), const(1 / peak))
-    own, others = op.variadic_split(luma, op.constant(1), axis(1, sources - 1)).outputs()
+    own, others = op.variadic_split(luma, op.constant(1), whole(1, sources - 1)).outputs()
     seen = op.concat([op.subtract(own, const(0.5)), op.multiply(op.subtract(others, own), const(8.0))], 1)
     means = op.avg_pool(chroma, [2, 2], [0, 0], [0, 0], [2, 2], True)
     cells = op.concat([op.space_to_depth(seen, "depth_first", CELL), op.multiply(op.subtract(means, const(0.5)), const(4.0))], 1)
-    when = op.unsqueeze(op.matmul(distances, const(weights["when.weight"]), False, True), axis(2, 3))
-    x = op.relu(op.add(conv(cells, "enter", 0), when))
-    for layer in range(config.depth):
-        x = op.relu(op.add(x, conv(x, f"body.{layer}", 1)))
-    masks, more, colour_masks, colour_more = op.variadic_split(conv(x, "leave", 0), op.constant(1), axis(*config.split)).outputs()
+    when = op.unsqueeze(op.matmul(distances, const(weights["when.weight"]), False, True), whole(2, 3))
+    x = op.relu(op.add(layer(cells, "enter"), when))
+    for number in range(config.depth):
+        x = op.relu(op.add(x, layer(x, f"body.{number}")))
+    masks, more, colour_masks, colour_more = op.variadic_split(layer(x, "leave"), op.constant(1), whole(*config.split)).outputs()
 
     def twice(plane: Any) -> Any:
-        return op.interpolate(plane, const([2.0, 2.0]), "nearest", "scales", axes=axis(2, 3))
+        return op.interpolate(plane, const([2.0, 2.0]), "nearest", "scales", axes=whole(2, 3))
 
     shares = twice(op.softmax(op.depth_to_space(masks, "depth_first", 2), 1))
     mixed = op.add(
-        op.reduce_sum(op.multiply(luma, shares), axis(1), True),
+        op.reduce_sum(op.multiply(luma, shares), whole(1), True),
         op.multiply(op.depth_to_space(more, "depth_first", CELL), const(FINER)),
     )
-    colour_shares = op.unsqueeze(twice(op.softmax(colour_masks, 1)), axis(2))
-    apart = op.reshape(chroma, axis(1, colours, 2, height // 2, width // 2), False)
+    colour_shares = op.unsqueeze(twice(op.softmax(colour_masks, 1)), whole(2))
+    apart = op.reshape(chroma, whole(1, colours, 2, height // 2, width // 2), False)
     coloured = op.add(
-        op.reduce_sum(op.multiply(apart, colour_shares), axis(1), False), op.multiply(twice(colour_more), const(FINER))
+        op.reduce_sum(op.multiply(apart, colour_shares), whole(1), False), op.multiply(twice(colour_more), const(FINER))
     )
 
     def integers(plane: Any) -> Any:
@@ -204,29 +177,19 @@ class Runner:
     """A network compiled for one size of picture; called from several threads at once."""
 
     def __init__(self, config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> None:
-        ov = load_openvino()
         self._size = size
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
         model = build(config, weights, self._padded, bit_depth)
-        threads = os.cpu_count() or 1
-        streams = min(threads, compacted_at_once(self._padded[1], self._padded[0]))
-        options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads}
-        self._turn = threading.Semaphore(streams)
-        self._compiled = ov.Core().compile_model(model, "CPU", options)
-        self._requests = threading.local()
+        self._compiled = Compiled(model, compacted_at_once(self._padded[1], self._padded[0]))
 
     def __call__(self, frame: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Finished Y, Cb and Cr of a frame."""
-        if not hasattr(self._requests, "own"):
-            self._requests.own = self._compiled.create_infer_request()
         height, width = self._size
         luma = _padded(frame.luma, self._padded)
         half = (self._padded[0] // 2, self._padded[1] // 2)
         chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
         distances = (np.log2(np.array([frame.distances], np.float32)) / 4).astype(np.float32)
-        with self._turn:
-            found = self._requests.own.infer({0: luma[None], 1: chroma[None], 2: distances}, share_inputs=True)
-        y, colour = found[0][0, 0], found[1][0]
+        (y,), colour = (planes[0] for planes in self._compiled([luma[None], chroma[None], distances]))
         rows, columns = (height + 1) // 2, (width + 1) // 2
         return y[:height, :width].copy(), colour[0, :rows, :columns].copy(), colour[1, :rows, :columns].copy()
 

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from tinct.colouriser.graph import MULTIPLE, REPAIR, RESIDUAL_BLOCKS, widths
 from tinct.config import LEVELS, GanConfig
-
-MULTIPLE = 1 << (LEVELS - 1)  # sides are padded to this, and to twice this at least: batch norm needs more than one value
-REPAIR = 0.25  # of luma's range: luma needs small changes only, chroma all of its own
 
 
 class ConvNorm(nn.Sequential):
@@ -58,7 +56,7 @@ class ResidualConnection(nn.Module):
 
     def __init__(self, channels: int, *, long_residual: bool, norm: bool = True) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, norm=norm) for _ in range(4)))
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, norm=norm) for _ in range(RESIDUAL_BLOCKS)))
         self.long_residual = long_residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,13 +98,12 @@ class Generator(nn.Module):
     def __init__(self, config: GanConfig, *, norm: bool = True) -> None:
         super().__init__()
         self.config, self.norm = config, norm
-        c = config.channels
-        w1, w2, w3, w4 = widths = (c, c, 2 * c, 2 * c)
-        self.M = nn.ModuleList(MultiResBlock(i, o, norm=norm) for i, o in zip((1, w1, w2, w3), widths, strict=True))
+        w1, w2, w3, w4 = widths(config)
+        self.M = nn.ModuleList(MultiResBlock(i, o, norm=norm) for i, o in ((1, w1), (w1, w2), (w2, w3), (w3, w4)))
         self.A = nn.ModuleList(
-            SelfAttention(w) if level in config.attention else nn.Identity() for level, w in enumerate(widths, start=1)
+            SelfAttention(w) if level in config.attention else nn.Identity() for level, w in enumerate(widths(config), start=1)
         )
-        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.residual == "global", norm=norm) for w in widths)
+        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.residual == "global", norm=norm) for w in widths(config))
         self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in ((w4, w3), (w3, w2), (w2, w1)))
         self.D = nn.ModuleList(MultiResBlock(2 * w, w, norm=norm) for w in (w4, w3, w2, w1))
         self.to_picture = nn.Conv2d(w1, 3, 1)

@@ -1,22 +1,20 @@
-"""A generator as a file carries it: its folded weights to bytes and back, its pictures to planes.
+"""A video's own network at the decoder: weights from `update.bin`, frames from luma.
 
-The bytes are those of `weights`; which tensors they are follows from the generator's configuration alone.
+The bytes are those of `weights`; which tensors they are follows from the generator's configuration alone. The paper's generator
+runs as a graph, without PyTorch; the others, for the lab, with it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
 from threading import Semaphore
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from tinct.colour import from_rgb, subsample_chroma
 from tinct.colouriser import Colouriser
-from tinct.colouriser.gan import Generator
-from tinct.colouriser.rivals import rival
+from tinct.colouriser.graph import Weights, build, generator_shapes
+from tinct.colouriser.runtime import Compiled, memory_errors
 from tinct.config import GanConfig, Output
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
@@ -27,32 +25,26 @@ from tinct.weights import decode_weights
 
 FAR = 1e6  # beyond any sample, and what comes of it still a number
 
-
-def new_generator(config: GanConfig, *, norm: bool) -> nn.Module:
-    """A generator of any kind before training; with `norm` off as it is sent (see `fold`)."""
-    return Generator(config, norm=norm) if config.kind == "multiresunet" else rival(config)
+Generates = Callable[[np.ndarray], np.ndarray]  # luma [H, W] as decoded to a picture [3, H, W] in [-1, 1]; on any thread
 
 
 def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
     """Of the tensors that are sent, by name, without one of them being made. Raises CodecError where they are too many."""
-    with torch.device("meta"):
-        found = {name: tuple(tensor.shape) for name, tensor in new_generator(config, norm=False).state_dict().items()}
+    if config.kind == "multiresunet":
+        found = generator_shapes(config)
+    else:
+        from tinct.colouriser.rivals import rival_shapes
+
+        found = rival_shapes(config)
     count = sum(int(np.prod(shape)) for shape in found.values())
     if count > MAX_WEIGHTS:
         raise CodecError(f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; encode with fewer --channels")
     return found
 
 
-def generator_of(config: GanConfig, data: bytes) -> nn.Module:
-    """The generator of an `update.bin`, for decoding. Raises CodecError where the bytes are not of such a generator."""
-    return with_weights(config, decode_weights(data, shapes(config)))
-
-
-def with_weights(config: GanConfig, weights: dict[str, np.ndarray]) -> nn.Module:
-    """A folded generator of given weights."""
-    generator = new_generator(config, norm=False)
-    generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
-    return generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
+def weights_of(config: GanConfig, data: bytes) -> Weights:
+    """What an `update.bin` holds. Raises CodecError where the bytes are not of such a generator."""
+    return decode_weights(data, shapes(config))
 
 
 def check_size(config: GanConfig, info: VideoInfo) -> None:
@@ -70,47 +62,41 @@ def check_size(config: GanConfig, info: VideoInfo) -> None:
         )
 
 
-def gan(generator: nn.Module, config: GanConfig, info: VideoInfo) -> Colouriser:
+def gan(config: GanConfig, weights: Weights, info: VideoInfo) -> Colouriser:
     """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are.
 
     Raises CodecError where the pictures are too large for it.
     """
     check_size(config, info)
-    turn = Semaphore(generated_at_once(info.width, info.height, config.channels))
-
-    def finished(view: LumaView) -> Planes:
-        with turn:
-            return generated(generator, config.output, view.y, info)
+    generates = generator(config, weights, info)
 
     def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
-        return [pool.submit(finished, view) for view in luma]
+        return [pool.submit(lambda y: to_planes(generates(y), config.output, info), view.y) for view in luma]
 
     return begin
 
 
-def generated(generator: nn.Module, output: Output, y: np.ndarray, info: VideoInfo) -> Planes:
-    """What a generator makes of decoded luma [H, W]: Y, Cb and Cr of a video. Raises MemoryError where that runs out."""
-    luma = torch.from_numpy(y.astype(np.float32))[None, None] * (2 / ((1 << info.bit_depth) - 1)) - 1
-    with memory_errors(), torch.inference_mode():
-        picture = generator(luma.contiguous(memory_format=torch.channels_last))[0]
-    return to_planes(picture, output, info)
+def generator(config: GanConfig, weights: Weights, info: VideoInfo) -> Generates:
+    """A generator of given weights, for pictures of a video. It raises MemoryError where that runs out."""
+    at_once = generated_at_once(info.width, info.height, config.channels)
+    if config.kind == "multiresunet":
+        compiled = Compiled(build(config, weights, (info.height, info.width), info.bit_depth), at_once)
+        return lambda y: compiled([y[None, None]])[0][0]
+    from tinct.colouriser.rivals import rival_of
+
+    run, turn = rival_of(config, weights), Semaphore(at_once)
+
+    def generates(y: np.ndarray) -> np.ndarray:
+        with turn, memory_errors():
+            return run(y.astype(np.float32) * (2 / ((1 << info.bit_depth) - 1)) - 1)
+
+    return generates
 
 
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """PyTorch's errors where memory runs out, as Python's own."""
-    try:
-        yield
-    except RuntimeError as error:  # it has a type of its own on a GPU alone
-        if isinstance(error, torch.OutOfMemoryError) or "alloc" in str(error):
-            raise MemoryError from error
-        raise
-
-
-def to_planes(picture: Tensor, output: Output, info: VideoInfo) -> Planes:
+def to_planes(picture: np.ndarray, output: Output, info: VideoInfo) -> Planes:
     """A picture [3, H, W] in [-1, 1] as 4:2:0 integers."""
-    picture = picture.nan_to_num(0.0, FAR, -FAR)  # hostile weights overflow; what becomes of that is any picture, but a picture
-    values = np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+    picture = np.nan_to_num(picture, nan=0.0, posinf=FAR, neginf=-FAR)  # hostile weights overflow: any picture, but a picture
+    values = np.ascontiguousarray(picture.transpose(1, 2, 0))
     if output == "rgb":
         y, chroma = from_rgb((values + 1) * 127.5, info)
     else:

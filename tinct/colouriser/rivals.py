@@ -5,11 +5,14 @@ Norms are of the single picture: with batch 1, which all of them train with, bat
 [N, 3, H, W], both in [-1, 1]; any size, padded by replication and cropped.
 """
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tinct.colouriser.gan import SelfAttention, padded
+from tinct.colouriser.gan import Generator, SelfAttention, padded
 from tinct.config import GanConfig
 
 UNET_WIDTHS = (1, 2, 4, 8, 8, 8, 8, 8)  # times `channels`, at 1/2 to 1/256 of the size
@@ -109,9 +112,30 @@ class PatchDiscriminator(nn.Module):
         return self.last(picture), features
 
 
-def rival(config: GanConfig) -> nn.Module:
-    """The generator of a kind that is not the paper's."""
+def new_generator(config: GanConfig, *, norm: bool) -> nn.Module:
+    """A generator of any kind before training; the paper's with `norm` off as it is sent (see `fold`)."""
+    if config.kind == "multiresunet":
+        return Generator(config, norm=norm)
     return UNet(config) if config.kind in ("pix2pix", "pix2pix-attention") else ResNet(config)
+
+
+def rival_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
+    """Of every tensor that is sent, in the order of the bytes, without one of them being made."""
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in new_generator(config, norm=False).state_dict().items()}
+
+
+def rival_of(config: GanConfig, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    """A generator of given weights: luma [H, W] to R'G'B' [3, H, W], both float32 in [-1, 1]."""
+    generator = new_generator(config, norm=False)
+    generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
+    generator.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's own types
+
+    @torch.inference_mode()
+    def run(luma: np.ndarray) -> np.ndarray:
+        return generator(torch.from_numpy(luma)[None, None].contiguous(memory_format=torch.channels_last))[0].numpy()
+
+    return run
 
 
 def _down(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
