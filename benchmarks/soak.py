@@ -1,4 +1,4 @@
-"""A long video through encode, adaptation and decode, watched every second: `python -m benchmarks.soak [--minutes 30]`.
+"""A long video through encode, adaptation and decode, watched all along: `python -m benchmarks.soak [--minutes 30]`.
 
 640x360 at 5 frames/s, with sound: a minute of a moving scene, repeated packet by packet, coded with the network that ships
 and an update of it for this video. Prints, for each run, its memory after the first minute and its peak after that, its open
@@ -26,6 +26,7 @@ from tests.synthetic import write_clip
 RATE = 5
 LOOP_FRAMES = 256  # 51.2 s: as many whole packets of sound
 SETTLED_SECONDS = 60.0
+LOOKS_PER_SECOND = 10
 SHORT = 0.1  # of the whole length, to compare with
 MAX_GROWTH_PERCENT = 3.0
 ENCODE = (
@@ -85,7 +86,7 @@ def ends_of(path: Path) -> tuple[int, dict[str, Fraction]]:
 
 
 def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None = None) -> Run:
-    """Run `tinct`, looking at its memory and its open files once a second."""
+    """Run `tinct`, looking at its memory and its open files: often, since the end of an encode is short."""
     began = time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, arguments)])
     megabytes, files = array("d"), array("q")
@@ -97,10 +98,10 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
             files.append(len(os.listdir(f"/proc/{process.pid}/fd")))
         except (OSError, IndexError):
             break  # it is ending
-        time.sleep(1)
+        time.sleep(1 / LOOKS_PER_SECOND)
     if code := process.wait():
         sys.exit(f"{name} ended with code {code}")
-    settled = min(int(SETTLED_SECONDS), len(megabytes) // 2)
+    settled = min(int(SETTLED_SECONDS * LOOKS_PER_SECOND), len(megabytes) // 2)
     later, later_files = megabytes[settled:-1] or megabytes, files[settled:-1] or files
     bound = later[0] if shorter is None else shorter.peak_megabytes
     files_growth = later_files[-1] - later_files[0] if shorter is None else max(later_files) - shorter.most_files
@@ -115,7 +116,7 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
         files_growth=files_growth,
         frames=frames,
         apart_milliseconds=round(float(abs(ends["video"] - ends["audio"])) * 1000, 1),
-        megabytes_by_minute=[round(value) for value in megabytes[::60]],
+        megabytes_by_minute=[round(value) for value in megabytes[:: 60 * LOOKS_PER_SECOND]],
     )
 
 

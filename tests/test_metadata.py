@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from helpers import ffprobe, is_default, needs_ffprobe, payloads
 from synthetic import clip, frames, info, write_clip, write_rich_clip
 
 import tinct
-from tinct.extras import _Aac
+from tinct.extras import Extras, _Aac
 from tinct.frames import ColourTags, Hdr
 from tinct.sink import open_sink
 from tinct.video import open_source
@@ -51,6 +52,28 @@ def copy(request: pytest.FixtureRequest, coded: Path, tmp_path: Path) -> Path:
     path = tmp_path / f"a.{request.param}"
     assert tinct.decode(str(coded), str(path)).notes == []
     return path
+
+
+def test_sound_is_read_no_further_ahead_than_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a packet was read for each picture: all sound ended in memory where there are more pictures than packets."""
+    write_clip(tmp_path / "long.mkv", frames=100, size=(32, 32), rate=5, audio="flac")
+    read: list[float] = []
+    push = Extras._push
+
+    def counted(self: Extras, packet: av.Packet) -> None:
+        read.append(float(packet.pts * packet.time_base))
+        push(self, packet)
+
+    monkeypatch.setattr(Extras, "_push", counted)
+    with av.open(str(tmp_path / "copy.mkv"), "w") as out:
+        out.add_stream("libx264", rate=5)
+        extras = Extras(str(tmp_path / "long.mkv"), out)
+        for picture in range(5000):
+            extras.mux_until(2 + picture / 1000)
+        longest = max(b - a for a, b in pairwise(read))
+        assert 8 - longest <= read[-1] <= 8 + longest
+        extras.finish()
+    assert read[-1] > 19
 
 
 def test_sound_comes_back_to_the_byte_and_in_step(rich: Path, copy: Path) -> None:

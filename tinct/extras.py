@@ -3,6 +3,7 @@
 import heapq
 import io
 import logging
+import math
 from collections.abc import Generator
 from fractions import Fraction
 from typing import Protocol
@@ -63,21 +64,19 @@ class Extras:
         self._reading: Generator[AnyPacket, None, None] = self._packets()
         self._ready: list[tuple[float, int, AnyPacket]] = []  # a heap by time: subtitles may stand far ahead in a file
         self._count = 0
+        self._read = -math.inf  # seconds on the output's clock up to which the file is read
 
     def mux_until(self, seconds: float) -> None:
         """Mux every packet that starts before `seconds` on the output's clock."""
-        for packet in self._reading:
+        # tracks may run a second apart and still come out in order
+        while self._read < seconds + 1 and (packet := next(self._reading, None)) is not None:
             self._push(packet)
-            # tracks may run a second apart and still come out in order
-            if self._paces(packet) and self._seconds(packet) >= seconds + 1:
-                break
         self._mux_before(seconds)
 
     def finish(self) -> None:
         for packet in self._reading:
             self._push(packet)
-            if self._paces(packet):
-                self._mux_before(self._seconds(packet) - 1)
+            self._mux_before(self._read - 1)
         self._mux_before(float("inf"))
         for track in self._tracks.values():
             self._out.mux(track.flush())
@@ -86,6 +85,8 @@ class Extras:
     def _push(self, packet: AnyPacket) -> None:
         heapq.heappush(self._ready, (self._seconds(packet), self._count, packet))
         self._count += 1
+        if self._paces(packet):
+            self._read = max(self._read, self._seconds(packet))
 
     def _mux_before(self, seconds: float) -> None:
         while self._ready and self._ready[0][0] < seconds:
