@@ -1,4 +1,5 @@
-"""Whether Tinct's files pulse: PSNR-Y of key frames less that of the others, in the luma track as it is and after the network.
+"""Whether Tinct's files pulse: PSNR-Y of key frames less that of the others, in the luma track as it is and after the network;
+and flicker of Y beside the anchor's at equal PSNR.
 
     python -m benchmarks.steadiness RESULTS [--out steadiness.json]
 
@@ -7,6 +8,8 @@ RESULTS is a folder that `tinct evaluate` wrote; its points say where the key fr
 
 import argparse
 import json
+import math
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,14 @@ from typing import Any
 import av
 import numpy as np
 
+from tinct.evaluation.bd import Curve, quality_delta
 from tinct.evaluation.bench import load
 from tinct.evaluation.points import RDPoint
 from tinct.psnr import PERFECT_DB, squared_error
 from tinct.video import open_source
 
 TARGET_RATIO = 0.5  # of the spread after the network to that before it
+ANCHOR = "x265:intra"
 
 
 def spread_db(psnr_y: np.ndarray, keys: list[int]) -> float:
@@ -48,17 +53,41 @@ def row(results: Path, point: RDPoint) -> dict[str, Any]:
     return {"clip": point.clip, "codec": point.codec, "qp": point.qp, **spreads}
 
 
+def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> float | None:
+    """Flicker of Y beside the anchor's at equal (6Y+U+V)/8 PSNR: the geometric mean over the qualities that both have, if any.
+
+    That is a Bjøntegaard delta, of flicker's logarithm, over PSNR in the place of the logarithm of the rate.
+    """
+    curves = [
+        Curve.of([(10 ** (p.means["psnr_yuv611"] / 10), -math.log(p.means["flicker_y"])) for p in points])
+        for points in (anchor, test)
+    ]
+    found = quality_delta(curves[0], curves[1]).value
+    return None if found is None else round(math.exp(-found), 3)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "steadiness.json")
     options = parser.parse_args()
-    points = [p for p in load(options.results).points if 0 < len(p.keys) < p.frames and p.file]
+    everything = load(options.results).points
+    points = [p for p in everything if 0 < len(p.keys) < p.frames and p.file]
     rows = [row(options.results, point) for point in points]
     codecs = dict.fromkeys(point.codec for point in points)
     ratios = {c: [r["after_db"] / r["before_db"] for r in rows if r["codec"] == c and r["before_db"] > 1] for c in codecs}
     means = {codec: round(float(np.mean(some)), 3) for codec, some in ratios.items() if some}
-    document = {"date": date.today().isoformat(), "target_ratio": TARGET_RATIO, "mean_ratio": means, "points": rows}
+    flicker = {
+        codec: {
+            clip: flicker_ratio(*([p for p in everything if (p.clip, p.codec) == (clip, c)] for c in (ANCHOR, codec)))
+            for clip in dict.fromkeys(p.clip for p in everything)
+        }
+        for codec in codecs
+    }
+    document = {
+        "date": date.today().isoformat(), "target_ratio": TARGET_RATIO, "mean_ratio": means, "flicker_ratio": flicker,
+        "points": rows,
+    }  # fmt: skip
     print(json.dumps(document, indent=1))
     options.out.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import one_line, run
+from synthetic import write_clip
 
 from tinct.colouriser.graph import build, generator_shapes
 from tinct.colouriser.runtime import Compiled
@@ -67,3 +69,13 @@ def test_attention_takes_memory_for_a_part_of_the_picture_alone() -> None:
         for which in ("without", "with")
     )
     assert attending - plain < 200
+
+
+def test_an_openvino_that_does_not_load_is_one_line(tmp_path: Path) -> None:
+    """As where no memory is left for its libraries."""
+    (tmp_path / "openvino.py").write_text("raise ImportError('failed to map segment from shared object')")
+    write_clip(tmp_path / "a.mkv", frames=4)
+    options = ["--colour", "track", "--colouriser", "compact", "--adapt", "off"]
+    done = run("encode", tmp_path / "a.mkv", tmp_path / "b.mkv", *options, env={"PYTHONPATH": str(tmp_path)})
+    assert 'expected OpenVINO to load, found "failed to map segment from shared object"; free memory' in one_line(done, 2)
+    assert not (tmp_path / "b.mkv").exists()

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from tinct.errors import CodecError
+
 if TYPE_CHECKING:
     import openvino
 
 
 def load_openvino() -> Any:
-    """OpenVINO without its telemetry, which would tell a server of each import: it takes its own stub where that is missing."""
+    """OpenVINO without its telemetry, which would tell a server of each import: it takes its own stub where that is missing.
+
+    Raises CodecError where it does not load.
+    """
     if "openvino" not in sys.modules:
         sys.modules["openvino_telemetry"] = cast("Any", None)  # Python's way to say that there is no such module
         try:
             import openvino
+        except ImportError as error:  # of a broken installation, and where memory for its libraries is missing
+            raise CodecError(f'expected OpenVINO to load, found "{error}"; free memory, or install tinct again') from error
         finally:
             del sys.modules["openvino_telemetry"]
     import openvino
@@ -72,6 +79,6 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # neither has a type of its own for it on the processor
-        if "alloc" in str(error):
+        if "alloc" in str(error) or "failed to map" in str(error):  # a picture's memory, or a library's
             raise MemoryError from error
         raise
