@@ -1,4 +1,5 @@
-"""The generators that the paper's Table 7 compares with, for the lab: pix2pix, with attention or not, pix2pixHD, CycleGAN.
+"""The generators that the paper's Table 7 compares with, for the lab: pix2pix, with attention or not, pix2pixHD, CycleGAN;
+and `new_generator`, which makes one of any kind for training.
 
 Each after its own paper (Isola et al. 2017, Zhang et al. 2019, Wang et al. 2018, Zhu et al. 2017), its first width `channels`.
 Norms are of the single picture: with batch 1, which all of them train with, batch norm is that too. Luma [N, 1, H, W] to R'G'B'
