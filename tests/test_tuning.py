@@ -153,9 +153,11 @@ def test_a_loss_that_is_no_number_stops_the_training(monkeypatch: pytest.MonkeyP
 
 
 def test_crops_of_a_long_video_are_spread_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "MAX_CROPS", 4 * tuning.CROPS_PER_FRAME)
-    distances = {crop[2] for crop in crops(12)}
-    assert {first for first, _ in distances} == {1, 5, 9}
+    monkeypatch.setattr(tuning, "MAX_FRAMES", 4)
+    alone = crops(6)[:4]  # of the first frame: what is kept of it is still what was seen of it
+    found = crops(12)
+    assert [int(distances[0]) for _, _, distances in found] == [1] * 4 + [5] * 4 + [9] * 4
+    assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(alone, found[:4], strict=True))
 
 
 @pytest.mark.parametrize(

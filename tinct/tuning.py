@@ -28,7 +28,7 @@ from tinct.weights import encode_weights
 
 SIDE, MIN_SIDE = 128, 32  # luma samples of a crop; of a picture, whose rim is not judged
 CROPS_PER_FRAME = 4
-MAX_CROPS = 768  # beyond it every second frame is dropped
+MAX_FRAMES = 192  # with crops that are kept; beyond it every second is dropped
 BATCH = 8
 LEARNING_RATE = 3e-3
 WARM_UP_STEPS = 20
@@ -39,7 +39,7 @@ RANK_BYTES = 650  # that one rank takes, about
 UPDATE_SHARE = 0.035  # of a file, that an update may take
 MAX_WORSE = 10**0.005  # that rounding may make squared error: 0.05 dB
 AUTO_STEPS_PER_FRAME, MAX_AUTO_STEPS = 4, 2000  # of a budget "auto": in steps, so that the same video gives the same file
-Crop = tuple[np.ndarray, np.ndarray, tuple[int, int]]  # luma and chroma of the sources and the original, distances
+Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and chroma of the sources and the original, distances
 
 
 def rank_for(size_bytes: int, shape: tuple[int, int]) -> int:
@@ -60,44 +60,55 @@ def budget_of(adapt: str, frames: int, crops: int) -> Budget:
 class Crops:
     """Places in frames as the last pass sees them, beside the original, spread over the video.
 
-    `see` is called by whichever thread restores a frame, `take` in order of time when it is finished.
+    `see` is called by whichever thread restores a frame, `take` in order of time when it is finished. What is kept lies in one
+    place, filled again and again, so that a longer video takes no more memory.
     """
 
     def __init__(self) -> None:
-        self._seen: dict[int, list[Crop]] = {}
-        self._kept: list[list[Crop]] = []
-        self._every, self._count = 1, 0
+        self._seen: dict[int, Crop] = {}  # CROPS_PER_FRAME of them, one behind the other
+        self._kept: Crop | None = None  # of MAX_FRAMES + 1 frames, the first `_frames` of which count
+        self._frames, self._every, self._count = 0, 1, 0
 
     def see(self, original: Frame, frame: References) -> None:
         random = np.random.default_rng(original.pts)  # of nothing that depends on the threads
         high, wide = (side // CELL * CELL for side in original.y.shape)
         luma = np.concatenate((frame.luma, original.y[None]))
         chroma = np.concatenate((frame.chroma, np.stack((original.cb, original.cr))[None]))
-        crops = []
+        lumas, chromas = [], []
         for _ in range(CROPS_PER_FRAME):
             row, column = (int(random.integers(0, (side - min(SIDE, side)) // CELL + 1)) * CELL for side in (high, wide))
             end_row, end_column = min(row + SIDE, high), min(column + SIDE, wide)
-            crops.append(
-                (
-                    luma[:, row:end_row, column:end_column].copy(),
-                    chroma[:, :, row // 2 : end_row // 2, column // 2 : end_column // 2].copy(),
-                    frame.distances,
-                )
-            )
-        self._seen[original.pts] = crops
+            lumas.append(luma[:, row:end_row, column:end_column])
+            chromas.append(chroma[:, :, row // 2 : end_row // 2, column // 2 : end_column // 2])
+        distances = np.array([frame.distances] * CROPS_PER_FRAME, np.int16)
+        self._seen[original.pts] = np.stack(lumas), np.stack(chromas), distances
 
     def take(self, pts: int) -> None:
         crops = self._seen.pop(pts, None)
         if crops is None:  # a key frame
             return
         if self._count % self._every == 0:
-            self._kept.append(crops)
-            if len(self._kept) * CROPS_PER_FRAME > MAX_CROPS:
-                self._kept, self._every = self._kept[::2], 2 * self._every
+            self._keep(crops)
         self._count += 1
 
+    def _keep(self, crops: Crop) -> None:
+        if self._kept is None:
+            luma, chroma, distances = (np.empty((MAX_FRAMES + 1, *part.shape), part.dtype) for part in crops)
+            self._kept = luma, chroma, distances
+        for kept, part in zip(self._kept, crops, strict=True):
+            kept[self._frames] = part
+        self._frames += 1
+        if self._frames > MAX_FRAMES:
+            for to, source in enumerate(range(0, self._frames, 2)):
+                for kept in self._kept:
+                    kept[to] = kept[source]
+            self._frames, self._every = to + 1, 2 * self._every
+
     def all(self) -> list[Crop]:
-        return [crop for crops in self._kept for crop in crops]
+        if self._kept is None:
+            return []
+        luma, chroma, distances = (part[: self._frames].reshape(-1, *part.shape[2:]) for part in self._kept)
+        return list(zip(luma, chroma, distances, strict=True))
 
 
 @dataclass(frozen=True)
