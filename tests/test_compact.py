@@ -14,8 +14,8 @@ from tinct.colouriser import none
 from tinct.colouriser.compact import NETWORKS, WEIGHTS, CompactConfig, Runner, load_network, read_weights, write_weights
 from tinct.container import COLOUR, LUMA
 from tinct.errors import CodecError
-from tinct.propagate import LumaView
-from tinct.references import References, track
+from tinct.propagate import KeyView, LumaView
+from tinct.references import References, in_band_reference, track
 from tinct.restore import Restorer
 
 
@@ -73,6 +73,16 @@ def test_sizes_that_are_no_multiple_of_four_are_padded_and_cropped() -> None:
     chroma = np.pad(given.chroma, ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge")
     whole = Runner(config, weights, (24, 28), 8)(References(luma, chroma, given.distances))
     assert np.array_equal(whole[0][:21, :27], y)
+
+
+@pytest.mark.parametrize(("index", "ends", "near"), [(0, (0, 2), (0, 1)), (3, (1, 5), (2, 4)), (6, (4, 6), (5, 6))])
+def test_in_band_a_frame_is_restored_from_two_on_either_side(index: int, ends: tuple[int, int], near: tuple[int, int]) -> None:
+    """Flat pictures, whose level says which one a source is: nothing moves in them."""
+    views = [KeyView(LumaView(np.full((32, 32), n, np.uint8), 8, n), *np.full((2, 16, 16), 10 + n, np.uint8)) for n in range(7)]
+    laid = in_band_reference(views, index)
+    assert [int(y.mean()) for y in laid.luma] == [index, index, *ends, *ends, *near]
+    assert [int(c.mean()) - 10 for c in laid.chroma] == [index, *ends, *ends, *near]
+    assert laid.distances == (max(1, index - ends[0]), max(1, ends[1] - index))
 
 
 def test_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:

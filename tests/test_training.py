@@ -131,6 +131,10 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     second = run("train", *options, "--first", tmp_path / "first.safetensors", "--out", tmp_path / "second.safetensors")
     assert second.returncode == 0, second.stderr
     assert read_weights(tmp_path / "second.safetensors")[0].second
+    in_band = run("train", *options, "--in-band", "--out", tmp_path / "in-band.safetensors")
+    assert in_band.returncode == 0, in_band.stderr
+    assert read_weights(tmp_path / "in-band.safetensors")[0].second
+    assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
 
 
 @pytest.mark.parametrize(
@@ -138,6 +142,10 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     [
         (["--data", "nowhere", "--out", "a.safetensors"], "a folder of videos for --data"),
         (["--data", ".", "--out", "a.pt"], "ending in .safetensors"),
+        (
+            ["--data", ".", "--out", "a.safetensors", "--first", "b.safetensors", "--in-band"],
+            "a first pass or --in-band, found both",
+        ),
         (["--data", ".", "--out", "a.safetensors"], "clips of 160 pixels a side or more"),
     ],
 )

@@ -394,6 +394,7 @@ def train(
     data: Annotated[str, typer.Option(help="A folder of videos to learn from.")],
     out: Annotated[str, typer.Option(help="The weights to write, *.safetensors; a run that was interrupted goes on.")],
     first: Annotated[str | None, typer.Option(help="Weights of a first pass: train a second one on what they make.")] = None,
+    in_band: Annotated[bool, typer.Option("--in-band", help="Learn to restore what was coded with its colour.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps of 16 crops.")] = 30_000,
     width: Annotated[int, typer.Option(min=1, help="Channels of the network.")] = 32,
     depth: Annotated[int, typer.Option(min=1, help="3x3 convolutions of the network.")] = 3,
@@ -407,7 +408,7 @@ def train(
     with _extra("networks", "training"):
         from tinct.colouriser.compact import CompactConfig
         from tinct.training import loop
-    recipe = loop.Recipe(CompactConfig(width, depth, second=first is not None), steps=steps, seed=seed)
+    recipe = loop.Recipe(CompactConfig(width, depth, second=in_band or first is not None), steps=steps, seed=seed)
 
     def show(point: loop.Point) -> None:
         if not quiet:
@@ -415,7 +416,7 @@ def train(
 
     with _progress("samples", quiet, "stretches") as prepared:
         made = loop.train(
-            Path(data), Path(out), recipe, first=(first and Path(first)) or None, stretches=stretches,
+            Path(data), Path(out), recipe, first=(first and Path(first)) or None, in_band=in_band, stretches=stretches,
             cache=(cache and Path(cache)) or None, prepared=prepared, progress=show,
         )  # fmt: skip
     for clip, reason in made.failed.items():

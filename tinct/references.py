@@ -15,6 +15,7 @@ from tinct.propagate import MIN_FLOW_SIDE, KeyView, LumaView, scaled_flow, warp
 STILL_WINDOW = 9  # samples a side, over which standing still is judged
 STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
 STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
+REACH = 2  # frames before and behind that a frame coded with its colour is restored from
 PRESETS = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
 
 
@@ -102,13 +103,20 @@ def second_reference(
     own = first[index]
     neighbours = [first[index - 1] if index else keys[0], first[index + 1] if index + 1 < len(first) else keys[1]]
     moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
-    moved += [_moved(near, track([own.luma], near.luma, preset="medium")[0]) for near in neighbours]
-    pictures = [(key.luma.y, _colour(key)) for key in keys] + moved
-    return References(
-        np.stack([own.luma.y, group[index].y, *(y for y, _ in pictures)]),
-        np.stack([_colour(own), *(c for _, c in pictures)]),
-        (index + 1, len(group) - index),
-    )
+    moved += [_towards(own, near) for near in neighbours]
+    return _again(own, group[index], keys, moved, (index + 1, len(group) - index))
+
+
+def in_band_reference(frames: Sequence[KeyView], index: int) -> References:
+    """Of a frame that was coded with its colour, one of `frames` in order of time: a second pass after a first that did nothing.
+
+    The frames REACH before and behind stand for the key frames; where there is none, the furthest there is, or the frame itself.
+    """
+    own, last = frames[index], len(frames) - 1
+    before, behind = max(index - REACH, 0), min(index + REACH, last)
+    ends = (frames[before], frames[behind])
+    moved = [_towards(own, other) for other in (*ends, frames[max(index - 1, 0)], frames[min(index + 1, last)])]
+    return _again(own, own.luma, ends, moved, (max(index - before, 1), max(behind - index, 1)))
 
 
 def stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -117,6 +125,25 @@ def stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndar
     moved, still = (cv2.blur(cv2.absdiff(p, target).astype(np.float32), window) for p in (warp(source, flow), source))
     moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
     return flow * moving[..., None]
+
+
+def _again(
+    own: KeyView,
+    coded: LumaView,
+    ends: Sequence[KeyView],
+    moved: Sequence[tuple[np.ndarray, np.ndarray]],
+    distances: tuple[int, int],
+) -> References:
+    """References of a second pass: the frame as it is by now, its luma as coded, what stands at both ends, what was moved."""
+    pictures = [*((end.luma.y, _colour(end)) for end in ends), *moved]
+    return References(
+        np.stack([own.luma.y, coded.y, *(y for y, _ in pictures)]), np.stack([_colour(own), *(c for _, c in pictures)]), distances
+    )
+
+
+def _towards(own: KeyView, other: KeyView) -> tuple[np.ndarray, np.ndarray]:
+    """Luma and colour of `other`, moved onto `own`."""
+    return _moved(other, track([own.luma], other.luma, preset="medium")[0])
 
 
 def _colour(key: KeyView) -> np.ndarray:

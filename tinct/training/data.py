@@ -26,7 +26,7 @@ from tinct.keyframes import look
 from tinct.paths import Growing
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
-from tinct.references import References, reference, second_reference, track_both, track_restored
+from tinct.references import References, in_band_reference, reference, second_reference, track_both, track_restored
 from tinct.video import open_source
 
 CROP = 160  # luma samples a side; training takes smaller ones from anywhere in it
@@ -38,8 +38,11 @@ BOOSTS = (6, 26)
 GROUPS = (3, 48)  # frames
 COLOUR_OFFSETS = (-18, -12, -12, -6)
 OPEN_SHARE = 0.1  # of groups that have one key frame only
+IN_BAND = ("low-delay", "random-access", "random-access")  # structures of what is coded with its colour; by how often each comes
+IN_BAND_FRAMES = 32
 HELD_OUT = 10  # every how many stretches of a clip one is watched, not learnt
-SETTINGS = (CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
+OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
+SETTINGS = (CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -113,17 +116,19 @@ def prepare(
     stretches: int,
     seed: int,
     first: Path | None = None,
+    in_band: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Samples of all clips, made where the cache lacks them; with `first`, the weights of a first pass, of a second one.
+    """Samples of all clips, made where the cache lacks them; with `first`, the weights of a first pass, of a second one; with
+    `in_band`, of pictures coded with their colour.
 
     Every HELD_OUT-th stretch of a clip is held out. A clip that does not decode is left out and named.
     """
-    identity = hashlib.sha256(repr((SETTINGS, seed, first and first.read_bytes())).encode()).hexdigest()[:16]
+    identity = hashlib.sha256(repr((SETTINGS, seed, first and first.read_bytes(), in_band)).encode()).hexdigest()[:16]
     folder = cache / identity
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
-        (str(clip), number, seed, str(first or ""), str(folder / f"{clip.name}.{number}"))
+        (str(clip), number, seed, str(first or ""), in_band, str(folder / f"{clip.name}.{number}"))
         for number in range(stretches)
         for clip in clips
     ]
@@ -144,11 +149,14 @@ def prepare(
     return Prepared(Samples(learnt, described), Samples(held, described), names, failed)
 
 
-def write_stretch(path: str, number: int, seed: int, first: str, folder: str) -> None:
+def write_stretch(path: str, number: int, seed: int, first: str, in_band: bool, folder: str) -> None:
     """Make one stretch's crops; a task for `engine`."""
     cv2.setNumThreads(1)
-    restore = None if not first else lambda frame: _runner(first, frame.luma.shape[1:])(frame)
-    stretch_crops(path, number, seed, restore).save(Path(folder))
+    if in_band:
+        crops = in_band_crops(path, number, seed)
+    else:
+        crops = stretch_crops(path, number, seed, None if not first else lambda f: _runner(first, f.luma.shape[1:])(f))
+    crops.save(Path(folder))
 
 
 @cache
@@ -157,7 +165,7 @@ def _runner(first: str, size: tuple[int, int]) -> Runner:
 
 
 def stretch_crops(path: str, number: int, seed: int, first: Callable[[References], Planes] | None = None) -> Crops:
-    random = np.random.default_rng([seed, number, *hashlib.sha256(Path(path).name.encode()).digest()[:8]])
+    random = _random(path, number, seed)
     group = _degraded(path, random)
     if group is None:
         return _no_crops(second=first is not None)
@@ -167,8 +175,33 @@ def stretch_crops(path: str, number: int, seed: int, first: Callable[[References
         laid = partial(reference, group.luma, keys=group.keys, flows=flows)
         if first is not None:
             laid = _second(group, [first(laid(i)) for i in range(len(group.luma))], pool)
-    kept = sorted(random.choice(len(group.luma), min(FRAMES_PER_STRETCH, len(group.luma)), replace=False))
-    crops = [crop for i in kept for crop in _crops(laid(i), group.originals[i], random)]
+    return _kept(group.originals, laid, random)
+
+
+def in_band_crops(path: str, number: int, seed: int) -> Crops:
+    """Of a stretch that was coded with its colour, in one of the structures that predict."""
+    random = _random(path, number, seed)
+    frames = _stretch(path, random, IN_BAND_FRAMES)
+    if len(frames) < 3:
+        return _no_crops(second=True)
+    settings = HevcSettings(str(random.choice(IN_BAND)), frames[0].info, qp=int(random.integers(*QPS)))
+    coded = code_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
+    height, width = frames[0].y.shape
+    views = []
+    for frame, (_, planes) in zip(frames, coded, strict=True):
+        y, cb, cr = (np.ascontiguousarray(p[: height // part, : width // part]) for p, part in zip(planes, (1, 2, 2), strict=True))
+        views.append(KeyView(LumaView(y, 8, frame.pts), cb, cr))
+    return _kept(frames, partial(in_band_reference, views), random)
+
+
+def _random(path: str, number: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, number, *hashlib.sha256(Path(path).name.encode()).digest()[:8]])
+
+
+def _kept(originals: Sequence[Frame], laid: Callable[[int], References], random: np.random.Generator) -> Crops:
+    """Of some of the frames."""
+    kept = sorted(random.choice(len(originals), min(FRAMES_PER_STRETCH, len(originals)), replace=False))
+    crops = [crop for i in kept for crop in _crops(laid(i), originals[i], random)]
     luma, chroma, distances = zip(*crops, strict=True)
     return Crops(np.stack(luma), np.stack(chroma), np.array(distances, np.int16))
 
@@ -216,10 +249,10 @@ def _coded_luma(frames: list[Frame], settings: HevcSettings) -> list[LumaView]:
     ]
 
 
-def _stretch(path: str, random: np.random.Generator) -> list[Frame]:
+def _stretch(path: str, random: np.random.Generator, length: int | None = None) -> list[Frame]:
     """Consecutive frames of one shot, a key frame at each end, scaled and cut to a window."""
     source = open_source(path)
-    length = round(float(np.exp(random.uniform(*np.log(GROUPS))))) + 1
+    length = length or round(float(np.exp(random.uniform(*np.log(GROUPS))))) + 1
     total = source.info.frame_count or length
     first = int(random.integers(0, max(1, total - length)))
     height, width = source.info.height, source.info.width

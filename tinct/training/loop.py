@@ -185,6 +185,7 @@ def train(
     recipe: Recipe,
     *,
     first: Path | None = None,
+    in_band: bool = False,
     stretches: int = 20,
     cache: Path | None = None,
     prepared: Callable[[int, int], None] | None = None,
@@ -192,7 +193,8 @@ def train(
 ) -> Prepared:
     """Train on every video of the folder `data` and write the weights `out`, with recipe, log and plot beside them.
 
-    `first` is the weights whose results a second pass starts from. A run that was interrupted goes on where it was, from
+    `first` is the weights whose results a second pass starts from; `in_band` is for one that starts from pictures coded with their
+    colour. A run that was interrupted goes on where it was, from
     `OUT.ckpt` and from the samples in `cache` (beside `out` unless given). Under torchrun the processes share each step.
     Raises CodecError where there is nothing to learn from, or no place to write to.
     """
@@ -200,20 +202,26 @@ def train(
         raise CodecError(f"expected a folder of videos for --data, found {data}")
     if out.suffix != ".safetensors":
         raise CodecError(f"expected an output name ending in .safetensors, found {out}")
-    if (first is not None) != recipe.config.second:
-        raise CodecError("expected weights of a first pass with a second pass, and only then")
+    if first is not None and in_band:
+        raise CodecError("expected weights of a first pass or --in-band, found both; in-band there is no first pass")
+    if (first is not None or in_band) != recipe.config.second:
+        raise CodecError("expected weights of a first pass, or --in-band, with a second pass, and only then")
     join_processes("cuda" if torch.cuda.is_available() else "cpu")
     if not leads():
         distributed.barrier()  # the first process makes the samples
     clips = sorted(path for path in data.iterdir() if path.is_file())
-    made = prepare(clips, cache or out.with_suffix(".cache"), stretches=stretches, seed=recipe.seed, first=first, progress=prepared)
+    made = prepare(
+        clips, cache or out.with_suffix(".cache"), stretches=stretches, seed=recipe.seed, first=first, in_band=in_band,
+        progress=prepared,
+    )  # fmt: skip
     if leads() and distributed.is_initialized():
         distributed.barrier()
     training = Training(made.samples, made.held_out, recipe)
     training.run(checkpoint=out.with_suffix(".ckpt"), progress=progress)
     if leads():
         about = {"clips": made.clips, "left_out": made.failed, "stretches": stretches, "crops": len(made.samples)}
-        save(training, out, about | {"first": first and hashlib.sha256(first.read_bytes()).hexdigest()})
+        about |= {"first": first and hashlib.sha256(first.read_bytes()).hexdigest(), "in_band": in_band}
+        save(training, out, about)
     return made
 
 
