@@ -56,8 +56,11 @@ def row(results: Path, point: RDPoint) -> dict[str, Any]:
 def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> float | None:
     """Flicker of Y beside the anchor's at equal (6Y+U+V)/8 PSNR: the geometric mean over the qualities that both have, if any.
 
-    That is a Bjøntegaard delta, of flicker's logarithm, over PSNR in the place of the logarithm of the rate.
+    None too where a sweep has not come to two points of both. That is a Bjøntegaard delta, of flicker's logarithm, over PSNR in the
+    place of the logarithm of the rate.
     """
+    if min(len(anchor), len(test)) < 2:
+        return None
     curves = [
         Curve.of([(10 ** (p.means["psnr_yuv611"] / 10), -math.log(p.means["flicker_y"])) for p in points])
         for points in (anchor, test)
