@@ -46,7 +46,7 @@ class Run:
     settled_megabytes: float  # most in the minute after the first, or in the third quarter of a shorter run
     peak_megabytes: float  # most from the first minute on
     growth_percent: float  # of that peak, beyond what had settled, or beyond the peak for a shorter video
-    files: int  # open at the end, the median of its last minute: a look may catch one that is open for a moment
+    files: int  # open at the end, the median of the last ten seconds: a look may catch one that is open for a moment
     files_growth: int  # since the minute after the first, or beside a shorter video
     frames: int
     apart_milliseconds: float  # the ends of pictures and sound
@@ -107,7 +107,7 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
     minute = min(int(60 * LOOKS_PER_SECOND), len(megabytes) // 4)
     after_first = max(megabytes[settled : settled + minute])
     peak = max(megabytes[settled:])
-    files_then, files_last = (round(median(some)) for some in (files[settled : settled + minute], files[-minute:]))
+    files_then, files_last = (round(median(some)) for some in (files[settled : settled + minute], files[-10 * LOOKS_PER_SECOND :]))
     frames, ends = ends_of(output)
     return Run(
         name=name,
