@@ -27,6 +27,7 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file it
     "compact": ({}, {**TRACK, "colouriser": "compact"}),
     "full": ({}, {**TRACK, "group": 3, "key_form": "full"}),
     "in-band": ({"size": (35, 33)}, {"colour": "in-band"}),
+    "restored": ({}, {"structure": "random-access", "colouriser": "compact", "network": "best"}),
     "random-access": ({}, {**TRACK, "structure": "random-access"}),
     "deep": ({"pix_fmt": "yuv420p10le"}, TRACK),
     "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, TRACK),

@@ -85,7 +85,7 @@ def remux(
                     out.add_attachment(name, "application/json", data)
         counts = dict.fromkeys(copies, -1)
         for coded in given.demux(*[given.streams[index] for index in copies]):
-            if coded.dts is None:
+            if coded.pts is None:  # the last: it says that there are no more
                 continue
             index = coded.stream_index
             counts[index] += 1

@@ -398,6 +398,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"colour": "in-band", "compatible": True}, "--compatible needs --colour track"),
     ({"key_boost": 6, "structure": "low-delay", "colour": "track"}, "--key-boost needs --structure intra"),
     ({"key_boost": 6, "colour": "in-band"}, "--key-boost needs --colour track"),
+    ({"colouriser": "compact", "structure": "low-delay", "colour": "track"}, "--colouriser compact needs --structure intra, or"),
+    ({"colouriser": "compact", "structure": "low-delay", "colour": "auto"}, "--colouriser compact needs --structure intra, or"),
+    ({"colouriser": "compact", "colour": "in-band", "network": "best"}, "needs --colour track where --structure is intra"),
+    ({"colouriser": "compact", "structure": "random-access"}, "--colouriser compact with in-band colour needs --network best"),
 ]
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"qp": -1}, "--qp: expected 0 to 51; found -1"),

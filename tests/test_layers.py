@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "tinct"
 LAYERS = (
     "__init__", "errors", "interrupt", "limits", "paths", "torchrun", "config", "frames", "psnr", "colour", "planes", "ebml",
     "demux", "timing", "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
-    "allocation", "rounding", "colouriser", "container", "restore", "decoder", "samples", "rehearsal", "choices", "plan",
+    "allocation", "rounding", "colouriser", "container", "inband", "restore", "decoder", "samples", "rehearsal", "choices", "plan",
     "checkpoint", "objectives", "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page",
     "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip

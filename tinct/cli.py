@@ -645,7 +645,8 @@ def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
     ]
     plan = report.plan
     if not report.tinct and plan.plain is not None:
-        lines.append("colour on a track of its own does not pay on this video: this is plain HEVC")
+        tried = "the network" if report.config.colour == "in-band" else "colour on a track of its own"
+        lines.append(f"{tried} does not pay on this video: this is plain HEVC")
     if plan.plain is not None and plan.random_access is not None:
         costs = {f"plain HEVC {report.config.structure}": plan.plain, "plain HEVC random-access": plan.random_access}
         if plan.track is not None:

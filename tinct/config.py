@@ -128,8 +128,16 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
         return dataclasses.replace(filled, key_boost=0, adapt=AUTO_ADAPT if config.adapt == "auto" else config.adapt)
     if intra and colour != "in-band" and config.key_form == "chroma" and config.colouriser != "none":
         return filled
+    if restores_in_band(filled):
+        return dataclasses.replace(filled, key_boost=0)
     boost = 0 if config.key_boost == "auto" else config.key_boost  # only a network can use finer key frames' luma
     return dataclasses.replace(filled, key_boost=boost, colouriser="none")
+
+
+def restores_in_band(config: EncodeConfig) -> bool:
+    """Whether a network is tried on pictures coded with their colour: there is one, of the size of `best`, where HEVC predicts."""
+    wanted = config.network == "best" and config.colouriser in ("auto", "compact")
+    return config.colour == "in-band" and config.structure != "intra" and wanted
 
 
 def gan_config(config: EncodeConfig) -> GanConfig:
@@ -231,8 +239,18 @@ def _check_combination(config: EncodeConfig) -> None:
         (config.key_boost not in ("auto", 0) and config.structure != "intra", "--key-boost needs --structure intra"),
         (config.key_boost not in ("auto", 0) and config.colour == "in-band", "--key-boost needs --colour track"),
         (config.colouriser == "compact" and config.key_form == "full", "--colouriser compact needs --key-form chroma"),
-        (config.colouriser == "compact" and config.structure != "intra", "--colouriser compact needs --structure intra"),
-        (config.colouriser == "compact" and config.colour == "in-band", "--colouriser compact needs --colour track"),
+        (
+            config.colouriser == "compact" and config.structure != "intra" and config.colour != "in-band",
+            "--colouriser compact needs --structure intra, or in-band colour and --network best",
+        ),
+        (
+            config.colouriser == "compact" and config.structure == "intra" and config.colour == "in-band",
+            "--colouriser compact needs --colour track where --structure is intra",
+        ),
+        (
+            config.colouriser == "compact" and config.structure != "intra" and config.network == "fast",
+            "--colouriser compact with in-band colour needs --network best",
+        ),
         (config.colouriser == "gan" and config.structure != "intra", "--colouriser gan needs --structure intra"),
         (config.colouriser == "gan" and config.colour == "in-band", "--colouriser gan needs --colour track"),
         (config.colouriser == "gan" and config.key_boost not in ("auto", 0), "--colouriser gan needs --key-boost 0"),

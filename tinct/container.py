@@ -19,7 +19,8 @@ A file without the attachment `tinct.json` and without tracks named `luma` and `
 - `chroma`: track 1 has every frame; track 2 has one 4:0:0 picture of ceil(w/2) x 2 ceil(h/2) for each key frame, Cb above Cr,
   inter-coded from key frame to key frame without reordering, an IDR picture at least every 10 s.
 - `full`: track 2 has the key frames whole, 4:2:0, intra; track 1 has all the other frames and only them.
-- `in-band`: one 4:2:0 track. It only carries a manifest where the size has to be cropped (see Size).
+- `in-band`: one 4:2:0 track. It only carries a manifest where the size has to be cropped (see Size), or where a network restores
+  each frame, from itself, the two before it and the two behind it as they were decoded.
 
 Key frames are the frames at the times of track 2's packets. A group is a key frame and the frames before the next one.
 A frame of a group takes its colour from the group's key frame and from the next key frame, from the first alone where the
@@ -42,9 +43,12 @@ key that stands twice.
 | `colouriser` | what finishes the frames between key frames: `"none"`, `"compact"` or `"gan"` | `"none"` |
 | `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
 | `generator` | with `gan`, an object that says what its network is, below | |
-| `rank` | with `compact` and an update, the rank of its matrices, 1 to 8 | no update |
+| `rank` | with `compact`, a colour track and an update, the rank of its matrices, 1 to 8 | no update |
 | `update` | with `gan` or `rank`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
 | `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
+
+The networks are `"fast"` and `"best"`, in-band `"in-band"`. In-band, `plain` lists whole seconds: frames from there to the next
+second have Y, Cb or Cr as they were coded.
 
 ## The generator
 
@@ -126,9 +130,10 @@ from tinct.weights import HASH_DIGITS, hash_of
 
 VERSION = 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
+ATTACHMENT_BYTES = 70  # that a manifest takes beside its own, with what else marks a file of Tinct's
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
-NETWORK_NAMES = ("fast", "best")
+NETWORK_NAMES = ("fast", "best", "in-band")
 
 Layout = Literal["chroma", "full", "in-band"]
 
@@ -227,6 +232,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
     """Refuse what the table above does not allow."""
     plain = fields.get("plain", [[], [], []])
     colouriser = fields.get("colouriser", "none")
+    in_band = fields.get("layout") == "in-band"
     rate = fields.get("rate", [25, 1])
     size: Any = fields.get("size")
     frames: Any = fields.get("frames")
@@ -239,9 +245,9 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
         "open": _are_times(fields.get("open", [])),
         "colouriser": colouriser in ("none", "compact", "gan"),
-        "network": "network" not in fields if colouriser != "compact" else _is_network(fields.get("network")),
+        "network": "network" not in fields if colouriser != "compact" else _is_network(fields.get("network"), in_band=in_band),
         "generator": "generator" not in fields if colouriser != "gan" else _is_generator(fields.get("generator")),
-        "rank": "rank" not in fields or (colouriser == "compact" and _is_count(fields["rank"], 1, MAX_RANK)),
+        "rank": "rank" not in fields or (colouriser == "compact" and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
         "update": _is_hash(fields.get("update")) if colouriser == "gan" or "rank" in fields else "update" not in fields,
         "plain": isinstance(plain, list) and len(plain) == 3 and all(_are_times(times) for times in plain),
     }
@@ -263,9 +269,10 @@ def _are_times(values: object) -> bool:
     return isinstance(values, list) and _are_counts(values, 0, MAX_FRAMES) and all(a < b for a, b in pairwise(values))
 
 
-def _is_network(value: object) -> bool:
-    """A name that is installed, and a hash."""
-    return isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES and _is_hash(value[1])
+def _is_network(value: object, *, in_band: bool) -> bool:
+    """A name that is installed, and a hash; in-band there is one network, which is for nothing else."""
+    named = isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES and _is_hash(value[1])
+    return named and (value[0] == "in-band") == in_band  # type: ignore[index]
 
 
 def _is_hash(value: object) -> bool:

@@ -5,6 +5,7 @@
 
 import dataclasses
 import logging
+import math
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -28,7 +29,8 @@ from tinct.frames import Frame, Progress, VideoInfo
 from tinct.limits import MAX_GAP_FRAMES, MAX_GROUP
 from tinct.paths import check_output, identity
 from tinct.planes import Planes
-from tinct.restore import Restorer, colouriser_of
+from tinct.references import REACH
+from tinct.restore import Restorer, around_of, colouriser_of
 from tinct.sink import open_sink
 from tinct.timing import cut
 from tinct.video import Source, open_source
@@ -85,6 +87,10 @@ class Video:
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
         self._colouriser = colouriser_of(self.manifest, read_update(path, self.manifest), whole)
+        self._around = around_of(self.manifest, whole)
+        self._reach = 0  # ticks before the cut that its first frame is restored from, about where the rate varies
+        if self._around is not None:
+            self._reach = REACH if self.manifest.rate else math.ceil(REACH / float(whole.mean_rate) / whole.time_base)
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
@@ -158,14 +164,20 @@ class Video:
             open_input(self.path) as container,
             self._same_file() as file,  # read again at the end, when it may have lost its name
             Restorer(
-                self.info, manifest.layout, colouriser=self._colouriser, open_keys=manifest.open, plain=manifest.plain
+                self.info,
+                manifest.layout,
+                colouriser=self._colouriser,
+                around=self._around,
+                open_keys=manifest.open,
+                plain=manifest.plain,
             ) as restorer,
         ):
             streams = video_tracks(container, manifest)
             # frame threads would hold colour back behind the luma that waits for it
             decoders = {name: _decoder(stream.codec_context, name) for name, stream in streams.items()}
             try:
-                for picture in self._pictures(decoders, self._packets(container, streams)):
+                pictures = self._pictures(decoders, self._packets(container, streams))
+                for picture in pictures if self._around is None else self._reached(pictures):
                     yield from restorer.push(*picture)
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
@@ -252,9 +264,18 @@ class Video:
                 break
         if COLOUR in names.values() and key is None:
             return held, False
-        entry = self._start if key is None else _time(key, self.info)
+        entry = _time(key, self.info) if key is not None else self._start - self._reach
         luma = [p for p in held if names[p.stream_index] == LUMA and p.is_keyframe and _time(p, self.info) <= entry]
         return held, bool(luma) or self.manifest.layout == "full"  # whose luma are all entry points
+
+    def _reached(self, pictures: Iterator[tuple[str, int, Planes]]) -> Iterator[tuple[str, int, Planes]]:
+        """In-band pictures from the first on that one of the cut is restored from."""
+        early: deque[tuple[str, int, Planes]] = deque(maxlen=REACH + 1)
+        for picture in pictures:
+            early.append(picture)
+            if picture[1] >= self._start:
+                yield from early
+                early.clear()
 
 
 def _from_entry(held: list[Packet], key: Packet) -> list[Packet]:

@@ -19,9 +19,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
-from tinct.colouriser import Colouriser, none
+from tinct.colouriser import Around, Colouriser, Judge, none
 from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, resolved
-from tinct.container import COLOUR, IDR_SECONDS, LUMA, Layout, Manifest, Spool, in_coding_order, mux, read_file_manifest
+from tinct.container import (
+    ATTACHMENT_BYTES,
+    COLOUR,
+    IDR_SECONDS,
+    LUMA,
+    Layout,
+    Manifest,
+    Spool,
+    in_coding_order,
+    mux,
+    read_file_manifest,
+    write_manifest,
+)
 from tinct.errors import CodecError
 from tinct.frames import Frame, Hdr, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
@@ -29,9 +41,9 @@ from tinct.limits import longest_group
 from tinct.paths import Growing, check_output
 from tinct.plan import Plan, make_plan, needs_samples
 from tinct.planes import Planes
-from tinct.psnr import Psnr, plane_errors
+from tinct.psnr import Psnr, plane_errors, squared_error
 from tinct.rehearsal import Cost, judge_by
-from tinct.restore import Judge, Restorer
+from tinct.restore import Restorer
 from tinct.samples import Samples, sample
 from tinct.torchrun import process_number
 from tinct.video import open_source
@@ -45,6 +57,7 @@ if TYPE_CHECKING:
     from tinct.update import KeyFrames, Tuition, Update
 
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
+Errors = tuple["array[float]", "array[float]", "array[float]"]  # of Y, Cb and Cr, frame by frame
 MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
 COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
 MIN_LUMA_SHARE = 0.5  # of a bitrate, whatever colour takes
@@ -77,7 +90,7 @@ class EncodeReport:
     @property
     def tinct(self) -> bool:
         """False where plain HEVC was the better file."""
-        return self.plan.layout != "in-band"
+        return self.plan.layout != "in-band" or self.plan.colouriser != "none"
 
 
 def encode(
@@ -146,7 +159,7 @@ def encode(
         colour_bytes=sizes.get(COLOUR, 0),
         update_bytes=len(coding.update or b""),
         psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
-        plan=replace(plan, layout=coding.layout),
+        plan=replace(plan, layout=coding.layout, colouriser=coding.colouriser),
         config=config,
         notes=video.notes + notes,
         damaged=damaged,
@@ -200,7 +213,7 @@ def _tunes(source: str, config: EncodeConfig, plan: Plan) -> bool:
     """Whether `compact` learns from the video: unasked, where that can be read twice and PyTorch is there."""
     if config.adapt == "auto" and (source == "-" or find_spec("torch") is None):
         return False
-    return plan.colouriser == "compact" and config.adapt != "off"
+    return plan.colouriser == "compact" and plan.layout != "in-band" and config.adapt != "off"
 
 
 class _Coding:
@@ -213,8 +226,10 @@ class _Coding:
         self._plain: tuple[set[int], ...] = ()
         self._folder = folder
         self.frames = 0
-        self.errors: tuple[array[float], array[float], array[float]] = (array("d"), array("d"), array("d"))
+        self.errors: Errors = (array("d"), array("d"), array("d"))
         self.spools: list[Spool] = []
+        self._restores_in_band = plan.layout == "in-band" and plan.colouriser == "compact"
+        self._as_coded: Errors = (array("d"), array("d"), array("d"))  # of in-band pictures, before a network
         self._decoders: dict[str, HevcDecoder] = {}
         self._open_keys: set[int] = set()
         self._keys = 0
@@ -229,23 +244,32 @@ class _Coding:
 
     def __enter__(self) -> "_Coding":
         colouriser: Colouriser = none
+        around: Around | None = None
         judge: Judge | None = None
+        shape = (self._info.height, self._info.width)
         if self._plan.colouriser == "compact":
-            from tinct.colouriser.compact import compact, load_network
+            from tinct.colouriser.compact import load_network
 
             self._network = load_network(self._plan.network)
+        if self._network is not None and self._restores_in_band:
+            from tinct.colouriser.compact import in_band
+
+            around, judge = in_band(self._network, shape, self._info.bit_depth), judge_by(self._originals)
+        elif self._network is not None:
+            from tinct.colouriser.compact import compact
+
             watch = None
             if self._tunes:
                 from tinct.tuning import Crops
 
                 self._crops, watch = Crops(), self._see
-            colouriser = compact(self._network, (self._info.height, self._info.width), self._info.bit_depth, watch)
+            colouriser = compact(self._network, shape, self._info.bit_depth, watch)
             judge = judge_by(self._originals)
         if self._plan.colouriser == "gan":
             from tinct.update import KeyFrames
 
             self._key_frames = KeyFrames(self._info)
-        self._view_with(colouriser, judge)
+        self._view_with(judge, colouriser, around)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -269,6 +293,8 @@ class _Coding:
         self._compare(self._restorer.flush())
         yield len(self.errors[0]), self._info.frame_count
         assert not self._originals, f"{len(self._originals)} frames were coded but not restored"
+        if self._restores_in_band:
+            self._keep_what_pays()
 
     def adapt(
         self, tuition: "Tuition | None", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
@@ -317,25 +343,42 @@ class _Coding:
         peak = (1 << self._info.bit_depth) - 1
         tuned = tune(self._network, found, peak, rank=rank, budget=budget, error_per_bit=error_per_bit, progress=training)
         del found, crops  # a hundred megabytes
-        before = (self._plain, self.errors, self._cost())
+        before = (self._plain, self.errors)
         self.errors = (array("d"), array("d"), array("d"))
         colouriser = compact(tuned.network, (self._info.height, self._info.width), self._info.bit_depth)
         yield from self._view_again(colouriser, judge_by(self._originals), frames)
-        if -self._cost().log_distortion(before[2]) > error_per_bit * 8 * len(tuned.data):
+        saved = -self._cost(self.errors).log_distortion(self._cost(before[1]))
+        if saved > error_per_bit * 8 * len(tuned.data):
             self._tuned = tuned
         else:
-            self._plain, self.errors, _ = before
+            self._plain, self.errors = before
 
-    def _cost(self) -> Cost:
-        """Of the whole video as it is shown, without an update."""
-        y, cb, cr = (float(np.mean(errors)) for errors in self.errors)
+    def _cost(self, errors: Errors) -> Cost:
+        """Of the whole video with these errors, without an update."""
+        y, cb, cr = (float(np.mean(plane)) for plane in errors)
         return Cost(8 * sum(spool.size_bytes for spool in self.spools) / self.frames, (y, cb, cr))
+
+    def _keep_what_pays(self) -> None:
+        """In-band, keep the network only if what it saves is worth the bytes that say so, a part of the file as it came out."""
+        assert self._plan.plain is not None
+        assert len(self._as_coded[0]) == self.frames
+        with_it = (self._network, self._plain, self.errors)
+        cost, size = self._cost(self.errors), self._manifest_bytes()
+        self._network, self._plain, self.errors = None, (), self._as_coded
+        without = self._cost(self.errors)
+        part = 8 * (size - self._manifest_bytes()) / (without.bits * self.frames)
+        if self._config.colouriser == "compact" or -cost.log_distortion(without) > self._plan.slope * self._plan.plain.bits * part:
+            self._network, self._plain, self.errors = with_it
+
+    def _manifest_bytes(self) -> int:
+        manifest = self.manifest()
+        return 0 if manifest is None else len(write_manifest(manifest)) + ATTACHMENT_BYTES
 
     def _view_again(self, colouriser: Colouriser, judge: Judge | None, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
         """What the decoder shows of the packets that are there, with another network."""
         for errors in self.errors:
             del errors[:]
-        self._view_with(colouriser, judge)
+        self._view_with(judge, colouriser)
         self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
         for name, packet in in_coding_order(self.spools):
             self._show_again(name, self._decoders[name].decode(packet.data, packet.pts), frames)
@@ -345,10 +388,12 @@ class _Coding:
         self._compare(self._restorer.flush())
         yield self.frames, self.frames
 
-    def _view_with(self, colouriser: Colouriser, judge: Judge | None) -> None:
+    def _view_with(self, judge: Judge | None, colouriser: Colouriser, around: Around | None = None) -> None:
         """The decoder's view from here on; the one before lets go of its network."""
         self._viewing.close()
-        restorer = Restorer(self._info, self._plan.layout, colouriser=colouriser, open_keys=self._open_keys, judge=judge)
+        restorer = Restorer(
+            self._info, self._plan.layout, colouriser=colouriser, around=around, open_keys=self._open_keys, judge=judge
+        )
         self._restorer = self._viewing.enter_context(restorer)
         self._plain = restorer.plain
 
@@ -373,6 +418,12 @@ class _Coding:
         return "in-band" if all_keys else self._plan.layout
 
     @property
+    def colouriser(self) -> str:
+        """The plan's, unless there was nothing for it to do or it did not pay."""
+        absent = {"gan": self._update is None, "compact": self._network is None}
+        return "none" if absent.get(self._plan.colouriser, False) else self._plan.colouriser
+
+    @property
     def update(self) -> bytes | None:
         """`update.bin`, where there is one."""
         learnt = self._update if self._update is not None else self._tuned
@@ -385,12 +436,12 @@ class _Coding:
         """None for plain HEVC, which has no need of one."""
         info = self._info
         shape = (info.height, info.width)
-        if self.layout == "in-band" and coded_shape(shape, grey=False) == shape:
+        if self.layout == "in-band" and self._network is None and coded_shape(shape, grey=False) == shape:
             return None
         keys = self._keys if self.layout != "in-band" else 0
         return Manifest(
             (info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)),
-            "none" if self._plan.colouriser == "gan" and self._update is None else self._plan.colouriser,
+            self.colouriser,
             (self._network.name, self._network.identity) if self._network is not None else None,
             self._update.config if self._update is not None else None,
             self._tuned.rank if self._tuned is not None else None,
@@ -470,6 +521,11 @@ class _Coding:
 
     def _show(self, name: str, pictures: list[tuple[int, Planes]]) -> None:
         for pts, planes in pictures:
+            if self._restores_in_band:
+                original = self._originals[pts]
+                shown = (original.y, original.cb, original.cr)
+                for errors, a, b in zip(self._as_coded, shown, planes, strict=True):
+                    errors.append(squared_error(a, b, self._info.bit_depth))
             self._compare(self._restorer.push(name, pts, planes))
 
     def _compare(self, restored: list[Frame]) -> None:

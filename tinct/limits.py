@@ -14,6 +14,9 @@ MAX_RATE_TERM = (1 << 31) - 1  # of numerator and denominator; FFmpeg's are of 3
 MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 MAX_HELD_PIXELS = 96 * MAX_PIXELS  # of luma that waits for its key frame, 3.4 GB at 8 bit; 192 frames up to 4096x4352
+MAX_JUDGED_PIXELS = (
+    1 << 28
+)  # of in-band luma that an encoder holds beside its originals; a second of 1920x1080 at 60 frames/s is half
 MAX_GAP_FRAMES = 256  # that are filled with the frame before them; x265 is told to give an entry point every 250
 
 
@@ -25,6 +28,11 @@ def held_frames(width: int, height: int) -> int:
 def longest_group(width: int, height: int) -> int:
     """Frames from key frame to key frame that a decoder can hold."""
     return held_frames(width, height) // 2
+
+
+def judged_frames(width: int, height: int) -> int:
+    """How many in-band frames of a size an encoder weighs at a time, with a network and without."""
+    return max(1, MAX_JUDGED_PIXELS // (width * height))
 
 
 # ── the container ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinct.base import HevcSettings, stack_chroma, unstack_chroma
 from tinct.choices import best_choice, gain
-from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp
+from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, restores_in_band
 from tinct.container import IDR_SECONDS, Layout
 from tinct.frames import Frame
 from tinct.keyframes import Group, Seen, Spacing, groups, look
@@ -76,8 +76,8 @@ class Plan:
 
 
 def needs_samples(config: EncodeConfig) -> bool:
-    """Of plain HEVC nothing is decided but the QP that a bitrate starts from."""
-    return config.colour != "in-band" or config.bitrate_kbps is not None
+    """Of plain HEVC nothing is decided but the QP that a bitrate starts from, and what bits are worth to a network."""
+    return config.colour != "in-band" or config.bitrate_kbps is not None or restores_in_band(config)
 
 
 def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
@@ -102,18 +102,20 @@ def _met(plan: Plan, wanted_bits: float) -> Plan:
 
 
 def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
-    if config.colour == "in-band":
-        return Plan("in-band", qp)
     settings = HevcSettings(config.structure, samples.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
     near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
     near_settings, ra_settings = replace(settings, qp=near_qp), replace(settings, structure="random-access")
+    if restores_in_band(config):
+        plain, near = (_plain(samples, trial) for trial in (settings, near_settings))
+        return Plan("in-band", qp, slope=_slope(plain, near), colouriser="compact", network="in-band", plain=plain)
+    if config.colour == "in-band":
+        return Plan("in-band", qp)
     trials = list(dict.fromkeys((settings, near_settings, ra_settings)))
     # x265 reads its table of motion costs while another instance may be filling it: side by side where one uses it
     with ThreadPoolExecutor(max_workers=3 if config.structure == "intra" else 1) as pool:
         costs = dict(zip(trials, pool.map(partial(_plain, samples), trials), strict=True))
     plain, near, ra = costs[settings], costs[near_settings], costs[ra_settings]
-    slope = (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0)
-    measured = Plan("in-band", qp, slope=max(slope, 0.0), plain=plain, random_access=ra)
+    measured = Plan("in-band", qp, slope=_slope(plain, near), plain=plain, random_access=ra)
     if config.key_form == "full":
         assert config.group != "auto"
         network = "gan" if config.colouriser == "gan" else "none"
@@ -132,6 +134,11 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if config.colouriser == "gan":
         return replace(best, colouriser="gan")
     return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
+
+
+def _slope(plain: Cost, near: Cost) -> float:
+    """D per bit a frame, of plain HEVC, from one QP to another."""
+    return max((near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0), 0.0)
 
 
 def _best_track(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan:

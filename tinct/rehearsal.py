@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinct.base import HevcSettings, stack_chroma
-from tinct.colouriser import Colouriser
+from tinct.colouriser import Colouriser, Judge
 from tinct.config import EncodeConfig, key_qp, other_qp
 from tinct.container import COLOUR, IDR_SECONDS, LUMA
 from tinct.frames import Frame
 from tinct.keyframes import Group, Seen, Spacing, groups, look
 from tinct.planes import Planes
 from tinct.psnr import plane_errors, squared_error
-from tinct.restore import Judge, Restorer
+from tinct.restore import Restorer
 from tinct.samples import Samples
 
 PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, Cb, Cr

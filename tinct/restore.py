@@ -7,31 +7,32 @@ what the decoder shows.
 import os
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinct.base import unstack_chroma
-from tinct.colouriser import Colouriser, none
+from tinct.colouriser import Around, Colouriser, Judge, Plain, none, pass_by, shown
 from tinct.container import COLOUR, Layout, Manifest
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
+from tinct.inband import InBand
 from tinct.limits import held_frames
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 
+if TYPE_CHECKING:
+    from tinct.colouriser.compact import Network
+
 PENDING_FRAMES = 24  # being restored or waiting for their turn, beside the group that is next and the one that is coming in
 
 
-Plain = Sequence[Collection[int]]  # for Y, Cb and Cr, times of the key frames in whose group the plane passes the network by
-Judge = Callable[[Sequence[int], Sequence[Planes], Sequence[Planes]], tuple[bool, ...]]
-
-
 def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
-    """What finishes the frames of a file. Raises CodecError where that is not installed, or not what the file says."""
-    if manifest.colouriser == "none":
+    """What finishes the frames of a file with a colour track. Raises CodecError where that is not installed, or another."""
+    if manifest.colouriser == "none" or manifest.layout == "in-band":
         return none
     if manifest.generator is not None:
         assert update is not None
@@ -44,7 +45,28 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
                 f"this file's network, {manifest.generator.kind}, needs {error.name}, which is not installed; "
                 "get it: pip install 'tinct[networks]'"
             ) from error
-    from tinct.colouriser.compact import compact, load_network
+    from tinct.colouriser.compact import compact
+
+    network = _network_of(manifest)
+    if manifest.rank is not None:
+        from tinct.colouriser.lowrank import decoded
+
+        assert update is not None
+        network = decoded(network, update, manifest.rank)
+    return compact(network, (info.height, info.width), info.bit_depth)
+
+
+def around_of(manifest: Manifest, info: VideoInfo) -> Around | None:
+    """What restores the frames of an in-band file, if anything. Raises CodecError like `colouriser_of`."""
+    if manifest.colouriser != "compact" or manifest.layout != "in-band":
+        return None
+    from tinct.colouriser.compact import in_band
+
+    return in_band(_network_of(manifest), (info.height, info.width), info.bit_depth)
+
+
+def _network_of(manifest: Manifest) -> "Network":
+    from tinct.colouriser.compact import load_network
 
     assert manifest.network is not None
     name, identity = manifest.network
@@ -54,12 +76,7 @@ def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> 
             f"expected the network {name}-{identity}, which the file was made with; this tinct has {name}-{network.identity}: "
             "decode it with the version that encoded it"
         )
-    if manifest.rank is not None:
-        from tinct.colouriser.lowrank import decoded
-
-        assert update is not None
-        network = decoded(network, update, manifest.rank)
-    return compact(network, (info.height, info.width), info.bit_depth)
+    return network
 
 
 @dataclass(frozen=True)
@@ -82,11 +99,12 @@ class _Waiting:
 class Restorer:
     """Takes pictures of a file's tracks, each track in order of time, and gives finished frames.
 
-    `open_keys` are the times of the key frames whose group takes no colour from the next key frame; an encoder adds to them as
-    it goes along. `plain` says of which groups a plane passes the network by; with `judge`, which an encoder gives, that is
-    decided here: it sees the times of the frames between key frames, what the network made of them and what it started from,
-    and says which of Y, Cb and Cr are better off without. Use as a context manager: its threads end with it. `colourless`
-    counts frames that came out grey, as no key frame near them was left.
+    `around` restores the frames of an in-band file, if anything does; `colouriser` those of any other. `open_keys` are the times of
+    the key frames whose group takes no colour from the next key frame; an encoder adds to them as it goes along. `plain` says of
+    which groups a plane passes the network by; with `judge`, which an encoder gives, that is decided here: it sees the times of the
+    frames between key frames, what the network made of them and what it started from, and says which of Y, Cb and Cr are better off
+    without. Use as a context manager: its threads end with it. `colourless` counts frames that came out grey, as no key frame near
+    them was left.
     """
 
     def __init__(
@@ -95,6 +113,7 @@ class Restorer:
         layout: Layout,
         *,
         colouriser: Colouriser = none,
+        around: Around | None = None,
         open_keys: Collection[int] = (),
         plain: Plain = ((), (), ()),
         judge: Judge | None = None,
@@ -111,6 +130,9 @@ class Restorer:
         self._luma_seen = self._colour_seen = -1  # latest pts of each track
         self._waiting: deque[_Waiting] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._in_band: InBand | None = None
+        if around is not None:
+            self._in_band = InBand(info, around, self.plain, judge, self._pool, pending_frames=PENDING_FRAMES)
 
     def __enter__(self) -> "Restorer":
         return self
@@ -128,6 +150,8 @@ class Restorer:
         if self._layout == "in-band":
             self._luma_seen = pts
             y, cb, cr = self._cropped(planes)
+            if self._in_band is not None:
+                return self._in_band.push(KeyView(LumaView(y, self._info.bit_depth, pts), cb, cr))
             return [Frame(y, cb, cr, pts, self._info)]
         if track == COLOUR:
             self._colour_seen = pts
@@ -140,6 +164,8 @@ class Restorer:
 
     def flush(self) -> list[Frame]:
         """The rest, when both tracks have ended."""
+        if self._in_band is not None:
+            return self._in_band.flush()
         self._begin_groups(last=True)
         return self._finished(0)
 
@@ -213,12 +239,8 @@ class Restorer:
         if group.prior is not None and planes:
             prior = [future.result() for future in group.prior]
             if self._judge is not None and group.key is not None:
-                times = [view.pts for view in group.luma]
-                for chosen, better_off in zip(self.plain, self._judge(times, planes, prior), strict=True):
-                    if better_off:
-                        chosen.add(group.key)
-            past = [group.key in times for times in self.plain]
-            planes = [tuple(b if p else a for a, b, p in zip(*both, past, strict=True)) for both in zip(planes, prior, strict=True)]
+                pass_by(self.plain, group.key, self._judge([view.pts for view in group.luma], planes, prior))
+            planes = [shown(made, start, self.plain, group.key) for made, start in zip(planes, prior, strict=True)]
         return [Frame(y, cb, cr, view.pts, self._info) for (y, cb, cr), view in zip(planes, group.luma, strict=True)]
 
     def _view(self, y: np.ndarray, pts: int) -> LumaView:

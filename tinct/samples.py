@@ -61,8 +61,8 @@ def sample(source: Source, config: EncodeConfig) -> tuple[Samples, Iterator[Fram
 
 
 def may_restore(config: EncodeConfig) -> bool:
-    """Whether a network is among what is weighed, of a resolved configuration."""
-    return config.colouriser in ("auto", "compact")
+    """Whether a network is among what is weighed on samples, of a resolved configuration."""
+    return config.colouriser in ("auto", "compact") and config.colour != "in-band"
 
 
 def _stretches(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Iterator[Frame]]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinct.colouriser import Colouriser, none
+from tinct.colouriser import Around, Colouriser, none
 from tinct.colouriser.runtime import Compiled, const, conv, load_openvino, whole
 from tinct.errors import CodecError
 from tinct.limits import compacted_at_once
 from tinct.paths import Growing
 from tinct.planes import Planes, pad
 from tinct.propagate import KeyView, LumaView
-from tinct.references import Flow, References, reference, second_reference, track_both, track_restored
+from tinct.references import Flow, References, in_band_reference, reference, second_reference, track_both, track_restored
 from tinct.weights import hash_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ CELL = 4  # luma samples a side that are one position of the network
 MASKS = 4  # shares of each luma source a position, 2 x 2
 FINER = 0.1  # scale of the corrections
 WEIGHTS = Path(__file__).parent / "weights"
-NETWORKS = {"fast": ("first",), "best": ("first", "second")}  # the passes of each, as files in WEIGHTS
+NETWORKS = {"fast": ("first",), "best": ("first", "second"), "in-band": ("in-band",)}  # the passes of each, as files in WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -232,6 +232,13 @@ def compact(network: Network, size: tuple[int, int], bit_depth: int, watch: Watc
         return [pool.submit(_second_pass, runners[1], luma, views, i, ends, again, shown[1]) for i in range(len(luma))]
 
     return begin
+
+
+def in_band(network: Network, size: tuple[int, int], bit_depth: int) -> Around:
+    """What restores pictures of `size` (height, width) that were coded with their colour."""
+    ((config, weights),) = network.passes
+    run = Runner(config, weights, size, bit_depth)
+    return lambda frames, index, pool: pool.submit(lambda: run(in_band_reference(frames, index)))
 
 
 Flows = tuple[Future[list[Flow]], Future[list[Flow]]]
