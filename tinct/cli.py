@@ -55,7 +55,7 @@ KeyForm = Annotated[str | None, typer.Option(help="chroma: key frames' colour al
 Group = Annotated[str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")]
 KeyBoost = Annotated[str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")]
 Colouriser = Annotated[str | None, typer.Option(help="What finishes frames: auto, compact (a network), gan (the paper's), none.")]
-Network = Annotated[str | None, typer.Option(help="The network of compact: fast (default) or best.")]
+Network = Annotated[str | None, typer.Option(help="The network of compact: fast (default) or best; in-band best alone.")]
 Search = Annotated[str | None, typer.Option(help="How many choices are weighed: fast (default) or thorough.")]
 Adapt = Annotated[str | None, typer.Option(help="Training on the video: off, auto (default), seconds, 2000steps, 50epochs.")]
 Compatible = Annotated[bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")]
