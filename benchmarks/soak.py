@@ -1,7 +1,7 @@
 """A long video through encode, adaptation and decode, watched all along: `python -m benchmarks.soak [--minutes 30]`.
 
 640x360 at 5 frames/s, with sound: a minute of a moving scene, repeated packet by packet, coded with the network that ships
-and an update of it for this video. Prints, for each run, the most memory in the minute after the first and after that, its open
+and an update of it for this video. Prints, for each run, its memory after the first minute and its peak after that, its open
 files, and how far apart sound and pictures end. An encode codes, learns, and looks again, each with memory of its own: what must
 not grow is its peak, beside that of a video a tenth as long. Takes more than half an hour, and wants a machine of its own:
 how many frames are under way at a time hangs on what else runs.
@@ -43,8 +43,8 @@ class Run:
 
     name: str
     seconds: float
-    settled_megabytes: float  # most in the minute after the first, or in the third quarter of a shorter run
-    peak_megabytes: float  # most from the first minute on
+    settled_megabytes: float  # after the first minute, or at the half of a shorter run
+    peak_megabytes: float  # after that
     growth_percent: float  # of that peak, beyond what had settled, or beyond the peak for a shorter video
     files: int  # open at the end, the median of the last ten seconds: a look may catch one that is open for a moment
     files_growth: int  # since the minute after the first, or beside a shorter video
@@ -105,16 +105,16 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
         sys.exit(f"{name} ended with code {code}")
     settled = min(int(SETTLED_SECONDS * LOOKS_PER_SECOND), len(megabytes) // 2)
     minute = min(int(60 * LOOKS_PER_SECOND), len(megabytes) // 4)
-    after_first = max(megabytes[settled : settled + minute])
-    peak = max(megabytes[settled:])
+    later = megabytes[settled:-1] or megabytes
+    bound = later[0] if shorter is None else shorter.peak_megabytes
     files_then, files_last = (round(median(some)) for some in (files[settled : settled + minute], files[-10 * LOOKS_PER_SECOND :]))
     frames, ends = ends_of(output)
     return Run(
         name=name,
         seconds=round(time.monotonic() - began, 1),
-        settled_megabytes=round(after_first, 1),
-        peak_megabytes=round(peak, 1),
-        growth_percent=round(100 * (peak / (after_first if shorter is None else shorter.peak_megabytes) - 1), 2),
+        settled_megabytes=round(later[0], 1),
+        peak_megabytes=round(max(later), 1),
+        growth_percent=round(100 * (max(later) / bound - 1), 2),
         files=files_last,
         files_growth=files_last - (files_then if shorter is None else shorter.files),
         frames=frames,

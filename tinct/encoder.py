@@ -523,8 +523,8 @@ class _Coding:
         for pts, planes in pictures:
             if self._restores_in_band:
                 original = self._originals[pts]
-                shown = (original.y, original.cb, original.cr)
-                for errors, a, b in zip(self._as_coded, shown, planes, strict=True):
+                sent = (original.y, original.cb, original.cr)
+                for errors, a, b in zip(self._as_coded, sent, planes, strict=True):
                     errors.append(squared_error(a, b, self._info.bit_depth))
             self._compare(self._restorer.push(name, pts, planes))
 
