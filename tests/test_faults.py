@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import one_line, run
@@ -85,6 +86,7 @@ def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Pa
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
+from typing import Any
 from tinct.paths import Growing
 made = os.open
 
@@ -132,6 +134,26 @@ def test_outputs_of_many_threads_do_not_take_each_others_for_stale(tmp_path: Pat
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         f"{n}-{t}": f"{n}-{t}" for n in range(8) for t in range(40)
     }
+
+
+def test_a_folder_that_another_takes_for_stale_before_it_is_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen processes at work on samples of clips met it."""
+    make, taken = Path.mkdir, []
+
+    def mkdir(folder: Path, *arguments: Any, **options: Any) -> None:
+        make(folder, *arguments, **options)
+        if not taken:
+            taken.append(folder)
+            remove_stale(tmp_path)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with Growing(tmp_path / "a", folder=True) as growing:
+        assert growing.path.is_dir()
+        assert growing.path not in taken
+        growing.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_stale_folders_go_too_and_nothing_else_does(tmp_path: Path) -> None:

@@ -96,7 +96,10 @@ def _made(path: Path, *, folder: bool) -> int | None:
     """A new file or folder, opened and locked; None where somebody took it for stale before it was."""
     if folder:
         path.mkdir()
-        opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return None
     else:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     with contextlib.suppress(OSError):  # a file system without locks: it is never taken for stale there either
