@@ -30,6 +30,7 @@ KEYS = (
     "open",
     "colouriser",
     "network",
+    "qps",
     "generator",
     "rank",
     "update",

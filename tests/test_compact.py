@@ -10,10 +10,12 @@ from helpers import assert_same_frames, attached, one_line, psnr, remux, run, sa
 from synthetic import clip, info
 
 import tinct
+from tinct.base import IntraEncoder, Packet
 from tinct.colouriser import none
 from tinct.colouriser.compact import WEIGHTS, CompactConfig, Runner, load_network, read_weights, write_weights
 from tinct.container import COLOUR, LUMA
 from tinct.errors import CodecError
+from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
 from tinct.references import References, in_band_reference, track
 from tinct.restore import Restorer
@@ -29,7 +31,7 @@ def random_references(config: CompactConfig, height: int, width: int, bit_depth:
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     luma = random.integers(0, 1 << bit_depth, (config.luma_sources, height, width)).astype(dtype)
     shape = (config.chroma_sources, 2, (height + 1) // 2, (width + 1) // 2)
-    return References(luma, random.integers(0, 1 << bit_depth, shape).astype(dtype), (3, 5))
+    return References(luma, random.integers(0, 1 << bit_depth, shape).astype(dtype), (3, 5), (26, 41))
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -45,7 +47,7 @@ def test_both_libraries_compute_the_same_graph(second: bool, bit_depth: int) -> 
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
     luma, chroma = (torch.from_numpy(part.astype(np.float32))[None] / peak for part in (given.luma, given.chroma))
     with torch.no_grad():
-        y, colour = network(cells(luma, 4), cells(chroma, 2), torch.tensor([given.distances]).log2() / 4)
+        y, colour = network(cells(luma, 4), cells(chroma, 2), torch.from_numpy(given.conditions)[None])
     y = torch.pixel_shuffle(y, 4)[0, 0].numpy() * peak
     colour = torch.pixel_shuffle(colour.flatten(1, 2), 2)[0].numpy() * peak
     for found, wanted in zip(Runner(config, weights, (24, 32), bit_depth)(given), (y, *colour), strict=True):
@@ -71,7 +73,7 @@ def test_sizes_that_are_no_multiple_of_four_are_padded_and_cropped() -> None:
     assert cb.shape == cr.shape == (11, 14)
     luma = np.pad(given.luma, ((0, 0), (0, 3), (0, 1)), mode="edge")
     chroma = np.pad(given.chroma, ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge")
-    whole = Runner(config, weights, (24, 28), 8)(References(luma, chroma, given.distances))
+    whole = Runner(config, weights, (24, 28), 8)(References(luma, chroma, given.distances, given.qps))
     assert np.array_equal(whole[0][:21, :27], y)
 
 
@@ -83,6 +85,44 @@ def test_in_band_a_frame_is_restored_from_two_on_either_side(index: int, ends: t
     assert [int(y.mean()) for y in laid.luma] == [index, index, *ends, *ends, *near]
     assert [int(c.mean()) - 10 for c in laid.chroma] == [index, *ends, *ends, *near]
     assert laid.distances == (max(1, index - ends[0]), max(1, ends[1] - index))
+
+
+def test_a_network_is_told_what_each_frame_was_coded_at() -> None:
+    """Key frames and the others; a time before the first counts as the first."""
+    told: list[tuple[list[int], list[int]]] = []
+
+    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+        told.append(([key.luma.qp for key in keys], [view.qp for view in luma]))
+        return none(luma, keys, pool)
+
+    with Restorer(info(), "chroma", colouriser=spy, qps=[(1, 20, 40), (3, 21, 41), (5, 22, 42)]) as restorer:
+        for n, (y, cb, cr) in enumerate(clip(7)):
+            if n in (0, 4):
+                restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
+            restorer.push(LUMA, n, (y,))
+        restorer.flush()
+    assert told == [([20, 21], [40, 40, 41]), ([21], [42, 42])]
+
+
+def test_a_key_frame_without_its_colour_is_still_as_fine_as_it_was_coded() -> None:
+    told: list[int] = []
+
+    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+        told.extend(view.qp for view in luma)
+        return none(luma, keys, pool)
+
+    with Restorer(info(), "chroma", colouriser=spy, qps=[(0, 20, 40)], lost_keys={2}) as restorer:
+        for n, (y, cb, cr) in enumerate(clip(5)):
+            if n == 0:
+                restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
+            restorer.push(LUMA, n, (y,))
+        restorer.flush()
+    assert told == [40, 20, 40, 40]
+
+
+def test_conditions_are_distances_and_qps() -> None:
+    laid = References(np.zeros(0), np.zeros(0), (2, 16), (22, 42))
+    assert laid.conditions.tolist() == [0.25, 1.0, -1.0, 1.0]
 
 
 def test_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
@@ -172,12 +212,37 @@ def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, tmp_pat
     assert measured == pytest.approx(report.psnr[0].mean_db, abs=0.01)
 
 
+def test_qps_that_a_bitrate_steers_are_told_nearly_as_they_were(
+    coded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each frame is coded within 2 of what the file says, and the decoder shows what the encoder saw."""
+    source, steered = coded.with_name("source.mkv"), tmp_path / "a.mkv"
+    encode, spent = IntraEncoder.encode, {}
+
+    def spy(coder: IntraEncoder, planes: Planes, pts: int, qp: int) -> list[Packet]:
+        if planes[0].shape[0] == 144:  # in the samples too, before the video itself is coded
+            spent[pts] = qp
+        return encode(coder, planes, pts, qp)
+
+    monkeypatch.setattr(IntraEncoder, "encode", spy)
+    report = tinct.encode(str(source), str(steered), replace(CONFIG, bitrate_kbps=200.0))
+    rows = list(zip(*json.loads(attached(steered)["tinct.json"])["qps"], strict=True))
+    assert rows[0][0] == 0
+    assert 1 < len(rows) < 12
+    keys = set(range(0, 40, 8)) | {39}
+    for pts, qp in spent.items():
+        _, of_keys, of_others = [row for row in rows if row[0] <= pts][-1]
+        assert abs(qp - (of_keys if pts in keys else of_others)) <= 2, pts
+    measured = [psnr(a.y, b.y) for a, b in zip(tinct.open(str(steered)), tinct.open(str(source)), strict=True)]
+    assert float(np.mean(measured)) == pytest.approx(report.psnr[0].mean_db, abs=1e-6)
+
+
 def test_the_network_is_worth_its_name_on_a_real_clip(coded: Path, tmp_path: Path) -> None:
     """Frames between key frames, with it and without: luma must gain 1.5 dB, not 8; colour must lose nothing."""
     source = list(tinct.open(str(coded.with_name("source.mkv"))))
     with_it, without = list(tinct.open(str(coded))), tmp_path / "none.mkv"
     manifest = json.loads(attached(coded)["tinct.json"])
-    bare = {name: value for name, value in manifest.items() if name not in ("colouriser", "network", "plain")}
+    bare = {name: value for name, value in manifest.items() if name not in ("colouriser", "network", "qps", "plain")}
     remux(coded, without, attachments=lambda name, data: [(name, json.dumps(bare, separators=(",", ":")).encode())])
     for plane, least in (("y", 1.5), ("cb", -0.05), ("cr", -0.05)):
         before, after = (
@@ -202,7 +267,9 @@ def test_a_file_of_a_network_that_is_not_here_is_refused(coded: Path, tmp_path: 
 @pytest.mark.parametrize(
     "changes",
     [{"network": None}, {"network": ["fast"]}, {"network": ["slow", "0" * 16]}, {"network": ["fast", "0" * 15 + "G"]},
-     {"colouriser": "none"}, {"plain": [[], []]}, {"plain": [[3, 1], [], []]}, {"plain": {"y": []}}, {"plain": [[1.5], [], []]}],
+     {"colouriser": "none"}, {"plain": [[], []]}, {"plain": [[3, 1], [], []]}, {"plain": {"y": []}}, {"plain": [[1.5], [], []]},
+     {"qps": None}, {"qps": [[], [], []]}, {"qps": [[0], [26]]}, {"qps": [[0], [26], [52]]}, {"qps": [[0, 3], [26], [40, 41]]},
+     {"qps": [[3, 0], [26, 27], [40, 41]]}, {"qps": [[0], [26], [40.5]]}, {"qps": [[0, 26, 40]]}],
     ids=str,
 )  # fmt: skip
 def test_lies_in_the_manifest_are_refused(coded: Path, tmp_path: Path, changes: dict[str, object]) -> None:

@@ -21,7 +21,12 @@ GOLDEN = {
     b'{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"keys":2,"open":[6]}': Manifest(
         (64, 48), 12, 2, "full", Fraction(25), (6,)
     ),
-}
+    b'{"tinct":1,"size":[64,48],"frames":12,"colouriser":"compact","network":["fast","0123456789abcdef"],'
+    b'"qps":[[0,7],[20,23],[40,43]],"plain":[[0],[],[0,7]]}': Manifest(
+        (64, 48), 12, colouriser="compact", network=("fast", "0123456789abcdef"), qps=((0, 20, 40), (7, 23, 43)),
+        plain=((0,), (), (0, 7)),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("data", GOLDEN)

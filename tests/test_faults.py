@@ -86,7 +86,6 @@ def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Pa
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from typing import Any
 from tinct.paths import Growing
 made = os.open
 

@@ -198,7 +198,13 @@ def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"network": ["best", "0" * 16]}, {"layout": "chroma"}, {"rank": 2, "update": "0" * 16}, {"plain": [[], [1, 0], []]}],
+    [
+        {"network": ["best", "0" * 16]},
+        {"layout": "chroma"},
+        {"rank": 2, "update": "0" * 16},
+        {"plain": [[], [1, 0], []]},
+        {"qps": None},
+    ],
     ids=str,
 )
 def test_lies_in_the_manifest_are_refused(coded: Path, tmp_path: Path, changes: dict[str, object]) -> None:

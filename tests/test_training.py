@@ -14,11 +14,12 @@ from synthetic import write_clip
 
 torch = pytest.importorskip("torch")
 
-from tinct.colouriser.compact import CompactConfig, read_weights  # noqa: E402
+from tinct.colouriser.compact import WEIGHTS, CompactConfig, read_weights  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
 from tinct.training import loop  # noqa: E402
 from tinct.training.data import CROP, Crops, Samples  # noqa: E402
 
+SECOND = WEIGHTS / "second.safetensors"
 SMALL = loop.Recipe(CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
 
 
@@ -29,7 +30,7 @@ def samples(folder: Path, *, second: bool = False) -> Samples:
     luma = random.integers(0, 256, (6, config.luma_sources + 1, CROP, CROP)).astype(np.uint8)
     chroma = random.integers(0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)).astype(np.uint8)
     luma[:, -1], chroma[:, -1] = luma[:, config.own_luma + 2], chroma[:, config.own_chroma + 2]
-    Crops(luma, chroma, np.full((6, 2), 4, np.int16)).save(folder / "a")
+    Crops(luma, chroma, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (6, 1))).save(folder / "a")
     return Samples([folder / "a"], "noise")
 
 
@@ -85,6 +86,13 @@ def test_key_frames_are_exchanged_in_pairs() -> None:
     assert loop._exchanged(second, 2).tolist() == [0, 1, 3, 2, 5, 4, 7, 6, 8]
 
 
+def test_with_the_key_frames_their_distances_are_exchanged_and_no_more(tmp_path: Path) -> None:
+    crop = samples(tmp_path)[0]
+    random = np.random.default_rng(0)
+    seen = {tuple(np.round(loop._varied(crop, SMALL, random)[2].tolist(), 3)) for _ in range(20)}
+    assert seen == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
+
+
 def test_two_processes_share_each_step(tmp_path: Path) -> None:
     """Both end with the same weights, which are not those of one process alone."""
     samples(tmp_path)
@@ -137,6 +145,15 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
 
 
+def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path) -> None:
+    data = tmp_path / "clips"
+    data.mkdir()
+    write_clip(data / "short.mkv", frames=2, size=(192, 176))
+    write_clip(data / "small.mkv", frames=10, size=(96, 96))
+    said = one_line(run("train", "--data", data, "--stretches", 10, "--out", tmp_path / "a.safetensors"), 2)
+    assert "found none that serve; of small.mkv: expected at least 160x160 pixels, found 96x96" in said
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -146,9 +163,26 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
             ["--data", ".", "--out", "a.safetensors", "--first", "b.safetensors", "--in-band"],
             "a first pass or --in-band, found both",
         ),
-        (["--data", ".", "--out", "a.safetensors"], "clips of 160 pixels a side or more"),
+        (["--data", "empty", "--out", "a.safetensors"], "expected videos in empty, found no file"),
+        (
+            ["--data", "none", "--out", "a.safetensors"],
+            "clips of 160 pixels a side or more and 10 stretches of each, found none that",
+        ),
+        (["--data", "none", "--out", "a.safetensors", "--stretches", "9"], "--stretches: expected 10 or more"),
+        (["--data", "none", "--out", "none"], "ending in .safetensors"),
+        (["--data", "none", "--out", "a.safetensors", "--first", "b"], "weights of `compact` in b, found no such file"),
+        (["--data", "none", "--out", "a.safetensors"], "serve; of a.mp4: expected a video"),
+        (["--data", "none", "--out", "away/a.safetensors"], "away to exist; make it first"),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--first", "none/a.mp4"],
+            "weights of `compact` in none/a.mp4, found another",
+        ),
+        (["--data", "none", "--out", "a.safetensors", "--first", SECOND], "found those of a second one"),
     ],
 )
 def test_nothing_to_learn_from_is_one_line(tmp_path: Path, options: list[str], expected: str) -> None:
+    for folder in ("empty", "none"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "none" / "a.mp4").write_bytes(b"no video")
     assert expected in one_line(run("train", *options, cwd=tmp_path), 2)
-    assert not (tmp_path / "a.safetensors").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "none"]

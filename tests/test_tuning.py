@@ -24,7 +24,7 @@ from tinct.errors import CodecError
 from tinct.references import References
 from tinct.tuning import Crops, budget_of, rank_for, tune
 
-CONFIG = tinct.EncodeConfig(colour="track", colouriser="compact", key_boost=20, group=16, qp=27, adapt="120steps")
+CONFIG = tinct.EncodeConfig(colour="track", colouriser="compact", key_boost=20, group=16, qp=27, adapt="240steps")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def crops(count: int = 6) -> list[tuning.Crop]:
     for n, frame in enumerate(synthetic.frames(synthetic.clip(count), info)):
         noisy = np.clip(frame.y + random.normal(0, 4, (5, *frame.y.shape)), 0, 255).astype(np.uint8)
         chroma = np.broadcast_to(np.stack((frame.cb, frame.cr)), (4, 2, *frame.cb.shape))
-        gathered.see(frame, References(noisy, chroma, (n + 1, count - n)))
+        gathered.see(frame, References(noisy, chroma, (n + 1, count - n), (26, 38)))
         gathered.take(frame.pts)
     return gathered.all()
 
@@ -156,7 +156,7 @@ def test_crops_of_a_long_video_are_spread_over_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tuning, "MAX_FRAMES", 4)
     alone = crops(6)[:4]  # of the first frame: what is kept of it is still what was seen of it
     found = crops(12)
-    assert [int(distances[0]) for _, _, distances in found] == [1] * 4 + [5] * 4 + [9] * 4
+    assert [round(2 ** (4 * conditions[0])) for _, _, conditions in found] == [1] * 4 + [5] * 4 + [9] * 4
     assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(alone, found[:4], strict=True))
 
 

@@ -42,13 +42,15 @@ key that stands twice.
 | `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
 | `colouriser` | what finishes the frames between key frames: `"none"`, `"compact"` or `"gan"` | `"none"` |
 | `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
+| `qps` | with `compact`, [times as in `open`, QPs, QPs]: what it is told of key frames and others from each time on | |
 | `generator` | with `gan`, an object that says what its network is, below | |
 | `rank` | with `compact`, a colour track and an update, the rank of its matrices, 1 to 8 | no update |
 | `update` | with `gan` or `rank`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
 | `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
 
-The networks are `"fast"` and `"best"`, in-band `"in-band"`. In-band, `plain` lists whole seconds: frames from there to the next
-second have Y, Cb or Cr as they were coded.
+The networks are `"fast"` and `"best"`, in-band `"in-band"`. They are told two QPs of luma, 0 to 51: the earlier key frame's, or the
+later's where there is no earlier one, and the frame's own. Before the first time those of the first hold. In-band they are the
+video's nominal QP or CRF, and `plain` lists whole seconds: from there to the next second Y, Cb or Cr are as they were coded.
 
 ## The generator
 
@@ -109,7 +111,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.base import Packet, coded_shape
-from tinct.config import LEVELS, MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
+from tinct.config import LEVELS, MAX_CHANNELS, MAX_QP, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
 from tinct.demux import open_input, reason
 from tinct.errors import CodecError
 from tinct.extras import Extras
@@ -150,6 +152,7 @@ class Manifest:
     open: tuple[int, ...] = ()
     colouriser: str = "none"
     network: tuple[str, str] | None = None
+    qps: tuple[tuple[int, int, int], ...] = ()  # from a time on, of key frames and of the others
     generator: GanConfig | None = None
     rank: int | None = None
     update: str | None = None
@@ -172,6 +175,8 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["colouriser"] = manifest.colouriser
     if manifest.network is not None:
         fields["network"] = manifest.network
+        assert manifest.qps, "a network is told what luma was coded at"
+        fields["qps"] = list(zip(*manifest.qps, strict=True))
     if manifest.generator is not None:
         fields["generator"] = _generator_fields(manifest.generator)
     if manifest.rank is not None:
@@ -214,6 +219,7 @@ def read_manifest(data: bytes) -> Manifest:
         open=tuple(fields.get("open", ())),
         colouriser=fields.get("colouriser", "none"),
         network=tuple(fields["network"]) if "network" in fields else None,
+        qps=tuple(zip(*fields["qps"], strict=True)) if "qps" in fields else (),
         generator=_generator(fields["generator"]) if "generator" in fields else None,
         rank=fields.get("rank"),
         update=fields.get("update"),
@@ -246,6 +252,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "open": _are_times(fields.get("open", [])),
         "colouriser": colouriser in ("none", "compact", "gan"),
         "network": "network" not in fields if colouriser != "compact" else _is_network(fields.get("network"), in_band=in_band),
+        "qps": "qps" not in fields if colouriser != "compact" else _are_qps(fields.get("qps")),
         "generator": "generator" not in fields if colouriser != "gan" else _is_generator(fields.get("generator")),
         "rank": "rank" not in fields or (colouriser == "compact" and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
         "update": _is_hash(fields.get("update")) if colouriser == "gan" or "rank" in fields else "update" not in fields,
@@ -273,6 +280,12 @@ def _is_network(value: object, *, in_band: bool) -> bool:
     """A name that is installed, and a hash; in-band there is one network, which is for nothing else."""
     named = isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES and _is_hash(value[1])
     return named and (value[0] == "in-band") == in_band  # type: ignore[index]
+
+
+def _are_qps(value: object) -> bool:
+    if not (isinstance(value, list) and len(value) == 3 and _are_times(value[0]) and value[0]):
+        return False
+    return all(_are_counts(qps, 0, MAX_QP, length=len(value[0])) for qps in value[1:])
 
 
 def _is_hash(value: object) -> bool:

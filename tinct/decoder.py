@@ -73,6 +73,7 @@ class Video:
         self.path = path
         self.damage = Damage()
         self._lost_keys = 0
+        self._lost_key_times: set[int] = set()
         self._keys: deque[tuple[int, bool]] = deque()  # times of key frames to come, and whether their colour is whole
         self._key_is_whole, self._keyless = True, 0
         self._identity = identity(path)
@@ -95,6 +96,7 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
         self._keys.clear()
+        self._lost_key_times.clear()
         self._key_is_whole, self._keyless = True, 0
         if self._plain is not None:
             yield from self._plain
@@ -169,6 +171,8 @@ class Video:
                 colouriser=self._colouriser,
                 around=self._around,
                 open_keys=manifest.open,
+                qps=manifest.qps,
+                lost_keys=self._lost_key_times,
                 plain=manifest.plain,
             ) as restorer,
         ):
@@ -207,6 +211,8 @@ class Video:
             pictures = decoders[name].decode(data, tick)
             if name == COLOUR:
                 self._keys.append((tick, bool(pictures)))  # colour comes without delay
+                if not pictures:
+                    self._lost_key_times.add(tick)
             for pts, planes in pictures:
                 yield name, pts, planes
         for name, decoder in decoders.items():

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 _Coded = list[tuple[str, list[Packet]]]  # packets by track
 Errors = tuple["array[float]", "array[float]", "array[float]"]  # of Y, Cb and Cr, frame by frame
 MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
+NOTED_QP_STEP = 3  # from what a network was told last; where a bitrate is kept, QPs change by 1 every few frames
 COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
 MIN_LUMA_SHARE = 0.5  # of a bitrate, whatever colour takes
 RATE_WINDOW = 50  # frames over which a surplus or debt of bits is worked off
@@ -232,6 +233,7 @@ class _Coding:
         self._as_coded: Errors = (array("d"), array("d"), array("d"))  # of in-band pictures, before a network
         self._decoders: dict[str, HevcDecoder] = {}
         self._open_keys: set[int] = set()
+        self._qps: list[tuple[int, int, int]] = []
         self._keys = 0
         self._originals: dict[int, Frame] = {}  # by time: coded, but not yet restored
         self._network: Network | None = None
@@ -392,8 +394,9 @@ class _Coding:
         """The decoder's view from here on; the one before lets go of its network."""
         self._viewing.close()
         restorer = Restorer(
-            self._info, self._plan.layout, colouriser=colouriser, around=around, open_keys=self._open_keys, judge=judge
-        )
+            self._info, self._plan.layout,
+            colouriser=colouriser, around=around, open_keys=self._open_keys, qps=self._qps, judge=judge,
+        )  # fmt: skip
         self._restorer = self._viewing.enter_context(restorer)
         self._plain = restorer.plain
 
@@ -443,6 +446,7 @@ class _Coding:
             (info.width, info.height), self.frames, keys, self.layout, info.frame_rate, tuple(sorted(self._open_keys)),
             self.colouriser,
             (self._network.name, self._network.identity) if self._network is not None else None,
+            tuple(self._qps) if self._network is not None else (),
             self._update.config if self._update is not None else None,
             self._tuned.rank if self._tuned is not None else None,
             hash_of(self.update) if self.update is not None else None,
@@ -466,6 +470,8 @@ class _Coding:
     def _coded_in_band(self, frames: Iterator[Frame], settings: HevcSettings, rate: "_Rate") -> Iterator[_Coded]:
         coder = _Pictures(settings, self._info, grey=False)
         self._open(LUMA, coder.header)
+        nominal = self._plan.qp if self._config.crf is None else round(self._config.crf)
+        self._qps.append((0, nominal, nominal))
         for frame in frames:
             self._count(frame)
             yield [(LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, rate.qp(self.frames)))]
@@ -487,11 +493,13 @@ class _Coding:
             for position, frame in enumerate(group.frames):
                 self._count(frame)
                 qp = rate.qp(self.frames)
+                of_keys, of_others = key_qp(qp, boost), other_qp(qp, boost)
+                self._note_qps(frame.pts, of_keys, of_others)
                 packets: _Coded = []
                 if position == 0:
-                    packets.append((COLOUR, colour.encode(group, key_qp(qp, boost))))
+                    packets.append((COLOUR, colour.encode(group, of_keys)))
                 if position > 0 or plan.layout == "chroma":
-                    own_qp = key_qp(qp, boost) if position == 0 else other_qp(qp, boost)
+                    own_qp = of_keys if position == 0 else of_others
                     packets.append((LUMA, luma.encode(_luma_planes(frame, config.compatible), frame.pts, own_qp)))
                 yield packets
         yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
@@ -501,6 +509,12 @@ class _Coding:
         self._key_times.add(group.frames[0].pts)
         if not group.closed and len(group.frames) > 1:
             self._open_keys.add(group.frames[0].pts)
+
+    def _note_qps(self, pts: int, of_keys: int, of_others: int) -> None:
+        if self._network is None:
+            return
+        if not self._qps or max(abs(of_keys - self._qps[-1][1]), abs(of_others - self._qps[-1][2])) >= NOTED_QP_STEP:
+            self._qps.append((pts, of_keys, of_others))
 
     def _count(self, frame: Frame) -> None:
         self._originals[frame.pts] = frame

@@ -44,7 +44,7 @@ MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of vide
 MAX_LIVE_ELEMENTS = 1 << 21  # in clusters that do not say their size, walked one by one: eight hours of live video and sound
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
-MAX_MANIFEST_LISTS = 64  # version 1 has 11, none deeper than two: no bytes become a hundred times as many in memory
+MAX_MANIFEST_LISTS = 64  # version 1 has 15, none deeper than two: no bytes become a hundred times as many in memory
 
 # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,16 +15,18 @@ import numpy as np
 MIN_FLOW_SIDE = 32  # pixels; DIS (OpenCV 5.0) crashes on wide pictures below, which are copied without motion instead
 FULL_FLOW_AREA = 640 * 360  # luma samples; larger pictures are matched at half the resolution, at no measured loss
 MATCH_WINDOW = 5  # chroma samples a side, over which a match is judged
+MIDDLE_QP = 32  # of luma whose QP nobody asks for
 MATCH_FLOOR = 4.0  # squared 8-bit levels; a mismatch below coding noise says nothing
 
 
 @dataclass(frozen=True)
 class LumaView:
-    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks."""
+    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks; the QP that it was coded at."""
 
     y: np.ndarray
     bit_depth: int
     pts: int
+    qp: int = MIDDLE_QP
 
     @cached_property
     def full(self) -> np.ndarray:

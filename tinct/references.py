@@ -15,6 +15,7 @@ from tinct.propagate import MIN_FLOW_SIDE, KeyView, LumaView, scaled_flow, warp
 STILL_WINDOW = 9  # samples a side, over which standing still is judged
 STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
 STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
+DISTANCE_SCALE, QP_SCALE, QP_ZERO = 4, 10, 32  # of what a network is told, see `References.conditions`
 REACH = 2  # frames before and behind that a frame coded with its colour is restored from
 PRESETS = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
 
@@ -24,12 +25,19 @@ class References:
     """What one frame can be made of, in the video's own type: `luma` [S, H, W] and `chroma` [S', 2, h, w].
 
     Sources in order: for luma the frame's own first; then the earlier and the later key frame as they stand, then both moved.
-    `distances` are those to the two key frames, in frames.
+    `distances` are those to the two key frames, in frames; `qps` the QPs of the earlier one's luma and of the frame's own.
     """
 
     luma: np.ndarray
     chroma: np.ndarray
     distances: tuple[int, int]
+    qps: tuple[int, int]
+
+    @property
+    def conditions(self) -> np.ndarray:
+        """Distances and QPs as a network is told of them: [4], float32, -4 to 4."""
+        distances, qps = np.log2(self.distances) / DISTANCE_SCALE, (np.array(self.qps) - QP_ZERO) / QP_SCALE
+        return np.concatenate((distances, qps)).astype(np.float32)
 
 
 Flow = np.ndarray | None  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
@@ -84,9 +92,8 @@ def reference(
     own = group[index]
     moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
     pictures = [(key.luma.y, _colour(key)) for key in keys] + moved
-    return References(
-        np.stack([own.y, *(y for y, _ in pictures)]), np.stack([c for _, c in pictures]), (index + 1, len(group) - index)
-    )
+    luma, chroma = np.stack([own.y, *(y for y, _ in pictures)]), np.stack([c for _, c in pictures])
+    return References(luma, chroma, (index + 1, len(group) - index), (keys[0].luma.qp, own.qp))
 
 
 def second_reference(
@@ -136,9 +143,9 @@ def _again(
 ) -> References:
     """References of a second pass: the frame as it is by now, its luma as coded, what stands at both ends, what was moved."""
     pictures = [*((end.luma.y, _colour(end)) for end in ends), *moved]
-    return References(
-        np.stack([own.luma.y, coded.y, *(y for y, _ in pictures)]), np.stack([_colour(own), *(c for _, c in pictures)]), distances
-    )
+    luma = np.stack([own.luma.y, coded.y, *(y for y, _ in pictures)])
+    chroma = np.stack([_colour(own), *(c for _, c in pictures)])
+    return References(luma, chroma, distances, (ends[0].luma.qp, coded.qp))
 
 
 def _towards(own: KeyView, other: KeyView) -> tuple[np.ndarray, np.ndarray]:

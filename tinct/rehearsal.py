@@ -117,8 +117,9 @@ class Rehearsal:
         originals = {f.pts: f for group in cut for f in group.frames}
         open_keys = {group.frames[0].pts for group in cut if not group.closed}
         shown: list[Frame] = []
+        qps = [(0, key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost))]
         with Restorer(
-            self._info, "chroma", colouriser=self._colouriser, open_keys=open_keys, judge=judge_by(originals)
+            self._info, "chroma", colouriser=self._colouriser, open_keys=open_keys, qps=qps, judge=judge_by(originals)
         ) as restorer:
             for pts in originals:
                 if pts in key_times:

@@ -5,11 +5,11 @@ what the decoder shows.
 """
 
 import os
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +22,7 @@ from tinct.frames import Frame, VideoInfo
 from tinct.inband import InBand
 from tinct.limits import held_frames
 from tinct.planes import Planes
-from tinct.propagate import KeyView, LumaView
+from tinct.propagate import MIDDLE_QP, KeyView, LumaView
 
 if TYPE_CHECKING:
     from tinct.colouriser.compact import Network
@@ -99,12 +99,14 @@ class _Waiting:
 class Restorer:
     """Takes pictures of a file's tracks, each track in order of time, and gives finished frames.
 
-    `around` restores the frames of an in-band file, if anything does; `colouriser` those of any other. `open_keys` are the times of
-    the key frames whose group takes no colour from the next key frame; an encoder adds to them as it goes along. `plain` says of
-    which groups a plane passes the network by; with `judge`, which an encoder gives, that is decided here: it sees the times of the
-    frames between key frames, what the network made of them and what it started from, and says which of Y, Cb and Cr are better off
-    without. Use as a context manager: its threads end with it. `colourless` counts frames that came out grey, as no key frame near
-    them was left.
+    `around` restores the frames of an in-band file, if anything does; `colouriser` those of any other. `open_keys` are the
+    times of the key frames whose group takes no colour from the next key frame. `qps` (time, QP, QP) say what luma is coded at
+    from a time on, that of key frames and that of the others, which a network is told. An encoder adds to both as it goes
+    along, as a decoder does to `lost_keys`, the times of key frames whose colour does not decode: their luma is as fine as any
+    key frame's. `plain` says in which groups a plane passes the network by; with `judge`, which an encoder gives, that is
+    decided here: it sees the times of the frames between key frames, what the network made of them and what it started from,
+    and says which of Y, Cb and Cr are better off without. Use as a context manager: its threads end with it. `colourless`
+    counts frames that came out grey, as no key frame near them was left.
     """
 
     def __init__(
@@ -115,12 +117,14 @@ class Restorer:
         colouriser: Colouriser = none,
         around: Around | None = None,
         open_keys: Collection[int] = (),
+        qps: Sequence[tuple[int, int, int]] = (),
+        lost_keys: Collection[int] = (),
         plain: Plain = ((), (), ()),
         judge: Judge | None = None,
     ) -> None:
         self._info, self._layout = info, layout
         self._colouriser, self._judge = colouriser, judge
-        self._open_keys = open_keys
+        self._open_keys, self._qps, self._lost_keys = open_keys, qps, lost_keys
         self.plain: tuple[set[int], ...] = tuple(set(times) for times in plain)
         self._most_held = held_frames(info.width, info.height)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
@@ -151,7 +155,7 @@ class Restorer:
             self._luma_seen = pts
             y, cb, cr = self._cropped(planes)
             if self._in_band is not None:
-                return self._in_band.push(KeyView(LumaView(y, self._info.bit_depth, pts), cb, cr))
+                return self._in_band.push(KeyView(LumaView(y, self._info.bit_depth, pts, self._qp(pts, key=False)), cb, cr))
             return [Frame(y, cb, cr, pts, self._info)]
         if track == COLOUR:
             self._colour_seen = pts
@@ -198,7 +202,8 @@ class Restorer:
             if not (self._luma and self._luma[0].pts == pts):  # the key frame's luma is lost: it cannot be aligned
                 self._luma.extendleft(reversed(members))
                 continue
-            key = KeyView(self._luma[0], cb, cr)
+            key = KeyView(replace(self._luma[0], qp=self._qp(pts, key=True)), cb, cr)
+            self._luma[0] = key.luma
             self._begin(members, key)
             self._key = key
         if self._luma and (last or len(self._luma) > self._most_held):
@@ -215,6 +220,7 @@ class Restorer:
             self.colourless += len(members)
         first = self._key if self._key is not None and members[0].pts == self._key.luma.pts else None
         between = members if first is None else members[1:]
+        between = [replace(view, qp=self._qp(view.pts, key=True)) if view.pts in self._lost_keys else view for view in between]
         past = [self._key is not None and self._key.luma.pts in times for times in self.plain]
         passed_by = self._colouriser is none or not usable or all(past)
         restored = (none if passed_by else self._colouriser)(between, usable, self._pool)
@@ -246,7 +252,14 @@ class Restorer:
     def _view(self, y: np.ndarray, pts: int) -> LumaView:
         shape = (self._info.height, self._info.width)
         self._check(y, shape)
-        return LumaView(np.ascontiguousarray(y[: shape[0], : shape[1]]), self._info.bit_depth, pts)
+        return LumaView(np.ascontiguousarray(y[: shape[0], : shape[1]]), self._info.bit_depth, pts, self._qp(pts, key=False))
+
+    def _qp(self, pts: int, *, key: bool) -> int:
+        """What luma at a time was coded at."""
+        if not self._qps:
+            return MIDDLE_QP
+        _, of_keys, of_others = self._qps[max(bisect_right(self._qps, pts, key=lambda row: row[0]) - 1, 0)]
+        return of_keys if key else of_others
 
     def _cropped(self, planes: Planes) -> Planes:
         shapes = ((self._info.height, self._info.width), self._info.chroma_shape, self._info.chroma_shape)

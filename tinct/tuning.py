@@ -39,7 +39,7 @@ RANK_BYTES = 650  # that one rank takes, about
 UPDATE_SHARE = 0.035  # of a file, that an update may take
 MAX_WORSE = 10**0.005  # that rounding may make squared error: 0.05 dB
 AUTO_STEPS_PER_FRAME, MAX_AUTO_STEPS = 4, 2000  # of a budget "auto": in steps, so that the same video gives the same file
-Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and chroma of the sources and the original, distances
+Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and chroma of the sources and the original, conditions
 
 
 def rank_for(size_bytes: int, shape: tuple[int, int]) -> int:
@@ -80,8 +80,7 @@ class Crops:
             end_row, end_column = min(row + SIDE, high), min(column + SIDE, wide)
             lumas.append(luma[:, row:end_row, column:end_column])
             chromas.append(chroma[:, :, row // 2 : end_row // 2, column // 2 : end_column // 2])
-        distances = np.array([frame.distances] * CROPS_PER_FRAME, np.int16)
-        self._seen[original.pts] = np.stack(lumas), np.stack(chromas), distances
+        self._seen[original.pts] = np.stack(lumas), np.stack(chromas), np.stack([frame.conditions] * CROPS_PER_FRAME)
 
     def take(self, pts: int) -> None:
         crops = self._seen.pop(pts, None)
@@ -93,8 +92,8 @@ class Crops:
 
     def _keep(self, crops: Crop) -> None:
         if self._kept is None:
-            luma, chroma, distances = (np.empty((MAX_FRAMES + 1, *part.shape), part.dtype) for part in crops)
-            self._kept = luma, chroma, distances
+            luma, chroma, conditions = (np.empty((MAX_FRAMES + 1, *part.shape), part.dtype) for part in crops)
+            self._kept = luma, chroma, conditions
         for kept, part in zip(self._kept, crops, strict=True):
             kept[self._frames] = part
         self._frames += 1
@@ -107,8 +106,8 @@ class Crops:
     def all(self) -> list[Crop]:
         if self._kept is None:
             return []
-        luma, chroma, distances = (part[: self._frames].reshape(-1, *part.shape[2:]) for part in self._kept)
-        return list(zip(luma, chroma, distances, strict=True))
+        luma, chroma, conditions = (part[: self._frames].reshape(-1, *part.shape[2:]) for part in self._kept)
+        return list(zip(luma, chroma, conditions, strict=True))
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def _spread(crops: list[Crop]) -> list[list[Crop]]:
 
 
 def _batch(crops: list[Crop], peak: int) -> Batch:
-    luma, chroma, distances = (np.stack(part) for part in zip(*crops, strict=True))
+    luma, chroma, conditions = (np.stack(part) for part in zip(*crops, strict=True))
     planes = (torch.from_numpy(part.astype(np.float32) / peak) for part in (luma, chroma))
     luma_cells, chroma_cells = (cells(part, side) for part, side in zip(planes, (CELL, CELL // 2), strict=True))
-    return luma_cells, chroma_cells, torch.from_numpy(distances.astype(np.float32)).log2() / 4
+    return luma_cells, chroma_cells, torch.from_numpy(conditions)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CELL = 4  # luma samples a side that are one position of the network
 MASKS = 4  # shares of each luma source a position, 2 x 2
 FINER = 0.1  # scale of the corrections
+CONDITIONS = 4  # numbers that a network is told of a frame, see `References.conditions`
 WEIGHTS = Path(__file__).parent / "weights"
 NETWORKS = {"fast": ("first",), "best": ("first", "second"), "in-band": ("in-band",)}  # the passes of each, as files in WEIGHTS
 
@@ -88,7 +89,7 @@ class CompactConfig:
             for part, shape in (("bias", (width,)), ("weight", (width, width, 3, 3)))
         }
         ends = {
-            "enter.bias": (width,), "enter.weight": (width, self.inputs, 1, 1), "when.weight": (width, 2),
+            "enter.bias": (width,), "enter.weight": (width, self.inputs, 1, 1), "when.weight": (width, CONDITIONS),
             "leave.bias": (self.outputs,), "leave.weight": (self.outputs, width, 1, 1),
         }  # fmt: skip
         return dict(sorted({**body, **ends}.items()))
@@ -114,6 +115,8 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
         with safe_open(path, "numpy") as file:
             config = CompactConfig(**json.loads((file.metadata() or {})["compact"]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+    except FileNotFoundError as error:
+        raise CodecError(f"expected weights of `compact` in {path}, found no such file; make them with tinct train") from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CodecError(f"expected weights of `compact` in {path}, found another file; make them with tinct train") from error
     if {name: value.shape for name, value in weights.items()} != config.shapes or not all(
@@ -126,7 +129,7 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
 def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> "openvino.Model":
     """The graph for pictures of `size` (height, width), both multiples of CELL.
 
-    In: luma [1, S, H, W] and chroma [1, 2 S', H / 2, W / 2] as integers of `bit_depth`, distances [1, 2] as log2 / 4.
+    In: luma [1, S, H, W] and chroma [1, 2 S', H / 2, W / 2] as integers of `bit_depth`, conditions [1, 4].
     Out: luma [1, 1, H, W] and chroma [1, 2, H / 2, W / 2], integers of the same kind.
     """
     ov = load_openvino()
@@ -136,7 +139,7 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     sources, colours = config.luma_sources, config.chroma_sources
     luma_in = op.parameter([1, sources, height, width], kind, "luma")
     chroma_in = op.parameter([1, 2 * colours, height // 2, width // 2], kind, "chroma")
-    distances = op.parameter([1, 2], ov.Type.f32, "distances")
+    conditions = op.parameter([1, CONDITIONS], ov.Type.f32, "conditions")
 
     def layer(x: Any, name: str) -> Any:
         return conv(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
@@ -147,7 +150,7 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     seen = op.concat([op.subtract(own, const(0.5)), op.multiply(op.subtract(others, own), const(8.0))], 1)
     means = op.avg_pool(chroma, [2, 2], [0, 0], [0, 0], [2, 2], True)
     cells = op.concat([op.space_to_depth(seen, "depth_first", CELL), op.multiply(op.subtract(means, const(0.5)), const(4.0))], 1)
-    when = op.unsqueeze(op.matmul(distances, const(weights["when.weight"]), False, True), whole(2, 3))
+    when = op.unsqueeze(op.matmul(conditions, const(weights["when.weight"]), False, True), whole(2, 3))
     x = op.relu(op.add(layer(cells, "enter"), when))
     for number in range(config.depth):
         x = op.relu(op.add(x, layer(x, f"body.{number}")))
@@ -170,7 +173,7 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     def integers(plane: Any) -> Any:
         return op.convert(op.clamp(op.round(op.multiply(plane, const(peak)), "half_to_even"), 0.0, peak), kind)
 
-    return ov.Model([integers(mixed), integers(coloured)], [luma_in, chroma_in, distances], "compact")
+    return ov.Model([integers(mixed), integers(coloured)], [luma_in, chroma_in, conditions], "compact")
 
 
 class Runner:
@@ -188,8 +191,7 @@ class Runner:
         luma = _padded(frame.luma, self._padded)
         half = (self._padded[0] // 2, self._padded[1] // 2)
         chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
-        distances = (np.log2(np.array([frame.distances], np.float32)) / 4).astype(np.float32)
-        (y,), colour = (planes[0] for planes in self._compiled([luma[None], chroma[None], distances]))
+        (y,), colour = (planes[0] for planes in self._compiled([luma[None], chroma[None], frame.conditions[None]]))
         rows, columns = (height + 1) // 2, (width + 1) // 2
         return y[:height, :width].copy(), colour[0, :rows, :columns].copy(), colour[1, :rows, :columns].copy()
 

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from tinct.colouriser.compact import FINER, MASKS, CompactConfig
+from tinct.colouriser.compact import CONDITIONS, FINER, MASKS, CompactConfig
 
 RIM = 2  # positions at the border of a crop that are not judged: around them lies no picture
-Batch = tuple[Tensor, Tensor, Tensor]  # luma and chroma of the sources and the original, as cells of 0 to 1; distances as log2 / 4
+Batch = tuple[Tensor, Tensor, Tensor]  # luma and chroma of the sources and the original, as cells of 0 to 1; conditions
 
 
 class Compact(nn.Module):
@@ -18,7 +18,7 @@ class Compact(nn.Module):
 
     luma [B, S, 16, h, w] ──► differences ─┐                       ┌─► shares of each source, 2 x 2 a position ─► mix ─► + ─► luma
     chroma [B, S', 2, 4, h, w] ─► means ───┼─► 1x1 ─► 3x3 … 3x3 ─► 1x1 ─► corrections ──────────────────────────────────┘
-    distances [B, 2] ──────────────────────┘                       └─► the same for chroma, 1 a position
+    conditions [B, 4] ─────────────────────┘                       └─► the same for chroma, 1 a position
     """
 
     def __init__(self, config: CompactConfig) -> None:
@@ -26,20 +26,20 @@ class Compact(nn.Module):
         self.config = config
         width = config.width
         self.enter = nn.Conv2d(config.inputs, width, 1)
-        self.when = nn.Linear(2, width, bias=False)
+        self.when = nn.Linear(CONDITIONS, width, bias=False)
         self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.depth))
         self.leave = nn.Conv2d(width, config.outputs, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
 
-    def forward(self, luma: Tensor, chroma: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, luma: Tensor, chroma: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """Luma [B, 16, h, w] and chroma [B, 2, 4, h, w], in the sources' units (0 to 1)."""
         batch, sources, _, h, w = luma.shape
         own = luma[:, :1]
         seen = torch.cat((own - 0.5, 8 * (luma[:, 1:] - own)), 1).flatten(1, 2)
         means = 4 * (chroma.mean(3) - 0.5).flatten(1, 2)
-        x = self.enter(torch.cat((seen, means), 1)) + self.when(distances)[:, :, None, None]
+        x = self.enter(torch.cat((seen, means), 1)) + self.when(conditions)[:, :, None, None]
         x = F.relu(x)
         for layer in self.body:
             x = F.relu(x + layer(x))
@@ -58,8 +58,8 @@ assert MASKS == 4, "the reshape in `forward` has 2 x 2 shares a position"
 
 def plane_errors(network: nn.Module, batch: Batch) -> Tensor:
     """Mean squared error of Y, U and V of each crop [B, 3], in 8-bit levels, the rim left out; the original is the last source."""
-    luma, chroma, distances = batch
-    y, colour = network(luma[:, :-1], chroma[:, :-1], distances)
+    luma, chroma, conditions = batch
+    y, colour = network(luma[:, :-1], chroma[:, :-1], conditions)
     return torch.cat((squared(y, luma[:, -1], (1, 2, 3))[:, None], squared(colour, chroma[:, -1], (2, 3, 4))), 1)
 
 

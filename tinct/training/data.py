@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
@@ -18,7 +19,7 @@ import numpy as np
 
 from tinct import engine
 from tinct.base import HevcSettings, code_pictures, stack_chroma, unstack_chroma
-from tinct.colouriser.compact import CompactConfig, Runner, read_weights
+from tinct.colouriser.compact import CONDITIONS, CompactConfig, Runner, read_weights
 from tinct.config import chroma_qp, key_qp, other_qp
 from tinct.errors import CodecError
 from tinct.frames import Frame
@@ -26,9 +27,20 @@ from tinct.keyframes import look
 from tinct.paths import Growing
 from tinct.planes import Planes
 from tinct.propagate import KeyView, LumaView
-from tinct.references import References, in_band_reference, reference, second_reference, track_both, track_restored
+from tinct.references import (
+    DISTANCE_SCALE,
+    QP_SCALE,
+    QP_ZERO,
+    References,
+    in_band_reference,
+    reference,
+    second_reference,
+    track_both,
+    track_restored,
+)
 from tinct.video import open_source
 
+CROP_PARTS = ("luma", "chroma", "conditions")  # of one place in one frame
 CROP = 160  # luma samples a side; training takes smaller ones from anywhere in it
 CROPS_PER_FRAME = 3
 FRAMES_PER_STRETCH = 10  # that are kept; all of a group are coded, since motion is tracked through them
@@ -42,7 +54,8 @@ IN_BAND = ("low-delay", "random-access", "random-access")  # structures of what 
 IN_BAND_FRAMES = 32
 HELD_OUT = 10  # every how many stretches of a clip one is watched, not learnt
 OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
-SETTINGS = (CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
+CONDITIONED = (DISTANCE_SCALE, QP_SCALE, QP_ZERO)
+SETTINGS = (CROP_PARTS, CONDITIONED, CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -54,31 +67,31 @@ class Degraded:
     keys: tuple[KeyView, KeyView]
 
 
-Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma, chroma and distances of one place in one frame
+Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma, chroma and conditions of one place in one frame
 
 
 @dataclass(frozen=True)
 class Crops:
     """References and originals of many places: `luma` [N, S + 1, CROP, CROP], `chroma` [N, S' + 1, 2, CROP / 2, CROP / 2].
 
-    The original comes last. `distances` [N, 2] to the key frames. `references` says what the sources are.
+    The original comes last. `references` says what the sources are, and the `conditions` [N, 4].
     """
 
     luma: np.ndarray
     chroma: np.ndarray
-    distances: np.ndarray
+    conditions: np.ndarray
 
     def save(self, folder: Path) -> None:
         """As NumPy files in a folder that is whole or not there."""
         with Growing(folder, folder=True) as growing:
-            for name in ("luma", "chroma", "distances"):
+            for name in CROP_PARTS:
                 np.save(growing.path / f"{name}.npy", getattr(self, name))
             growing.publish()
 
     @classmethod
     def load(cls, folder: Path) -> "Crops":
         """Mapped from disk."""
-        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("luma", "chroma", "distances")))
+        return cls(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in CROP_PARTS))
 
 
 class Samples:
@@ -96,7 +109,7 @@ class Samples:
         stretch = int(np.searchsorted(self._ends, number, side="right"))
         crops = self._stretches[stretch]
         place = number - int(self._ends[stretch])  # from the end
-        return crops.luma[place], crops.chroma[place], crops.distances[place]
+        return crops.luma[place], crops.chroma[place], crops.conditions[place]
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ def prepare(
     Every HELD_OUT-th stretch of a clip is held out. A clip that does not decode is left out and named.
     """
     identity = hashlib.sha256(repr((SETTINGS, seed, first and first.read_bytes(), in_band)).encode()).hexdigest()[:16]
-    folder = cache / identity
+    folder, found_cache = cache / identity, cache.exists()
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
         (str(clip), number, seed, str(first or ""), in_band, str(folder / f"{clip.name}.{number}"))
@@ -142,11 +155,19 @@ def prepare(
     good = [task for task in tasks if task[0] not in failed]
     held = [Path(task[-1]) for task in good if task[1] % HELD_OUT == HELD_OUT - 1]
     learnt = [Path(task[-1]) for task in good if task[1] % HELD_OUT != HELD_OUT - 1]
-    if not learnt or not held:
-        raise CodecError(f"expected clips of {CROP} pixels a side or more and {HELD_OUT} stretches of each, found none that serve")
     names = sorted({Path(task[0]).name for task in good})
     described = f"{identity} {stretches} {names}"
-    return Prepared(Samples(learnt, described), Samples(held, described), names, failed)
+    prepared = Prepared(Samples(learnt, described), Samples(held, described), names, failed)
+    if not len(prepared.samples) or not len(prepared.held_out):
+        with suppress(OSError):  # what is not empty stays
+            folder.rmdir()
+            if not found_cache:
+                cache.rmdir()
+        reason = next((f"; of {Path(clip).name}: {failed[clip]}" for clip in sorted(failed)), "")
+        raise CodecError(
+            f"expected clips of {CROP} pixels a side or more and {HELD_OUT} stretches of each, found none that serve{reason}"
+        )
+    return prepared
 
 
 def write_stretch(path: str, number: int, seed: int, first: str, in_band: bool, folder: str) -> None:
@@ -184,13 +205,14 @@ def in_band_crops(path: str, number: int, seed: int) -> Crops:
     frames = _stretch(path, random, IN_BAND_FRAMES)
     if len(frames) < 3:
         return _no_crops(second=True)
-    settings = HevcSettings(str(random.choice(IN_BAND)), frames[0].info, qp=int(random.integers(*QPS)))
+    structure, qp = str(random.choice(IN_BAND)), int(random.integers(*QPS))
+    settings = HevcSettings(structure, frames[0].info, qp=qp)
     coded = code_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
     height, width = frames[0].y.shape
     views = []
     for frame, (_, planes) in zip(frames, coded, strict=True):
         y, cb, cr = (np.ascontiguousarray(p[: height // part, : width // part]) for p, part in zip(planes, (1, 2, 2), strict=True))
-        views.append(KeyView(LumaView(y, 8, frame.pts), cb, cr))
+        views.append(KeyView(LumaView(y, 8, frame.pts, qp), cb, cr))
     return _kept(frames, partial(in_band_reference, views), random)
 
 
@@ -202,14 +224,14 @@ def _kept(originals: Sequence[Frame], laid: Callable[[int], References], random:
     """Of some of the frames."""
     kept = sorted(random.choice(len(originals), min(FRAMES_PER_STRETCH, len(originals)), replace=False))
     crops = [crop for i in kept for crop in _crops(laid(i), originals[i], random)]
-    luma, chroma, distances = zip(*crops, strict=True)
-    return Crops(np.stack(luma), np.stack(chroma), np.array(distances, np.int16))
+    return Crops(*(np.stack(part) for part in zip(*crops, strict=True)))
 
 
 def _no_crops(*, second: bool) -> Crops:
     config = CompactConfig(second=second)
     luma = np.empty((0, config.luma_sources + 1, CROP, CROP), np.uint8)
-    return Crops(luma, np.empty((0, config.chroma_sources + 1, 2, CROP // 2, CROP // 2), np.uint8), np.empty((0, 2), np.int16))
+    chroma = np.empty((0, config.chroma_sources + 1, 2, CROP // 2, CROP // 2), np.uint8)
+    return Crops(luma, chroma, np.empty((0, CONDITIONS), np.float32))
 
 
 def _second(group: Degraded, restored: list[Planes], pool: Executor) -> "partial[References]":
@@ -242,11 +264,11 @@ def _degraded(path: str, random: np.random.Generator) -> Degraded | None:
 
 
 def _coded_luma(frames: list[Frame], settings: HevcSettings) -> list[LumaView]:
+    assert settings.qp is not None
     coded = code_pictures([(f.y,) for f in frames], settings, grey=True)
     height, width = frames[0].y.shape
-    return [
-        LumaView(np.ascontiguousarray(planes[0][:height, :width]), 8, f.pts) for f, (_, planes) in zip(frames, coded, strict=True)
-    ]
+    planes = [np.ascontiguousarray(planes[0][:height, :width]) for _, planes in coded]
+    return [LumaView(y, 8, f.pts, settings.qp) for f, y in zip(frames, planes, strict=True)]
 
 
 def _stretch(path: str, random: np.random.Generator, length: int | None = None) -> list[Frame]:
@@ -261,6 +283,8 @@ def _stretch(path: str, random: np.random.Generator, length: int | None = None) 
     scale = int(random.choice(scales))
     size = (width // scale // 8 * 8, height // scale // 8 * 8)
     window = (min(WINDOW[0], size[1]), min(WINDOW[1], size[0]))
+    if min(window) < CROP:
+        raise CodecError(f"expected at least {CROP}x{CROP} pixels, found {width}x{height}")
     at = [int(random.integers(0, (whole - part) // 8 + 1)) * 8 for whole, part in zip(size[::-1], window, strict=True)]
     shot = []
     for seen in look(islice(iter(source.part(first)), length)):
@@ -282,13 +306,11 @@ def _windowed(frame: Frame, size: tuple[int, int], window: tuple[int, int], at: 
     return Frame(planes[0], planes[1], planes[2], frame.pts, info)
 
 
-def _crops(
-    laid: References, original: Frame, random: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[int, int]]]:
+def _crops(laid: References, original: Frame, random: np.random.Generator) -> Iterator[Crop]:
     height, width = original.y.shape
     luma = np.concatenate((laid.luma, original.y[None]))
     chroma = np.concatenate((laid.chroma, np.stack((original.cb, original.cr))[None]))
     for _ in range(CROPS_PER_FRAME):
         row, column = (int(random.integers(0, (side - CROP) // 4 + 1)) * 4 for side in (height, width))
         half = (slice(row // 2, (row + CROP) // 2), slice(column // 2, (column + CROP) // 2))
-        yield luma[:, row : row + CROP, column : column + CROP], chroma[:, :, half[0], half[1]], laid.distances
+        yield luma[:, row : row + CROP, column : column + CROP], chroma[:, :, half[0], half[1]], laid.conditions

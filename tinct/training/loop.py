@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, distributed
 
 from tinct.checkpoint import join_processes, leads, load_checkpoint, save_checkpoint, share_gradients
-from tinct.colouriser.compact import CELL, CompactConfig, write_weights
+from tinct.colouriser.compact import CELL, CONDITIONS, CompactConfig, read_weights, write_weights
 from tinct.colouriser.network import Batch, Compact, cells, plane_errors, squared
 from tinct.errors import CodecError
-from tinct.training.data import CROP, Crop, Prepared, Samples, prepare
+from tinct.paths import check_output
+from tinct.training.data import CROP, HELD_OUT, Crop, Prepared, Samples, prepare
 
 CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 500
@@ -144,10 +145,10 @@ class Training:
         )
 
     def _tensors(self, crops: list[Crop]) -> Batch:
-        luma, chroma, distances = (np.stack(part) for part in zip(*crops, strict=True))
+        luma, chroma, conditions = (np.stack(part) for part in zip(*crops, strict=True))
         values = (torch.from_numpy(np.ascontiguousarray(part)).to(self._device) for part in (luma, chroma))
         luma_cells, chroma_cells = (cells(value.float() / 255, side) for value, side in zip(values, (CELL, CELL // 2), strict=True))
-        return luma_cells, chroma_cells, (torch.from_numpy(distances.astype(np.float32)).log2() / 4).to(self._device)
+        return luma_cells, chroma_cells, torch.from_numpy(conditions).to(self._device)
 
     @torch.no_grad()
     def _validated(self, loss: float) -> Point:
@@ -202,20 +203,31 @@ def train(
         raise CodecError(f"expected a folder of videos for --data, found {data}")
     if out.suffix != ".safetensors":
         raise CodecError(f"expected an output name ending in .safetensors, found {out}")
+    check_output(str(out), "-", overwrite=True)
+    if out.is_dir():
+        raise CodecError(f"expected a file name for the weights, found a folder at {out}")
+    if stretches < HELD_OUT:
+        raise CodecError(f"--stretches: expected {HELD_OUT} or more, every {HELD_OUT}th is held out; found {stretches}")
     if first is not None and in_band:
         raise CodecError("expected weights of a first pass or --in-band, found both; in-band there is no first pass")
     if (first is not None or in_band) != recipe.config.second:
         raise CodecError("expected weights of a first pass, or --in-band, with a second pass, and only then")
+    if first is not None and read_weights(first)[0].second:
+        raise CodecError(f"expected weights of a first pass in {first}, found those of a second one")
+    clips = sorted(path for path in data.iterdir() if path.is_file())
+    if not clips:
+        raise CodecError(f"expected videos in {data}, found no file")
     join_processes("cuda" if torch.cuda.is_available() else "cpu")
     if not leads():
         distributed.barrier()  # the first process makes the samples
-    clips = sorted(path for path in data.iterdir() if path.is_file())
-    made = prepare(
-        clips, cache or out.with_suffix(".cache"), stretches=stretches, seed=recipe.seed, first=first, in_band=in_band,
-        progress=prepared,
-    )  # fmt: skip
-    if leads() and distributed.is_initialized():
-        distributed.barrier()
+    try:
+        made = prepare(
+            clips, cache or out.with_suffix(".cache"), stretches=stretches, seed=recipe.seed, first=first, in_band=in_band,
+            progress=prepared,
+        )  # fmt: skip
+    finally:
+        if leads() and distributed.is_initialized():
+            distributed.barrier()
     training = Training(made.samples, made.held_out, recipe)
     training.run(checkpoint=out.with_suffix(".ckpt"), progress=progress)
     if leads():
@@ -249,7 +261,7 @@ def plot(points: list[Point], path: Path) -> None:
 
 
 def _varied(crop: Crop, recipe: Recipe, random: np.random.Generator) -> Crop:
-    luma, chroma, distances = crop
+    luma, chroma, conditions = crop
     side, config = recipe.crop, recipe.config
     top, left = (int(random.integers(0, (CROP - side) // CELL + 1)) * CELL for _ in range(2))
     luma = luma[:, top : top + side, left : left + side]
@@ -261,8 +273,9 @@ def _varied(crop: Crop, recipe: Recipe, random: np.random.Generator) -> Crop:
     if random.random() < 0.5:
         luma, chroma = luma.swapaxes(-1, -2), chroma.swapaxes(-1, -2)
     if random.random() < 0.5:
-        luma, chroma, distances = _exchanged(luma, config.own_luma), _exchanged(chroma, config.own_chroma), distances[::-1]
-    return luma, chroma, distances
+        luma, chroma = _exchanged(luma, config.own_luma), _exchanged(chroma, config.own_chroma)
+        conditions = conditions[[1, 0, *range(2, CONDITIONS)]]
+    return luma, chroma, conditions
 
 
 def _exchanged(sources: np.ndarray, own: int) -> np.ndarray:
