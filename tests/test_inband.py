@@ -152,7 +152,9 @@ def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
 def test_any_size_depth_length_and_rate(clip: dict[str, Any], tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mkv", **{"frames": 6, "size": (48, 32), **clip})
     report = tinct.encode(str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), replace(CONFIG, colouriser="compact"))
-    assert json.loads(attached(tmp_path / "a.mkv")["tinct.json"])["network"][0] == "in-band"
+    manifest = json.loads(attached(tmp_path / "a.mkv")["tinct.json"])
+    assert manifest["network"][0] == "in-band"
+    assert manifest["qps"] == [[0], [37], [37]]
     frames, originals = list(tinct.open(str(tmp_path / "a.mkv"))), list(tinct.open(str(tmp_path / "clip.mkv")))
     assert [f.pts_seconds for f in frames] == [f.pts_seconds for f in originals]
     peak = 255 << (originals[0].info.bit_depth - 8)
@@ -177,11 +179,14 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(source: Path, coded: Pat
 
 def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_JUDGED_PIXELS", 7 * 176 * 144)
-    for name, options in (("crf", {"crf": 37.0}), ("bitrate", {"bitrate_kbps": 60.0})):
+    for name, options in (("crf", {"crf": 36.6}), ("bitrate", {"bitrate_kbps": 60.0})):
         config = tinct.EncodeConfig(structure="low-delay", network="best", colouriser="compact", **options)  # type: ignore[arg-type]
         report = tinct.encode(str(source), str(tmp_path / f"{name}.mkv"), config)
         verified = tinct.verify(str(tmp_path / f"{name}.mkv"), str(source))
         assert verified.psnr is not None
+        times, *qps = json.loads(attached(tmp_path / f"{name}.mkv")["tinct.json"])["qps"]
+        assert times == [0]
+        assert qps == [[37], [37]] if name == "crf" else qps[0] == qps[1]
         assert [p.mean_db for p in verified.psnr] == pytest.approx([p.mean_db for p in report.psnr], abs=0.01)
 
 
