@@ -21,7 +21,7 @@ MATCH_FLOOR = 4.0  # squared 8-bit levels; a mismatch below coding noise says no
 
 @dataclass(frozen=True)
 class LumaView:
-    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks; the QP that it was coded at."""
+    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks, about the `qp` it was coded at."""
 
     y: np.ndarray
     bit_depth: int

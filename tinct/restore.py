@@ -255,7 +255,7 @@ class Restorer:
         return LumaView(np.ascontiguousarray(y[: shape[0], : shape[1]]), self._info.bit_depth, pts, self._qp(pts, key=False))
 
     def _qp(self, pts: int, *, key: bool) -> int:
-        """What luma at a time was coded at."""
+        """About what luma at a time was coded at."""
         if not self._qps:
             return MIDDLE_QP
         _, of_keys, of_others = self._qps[max(bisect_right(self._qps, pts, key=lambda row: row[0]) - 1, 0)]
