@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import sample_clip
 from synthetic import clip, frames, info
 
 import tinct
 from tinct.colouriser import none
+from tinct.evaluation.bench import key_frames
 from tinct.keyframes import Spacing
 from tinct.rehearsal import Choice, Rehearsal
 from tinct.samples import Samples
@@ -26,7 +28,7 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
 
 @pytest.mark.slow
 def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
-    """The same errors to rounding, and the size of the file but for the container."""
+    """The same errors to rounding, key frames as far above the others, and the size of the file but for the container."""
     source = tmp_path / "source.mkv"
     tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(source), duration_seconds=1.0)
     report = tinct.encode(str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast", adapt="off"))
@@ -40,4 +42,10 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
     errors = [plane_errors(a, b) for a, b in zip(originals, shown, strict=True)]
     for plane in range(3):
         assert track.error[plane] == pytest.approx(sum(e[plane] for e in errors) / len(errors), rel=0.02)
+    luma_db = np.array([-10 * np.log10(e[0]) for e in errors])
+    keys = key_frames(str(tmp_path / "a.mkv"))
+    assert 0 < len(keys) < len(shown)
+    spread_db = luma_db[keys].mean() - np.delete(luma_db, keys).mean()
+    assert track.spread_db == pytest.approx(spread_db, abs=0.2)
+    assert spread_db > 1  # else this says little
     assert track.bits * len(shown) / 8 == pytest.approx(report.size_bytes, rel=0.1)

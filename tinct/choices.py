@@ -18,6 +18,8 @@ SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # times a key frame's bits: small copies do not tell the scale of luma's error
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
+FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others; more of it is seen as a pulse
+SPREAD_COST = 0.01  # of the logarithm of bits, for a squared dB more
 
 
 def gain(track: Cost, plain: Cost, rate: float) -> float:
@@ -31,8 +33,13 @@ def gain(track: Cost, plain: Cost, rate: float) -> float:
     return -math.log(track.bits / plain.bits) - rate * worse - STRAY_COST * stray_db**2
 
 
+def unsteadiness(track: Cost) -> float:
+    """What key frames that stand out count against a choice, as a logarithm of bits."""
+    return SPREAD_COST * max(0.0, track.spread_db - FREE_SPREAD_DB) ** 2
+
+
 def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, rate: float) -> tuple[Choice, Cost]:
-    """What gains most at nominal `qp`, searched along one axis after the other while it helps, and what that costs."""
+    """What gains most at nominal `qp` and is steady, searched along one axis after the other while it helps; what that costs."""
     from tinct.colouriser.compact import compact, load_network
 
     # its first pass alone: the second is better everywhere, and four times as slow
@@ -45,7 +52,7 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
         return Choice(boost, spacing, min(max(chroma_qp(key_qp(qp, boost)) + offset, 0), MAX_QP))
 
     def gained(some: Choice) -> float:
-        return gain(cost(some), plain, rate)
+        return gain(cost(some), plain, rate) - unsteadiness(cost(some))
 
     def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
         for step in (1, -1):

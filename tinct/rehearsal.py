@@ -28,10 +28,14 @@ PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 
 @dataclass(frozen=True)
 class Cost:
-    """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels."""
+    """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels.
+
+    `spread_db` is mean PSNR-Y of key frames less that of the others, where it was measured.
+    """
 
     bits: float
     error: tuple[float, float, float]
+    spread_db: float = 0.0
 
     def distortion(self, plain: "Cost") -> float:
         """D: 6:1:1 over the planes, each plane's error relative to that of plain HEVC at the same QP."""
@@ -72,6 +76,7 @@ class Rehearsal:
         """What the samples cost by a choice."""
         bits: list[float] = []
         errors: list[tuple[float, float, float]] = []
+        luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
         idr_bits: list[float] = []
         for stretch, seen in enumerate(self._seen):
             cut = list(groups(seen, choice.spacing))
@@ -86,11 +91,13 @@ class Rehearsal:
                     later = colour.get(original.pts, 0.0) if original.pts != first else 0.0
                     bits.append(luma_bits + later)
                     errors.append(plane_errors(original, shown))
+                    luma_db[original.pts in colour].append(-10 * math.log10(max(errors[-1][0], FLAT_ERROR)))
         entered = self._info.frame_count or len(bits)
-        spread = min(entered, IDR_SECONDS * float(self._info.mean_rate))
+        entered_once = min(entered, IDR_SECONDS * float(self._info.mean_rate))
         y, cb, cr = np.mean(errors, axis=0)
-        overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / spread
-        return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)))
+        overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / entered_once
+        spread_db = float(np.mean(luma_db[True]) - np.mean(luma_db[False])) if luma_db[True] and luma_db[False] else 0.0
+        return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)), spread_db)
 
     def key_bits(self, choice: Choice) -> float:
         """What one more key frame takes: its finer luma, and its colour."""
