@@ -1,5 +1,5 @@
 """Whether Tinct's files pulse: PSNR-Y of key frames less that of the others, in the luma track as it is and after the network;
-and flicker of Y beside the anchor's at equal PSNR.
+and flicker of Y beside the anchor's at equal PSNR, of (6Y+U+V)/8 and of Y alone.
 
     python -m benchmarks.steadiness RESULTS [--out steadiness.json]
 
@@ -25,6 +25,7 @@ from tinct.video import open_source
 
 TARGET_RATIO = 0.5  # of the spread after the network to that before it
 ANCHOR = "x265:intra"
+QUALITIES = ("psnr_yuv611", "psnr_y")
 
 
 def spread_db(psnr_y: np.ndarray, keys: list[int]) -> float:
@@ -53,8 +54,8 @@ def row(results: Path, point: RDPoint) -> dict[str, Any]:
     return {"clip": point.clip, "codec": point.codec, "qp": point.qp, **spreads}
 
 
-def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> float | None:
-    """Flicker of Y beside the anchor's at equal (6Y+U+V)/8 PSNR: the geometric mean over the qualities that both have, if any.
+def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint], quality: str = "psnr_yuv611") -> float | None:
+    """Flicker of Y beside the anchor's at equal `quality`, a PSNR: the geometric mean over the qualities that both have, if any.
 
     None too where a sweep has not come to two points of both. That is a Bjøntegaard delta, of flicker's logarithm, over PSNR in the
     place of the logarithm of the rate.
@@ -62,8 +63,7 @@ def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> float |
     if min(len(anchor), len(test)) < 2:
         return None
     curves = [
-        Curve.of([(10 ** (p.means["psnr_yuv611"] / 10), -math.log(p.means["flicker_y"])) for p in points])
-        for points in (anchor, test)
+        Curve.of([(10 ** (p.means[quality] / 10), -math.log(p.means["flicker_y"])) for p in points]) for points in (anchor, test)
     ]
     found = quality_delta(curves[0], curves[1]).value
     return None if found is None else round(math.exp(-found), 3)
@@ -80,11 +80,10 @@ def main() -> None:
     codecs = dict.fromkeys(point.codec for point in points)
     ratios = {c: [r["after_db"] / r["before_db"] for r in rows if r["codec"] == c and r["before_db"] > 1] for c in codecs}
     means = {codec: round(float(np.mean(some)), 3) for codec, some in ratios.items() if some}
+    clips = dict.fromkeys(point.clip for point in everything)
+    sweeps = {(clip, c): [p for p in everything if (p.clip, p.codec) == (clip, c)] for clip in clips for c in (ANCHOR, *codecs)}
     flicker = {
-        codec: {
-            clip: flicker_ratio(*([p for p in everything if (p.clip, p.codec) == (clip, c)] for c in (ANCHOR, codec)))
-            for clip in dict.fromkeys(p.clip for p in everything)
-        }
+        codec: {q: {clip: flicker_ratio(sweeps[clip, ANCHOR], sweeps[clip, codec], q) for clip in clips} for q in QUALITIES}
         for codec in codecs
     }
     document = {
