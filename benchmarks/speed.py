@@ -1,9 +1,10 @@
 """How fast Tinct decodes, encodes and starts, and how much memory it takes, as whole processes.
 
-    python -m benchmarks.speed [--part decode|encode|memory|start] [--clips ../shared/clips]
+    python -m benchmarks.speed [--part decode|encode|memory|start|network] [--clips ../shared/clips]
 
-Every figure is a child process's: wall clock (median; where two sides are compared they alternate) and peak memory as
-the kernel counts it. This process stays small, because a child's peak starts at its parent's.
+`network` is of those that ship, the other parts of `none`. Every figure is a child process's: wall clock (median; where two
+sides are compared they alternate) and peak memory as the kernel counts it. This process stays small, because a child's peak
+starts at its parent's.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,7 +35,19 @@ LOOP_SECONDS = 2.4  # 60 frames at 25 a second
 LOOPS = {300: 5, 3000: 50}
 TARGETS = {
     "decode_frames_per_second": 40, "encode_ratio": 1.35, "peak_megabytes": 900, "peak_growth_percent": 5, "start_seconds": 0.4,
+    "network": {
+        "decode_frames_per_second": {"fast": 20, "best": 5}, "encode_frames_per_second": {"fast, no update": 3},
+        "peak_megabytes": {"decode": 1500, "encode": 2500},
+    },
 }  # fmt: skip
+
+NO_NETWORK = ("--colouriser", "none")
+NETWORKS = {
+    "fast, no update": ("--network", "fast", "--search", "fast", "--adapt", "off"),
+    "fast": ("--network", "fast"),
+    "best, no update": ("--network", "best", "--search", "fast", "--adapt", "off"),
+    "best, in-band": ("--network", "best", "--structure", "random-access"),
+}
 
 # what a user's program does with `tinct.open`
 READ_FRAMES = "import sys, tinct\nprint(sum(1 for _ in tinct.open(sys.argv[1])))"
@@ -112,14 +126,18 @@ def encode_command(source: Path, target: Path, *options: str) -> list[str]:
     return [TINCT, "encode", "--quiet", "--overwrite", "--qp", QP, *options, str(source), str(target)]
 
 
+def read_command(coded: Path) -> list[str]:
+    return [sys.executable, "-c", READ_FRAMES, str(coded)]
+
+
 def measure_decode(clips: Path, folder: Path) -> dict[str, Any]:
     """Frames a second to raw frames: read through the API, and as YUV4MPEG2 to nowhere. The start of Python is in it."""
     found = {}
     for name in LARGE:
         coded = folder / "coded.mkv"
-        run(encode_command(cut(clips / name, folder), coded, "--colour", "track"))
+        run(encode_command(cut(clips / name, folder), coded, "--colour", "track", *NO_NETWORK))
         commands = {
-            "frames": [sys.executable, "-c", READ_FRAMES, str(coded)],
+            "frames": read_command(coded),
             "y4m": [TINCT, "decode", "--quiet", str(coded), "-"],
         }
         frames = info(coded)["frames"]
@@ -136,7 +154,7 @@ def measure_encode(clips: Path, folder: Path) -> dict[str, Any]:
         source = cut(clips / name, folder)
         coded = folder / "coded.mkv"
         commands = {
-            "tinct": encode_command(source, coded),
+            "tinct": encode_command(source, coded, *NO_NETWORK),
             "x265": [sys.executable, "-c", X265_ALONE, str(source), QP],
         }
         sides = alternating(commands, RUNS)
@@ -159,7 +177,7 @@ def measure_memory(clips: Path, folder: Path) -> dict[str, Any]:
     peaks: dict[str, dict[int, list[float]]] = {"encode": {}, "decode": {}}
     for frames, loops in LOOPS.items():
         run([sys.executable, "-c", LOOP, str(once), str(source), str(loops)])
-        encode = encode_command(source, coded, "--colour", "track", "--x265-preset", "ultrafast")
+        encode = encode_command(source, coded, "--colour", "track", "--x265-preset", "ultrafast", *NO_NETWORK)
         peaks["encode"][frames] = [round(run(encode).peak_megabytes, 1) for _ in range(RUNS)]
         assert info(coded)["frames"] == frames, info(coded)["frames"]
         peaks["decode"][frames] = [round(run([TINCT, "decode", "--quiet", str(coded), "-"]).peak_megabytes, 1) for _ in range(RUNS)]
@@ -183,8 +201,29 @@ def measure_start(clips: Path, folder: Path) -> dict[str, Any]:
     return {"seconds": {name: round(child.seconds, 3) for name, child in sides.items()}}
 
 
+def measure_network(clips: Path, folder: Path) -> dict[str, Any]:
+    """Frames a second and peak megabytes of an encode, and of decodes to raw frames, through the API and as YUV4MPEG2."""
+    found: dict[str, Any] = {}
+    for name, (label, options) in product(LARGE, NETWORKS.items()):
+        source, coded = cut(clips / name, folder), folder / "coded.mkv"
+        encode = run(encode_command(source, coded, *options))
+        frames = info(coded)["frames"]
+        sides = alternating({"frames": read_command(coded), "y4m": [TINCT, "decode", "--quiet", str(coded), "-"]}, RUNS)
+        rates = {side: round(frames / child.seconds, 1) for side, child in sides.items()}
+        row = {
+            "frame_count": frames,
+            "restored": info(coded)["colouriser"],
+            "encode": {"frames_per_second": round(frames / encode.seconds, 2), "peak_megabytes": round(encode.peak_megabytes)},
+            "decode": {"frames_per_second": rates, "peak_megabytes": round(max(child.peak_megabytes for child in sides.values()))},
+        }
+        found.setdefault(Path(name).stem, {})[label] = row
+        print("network", Path(name).stem, label, row, flush=True)
+    return found
+
+
 PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
     "decode": measure_decode, "encode": measure_encode, "memory": measure_memory, "start": measure_start,
+    "network": measure_network,
 }  # fmt: skip
 
 

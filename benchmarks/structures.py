@@ -1,0 +1,103 @@
+"""What a user with a full encoder would pick: x265 low-delay and random access on one plot with all-intra, with Tinct and without.
+
+    python -m benchmarks.structures [--picture FILE.png] [--out FILE.json]
+
+Reads what was measured on the six conference clips: all-intra from `compact_steady.json` (`tinct evaluate`), the other structures
+from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra, size of file against
+size of file.
+"""
+
+import argparse
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rate_distortion import CONFERENCE, WEIGHTS
+from tinct.evaluation.bd import Curve, rate_delta
+
+RESULTS = Path(__file__).parent / "results"
+ANCHOR = "x265 all-intra"
+STYLES = {ANCHOR: "k-o", "Tinct all-intra": "r-o"} | {
+    f"{codec} {name}": style + mark
+    for name, mark in (("low-delay", "-s"), ("random access", "-^"))
+    for codec, style in (("x265", "b"), ("Tinct", "m"))
+}
+
+Sweep = list[tuple[int, float]]  # of one clip and codec: bytes, dB
+
+
+def _read(name: str) -> Any:
+    return json.loads((RESULTS / name).read_text())
+
+
+def sweeps() -> dict[tuple[str, str], Sweep]:
+    """By clip and codec."""
+    found: dict[tuple[str, str], Sweep] = {}
+    for row in _read("compact_steady.json")["rows"]:
+        if row["codec"] == "tinct:intra" and row["clip"] in CONFERENCE:
+            for codec, prefix in ((ANCHOR, "anchor_"), ("Tinct all-intra", "")):
+                found[row["clip"], codec] = [(p[f"{prefix}size_bytes"], p[f"{prefix}psnr_yuv611"]) for p in row["points"]]
+    for structure in ("low-delay", "random-access"):
+        for point in _read(f"rate_distortion_{structure}_best.json")["points"]:
+            codec = f"{'x265' if point['codec'] == 'hevc' else 'Tinct'} {structure.replace('random-', 'random ')}"
+            if point["clip"] in CONFERENCE:
+                quality_db = float(np.dot(WEIGHTS, [plane[0] for plane in point["psnr"]]))
+                found.setdefault((point["clip"], codec), []).append((point["size_bytes"], quality_db))
+    return found
+
+
+def bd_rates(found: dict[tuple[str, str], Sweep]) -> dict[str, dict[str, float | None]]:
+    """Percent against ANCHOR, by codec and clip."""
+    return {
+        codec: {
+            clip: rate_delta(Curve.of(found[clip, ANCHOR]), Curve.of(found[clip, codec])).value
+            for clip in CONFERENCE
+            if (clip, codec) in found
+        }
+        for codec in STYLES
+        if codec != ANCHOR
+    }
+
+
+def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
+    """A panel a clip."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(2, 3, figsize=(13, 8), layout="constrained")
+    for clip, panel in zip(CONFERENCE, panels.flat, strict=True):
+        for codec, style in STYLES.items():
+            if (clip, codec) in found:
+                kilobytes, decibels = zip(*[(size / 1000, db) for size, db in sorted(found[clip, codec])], strict=True)
+                panel.semilogx(kilobytes, decibels, style, label=codec, markersize=4)
+        panel.set_title(clip)
+        panel.grid(visible=True, which="both", alpha=0.3)
+    figure.supxlabel("file, kB (96 frames)")
+    figure.supylabel("(6Y+U+V)/8 PSNR, dB")
+    panels.flat[0].legend(fontsize=8)
+    figure.savefig(path, dpi=80)
+    pyplot.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--picture", type=Path, default=Path(__file__).parent.parent / "docs" / "pictures" / "structures.png")
+    parser.add_argument("--out", type=Path, default=RESULTS / "structures.json")
+    options = parser.parse_args()
+    found = sweeps()
+    table = bd_rates(found)
+    for codec, row in table.items():
+        defined = [value for value in row.values() if value is not None]
+        texts = [f"{clip} " + ("undefined" if value is None else f"{value:+.1f}") for clip, value in row.items()]
+        print(f"{codec}: {', '.join(texts)}; mean of {len(defined)}: {np.mean(defined) if defined else float('nan'):+.1f} %")
+    draw(found, options.picture)
+    options.out.write_text(json.dumps({"date": date.today().isoformat(), "bd_rate_percent": table}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
