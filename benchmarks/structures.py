@@ -3,8 +3,8 @@
     python -m benchmarks.structures [--picture FILE.png] [--out FILE.json]
 
 Reads what was measured on the six conference clips: all-intra from `compact_steady.json` (`tinct evaluate`), the other structures
-from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra, size of file against
-size of file.
+from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra and against Tinct
+all-intra, size of file against size of file.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from benchmarks.rate_distortion import CONFERENCE, WEIGHTS
 from tinct.evaluation.bd import Curve, rate_delta
 
 RESULTS = Path(__file__).parent / "results"
-ANCHOR = "x265 all-intra"
-STYLES = {ANCHOR: "k-o", "Tinct all-intra": "r-o"} | {
+ANCHORS = ("x265 all-intra", "Tinct all-intra")
+STYLES = dict(zip(ANCHORS, ("k-o", "r-o"), strict=True)) | {
     f"{codec} {name}": style + mark
     for name, mark in (("low-delay", "-s"), ("random access", "-^"))
     for codec, style in (("x265", "b"), ("Tinct", "m"))
@@ -38,7 +38,7 @@ def sweeps() -> dict[tuple[str, str], Sweep]:
     found: dict[tuple[str, str], Sweep] = {}
     for row in _read("compact_steady.json")["rows"]:
         if row["codec"] == "tinct:intra" and row["clip"] in CONFERENCE:
-            for codec, prefix in ((ANCHOR, "anchor_"), ("Tinct all-intra", "")):
+            for codec, prefix in zip(ANCHORS, ("anchor_", ""), strict=True):
                 found[row["clip"], codec] = [(p[f"{prefix}size_bytes"], p[f"{prefix}psnr_yuv611"]) for p in row["points"]]
     for structure in ("low-delay", "random-access"):
         for point in _read(f"rate_distortion_{structure}_best.json")["points"]:
@@ -49,16 +49,16 @@ def sweeps() -> dict[tuple[str, str], Sweep]:
     return found
 
 
-def bd_rates(found: dict[tuple[str, str], Sweep]) -> dict[str, dict[str, float | None]]:
-    """Percent against ANCHOR, by codec and clip."""
+def bd_rates(found: dict[tuple[str, str], Sweep], anchor: str) -> dict[str, dict[str, float | None]]:
+    """Percent against `anchor`, by codec and clip."""
     return {
         codec: {
-            clip: rate_delta(Curve.of(found[clip, ANCHOR]), Curve.of(found[clip, codec])).value
+            clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec])).value
             for clip in CONFERENCE
             if (clip, codec) in found
         }
         for codec in STYLES
-        if codec != ANCHOR
+        if codec != anchor
     }
 
 
@@ -67,7 +67,7 @@ def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, panels = pyplot.subplots(2, 3, figsize=(13, 8), layout="constrained")
     for clip, panel in zip(CONFERENCE, panels.flat, strict=True):
@@ -77,9 +77,12 @@ def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
                 panel.semilogx(kilobytes, decibels, style, label=codec, markersize=4)
         panel.set_title(clip)
         panel.grid(visible=True, which="both", alpha=0.3)
+        panel.set_xticks([10, 20, 50, 100, 200, 500], minor=False)
+        panel.xaxis.set_major_formatter(ticker.ScalarFormatter())
+        panel.xaxis.set_minor_formatter(ticker.NullFormatter())
     figure.supxlabel("file, kB (96 frames)")
     figure.supylabel("(6Y+U+V)/8 PSNR, dB")
-    panels.flat[0].legend(fontsize=8)
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(STYLES))
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
 
@@ -90,13 +93,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "structures.json")
     options = parser.parse_args()
     found = sweeps()
-    table = bd_rates(found)
-    for codec, row in table.items():
-        defined = [value for value in row.values() if value is not None]
-        texts = [f"{clip} " + ("undefined" if value is None else f"{value:+.1f}") for clip, value in row.items()]
-        print(f"{codec}: {', '.join(texts)}; mean of {len(defined)}: {np.mean(defined) if defined else float('nan'):+.1f} %")
+    tables = {anchor: bd_rates(found, anchor) for anchor in ANCHORS}
+    for anchor, table in tables.items():
+        print(f"against {anchor}")
+        for codec, row in table.items():
+            defined = [value for value in row.values() if value is not None]
+            texts = [f"{clip} " + ("undefined" if value is None else f"{value:+.1f}") for clip, value in row.items()]
+            print(f"  {codec}: {', '.join(texts)}; mean of {len(defined)}: {np.mean(defined) if defined else float('nan'):+.1f} %")
     draw(found, options.picture)
-    options.out.write_text(json.dumps({"date": date.today().isoformat(), "bd_rate_percent": table}, indent=1) + "\n")
+    options.out.write_text(json.dumps({"date": date.today().isoformat(), "bd_rate_percent": tables}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
