@@ -54,7 +54,7 @@ def row(results: Path, point: RDPoint) -> dict[str, Any]:
     return {"clip": point.clip, "codec": point.codec, "qp": point.qp, **spreads}
 
 
-def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint], quality: str = "psnr_yuv611") -> float | None:
+def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint], quality: str) -> float | None:
     """Flicker of Y beside the anchor's at equal `quality`, a PSNR: the geometric mean over the qualities that both have, if any.
 
     None too where a sweep has not come to two points of both. That is a Bjøntegaard delta, of flicker's logarithm, over PSNR in the

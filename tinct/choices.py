@@ -18,7 +18,7 @@ SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # times a key frame's bits: small copies do not tell the scale of luma's error
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
-FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others; more of it is seen as a pulse
+FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
 SPREAD_COST = 0.01  # of the logarithm of bits, for a squared dB more
 
 

@@ -1,7 +1,8 @@
 """What pays on this very video, measured on sample groups before the encode: colour track or not, its QP, its spacing.
 
 "Pays" is the lower D + slope * R: D the squared error of what the decoder would show, 6:1:1 over the planes, each relative to
-plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2 on the same samples. `encoder` carries it out.
+plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2 on the same samples. Where a network restores,
+`choices` weighs instead. `encoder` carries it out.
 """
 
 import math
@@ -123,6 +124,7 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if may_restore(config):
         rate = exchange_rate(plain, near)
         choice, track = best_choice(samples, config, qp, plain, rate)
+        # steadiness chooses among tracks; plain HEVC, which has all of it, is beaten by bits and quality alone
         if gain(track, plain, rate) > 0 or config.colouriser == "compact":
             return replace(
                 measured, layout="chroma", colouriser="compact", network=config.network, key_boost=choice.boost,

@@ -30,7 +30,7 @@ PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 class Cost:
     """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels.
 
-    `spread_db` is mean PSNR-Y of key frames less that of the others, where it was measured.
+    `spread_db` is mean PSNR-Y of key frames less that of the others, within a stretch; 0 where it is not asked for.
     """
 
     bits: float
@@ -76,9 +76,10 @@ class Rehearsal:
         """What the samples cost by a choice."""
         bits: list[float] = []
         errors: list[tuple[float, float, float]] = []
-        luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
+        spreads_db: list[float] = []
         idr_bits: list[float] = []
         for stretch, seen in enumerate(self._seen):
+            luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
             cut = list(groups(seen, choice.spacing))
             frames, colour = self._restored(stretch, cut, choice)
             # a key frame that ends a part of a video is of the next group, which is not here
@@ -92,12 +93,13 @@ class Rehearsal:
                     bits.append(luma_bits + later)
                     errors.append(plane_errors(original, shown))
                     luma_db[original.pts in colour].append(-10 * math.log10(max(errors[-1][0], FLAT_ERROR)))
+            if luma_db[True] and luma_db[False]:
+                spreads_db.append(float(np.mean(luma_db[True]) - np.mean(luma_db[False])))
         entered = self._info.frame_count or len(bits)
         entered_once = min(entered, IDR_SECONDS * float(self._info.mean_rate))
         y, cb, cr = np.mean(errors, axis=0)
         overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / entered_once
-        spread_db = float(np.mean(luma_db[True]) - np.mean(luma_db[False])) if luma_db[True] and luma_db[False] else 0.0
-        return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)), spread_db)
+        return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)), float(np.mean(spreads_db or [0.0])))
 
     def key_bits(self, choice: Choice) -> float:
         """What one more key frame takes: its finer luma, and its colour."""
