@@ -127,10 +127,6 @@ def encode_command(source: Path, target: Path, *options: str) -> list[str]:
     return [TINCT, "encode", "--quiet", "--overwrite", "--qp", QP, *options, str(source), str(target)]
 
 
-def read_command(coded: Path) -> list[str]:
-    return [sys.executable, "-c", READ_FRAMES, str(coded)]
-
-
 def measure_decode(clips: Path, folder: Path) -> dict[str, Any]:
     """Frames a second to raw frames: read through the API, and as YUV4MPEG2 to nowhere. The start of Python is in it."""
     found = {}
@@ -138,7 +134,7 @@ def measure_decode(clips: Path, folder: Path) -> dict[str, Any]:
         coded = folder / "coded.mkv"
         run(encode_command(cut(clips / name, folder), coded, "--colour", "track", *NO_NETWORK))
         commands = {
-            "frames": read_command(coded),
+            "frames": [sys.executable, "-c", READ_FRAMES, str(coded)],
             "y4m": [TINCT, "decode", "--quiet", str(coded), "-"],
         }
         frames = info(coded)["frames"]
@@ -203,7 +199,7 @@ def measure_start(clips: Path, folder: Path) -> dict[str, Any]:
 
 
 def measure_network(clips: Path, folder: Path) -> dict[str, Any]:
-    """Frames a second and peak megabytes of an encode, and of a decode to YUV4MPEG2; the decode of RUNS in the middle.
+    """Frames a second and peak megabytes of an encode, and of a decode to YUV4MPEG2, the median of RUNS.
 
     And x265 alone on the same frames, which says how fast the machine is just then.
     """

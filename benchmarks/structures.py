@@ -21,9 +21,9 @@ from tinct.evaluation.bd import Curve, rate_delta
 RESULTS = Path(__file__).parent / "results"
 ANCHORS = ("x265 all-intra", "Tinct all-intra")
 STYLES = dict(zip(ANCHORS, ("k-o", "r-o"), strict=True)) | {
-    f"{codec} {name}": style + mark
-    for name, mark in (("low-delay", "-s"), ("random access", "-^"))
-    for codec, style in (("x265", "b"), ("Tinct", "m"))
+    f"{codec} {name}": colour + line
+    for name, line in (("low-delay", "-s"), ("random access", "-^"))
+    for codec, colour in (("x265", "b"), ("Tinct", "m"))
 }
 
 Sweep = list[tuple[int, float]]  # of one clip and codec: bytes, dB
@@ -49,17 +49,16 @@ def sweeps() -> dict[tuple[str, str], Sweep]:
     return found
 
 
-def bd_rates(found: dict[tuple[str, str], Sweep], anchor: str) -> dict[str, dict[str, float | None]]:
-    """Percent against `anchor`, by codec and clip."""
-    return {
-        codec: {
-            clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec])).value
-            for clip in CONFERENCE
-            if (clip, codec) in found
-        }
-        for codec in STYLES
-        if codec != anchor
-    }
+def bd_rates(found: dict[tuple[str, str], Sweep], anchor: str) -> dict[str, dict[str, str]]:
+    """Percent against `anchor` with the overlap of the curves, by codec and clip, and their mean over the clips that have one."""
+    table = {}
+    for codec in STYLES:
+        if codec != anchor:
+            deltas = {clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec])) for clip in CONFERENCE}
+            defined = [delta.value for delta in deltas.values() if delta.value is not None]
+            mean = f"{np.mean(defined):+.2f} (of {len(defined)})" if defined else "undefined"
+            table[codec] = {clip: delta.text() for clip, delta in deltas.items()} | {"mean": mean}
+    return table
 
 
 def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
@@ -72,9 +71,8 @@ def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
     figure, panels = pyplot.subplots(2, 3, figsize=(13, 8), layout="constrained")
     for clip, panel in zip(CONFERENCE, panels.flat, strict=True):
         for codec, style in STYLES.items():
-            if (clip, codec) in found:
-                kilobytes, decibels = zip(*[(size / 1000, db) for size, db in sorted(found[clip, codec])], strict=True)
-                panel.semilogx(kilobytes, decibels, style, label=codec, markersize=4)
+            kilobytes, decibels = zip(*[(size / 1000, db) for size, db in sorted(found[clip, codec])], strict=True)
+            panel.semilogx(kilobytes, decibels, style, label=codec, markersize=4)
         panel.set_title(clip)
         panel.grid(visible=True, which="both", alpha=0.3)
         panel.set_xticks([10, 20, 50, 100, 200, 500], minor=False)
@@ -97,9 +95,7 @@ def main() -> None:
     for anchor, table in tables.items():
         print(f"against {anchor}")
         for codec, row in table.items():
-            defined = [value for value in row.values() if value is not None]
-            texts = [f"{clip} " + ("undefined" if value is None else f"{value:+.1f}") for clip, value in row.items()]
-            print(f"  {codec}: {', '.join(texts)}; mean of {len(defined)}: {np.mean(defined) if defined else float('nan'):+.1f} %")
+            print(f"  {codec}: {', '.join(f'{clip} {text}' for clip, text in row.items())}")
     draw(found, options.picture)
     options.out.write_text(json.dumps({"date": date.today().isoformat(), "bd_rate_percent": tables}, indent=1) + "\n")
 

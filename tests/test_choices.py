@@ -7,15 +7,15 @@ from helpers import sample_clip
 
 import tinct
 from tinct import choices
-from tinct.choices import FREE_SPREAD_DB, SPREAD_COST, unsteadiness
+from tinct.choices import FREE_SPREAD_DB, SPREAD_COST, spread_penalty
 from tinct.rehearsal import Cost
 
 
 def test_key_frames_that_stand_out_count_against_a_choice() -> None:
     """Nothing up to what is free, nor where key frames are the worse ones; from there on by the square."""
     error = (1.0, 1.0, 1.0)
-    assert unsteadiness(Cost(1000, error, FREE_SPREAD_DB)) == unsteadiness(Cost(1000, error, -9.0)) == 0.0
-    two, four = (unsteadiness(Cost(1000, error, FREE_SPREAD_DB + over)) for over in (2, 4))
+    assert spread_penalty(Cost(1000, error, FREE_SPREAD_DB)) == spread_penalty(Cost(1000, error, -9.0)) == 0.0
+    two, four = (spread_penalty(Cost(1000, error, FREE_SPREAD_DB + over)) for over in (2, 4))
     assert four == pytest.approx(4 * two)
     assert four == pytest.approx(0.16)  # that much of the logarithm of bits
 

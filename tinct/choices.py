@@ -33,7 +33,7 @@ def gain(track: Cost, plain: Cost, rate: float) -> float:
     return -math.log(track.bits / plain.bits) - rate * worse - STRAY_COST * stray_db**2
 
 
-def unsteadiness(track: Cost) -> float:
+def spread_penalty(track: Cost) -> float:
     """What key frames that stand out count against a choice, as a logarithm of bits."""
     return SPREAD_COST * max(0.0, track.spread_db - FREE_SPREAD_DB) ** 2
 
@@ -52,7 +52,7 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
         return Choice(boost, spacing, min(max(chroma_qp(key_qp(qp, boost)) + offset, 0), MAX_QP))
 
     def gained(some: Choice) -> float:
-        return gain(cost(some), plain, rate) - unsteadiness(cost(some))
+        return gain(cost(some), plain, rate) - spread_penalty(cost(some))
 
     def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
         for step in (1, -1):

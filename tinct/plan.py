@@ -124,7 +124,7 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if may_restore(config):
         rate = exchange_rate(plain, near)
         choice, track = best_choice(samples, config, qp, plain, rate)
-        # steadiness chooses among tracks; plain HEVC, which has all of it, is beaten by bits and quality alone
+        # spread counts among tracks only: plain HEVC, which has none, is beaten by bits and quality alone
         if gain(track, plain, rate) > 0 or config.colouriser == "compact":
             return replace(
                 measured, layout="chroma", colouriser="compact", network=config.network, key_boost=choice.boost,

@@ -96,9 +96,9 @@ class Rehearsal:
             if luma_db[True] and luma_db[False]:
                 spreads_db.append(float(np.mean(luma_db[True]) - np.mean(luma_db[False])))
         entered = self._info.frame_count or len(bits)
-        entered_once = min(entered, IDR_SECONDS * float(self._info.mean_rate))
+        frames_per_idr = min(entered, IDR_SECONDS * float(self._info.mean_rate))
         y, cb, cr = np.mean(errors, axis=0)
-        overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / entered_once
+        overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / frames_per_idr
         return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)), float(np.mean(spreads_db or [0.0])))
 
     def key_bits(self, choice: Choice) -> float:
