@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinct.colouriser import Around, Colouriser, none
-from tinct.colouriser.runtime import Compiled, const, conv, load_openvino, whole
+from tinct.colouriser.runtime import Compiled, const, conv, load_openvino, patches, whole
 from tinct.errors import CodecError
 from tinct.limits import compacted_at_once
 from tinct.paths import Growing
@@ -136,44 +136,69 @@ def build(config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[
     op = ov.opset13
     height, width = size
     kind, peak = (ov.Type.u8, 255.0) if bit_depth == 8 else (ov.Type.u16, 1023.0)
-    sources, colours = config.luma_sources, config.chroma_sources
-    luma_in = op.parameter([1, sources, height, width], kind, "luma")
-    chroma_in = op.parameter([1, 2 * colours, height // 2, width // 2], kind, "chroma")
+    luma = op.parameter([1, config.luma_sources, height, width], kind, "luma")
+    chroma = op.parameter([1, 2 * config.chroma_sources, height // 2, width // 2], kind, "chroma")
     conditions = op.parameter([1, CONDITIONS], ov.Type.f32, "conditions")
 
-    def layer(x: Any, name: str) -> Any:
-        return conv(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    luma = op.multiply(op.convert(luma_in, "f32"), const(1 / peak))
-    chroma = op.multiply(op.convert(chroma_in, "f32"), const(1 / peak))
-    own, others = op.variadic_split(luma, op.constant(1), whole(1, sources - 1)).outputs()
-    seen = op.concat([op.subtract(own, const(0.5)), op.multiply(op.subtract(others, own), const(8.0))], 1)
-    means = op.avg_pool(chroma, [2, 2], [0, 0], [0, 0], [2, 2], True)
-    cells = op.concat([op.space_to_depth(seen, "depth_first", CELL), op.multiply(op.subtract(means, const(0.5)), const(4.0))], 1)
+    luma_kernel, chroma_kernel, bias = _entry(config, weights)
     when = op.unsqueeze(op.matmul(conditions, const(weights["when.weight"]), False, True), whole(2, 3))
-    x = op.relu(op.add(layer(cells, "enter"), when))
+    x = op.relu(op.add(op.add(patches(luma, luma_kernel / peak), patches(chroma, chroma_kernel / peak, bias)), when))
     for number in range(config.depth):
-        x = op.relu(op.add(x, layer(x, f"body.{number}")))
-    masks, more, colour_masks, colour_more = op.variadic_split(layer(x, "leave"), op.constant(1), whole(*config.split)).outputs()
+        x = op.relu(conv(x, _residual(weights[f"body.{number}.weight"]), weights[f"body.{number}.bias"]))
+    # a layer for each output: to split channels that lie innermost takes longer than the layer
+    ends = np.cumsum(config.split)[:-1]
+    kernels, biases = (np.split(weights[f"leave.{part}"], ends) for part in ("weight", "bias"))
+    scales = (1.0, FINER * peak, 1.0, FINER * peak)
+    masks, more, colour_masks, colour_more = (conv(x, k * s, b * s) for k, b, s in zip(kernels, biases, scales, strict=True))
 
-    def twice(plane: Any) -> Any:
-        return op.interpolate(plane, const([2.0, 2.0]), "nearest", "scales", axes=whole(2, 3))
+    shares = op.softmax(op.depth_to_space(masks, "depth_first", 2), 1)
+    colour_more = op.interpolate(colour_more, const([2.0, 2.0]), "nearest", "scales", axes=whole(2, 3))
+    mixed = _mixed(luma, shares, op.depth_to_space(more, "depth_first", CELL), peak)
+    coloured = _mixed(chroma, op.softmax(colour_masks, 1), colour_more, peak)
+    return ov.Model([mixed, coloured], [luma, chroma, conditions], "compact")
 
-    shares = twice(op.softmax(op.depth_to_space(masks, "depth_first", 2), 1))
-    mixed = op.add(
-        op.reduce_sum(op.multiply(luma, shares), whole(1), True),
-        op.multiply(op.depth_to_space(more, "depth_first", CELL), const(FINER)),
+
+def _entry(config: CompactConfig, weights: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first layer on planes of 0 to 1 as they are: kernels [width, S, 4, 4] and [width, 2 S', 2, 2], and its bias.
+
+    It was trained on the frame's own luma less 0.5, 8 times what the others differ from that, and 4 times mean chroma less 0.5.
+    """
+    of_luma, of_chroma = np.split(weights["enter.weight"][:, :, 0, 0].astype(np.float64), [CELL**2 * config.luma_sources], 1)
+    luma = (
+        of_luma.reshape(config.width, config.luma_sources, CELL, CELL)
+        * np.array([1, *[8] * (config.luma_sources - 1)])[:, None, None]
     )
-    colour_shares = op.unsqueeze(twice(op.softmax(colour_masks, 1)), whole(2))
-    apart = op.reshape(chroma, whole(1, colours, 2, height // 2, width // 2), False)
-    coloured = op.add(
-        op.reduce_sum(op.multiply(apart, colour_shares), whole(1), False), op.multiply(twice(colour_more), const(FINER))
-    )
+    bias = weights["enter.bias"] - 0.5 * (luma[:, 0].sum((1, 2)) + 4 * of_chroma.sum(1))
+    luma[:, 0] -= luma[:, 1:].sum(1)
+    chroma = np.broadcast_to(of_chroma[:, :, None, None], (*of_chroma.shape, 2, 2))  # 4 times the mean of 4
+    return luma, chroma, bias
 
-    def integers(plane: Any) -> Any:
-        return op.convert(op.clamp(op.round(op.multiply(plane, const(peak)), "half_to_even"), 0.0, peak), kind)
 
-    return ov.Model([integers(mixed), integers(coloured)], [luma_in, chroma_in, conditions], "compact")
+def _residual(kernel: np.ndarray) -> np.ndarray:
+    """A convolution that what it sees is added to, as one that does both."""
+    middle, channels = kernel.shape[-1] // 2, np.arange(len(kernel))
+    both = kernel.copy()
+    both[channels, channels, middle, middle] += 1
+    return both
+
+
+def _mixed(planes: Any, shares: Any, correction: Any, peak: float) -> Any:
+    """Sources in `planes` [1, S D, H, W] by `shares` [1, S, H / 2, W / 2], and a `correction` [1, D, H, W]: integers of their kind.
+
+    Source by source: OpenVINO makes one pass over the picture of that, and several with all shares at full size of a sum.
+    """
+    op = load_openvino().opset13
+    depth, height, width = list(correction.shape)[1:]
+    count = list(shares.shape)[1]
+    pairs = whole(1, -1, height // 2, 2, width)  # of rows, which have the same shares
+    wide = op.interpolate(shares, const([2.0]), "nearest", "scales", axes=whole(3))
+    of_rows = op.reshape(wide, whole(1, count, height // 2, 1, width), False)
+    total = op.reshape(correction, pairs, False)
+    sources = (op.split(part, op.constant(1), count).outputs() for part in (op.reshape(planes, pairs, False), of_rows))
+    for source, share in zip(*sources, strict=True):
+        total = op.add(total, op.multiply(op.convert(source, "f32"), share))
+    rounded = op.clamp(op.round(total, "half_to_even"), 0.0, peak)
+    return op.reshape(op.convert(rounded, planes.get_element_type()), whole(1, depth, height, width), False)
 
 
 class Runner:

@@ -52,6 +52,13 @@ def conv(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
     return x if bias is None else op.add(x, const(bias[None, :, None, None]))
 
 
+def patches(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """A convolution of integers over patches side by side, as large as the kernel."""
+    op = load_openvino().opset13
+    x = op.convolution(op.convert(x, "f32"), const(kernel), list(kernel.shape[2:]), [0, 0], [0, 0], [1, 1])
+    return x if bias is None else op.add(x, const(bias[None, :, None, None]))
+
+
 class Compiled:
     """A graph compiled, which threads run side by side, `at_once` of them at most; the others wait."""
 
