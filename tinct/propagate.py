@@ -114,16 +114,21 @@ def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
 def scaled_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The same motion on planes of `shape` (height, width): as large, half or twice as large, odd sides rounded up."""
     height, width = flow.shape[:2]
-    if (height, width) == tuple(shape):
+    if (height, width) == tuple(shape[:2]):
         return flow
     smaller = shape[1] < width
     interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(flow, (shape[1], shape[0]), interpolation=interpolation) * np.float32(0.5 if smaller else 2.0)
+    scaled = cv2.resize(flow, (shape[1], shape[0]), interpolation=interpolation)
+    return np.multiply(scaled, np.float32(0.5 if smaller else 2.0), out=scaled)
 
 
 def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge."""
-    places = _grid(*flow.shape[:2]) + flow
+    """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge.
+
+    The flow is as large as the picture, half or twice as large.
+    """
+    places = scaled_flow(flow, picture.shape)
+    places = cv2.add(places, _grid(*picture.shape[:2]), None if places is flow else places)  # in place: fresh memory takes time
     return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
 
 

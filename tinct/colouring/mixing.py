@@ -10,7 +10,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from tinct.propagate import MATCH_FLOOR, MATCH_WINDOW, LumaView, scaled_flow, warp
+from tinct.propagate import MATCH_FLOOR, MATCH_WINDOW, LumaView, warp
 
 REGION = 1 / 3  # of the width: which reference matches there decides, too; alone, a sample matches by chance
 DETAIL_WINDOW = 9  # chroma samples a side, over which a picture's own detail is judged
@@ -108,7 +108,7 @@ def toned(own: np.ndarray, moved: np.ndarray) -> np.ndarray:
 
 def _moved(side: Side, shape: tuple[int, ...]) -> np.ndarray:
     picture = side.reference.picture
-    return picture if side.flow is None else warp(picture, scaled_flow(side.flow.astype(np.float32), shape))
+    return picture if side.flow is None else warp(picture, side.flow.astype(np.float32))
 
 
 def variance(plane: np.ndarray) -> np.ndarray:

@@ -65,7 +65,10 @@ class Compiled:
     def __init__(self, model: "openvino.Model", at_once: int) -> None:
         threads = os.cpu_count() or 1
         streams = min(threads, at_once)
-        options = {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads}
+        options = {
+            "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # several processes would pin theirs to the same cores
+        }  # fmt: skip
         self._turn = threading.Semaphore(streams)
         with memory_errors():
             self._compiled = load_openvino().Core().compile_model(model, "CPU", options)
