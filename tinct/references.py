@@ -17,7 +17,6 @@ STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
 STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
 DISTANCE_SCALE, QP_SCALE, QP_ZERO = 4, 10, 32  # of what a network is told, see `References.conditions`
 REACH = 2  # frames before and behind that a frame coded with its colour is restored from
-PRESETS = {"fast": cv2.DISOPTICAL_FLOW_PRESET_FAST, "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM}
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class References:
 Flow = np.ndarray | None  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
 
 
-def track(lumas: Iterable[LumaView], key: LumaView, *, preset: str = "fast") -> list[Flow]:
+def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> list[Flow]:
     """Motion from each of `lumas`, nearest first, to `key`: each search starts from what the last one found.
 
     Where a picture stands still it is told so, since a search between coarse and fine luma wanders with the noise.
@@ -56,7 +55,9 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, preset: str = "fast") -> 
             flows.append(None)
             continue
         # a new object each time: a call on a small picture changes its settings for good
-        search = cv2.DISOpticalFlow.create(PRESETS[preset])
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        if fine:
+            search.setVariationalRefinementIterations(0)  # half of the time, and pictures are no better for it
         flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
         before = stilled(target, source, flow)
         flows.append(_converted(before, cv2.CV_16F))
@@ -80,8 +81,8 @@ def track_restored(
         return [view.result().luma for view in group]
 
     return (
-        pool.submit(lambda: track(views(), keys[0].luma, preset="medium")),
-        pool.submit(lambda: track(views()[::-1], keys[1].luma, preset="medium")[::-1]),
+        pool.submit(lambda: track(views(), keys[0].luma, fine=True)),
+        pool.submit(lambda: track(views()[::-1], keys[1].luma, fine=True)[::-1]),
     )
 
 
@@ -150,7 +151,7 @@ def _again(
 
 def _towards(own: KeyView, other: KeyView) -> tuple[np.ndarray, np.ndarray]:
     """Luma and colour of `other`, moved onto `own`."""
-    return _moved(other, track([own.luma], other.luma, preset="medium")[0])
+    return _moved(other, track([own.luma], other.luma, fine=True)[0])
 
 
 def _converted(flow: np.ndarray, depth: int) -> np.ndarray:

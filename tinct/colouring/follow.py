@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tinct.propagate import MIN_FLOW_SIDE, warp
-from tinct.references import PRESETS, stilled
+from tinct.references import stilled
 
 MATCH_WINDOW = 9  # samples a side, over which the two searches are compared
 CHAIN_GAIN, CHAIN_FLOOR = 0.95, 0.1  # what motion added up has to lower the mismatch by: the search itself does not drift
@@ -40,7 +40,7 @@ def follow(luma: np.ndarray, trail: Trail, reference: np.ndarray) -> Trail:
         return Trail(None, luma)
     step = _search(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST, luma, trail.luma, None)
     chained = step + warp(trail.flow, step)
-    direct = _search(PRESETS["medium"], luma, reference, chained.copy())
+    direct = _search(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM, luma, reference, chained.copy())
     by_chain, by_search = (_mismatch(warp(reference, flow), luma) for flow in (chained, direct))
     chain = (by_chain < by_search * CHAIN_GAIN - CHAIN_FLOOR).astype(np.float32)
     share = cv2.blur(chain, (EDGE_BLUR, EDGE_BLUR))[..., None]
