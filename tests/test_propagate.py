@@ -6,7 +6,7 @@ from helpers import psnr
 from synthetic import info
 
 from tinct.frames import Frame
-from tinct.propagate import KeyView, LumaView, propagate
+from tinct.propagate import KeyView, LumaView, propagate, warp
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -104,3 +104,13 @@ def test_extreme_samples_stay_in_range() -> None:
     cb, cr = propagate(LumaView(deep, 10, 1), [KeyView(LumaView(deep, 10, 0), black, white)])
     assert cb.max() == 0
     assert cr.min() == 1023
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0], ids=["half the flow", "its own size", "twice the flow"])
+def test_a_flow_of_another_size_moves_a_picture_by_as_much_and_stays_as_it_is(scale: float) -> None:
+    picture = WORLD[0][:96, :128]
+    flow = np.full((int(96 * scale), int(128 * scale), 2), (4 * scale, -2 * scale), np.float32)
+    before = flow.copy()
+    moved = warp(picture, flow)
+    assert (moved[2:, :-4] == picture[:-2, 4:]).all()
+    assert (flow == before).all()
