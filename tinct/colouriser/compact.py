@@ -164,10 +164,8 @@ def _entry(config: CompactConfig, weights: Mapping[str, np.ndarray]) -> tuple[np
     It was trained on the frame's own luma less 0.5, 8 times what the others differ from that, and 4 times mean chroma less 0.5.
     """
     of_luma, of_chroma = np.split(weights["enter.weight"][:, :, 0, 0].astype(np.float64), [CELL**2 * config.luma_sources], 1)
-    luma = (
-        of_luma.reshape(config.width, config.luma_sources, CELL, CELL)
-        * np.array([1, *[8] * (config.luma_sources - 1)])[:, None, None]
-    )
+    scales = np.array([1.0] + [8.0] * (config.luma_sources - 1))
+    luma = of_luma.reshape(config.width, -1, CELL, CELL) * scales[:, None, None]
     bias = weights["enter.bias"] - 0.5 * (luma[:, 0].sum((1, 2)) + 4 * of_chroma.sum(1))
     luma[:, 0] -= luma[:, 1:].sum(1)
     chroma = np.broadcast_to(of_chroma[:, :, None, None], (*of_chroma.shape, 2, 2))  # 4 times the mean of 4
