@@ -1,8 +1,8 @@
 """A sweep of `tinct evaluate` in one small file: each clip's points beside the anchor's, BD-rates with overlaps, and their means.
 
-    python -m benchmarks.digest RESULTS --about "what it is of" --out FILE.json
+    python -m benchmarks.digest RESULTS ... --about "what it is of" --out FILE.json
 
-RESULTS is a folder that `tinct evaluate` wrote with `--codec x265:intra` and others. BD-rates are of size of file against size of
+RESULTS are folders that `tinct evaluate` wrote with `--codec x265:intra` and others. BD-rates are of size of file against size of
 file; on (6Y+U+V)/8 PSNR also from the pooled error. Of CIEDE2000 and flicker less is better.
 """
 
@@ -64,11 +64,11 @@ def _numbers(point: RDPoint, prefix: str) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("results", type=Path)
+    parser.add_argument("results", type=Path, nargs="+")
     parser.add_argument("--about", required=True, help="what was measured, in a line")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    points = load(options.results).points
+    points = [point for folder in options.results for point in load(folder).points]
     found = digest(points)
     for codec, means in found["mean_bd_rate_percent"].items():
         print(codec, json.dumps(means))
