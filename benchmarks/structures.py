@@ -2,7 +2,7 @@
 
     python -m benchmarks.structures [--picture FILE.png] [--out FILE.json]
 
-Reads what was measured on the six conference clips: all-intra from `compact_steady.json` (`tinct evaluate`), the other structures
+Reads what was measured on the six conference clips: all-intra from `compact_conference.json` (`tinct evaluate`), the other structures
 from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra and against Tinct
 all-intra, size of file against size of file.
 """
@@ -36,7 +36,7 @@ def _read(name: str) -> Any:
 def sweeps() -> dict[tuple[str, str], Sweep]:
     """By clip and codec."""
     found: dict[tuple[str, str], Sweep] = {}
-    for row in _read("compact_steady.json")["rows"]:
+    for row in _read("compact_conference.json")["rows"]:
         if row["codec"] == "tinct:intra" and row["clip"] in CONFERENCE:
             for codec, prefix in zip(ANCHORS, ("anchor_", ""), strict=True):
                 found[row["clip"], codec] = [(p[f"{prefix}size_bytes"], p[f"{prefix}psnr_yuv611"]) for p in row["points"]]
