@@ -2,9 +2,9 @@
 
     python -m benchmarks.structures [--picture FILE.png] [--out FILE.json]
 
-Reads what was measured on the six conference clips: all-intra from `compact_conference.json` (`tinct evaluate`), the other structures
-from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra and against Tinct
-all-intra, size of file against size of file.
+Reads what was measured on the six conference clips: all-intra from `compact_conference.json` (`benchmarks.digest`), the other
+structures from `rate_distortion_*_best.json`. BD-rates are on (6Y+U+V)/8 PSNR, mean of frames, against x265 all-intra and against
+Tinct all-intra, size of file against size of file.
 """
 
 import argparse
