@@ -16,6 +16,7 @@ STILL_WINDOW = 9  # samples a side, over which standing still is judged
 STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
 STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
 DISTANCE_SCALE, QP_SCALE, QP_ZERO = 4, 10, 32  # of what a network is told, see `References.conditions`
+REFINEMENTS = 0  # iterations, variational, of a fine search: half of its time goes there, and pictures are no better for it
 REACH = 2  # frames before and behind that a frame coded with its colour is restored from
 
 
@@ -57,7 +58,7 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> li
         # a new object each time: a call on a small picture changes its settings for good
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST)
         if fine:
-            search.setVariationalRefinementIterations(0)  # half of the time, and pictures are no better for it
+            search.setVariationalRefinementIterations(REFINEMENTS)
         flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
         before = stilled(target, source, flow)
         flows.append(_converted(before, cv2.CV_16F))

@@ -31,6 +31,7 @@ from tinct.references import (
     DISTANCE_SCALE,
     QP_SCALE,
     QP_ZERO,
+    REFINEMENTS,
     References,
     in_band_reference,
     reference,
@@ -54,8 +55,8 @@ IN_BAND = ("low-delay", "random-access", "random-access")  # structures of what 
 IN_BAND_FRAMES = 32
 HELD_OUT = 10  # every how many stretches of a clip one is watched, not learnt
 OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
-CONDITIONED = (DISTANCE_SCALE, QP_SCALE, QP_ZERO)
-SETTINGS = (CROP_PARTS, CONDITIONED, CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
+MADE_WITH = (DISTANCE_SCALE, QP_SCALE, QP_ZERO, REFINEMENTS)
+SETTINGS = (CROP_PARTS, MADE_WITH, CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
 
 
 @dataclass(frozen=True)
