@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.digest import mean_text
 from benchmarks.rate_distortion import CONFERENCE, WEIGHTS
 from tinct.evaluation.bd import Curve, rate_delta
 
@@ -55,9 +56,7 @@ def bd_rates(found: dict[tuple[str, str], Sweep], anchor: str) -> dict[str, dict
     for codec in STYLES:
         if codec != anchor:
             deltas = {clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec])) for clip in CONFERENCE}
-            defined = [delta.value for delta in deltas.values() if delta.value is not None]
-            mean = f"{np.mean(defined):+.2f} (of {len(defined)})" if defined else "undefined"
-            table[codec] = {clip: delta.text() for clip, delta in deltas.items()} | {"mean": mean}
+            table[codec] = {clip: delta.text() for clip, delta in deltas.items()} | {"mean": mean_text(list(deltas.values()))}
     return table
 
 

@@ -46,7 +46,8 @@ Flow = np.ndarray | None  # [h, w, 2] float16 at the resolution of `LumaView.mat
 def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> list[Flow]:
     """Motion from each of `lumas`, nearest first, to `key`: each search starts from what the last one found.
 
-    Where a picture stands still it is told so, since a search between coarse and fine luma wanders with the noise.
+    Where a picture stands still it is told so, since a search between coarse and fine luma wanders with the noise. A `fine` search
+    is for luma that has been restored.
     """
     flows: list[Flow] = []
     before: Flow = None

@@ -13,7 +13,7 @@ from tinct.colouring.mixing import DETAIL_FLOOR, DOUBT, Reference, mismatch, var
 from tinct.colouring.pictures import Picture, read_picture
 from tinct.errors import CodecError
 from tinct.frames import Frame
-from tinct.propagate import LumaView, motion, warp
+from tinct.propagate import LumaView, motion, scaled_flow, warp
 
 FEATURE_SIDE = 960  # pixels of the longer side on which features are looked for
 FEATURES = 4000
@@ -181,6 +181,7 @@ def _refined(laid: _Laid, shown: np.ndarray, luma: LumaView, frame: Frame) -> tu
     flow = motion(luma, LumaView(np.rint(visible).clip(0, 255).astype(np.uint8), 8, 0))
     if flow is None:
         return laid, shown
+    flow = scaled_flow(flow, own.shape)
     moved = _Laid(warp(laid.rgb, flow), warp(laid.weight, flow), f"{laid.way} and flow")
     moved_luma = from_rgb(moved.rgb, frame.info)[0]
     return (moved, moved_luma) if _residue(own, moved_luma, moved.weight) < before else (laid, shown)
