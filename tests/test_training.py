@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import one_line, run
+from helpers import one_line, payloads, run
 from synthetic import write_clip
 
 torch = pytest.importorskip("torch")
@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 from tinct.colouriser.compact import WEIGHTS, CompactConfig, read_weights  # noqa: E402
 from tinct.errors import CodecError  # noqa: E402
 from tinct.training import loop  # noqa: E402
-from tinct.training.data import CROP, Crops, Samples  # noqa: E402
+from tinct.training.data import CROP, Crops, Samples, prepare  # noqa: E402
 
 SECOND = WEIGHTS / "second.safetensors"
 SMALL = loop.Recipe(CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
@@ -143,6 +143,17 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     assert in_band.returncode == 0, in_band.stderr
     assert read_weights(tmp_path / "in-band.safetensors")[0].second
     assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
+
+
+def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
+    """Frames near a lost packet decode without a word; they used to be learnt from."""
+    write_clip(tmp_path / "a.mkv", frames=10, size=(192, 176), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    packet = payloads(tmp_path / "a.mkv", "video")[5][1]
+    spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
+    (tmp_path / "b.mkv").write_bytes(spoilt)
+    made = prepare([tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0)
+    assert made.clips == ["a.mkv"]
+    assert "found packets that are lost or do not" in made.failed[str(tmp_path / "b.mkv")]
 
 
 def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path) -> None:

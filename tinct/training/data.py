@@ -287,11 +287,13 @@ def _stretch(path: str, random: np.random.Generator, length: int | None = None) 
     if min(window) < CROP:
         raise CodecError(f"expected at least {CROP}x{CROP} pixels, found {width}x{height}")
     at = [int(random.integers(0, (whole - part) // 8 + 1)) * 8 for whole, part in zip(size[::-1], window, strict=True)]
-    shot = []
-    for seen in look(islice(iter(source.part(first)), length)):
+    shot, part = [], source.part(first)
+    for seen in look(islice(iter(part), length)):
         if seen.starts_shot:
             break
         shot.append(_windowed(seen.frame, size, window, at))
+    if part.damaged:  # what decodes without a word near a lost packet is no original
+        raise CodecError(f"expected a clip that decodes, found packets that are lost or do not in {path}; get the file again")
     return shot
 
 
