@@ -61,7 +61,8 @@ KINDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "decode": _decode,
     "sweep": _sweep,
 }
-TIMES = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes"}  # of points: never the same
+# of points: two runs differ in them, in the day too where midnight lies between
+SPENT = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes", "date"}
 
 
 @dataclass
@@ -92,12 +93,12 @@ def begin(kind: str, work: Path, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def result_of(out: Path) -> dict[str, object]:
-    """Every file below a folder with what is in it; of a sweep's points all but their times."""
+    """Every file below a folder with what is in it; of a sweep's points all but what they took and the day."""
     found: dict[str, object] = {}
     for path in sorted(out.rglob("*")):
         if path.name == "points.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            found["points"] = sorted(json.dumps({k: v for k, v in line.items() if k not in TIMES}) for line in lines)
+            found["points"] = sorted(json.dumps({k: v for k, v in line.items() if k not in SPENT}) for line in lines)
         elif path.name == "sweep.json" or path.is_dir():
             found[str(path.relative_to(out))] = "there"
         elif path.suffix != ".ckpt":  # holds times

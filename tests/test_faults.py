@@ -1,5 +1,6 @@
 """What goes wrong around a run: kill -9, a full disk, inputs that change while they are read, readers that go away."""
 
+import json
 import os
 import re
 import signal
@@ -49,6 +50,19 @@ def test_a_killed_run_leaves_nothing_or_all_and_the_next_ends_the_same(work: Pat
     outcome = faults.measure(kind, kills, work, seed=time.time_ns())
     assert outcome.wrong == []
     assert outcome.kills == kills
+
+
+def test_two_runs_of_a_sweep_with_midnight_between_are_alike(tmp_path: Path) -> None:
+    """Only time passed; another size is another result."""
+
+    def results(name: str, **point: object) -> dict[str, object]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "points.jsonl").write_text(json.dumps({"clip": "short", "size_bytes": 900} | point) + "\n")
+        return faults.result_of(tmp_path / name)
+
+    before = results("before", date="2026-11-26", encode_seconds=1.5)
+    assert results("after", date="2026-11-27", encode_seconds=1.6) == before
+    assert results("larger", date="2026-11-26", encode_seconds=1.5, size_bytes=901) != before
 
 
 def hidden(folder: Path) -> list[Path]:
