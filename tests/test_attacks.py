@@ -39,7 +39,7 @@ from tinct.ebml import (
     broken_checksums,
     check_bounds,
 )
-from tinct.encoder import _check_group
+from tinct.encoder import _check_size
 from tinct.errors import CodecError
 from tinct.limits import (
     MAX_ATTACHMENTS,
@@ -253,10 +253,10 @@ def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path
 @pytest.mark.parametrize(("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)])
 def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longest: int) -> None:
     assert longest_group(*size) == longest
-    _check_group(info(*size), tinct.EncodeConfig(group=longest))
+    _check_size(info(*size), tinct.EncodeConfig(group=longest), None)
     if longest < MAX_GROUP:
         with pytest.raises(CodecError, match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}"):
-            _check_group(info(*size), tinct.EncodeConfig(group=longest + 1))
+            _check_size(info(*size), tinct.EncodeConfig(group=longest + 1), None)
 
 
 # ── what cannot be said ────────────────────────────────────────────────────────────────────────────────────────────

@@ -14,8 +14,8 @@ LAYERS = (
     "__init__", "errors", "interrupt", "limits", "paths", "torchrun", "config", "frames", "psnr", "colour", "planes", "ebml",
     "demux", "timing", "video", "extras", "matroska", "sink", "base", "propagate", "references", "keyframes", "losses", "weights",
     "allocation", "rounding", "colouriser", "container", "inband", "restore", "decoder", "samples", "rehearsal", "choices", "plan",
-    "checkpoint", "objectives", "rivals", "adapt", "update", "tuning", "encoder", "inspection", "engine", "batch", "page",
-    "colouring", "evaluation", "training", "cli", "__main__",
+    "checkpoint", "objectives", "rivals", "adapt", "update", "tuning", "ratecontrol", "tracks", "encoder", "inspection", "engine",
+    "batch", "page", "colouring", "evaluation", "training", "cli", "__main__",
 )  # fmt: skip
 DECODING = LAYERS[: LAYERS.index("decoder") + 1]
 REACHES_UP = {"frames": {"colour"}}  # `Frame.rgb` is there for users; it imports when called

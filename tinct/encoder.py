@@ -1,9 +1,9 @@
 """A video file to a Tinct file: the plan carried out group by group, the decoder's own view measured on the way.
 
-`plan` decides on samples, `keyframes` cuts groups, `base` codes, `restore` shows what the decoder will, `container` muxes.
+`plan` decides on samples, `keyframes` cuts groups, `tracks` codes at the QPs of `ratecontrol`, `restore` shows what the
+decoder will, `container` muxes.
 """
 
-import math
 import tempfile
 import time
 from array import array
@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinct.base import HevcDecoder, HevcEncoder, HevcSettings, IntraEncoder, Packet, coded_shape, stack_chroma
+from tinct.base import HevcDecoder, HevcSettings, Packet, coded_shape
 from tinct.colouriser import Around, Colouriser, Judge, none
-from tinct.config import MAX_QP, EncodeConfig, chroma_qp, key_qp, other_qp, resolved
+from tinct.config import EncodeConfig, key_qp, other_qp, resolved
 from tinct.container import (
     ATTACHMENT_BYTES,
     COLOUR,
-    IDR_SECONDS,
     LUMA,
     Layout,
     Manifest,
@@ -35,17 +34,19 @@ from tinct.container import (
     write_manifest,
 )
 from tinct.errors import CodecError
-from tinct.frames import Frame, Hdr, Progress, VideoInfo
+from tinct.frames import Frame, Progress, VideoInfo
 from tinct.keyframes import Group, groups, look
 from tinct.limits import longest_group
 from tinct.paths import Growing, check_output
 from tinct.plan import Plan, make_plan, needs_samples
 from tinct.planes import Planes
 from tinct.psnr import Psnr, plane_errors, squared_error
+from tinct.ratecontrol import RateControl, with_x265_rate
 from tinct.rehearsal import Cost, judge_by
 from tinct.restore import Restorer
 from tinct.samples import Samples, sample
 from tinct.torchrun import process_number
+from tinct.tracks import PictureTrack, colour_track, luma_planes
 from tinct.video import open_source
 from tinct.weights import hash_of
 
@@ -60,12 +61,6 @@ _Coded = list[tuple[str, list[Packet]]]  # packets by track
 Errors = tuple["array[float]", "array[float]", "array[float]"]  # of Y, Cb and Cr, frame by frame
 MAX_VIEWS = 8  # frames that the decoder's view may lag behind the coding
 NOTED_QP_STEP = 3  # from what a network was told last; where a bitrate is kept, QPs change by 1 every few frames
-COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
-MIN_LUMA_SHARE = 0.5  # of a bitrate, whatever colour takes
-RATE_WINDOW = 50  # frames over which a surplus or debt of bits is worked off
-RATE_MEMORY = 12  # frames that tell what a QP costs at present
-RATE_SLACK = 0.6  # QP; keeps the QP from swinging between two values
-RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
 
 
 @dataclass(frozen=True)
@@ -111,22 +106,11 @@ def encode(
     began = time.monotonic()
     config = resolved(config)
     target = Path(destination)
-    if target.suffix.lower() != ".mkv" or target.is_dir():
-        raise CodecError(f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file")
-    check_output(destination, source, overwrite=overwrite)
-    if source != "-" and read_file_manifest(source) is not None:
-        raise CodecError(
-            f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
-        )
-    _check_checkpoint(config, source, target)
+    _check_names(source, target, config, overwrite=overwrite)
     tuition = _tuition(source, config)
     _check_adapt(source, config)
     video = open_source(source)
-    _check_group(video.info, config)
-    if tuition is not None:
-        from tinct.colouriser.model import check_size
-
-        check_size(tuition.config, video.info)
+    _check_size(video.info, config, tuition)
     samples, frames = sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
     plan = make_plan(samples, config)
     del samples
@@ -167,11 +151,27 @@ def encode(
     )
 
 
-def _check_group(info: VideoInfo, config: EncodeConfig) -> None:
-    """Refuse a group that no decoder holds."""
+def _check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:
+    """Refuse an output that cannot be, and a source that is encoded already."""
+    if target.suffix.lower() != ".mkv" or target.is_dir():
+        raise CodecError(f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file")
+    check_output(str(target), source, overwrite=overwrite)
+    if source != "-" and read_file_manifest(source) is not None:
+        raise CodecError(
+            f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
+        )
+    _check_checkpoint(config, source, target)
+
+
+def _check_size(info: VideoInfo, config: EncodeConfig, tuition: "Tuition | None") -> None:
+    """Refuse a group that no decoder holds, and pictures that a network trained on them cannot take."""
     longest = longest_group(info.width, info.height)
     if isinstance(config.group, int) and config.group > longest:
         raise CodecError(f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}")
+    if tuition is not None:
+        from tinct.colouriser.model import check_size
+
+        check_size(tuition.config, info)
 
 
 def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
@@ -460,15 +460,15 @@ class _Coding:
         )  # fmt: skip
         # between intra pictures x265 has to keep to a bitrate itself; a CRF is its own in any case
         x265_rates = self._config.structure != "intra" or self._config.crf is not None
-        rated = _with_x265_rate(settings, self._config, self._plan) if x265_rates else settings
-        rate = _Rate(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
+        rated = with_x265_rate(settings, self._config, self._plan) if x265_rates else settings
+        rate = RateControl(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
         if self._plan.layout == "in-band":
             yield from self._coded_in_band(frames, rated, rate)
         else:
             yield from self._coded_tracks(frames, rated, settings, rate)
 
-    def _coded_in_band(self, frames: Iterator[Frame], settings: HevcSettings, rate: "_Rate") -> Iterator[_Coded]:
-        coder = _Pictures(settings, self._info, grey=False)
+    def _coded_in_band(self, frames: Iterator[Frame], settings: HevcSettings, rate: RateControl) -> Iterator[_Coded]:
+        coder = PictureTrack(settings, self._info, grey=False)
         self._open(LUMA, coder.header)
         nominal = self._plan.qp if self._config.crf is None else round(self._config.crf)
         self._qps.append((0, nominal, nominal))
@@ -478,14 +478,14 @@ class _Coding:
         yield [(LUMA, coder.flush())]
 
     def _coded_tracks(
-        self, frames: Iterator[Frame], luma_settings: HevcSettings, settings: HevcSettings, rate: "_Rate"
+        self, frames: Iterator[Frame], luma_settings: HevcSettings, settings: HevcSettings, rate: RateControl
     ) -> Iterator[_Coded]:
         plan, config, info = self._plan, self._config, self._info
         boost = plan.key_boost
         if config.compatible and config.structure == "intra":
             luma_settings = replace(luma_settings, structure="intra-main")
-        luma = _Pictures(luma_settings, info, grey=not config.compatible)
-        colour = _colour_coder(settings, plan, info)
+        luma = PictureTrack(luma_settings, info, grey=not config.compatible)
+        colour = colour_track(settings, plan, info)
         self._open(LUMA, luma.header)
         self._open(COLOUR, colour.header)
         for group in _ahead(groups(look(frames), plan.spacing)):
@@ -500,7 +500,7 @@ class _Coding:
                     packets.append((COLOUR, colour.encode(group, of_keys)))
                 if position > 0 or plan.layout == "chroma":
                     own_qp = of_keys if position == 0 else of_others
-                    packets.append((LUMA, luma.encode(_luma_planes(frame, config.compatible), frame.pts, own_qp)))
+                    packets.append((LUMA, luma.encode(luma_planes(frame, config.compatible), frame.pts, own_qp)))
                 yield packets
         yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
 
@@ -560,125 +560,3 @@ def _ahead(cut: Iterator[Group]) -> Iterator[Group]:
         while (group := following.result()) is not None:
             following = reader.submit(next, cut, None)
             yield group
-
-
-class _Pictures:
-    """One track of pictures in a structure: a QP for each frame where that is possible, else one for all."""
-
-    def __init__(self, settings: HevcSettings, info: VideoInfo, *, grey: bool) -> None:
-        shape = (info.height, info.width)
-        varies = settings.structure in ("intra", "intra-main") and settings.qp is not None
-        self._coder = IntraEncoder(settings, shape, grey=grey) if varies else HevcEncoder(settings, shape, grey=grey)
-        self.header = self._coder.header
-
-    def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
-        if isinstance(self._coder, IntraEncoder):
-            return self._coder.encode(planes, pts, qp)
-        return self._coder.encode(planes, pts)
-
-    def flush(self) -> list[Packet]:
-        return self._coder.flush()
-
-
-class _ChromaTrack:
-    """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
-
-    def __init__(self, settings: HevcSettings, info: VideoInfo, plan: Plan) -> None:
-        self._settings, self._info = settings, info
-        self._offset = plan.colour_qp - chroma_qp(plan.qp)
-        self._key_qp = plan.qp
-        self._coder = self._new_coder(plan.qp)
-        self._idr_pts: int | None = None
-        self.header = self._coder.header
-
-    def encode(self, group: Group, key_qp: int) -> list[Packet]:
-        frame = group.frames[0]
-        packets: list[Packet] = []
-        if abs(key_qp - self._key_qp) >= COLOUR_QP_DRIFT:
-            packets = self._coder.flush()
-            self._coder, self._key_qp, self._idr_pts = self._new_coder(key_qp), key_qp, None
-        idr = self._idr_pts is None or self._is_due(group.frames[-1].pts - self._idr_pts)
-        if idr:
-            self._idr_pts = frame.pts
-        return packets + self._coder.encode((stack_chroma(frame.cb, frame.cr),), frame.pts, idr=idr)
-
-    def flush(self) -> list[Packet]:
-        return self._coder.flush()
-
-    def _is_due(self, ticks: int) -> bool:
-        return float(ticks * self._info.time_base) >= IDR_SECONDS
-
-    def _new_coder(self, key_qp: int) -> HevcEncoder:
-        height, width = self._info.chroma_shape
-        qp = min(max(chroma_qp(key_qp) + self._offset, 0), MAX_QP)
-        return HevcEncoder(replace(self._settings, qp=qp), (2 * height, width), grey=True)
-
-
-class _FullTrack:
-    """Whole key frames, 4:2:0, intra; see layout `full`."""
-
-    def __init__(self, settings: HevcSettings, info: VideoInfo) -> None:
-        self._coder = IntraEncoder(settings, (info.height, info.width), grey=False)
-        self.header = self._coder.header
-
-    def encode(self, group: Group, key_qp: int) -> list[Packet]:
-        frame = group.frames[0]
-        return self._coder.encode((frame.y, frame.cb, frame.cr), frame.pts, key_qp)
-
-    def flush(self) -> list[Packet]:
-        return self._coder.flush()
-
-
-def _colour_coder(settings: HevcSettings, plan: Plan, info: VideoInfo) -> _ChromaTrack | _FullTrack:
-    if plan.layout == "full":
-        return _FullTrack(settings, info)
-    bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
-    keyed = replace(plan, qp=key_qp(plan.qp, plan.key_boost))
-    return _ChromaTrack(bare, info, keyed)
-
-
-class _Rate:
-    """QP along the video: constant, or all-intra steered towards `bitrate_kbps` frame by frame."""
-
-    def __init__(self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]) -> None:
-        self._steered = config.bitrate_kbps is not None and config.structure == "intra"
-        self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.mean_rate)  # bits a frame
-        self._total = info.frame_count
-        self._spent_bytes = spent_bytes
-        self._qp = plan.qp
-        # bits spent before a frame, and its QP; finer key frames come in bursts, which a memory of whole groups evens out
-        memory = RATE_MEMORY if plan.key_boost == 0 else max(RATE_MEMORY, 2 * plan.spacing.reach)
-        self._past: deque[tuple[int, int]] = deque(maxlen=memory)
-
-    def qp(self, frame_number: int) -> int:
-        """Of frame `frame_number`, counted from 1."""
-        if not self._steered:
-            return self._qp
-        done, spent = frame_number - 1, 8 * self._spent_bytes()
-        self._past.append((spent, self._qp))
-        if done >= 4:
-            window = max(RATE_WINDOW, len(self._past))
-            left = window if self._total is None else max(1, min(window, self._total - done))
-            affordable = max((self._wanted * (done + left) - spent) / left, self._wanted / 8)
-            recent = max(spent - self._past[0][0], 1) / (len(self._past) - 1)
-            ideal = float(np.mean([qp for _, qp in self._past])) + math.log(recent / affordable) / RATE_STEP
-            if abs(ideal - self._qp) > RATE_SLACK:
-                self._qp = min(max(self._qp + (1 if ideal > self._qp else -1), 0), MAX_QP)
-        return self._qp
-
-
-def _with_x265_rate(settings: HevcSettings, config: EncodeConfig, plan: Plan) -> HevcSettings:
-    """The settings with x265's own rate control, where the user asked for a CRF or a bitrate of luma and colour together."""
-    if config.crf is not None:
-        return replace(settings, qp=None, crf=config.crf)
-    if config.bitrate_kbps is None:
-        return settings
-    colour_kbps = plan.colour_bits * float(settings.info.mean_rate) / 1000 if plan.layout != "in-band" else 0.0
-    return replace(settings, qp=None, bitrate_kbps=max(config.bitrate_kbps - colour_kbps, MIN_LUMA_SHARE * config.bitrate_kbps))
-
-
-def _luma_planes(frame: Frame, compatible: bool) -> Planes:
-    if not compatible:
-        return (frame.y,)
-    flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
-    return frame.y, flat, flat
