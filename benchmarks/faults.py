@@ -62,7 +62,7 @@ KINDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "sweep": _sweep,
 }
 # of points: two runs differ in them, in the day too where midnight lies between
-SPENT = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes", "date"}
+VARYING = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes", "date"}
 
 
 @dataclass
@@ -98,7 +98,7 @@ def result_of(out: Path) -> dict[str, object]:
     for path in sorted(out.rglob("*")):
         if path.name == "points.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            found["points"] = sorted(json.dumps({k: v for k, v in line.items() if k not in SPENT}) for line in lines)
+            found["points"] = sorted(json.dumps({k: v for k, v in line.items() if k not in VARYING}) for line in lines)
         elif path.name == "sweep.json" or path.is_dir():
             found[str(path.relative_to(out))] = "there"
         elif path.suffix != ".ckpt":  # holds times

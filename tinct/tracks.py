@@ -28,6 +28,7 @@ class PictureTrack:
         self.header = self._coder.header
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
+        """What is finished by now; `qp` counts where each frame may have its own."""
         if isinstance(self._coder, IntraEncoder):
             return self._coder.encode(planes, pts, qp)
         return self._coder.encode(planes, pts)
@@ -39,15 +40,16 @@ class PictureTrack:
 class ChromaTrack:
     """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
 
-    def __init__(self, settings: HevcSettings, info: VideoInfo, plan: Plan) -> None:
+    def __init__(self, settings: HevcSettings, info: VideoInfo, *, key_qp: int, colour_qp: int) -> None:
         self._settings, self._info = settings, info
-        self._offset = plan.colour_qp - chroma_qp(plan.qp)
-        self._key_qp = plan.qp
-        self._coder = self._new_coder(plan.qp)
+        self._offset = colour_qp - chroma_qp(key_qp)
+        self._key_qp = key_qp
+        self._coder = self._new_coder(key_qp)
         self._idr_pts: int | None = None
         self.header = self._coder.header
 
     def encode(self, group: Group, key_qp: int) -> list[Packet]:
+        """Of the group's first frame, whose luma is coded at `key_qp`."""
         frame = group.frames[0]
         packets: list[Packet] = []
         if abs(key_qp - self._key_qp) >= COLOUR_QP_DRIFT:
@@ -78,6 +80,7 @@ class FullTrack:
         self.header = self._coder.header
 
     def encode(self, group: Group, key_qp: int) -> list[Packet]:
+        """Of the group's first frame."""
         frame = group.frames[0]
         return self._coder.encode((frame.y, frame.cb, frame.cr), frame.pts, key_qp)
 
@@ -86,14 +89,15 @@ class FullTrack:
 
 
 def colour_track(settings: HevcSettings, plan: Plan, info: VideoInfo) -> ChromaTrack | FullTrack:
+    """The track of the plan's layout that colour goes into."""
     if plan.layout == "full":
         return FullTrack(settings, info)
     bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
-    keyed = replace(plan, qp=key_qp(plan.qp, plan.key_boost))
-    return ChromaTrack(bare, info, keyed)
+    return ChromaTrack(bare, info, key_qp=key_qp(plan.qp, plan.key_boost), colour_qp=plan.colour_qp)
 
 
 def luma_planes(frame: Frame, compatible: bool) -> Planes:
+    """What the luma track codes of a frame: Y, and where it has to be 4:2:0, Cb and Cr that are grey."""
     if not compatible:
         return (frame.y,)
     flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
