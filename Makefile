@@ -35,12 +35,12 @@ fuzz: $(VENV)/test.stamp ## an hour of fuzzing, and the campaigns of docs/securi
 	$(BIN)/python -m fuzz.campaign decode --cases 20000 --keep build/crashes
 
 soak: $(VENV)/test.stamp ## half an hour of video through encode, adaptation and decode, memory watched; takes hours
-	$(BIN)/python -m benchmarks.soak
+	$(BIN)/python -m lab.benchmarks.soak
 
 bench: $(VENV)/test.stamp ## the figures in the README; takes a while
-	$(BIN)/python -m benchmarks.rate_distortion
-	$(BIN)/python -m benchmarks.speed
-	$(BIN)/python -m benchmarks.colourise
+	$(BIN)/python -m lab.benchmarks.rate_distortion
+	$(BIN)/python -m lab.benchmarks.speed
+	$(BIN)/python -m lab.benchmarks.colourise
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

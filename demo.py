@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tinct
-from tinct.video import open_source
+from tinct.media.source import open_source
 
 CLIPS = {"carphone_pristine.mp4": (0.0, 4.0), "bikes.mp4": (4.0, 2.5)}  # start and duration in seconds
 QP = 32

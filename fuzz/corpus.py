@@ -15,9 +15,9 @@ import tinct
 from fuzz.matroska import attachments_in
 from tests.helpers import remux
 from tests.synthetic import write_clip
-from tinct.colouriser.compact import load_network
-from tinct.colouriser.lowrank import update_shapes
-from tinct.weights import encode_weights, hash_of, quantise
+from tinct.networks.compact import load_network
+from tinct.networks.compact_update import update_shapes
+from tinct.networks.weights import encode_weights, hash_of, quantise
 
 TRACK: dict[str, Any] = {"colour": "track", "group": 4, "colouriser": "none"}
 GAN: dict[str, Any] = {"name": "paper", "recipe": "cpu", "channels": 6, "adapt": "2steps", "attention": "none"}

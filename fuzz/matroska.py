@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, CRC, FILE_DATA, FILE_NAME, SEGMENT, TRACK, TRACKS, elements_of
+from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, CRC, FILE_DATA, FILE_NAME, SEGMENT, TRACK, TRACKS, elements_of
 
 SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = 0xA3, 0xA0, 0xA1, 0x63A2, 0xD7, 0xE0
 MOST_LEVELS = 16  # that are taken apart; a few bytes of nonsense can hold themselves a thousand times

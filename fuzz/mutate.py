@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from fuzz.matroska import BLOCK, CODEC_PRIVATE, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
-from tinct.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, TRACK
-from tinct.weights import hash_of
+from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, TRACK
+from tinct.networks.weights import hash_of
 
 NUMBERS = (0, 1, 2, 3, 127, 128, 255, 256, 32767, 65535, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1)
 VALUES: tuple[Any, ...] = (

@@ -5,12 +5,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from tinct.cli import _info_lines
-from tinct.config import GanConfig
-from tinct.container import read_manifest, write_manifest
-from tinct.decoder import decode
-from tinct.inspection import info
-from tinct.weights import decode_weights
+from tinct.bitstream.manifest import read_manifest, write_manifest
+from tinct.cli.say import _info_lines
+from tinct.decoder.api import decode
+from tinct.decoder.inspection import info
+from tinct.networks.gan_config import GanConfig
+from tinct.networks.weights import decode_weights
 
 OUTPUTS = (".y4m", ".y4m", ".y4m", ".mkv", ".mp4")  # in turn
 SHAPES = {"conv.weight": (8, 6, 3, 3), "conv.bias": (8,), "gain": (1,)}

@@ -1,6 +1,7 @@
 """What several test files share: the command line in a process of its own, files taken apart and put together again."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,10 +15,13 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from tinct.files import Growing
 from tinct.frames import Frame
-from tinct.paths import Growing
 
 SHARED_CLIPS = Path(__file__).parent.parent / ".." / "shared" / "clips" / "val"
+
+# PYTHONPATH of a process that imports a test module
+TEST_PATH = os.pathsep.join(str(p) for p in (Path(__file__).parent, *Path(__file__).parent.iterdir()) if p.is_dir())
 
 needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe")
 

@@ -204,3 +204,27 @@ def write_rich_clip(path: Path) -> Path:
         audio_metadata={"language": "fre", "title": "Voice"},
     )
     return path
+
+
+def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Smooth random levels from 20 to 235, [height, width]."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(20, 235, (height // 6 + 3, width // 6 + 3))
+    rows, columns = np.arange(height) / 6, np.arange(width) / 6
+    r, c = rows.astype(int), columns.astype(int)
+    fr, fc = (rows - r)[:, None], (columns - c)[None]
+    top = coarse[r][:, c] * (1 - fc) + coarse[r][:, c + 1] * fc
+    below = coarse[r + 1][:, c] * (1 - fc) + coarse[r + 1][:, c + 1] * fc
+    return np.rint(top * (1 - fr) + below * fr).astype(np.uint8)
+
+
+WORLD = texture(140, 200), texture(70, 100, 1), texture(70, 100, 2)
+
+
+def view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A window of 128x96 on a textured world, `shift` pixels to the right; even, so that chroma moves by whole samples."""
+    planes = WORLD[0][20:116, 20 + shift : 148 + shift], WORLD[1][10:58, 10 + shift // 2 : 74 + shift // 2]
+    cr = WORLD[2][10:58, 10 + shift // 2 : 74 + shift // 2]
+    unit = 1 << (bit_depth - 8)
+    y, cb, cr = (np.ascontiguousarray(p).astype(np.uint16 if bit_depth > 8 else np.uint8) * unit for p in (*planes, cr))
+    return y, cb, cr

@@ -11,27 +11,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinct.batch import FolderReport, encode_folder
     from tinct.colouring import ColouriseReport, colourise, write_keyframes
     from tinct.config import EncodeConfig, preset
-    from tinct.decoder import DecodeReport, decode
-    from tinct.decoder import Video as open  # noqa: N813
-    from tinct.encoder import EncodeReport, encode
+    from tinct.decoder.api import DecodeReport, decode
+    from tinct.decoder.inspection import info, verify
+    from tinct.decoder.video import Video as open  # noqa: N813
+    from tinct.encoder.api import EncodeReport, encode
+    from tinct.encoder.batch import FolderReport, encode_folder
     from tinct.errors import CodecError
     from tinct.frames import Frame, VideoInfo
-    from tinct.inspection import info, verify
+
 
 __version__ = "0.1.0"
-
 _HOME = {
-    "batch": ("FolderReport", "encode_folder"),
+    "encoder.batch": ("FolderReport", "encode_folder"),
     "colouring": ("ColouriseReport", "colourise", "write_keyframes"),
     "config": ("EncodeConfig", "preset"),
-    "decoder": ("DecodeReport", "decode"),
-    "encoder": ("EncodeReport", "encode"),
+    "decoder.api": ("DecodeReport", "decode"),
+    "encoder.api": ("EncodeReport", "encode"),
     "errors": ("CodecError",),
     "frames": ("Frame", "VideoInfo"),
-    "inspection": ("info", "verify"),
+    "decoder.inspection": ("info", "verify"),
 }
 __all__ = [
     "CodecError", "ColouriseReport", "DecodeReport", "EncodeConfig", "EncodeReport", "FolderReport", "Frame", "VideoInfo",
@@ -43,7 +43,7 @@ def __getattr__(name: str) -> Any:
     if name == "evaluation":
         return import_module("tinct.evaluation")
     if name == "open":
-        return import_module("tinct.decoder").Video
+        return import_module("tinct.decoder.video").Video
     for module, names in _HOME.items():
         if name in names:
             return getattr(import_module(f"tinct.{module}"), name)

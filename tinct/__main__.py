@@ -1,5 +1,5 @@
 """`python -m tinct` is the command `tinct`."""
 
-from tinct.cli import main
+from tinct.cli.app import main
 
 main()

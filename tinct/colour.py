@@ -11,7 +11,6 @@ from tinct.frames import ColourTags, Frame, VideoInfo
 
 BT709 = 1
 BT601 = 6  # 5 names the same matrix for 625-line video
-
 # (Kr, Kb) of H.273 MatrixCoefficients; 10 (constant luminance) is shown by the matrix of 9, as players do
 _LUMA_WEIGHTS = {
     1: (0.2126, 0.0722),

@@ -5,8 +5,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from tinct.bitstream.qp import MAX_QP
 from tinct.errors import CodecError
 from tinct.limits import MAX_GROUP
+from tinct.networks.gan_config import MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
 
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
@@ -14,44 +16,16 @@ KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
 Search = Literal["fast", "thorough"]
-GeneratorKind = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
-Output = Literal["rgb", "ycbcr"]
-Residual = Literal["global", "original"]
 RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
-
 LOSSES = ("gan", "mse", "content", "colour")
 PAPER_OPTIONS = ("attention", "residual", "generates", "conditional", "losses", "vgg19")  # of its own generator alone
 GAN_OPTIONS = (*PAPER_OPTIONS, "channels", "generator", "recipe", "device", "checkpoint")
-MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
-CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
-LEVELS = 4  # of the paper's generator, each half the size of the one before
 AUTO_ADAPT = "600"
-MAX_QP = 51
 X265_PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
 )  # fmt: skip
 X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")
-
-
-@dataclass(frozen=True)
-class GanConfig:
-    """All that it takes to build a generator, and nothing of how it is trained.
-
-    `channels` is the paper's C. `attention` names the levels that attend to themselves, 1 (full size) to 4. `residual` is
-    `global` with the paper's GLRC; `original` has the skips of MultiResUNet (Table 3). `output` is R'G'B', as in the paper, or
-    Y'CbCr, where Y' is the decoded luma and what the network adds to it. The last three are of `multiresunet` alone.
-    """
-
-    channels: int = 64
-    kind: GeneratorKind = "multiresunet"
-    attention: tuple[int, ...] = (3, 4)
-    residual: Residual = "global"
-    output: Output = "rgb"
-
-    def __post_init__(self) -> None:
-        assert MIN_CHANNELS <= self.channels <= MAX_CHANNELS
-        assert set(self.attention) <= set(range(1, LEVELS + 1))
 
 
 @dataclass(frozen=True)
@@ -163,20 +137,6 @@ def named_losses(losses: str | None, content_loss: str | None, recipe: str) -> s
         return losses
     terms = [term for term in (losses.split("+") if losses else default_losses(recipe)) if term != "content"]
     return "+".join(terms if content_loss == "none" else [*terms, "content"])
-
-
-def chroma_qp(qp: int) -> int:
-    """The QP that 4:2:0 HEVC codes chroma with at luma `qp` (ITU-T H.265 table 8-10)."""
-    return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
-
-
-def key_qp(qp: int, boost: int) -> int:
-    """QP of key frames' luma at nominal `qp`; the other frames have `other_qp`."""
-    return min(max(qp - round(0.4 * boost), 0), MAX_QP)
-
-
-def other_qp(qp: int, boost: int) -> int:
-    return min(max(qp + round(0.6 * boost), 0), MAX_QP)
 
 
 def _check_values(config: EncodeConfig) -> None:

@@ -45,7 +45,6 @@ MAX_LIVE_ELEMENTS = 1 << 21  # in clusters that do not say their size, walked on
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
 MAX_MANIFEST_LISTS = 64  # version 1 has 15, none deeper than two: no bytes become a hundred times as many in memory
-
 # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinct.frames import Frame
 
+PLANE_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # of Y, Cb and Cr, as in JVET's common test conditions
 PERFECT_DB = 100.0  # what a plane without error counts
 
 

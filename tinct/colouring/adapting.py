@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinct.adapt import Budget
+from tinct.adapt.budget import Budget
 from tinct.colouring.mixing import Mix, Reference
-from tinct.propagate import LumaView
+from tinct.motion.views import LumaView
 
 CHANNELS = 24
 DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: it sees 17 x 17 chroma samples

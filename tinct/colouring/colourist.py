@@ -16,6 +16,7 @@ from typing import Literal, cast
 import cv2
 import numpy as np
 
+from tinct.bitstream.container import read_file_manifest
 from tinct.colouring.mixing import Mix
 from tinct.colouring.passage import Coloured, Passage, put_away, take_down
 from tinct.colouring.pictures import Moment, Picture, Pictures, frame_numbers, name_of
@@ -23,13 +24,12 @@ from tinct.colouring.registration import register
 from tinct.colouring.shelf import Shelf
 from tinct.colouring.strip import Strip, write_page
 from tinct.colouring.survey import Survey, ranges_text, spread, survey, worth_colouring
-from tinct.container import read_file_manifest
 from tinct.errors import CodecError
+from tinct.files import check_output
 from tinct.frames import ColourTags, Frame, Hdr, Progress, VideoInfo
-from tinct.paths import check_output
-from tinct.propagate import LumaView
-from tinct.sink import Sink, open_sink
-from tinct.video import Source, open_source
+from tinct.media.sink import Sink, open_sink
+from tinct.media.source import Source, open_source
+from tinct.motion.views import LumaView
 
 HELPFUL = 5  # frames that are named as those that would help most
 DOUBTFUL = 0.9  # mean trust under which a frame has use for a reference
@@ -111,7 +111,7 @@ def colourise(
         numbers = [one.number for one in laid]
         correct: Callable[[LumaView, Mix], Mix] | None = None
         if adapt_seconds is not None:
-            from tinct.checkpoint import on_one_thread
+            from tinct.adapt.checkpoint import on_one_thread
 
             stack.enter_context(on_one_thread())
             correct, note = _adapted(video, found, numbers, shelf, adapt_seconds)
@@ -232,7 +232,7 @@ def _adapted(
     video: Source, found: Survey, numbers: Sequence[int], shelf: Shelf, seconds: float
 ) -> tuple[Callable[[LumaView, Mix], Mix] | None, str]:
     """What a network learns from each reference and what its neighbours make of its frame; and a word on how it went."""
-    from tinct.adapt import Budget
+    from tinct.adapt.budget import Budget
     from tinct.colouring.adapting import Lesson, adapt, corrected
 
     if not 0 < seconds <= MOST_SECONDS:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tinct.propagate import MIN_FLOW_SIDE, warp
-from tinct.references import stilled
+from tinct.motion.flow import MIN_FLOW_SIDE, stilled, warp
 
 MATCH_WINDOW = 9  # samples a side, over which the two searches are compared
 CHAIN_GAIN, CHAIN_FLOOR = 0.95, 0.1  # what motion added up has to lower the mismatch by: the search itself does not drift

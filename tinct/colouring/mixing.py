@@ -10,7 +10,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from tinct.propagate import MATCH_FLOOR, MATCH_WINDOW, LumaView, warp
+from tinct.motion.flow import warp
+from tinct.motion.prior import MATCH_FLOOR, MATCH_WINDOW
+from tinct.motion.views import LumaView
 
 REGION = 1 / 3  # of the width: which reference matches there decides, too; alone, a sample matches by chance
 DETAIL_WINDOW = 9  # chroma samples a side, over which a picture's own detail is judged

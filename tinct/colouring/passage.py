@@ -20,8 +20,8 @@ from tinct.colouring.mixing import Mix, Reference, Side, mix
 from tinct.colouring.shelf import Shelf
 from tinct.colouring.survey import Survey
 from tinct.frames import Frame, VideoInfo
-from tinct.propagate import LumaView
-from tinct.video import Source
+from tinct.media.source import Source
+from tinct.motion.views import LumaView
 
 WINDOW_SAMPLES = 16_000_000  # of luma that a window holds: 17 frames of 1280x720
 WINDOW_FRAMES = (8, 128)

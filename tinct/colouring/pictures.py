@@ -19,7 +19,6 @@ from tinct.limits import MAX_SIDE
 Moment: TypeAlias = int | float  # a frame's number from 0, or seconds
 Picture: TypeAlias = str | Path | Image.Image | np.ndarray | Frame  # what users may bring
 Pictures: TypeAlias = Mapping[int, Picture] | Mapping[float, Picture] | Mapping[Moment, Picture]
-
 MOMENT = "a frame's number (120) or a time (12.5, 12.5s, 00:00:12.5; in a file's name 00-00-12.5)"
 _NUMBER = re.compile(r"\d+")
 _SECONDS = re.compile(r"(\d+\.\d*|\.\d+)s?|\d+s")

@@ -13,7 +13,8 @@ from tinct.colouring.mixing import DETAIL_FLOOR, DOUBT, Reference, mismatch, var
 from tinct.colouring.pictures import Picture, read_picture
 from tinct.errors import CodecError
 from tinct.frames import Frame
-from tinct.propagate import LumaView, motion, scaled_flow, warp
+from tinct.motion.flow import motion, scaled_flow, warp
+from tinct.motion.views import LumaView
 
 FEATURE_SIDE = 960  # pixels of the longer side on which features are looked for
 FEATURES = 4000

@@ -14,13 +14,15 @@ import numpy as np
 from tinct.colour import colourfulness, matrix_or_default
 from tinct.colouring.passage import Coloured
 from tinct.errors import CodecError
+from tinct.files import Growing
 from tinct.frames import Frame, VideoInfo
+from tinct.motion.flow import motion, warp
+from tinct.motion.views import LumaView
 from tinct.page import data_uri, style, webp
-from tinct.paths import Growing
-from tinct.propagate import LumaView, motion, warp
 
 if TYPE_CHECKING:
     from tinct.colouring.colourist import ColouriseReport
+
 
 SEEN_SIDE = 160  # pixels of the longer side of the copy that is measured and shown
 THUMBNAILS = 16  # beside the references'

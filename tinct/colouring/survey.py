@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinct.frames import Frame
-from tinct.keyframes import look
+from tinct.motion.shots import look
 
 RENEWAL = 1.0  # of the picture's variance, new since the last key: then `auto` colours another frame
 MARGIN = 2  # frames left free at both ends of a shot: cuts are often a frame of both

@@ -5,7 +5,7 @@ tinct.evaluation.bd_rate(points[:4], points[4:], metric="psnr_yuv611")
 """
 
 from tinct.evaluation.bd import Delta
-from tinct.evaluation.bench import Failure, Outcome, Setup, load, resume, start, sweep
 from tinct.evaluation.points import RDPoint, bd_quality, bd_rate
+from tinct.evaluation.sweeps import Failure, Outcome, Setup, load, resume, start, sweep
 
 __all__ = ["Delta", "Failure", "Outcome", "RDPoint", "Setup", "bd_quality", "bd_rate", "load", "resume", "start", "sweep"]

@@ -11,10 +11,11 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
-from tinct.base import HevcEncoder, HevcSettings
-from tinct.container import LUMA, Spool, mux
-from tinct.planes import pixel_format, to_av_frame
-from tinct.video import open_source
+from tinct.bitstream.container import Spool, mux
+from tinct.bitstream.hevc import HevcEncoder, HevcSettings
+from tinct.bitstream.manifest import LUMA
+from tinct.media.planes import pixel_format, to_av_frame
+from tinct.media.source import open_source
 
 
 def hevc(source: str, target: str, structure: str, qp: str, preset: str, chroma_qp_offset: str = "0") -> None:

@@ -19,9 +19,8 @@ from skimage.metrics import structural_similarity
 
 from tinct import colour
 from tinct.frames import Frame
-from tinct.psnr import PERFECT_DB, squared_error
+from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS, squared_error
 
-YUV_WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # of Y, U and V, as in JVET's common test conditions
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik 2003, section 3.2
 SSIM_WINDOW = 11  # pixels: the Gaussian of sigma 1.5 cut at 3.5 sigma, as in Wang et al. 2004
 SSIM_SIGMA = 1.5
@@ -64,7 +63,7 @@ def psnr(pair: Pair, plane: Plane) -> float:
 
 def psnr_yuv611(pair: Pair) -> float:
     """dB: (6 Y + U + V) / 8 of the planes' PSNR."""
-    return float(np.dot(YUV_WEIGHTS, [_psnr(error) for error in pair.squared_errors.values()]))
+    return float(np.dot(PLANE_WEIGHTS, [_psnr(error) for error in pair.squared_errors.values()]))
 
 
 def psnr_rgb(pair: Pair) -> float:
@@ -189,7 +188,6 @@ METRICS: dict[str, Metric] = {
     "colourfulness": Metric("colourfulness", "M3", 0, partial(colourfulness, of="decoded")),
     "colourfulness_source": Metric("colourfulness of the source", "M3", 0, partial(colourfulness, of="source")),
 }
-
 if find_spec("vmaf_torch") is not None:  # the extra tinct[vmaf]
     METRICS["vmaf"] = Metric("VMAF", "", 1, vmaf)
 

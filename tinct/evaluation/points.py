@@ -14,8 +14,8 @@ import numpy as np
 
 from tinct.errors import CodecError
 from tinct.evaluation.bd import Curve, Delta, Method, quality_delta, rate_delta
-from tinct.evaluation.metrics import METRICS, YUV_WEIGHTS
-from tinct.psnr import PERFECT_DB
+from tinct.evaluation.metrics import METRICS
+from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS
 
 Accounting = Literal["all bits", "paper"]  # the paper leaves the network's bits out
 POOLED = "_pooled"  # behind a PSNR's name: from the squared error over all frames, not the mean of the frames' dB
@@ -90,7 +90,7 @@ def means(series: dict[str, list[float | None]]) -> dict[str, float]:
             if name in (*PLANES, "psnr_rgb"):
                 found[name + POOLED] = _pooled(defined)
     if all(name + POOLED in found for name in PLANES):
-        found["psnr_yuv611" + POOLED] = float(np.dot(YUV_WEIGHTS, [found[name + POOLED] for name in PLANES]))
+        found["psnr_yuv611" + POOLED] = float(np.dot(PLANE_WEIGHTS, [found[name + POOLED] for name in PLANES]))
     return found
 
 
@@ -238,7 +238,7 @@ def _is_table(value: Any, holds: Callable[[Any], bool]) -> bool:
 
 def _external(entry: dict[str, Any], seconds: float) -> RDPoint:
     values = {name: float(entry[name]) for name in PLANES}
-    values["psnr_yuv611"] = float(np.dot(YUV_WEIGHTS, list(values.values())))
+    values["psnr_yuv611"] = float(np.dot(PLANE_WEIGHTS, list(values.values())))
     shared = {name: entry[name] for name in ("codec", "width", "height", "frames", "qp")}
     point = RDPoint(
         **shared, clip=Path(entry["clip"]).stem, seconds=seconds, size_bytes=entry["bytes"], means=values,

@@ -15,17 +15,18 @@ from typing import Any
 import av
 import numpy as np
 
-from tinct.container import COLOUR, LUMA, read_file_manifest, video_tracks
-from tinct.decoder import Video
+from tinct.bitstream.container import read_file_manifest, video_tracks
+from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.decoder.video import Video
 from tinct.errors import CodecError
-from tinct.evaluation.bench import CLIPS, Outcome, load, track_times
 from tinct.evaluation.metrics import METRICS
 from tinct.evaluation.points import POOLED, RDPoint, bd_quality, bd_rate, better
+from tinct.evaluation.sweeps import CLIPS, Outcome, load, track_times
 from tinct.frames import Frame, VideoInfo
+from tinct.media.planes import from_av_frame
+from tinct.media.source import open_source
 from tinct.page import data_uri, webp
 from tinct.page import style as shared_style
-from tinct.planes import from_av_frame
-from tinct.video import open_source
 
 HTML, MARKDOWN = "report.html", "report.md"
 SHOWN_QP = 37  # of the pictures, as in the paper's figure 5; the nearest one there is

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tinct.config import default_losses, named_losses
-from tinct.engine import Engine
 from tinct.errors import CodecError
-from tinct.evaluation.bench import Outcome, Setup, in_full, load, resume, start
 from tinct.evaluation.codecs import at_home, config_of, parse, trains
 from tinct.evaluation.points import RDPoint, bd_rate
 from tinct.evaluation.published import printed
+from tinct.evaluation.sweeps import Outcome, Setup, in_full, load, resume, start
 from tinct.frames import Progress
+from tinct.workers import Engine
 
 TABLES = {"table2": (27, 32, 37, 42), "table3": (37,), "table4": (37,), "table6": (37,), "table7": (27,)}  # and their QPs
 HEVC, NONE = "HEVC 4:2:0", "none"
@@ -105,7 +105,7 @@ def usual_qps(tables: Sequence[str]) -> list[int]:
 
 def _check(codecs: Sequence[str]) -> None:
     """Refuse before hours of work what no training can begin with."""
-    from tinct.update import prepare
+    from tinct.adapt.gan_update import prepare
 
     for codec in codecs:
         if trains(parse(codec)):

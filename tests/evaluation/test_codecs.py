@@ -1,0 +1,149 @@
+"""Codecs by name: what is refused, the command lines of programs that are not here, and that the anchor is the anchor."""
+
+import subprocess
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+import tinct
+from tinct.errors import CodecError
+from tinct.evaluation.codecs import DECODED, FAMILIES, PYTHON, at_home, decode, missing, parse
+from tinct.frames import VideoInfo
+from tinct.media.source import open_source
+
+INFO = VideoInfo(64, 48, 8, Fraction(1, 25), Fraction(25), 40, 1.6)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x266", "expected a codec of tinct, x265, x264, svt-av1, hm, vtm, vvenc; found x266"),
+        ("", "found nothing in ''"),
+        ("x265:all-intra", "expected x265 with a structure of intra, low-delay, random-access; found all-intra"),
+        ("x265:intra,speed=1", "expected x265 with options of preset, chroma-offset; found speed"),
+        ("x265:intra,chroma-offset=13", "chroma-offset: expected -12 to 12, found 13"),
+        ("x265:intra,chroma-offset=x", "chroma-offset: expected -12 to 12, found x"),
+        ("x264:intra,preset=quick", "x264's preset: expected one of ultrafast"),
+        ("tinct:intra,preset=papers", "expected a preset of default, paper"),
+        ("tinct:random-access,key-form=full,group=6", "--key-form full needs --structure intra"),
+        ("tinct:intra,group=0", "--group: expected 1 to 96; found 0"),
+    ],
+)
+def test_what_is_no_codec_is_refused_before_any_work(text: str, words: str) -> None:
+    with pytest.raises(CodecError) as caught:
+        parse(text)
+    assert words in str(caught.value)
+
+
+def command(text: str, qp: int = 32) -> list[str]:
+    codec = parse(text)
+    return FAMILIES[codec.family].encode(codec, qp, INFO)
+
+
+def test_tinct_is_the_command_line_that_users_have() -> None:
+    found = command("tinct:intra,key-form=full,group=6,compatible")
+    expected = "-m tinct encode --quiet --structure=intra --qp=32 --key-form=full --group=6 --compatible clip.mkv coded.mkv"
+    assert found == [PYTHON, *expected.split()]
+
+
+@pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
+def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(clip_path: Path, tmp_path: Path, structure: str) -> None:
+    (tmp_path / "clip.mkv").symlink_to(clip_path)
+    subprocess.run(command(f"x265:{structure}"), cwd=tmp_path, check=True)
+    tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(structure=structure, colour="in-band"))  # type: ignore[arg-type]
+    with_codec = [bytes(p) for p in video_packets(tmp_path / "coded.mkv")]
+    assert with_codec == [bytes(p) for p in video_packets(tmp_path / "plain.mkv")]
+    assert len(with_codec) == 40
+
+
+def video_packets(path: Path) -> list[object]:
+    import av
+
+    with av.open(str(path)) as container:
+        return [p for p in container.demux(video=0) if p.size]
+
+
+@pytest.mark.parametrize(
+    ("text", "bits", "psnr"),
+    [
+        ("x265:intra,chroma-offset=6", (0.7, 0.97), (38, 41)),
+        ("x264:intra", (1, 1.6), (35, 39)),
+        ("x264:low-delay", (0.2, 0.7), (35, 39)),
+        ("x264", (0.2, 0.7), (35, 39)),
+        ("svt-av1:intra,preset=10", (0.8, 1.6), (37, 42)),
+        ("svt-av1:random-access,preset=10", (0.1, 0.5), (35, 40)),
+        ("svt-av1:low-delay,preset=10", (0.1, 0.6), (35, 40)),
+    ],
+)
+def test_rivals_write_files_of_every_frame(
+    clip_path: Path, tmp_path: Path, text: str, bits: tuple[float, float], psnr: tuple[float, float]
+) -> None:
+    """Bytes as a share of x265 all-intra at the same QP."""
+    (tmp_path / "clip.mkv").symlink_to(clip_path)
+    subprocess.run(command("x265:intra"), cwd=tmp_path, check=True)
+    anchor = (tmp_path / "coded.mkv").stat().st_size
+    subprocess.run(command(text), cwd=tmp_path, check=True)
+    size = (tmp_path / "coded.mkv").stat().st_size
+    subprocess.run(decode(parse(text)), cwd=tmp_path, check=True)
+    result = tinct.verify(str(tmp_path / "coded.mkv"), str(clip_path))
+    assert result.psnr is not None
+    assert len(list(open_source(str(tmp_path / DECODED)))) == 40
+    assert bits[0] < size / anchor < bits[1]
+    assert psnr[0] < result.psnr[0].mean_db < psnr[1]
+
+
+def test_x264_counts_its_qp_from_another_zero_at_ten_bits() -> None:
+    codec = parse("x264:intra")
+    found = [FAMILIES["x264"].encode(codec, 27, replace(INFO, bit_depth=depth)) for depth in (8, 10)]
+    assert [next(word for word in words if word.startswith("qp=")) for words in found] == ["qp=27", "qp=39"]
+
+
+def test_paths_of_programs_mean_the_same_from_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert at_home("hm:intra,binary=./hm,config=cfg") == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
+    for name in ("x265:intra,chroma-offset=6", "tinct", "vvenc,binary=vvencapp"):
+        assert at_home(name) == name
+
+
+def program(path: Path) -> str:
+    """A program that is there; nothing runs it."""
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_programs_that_are_not_here_are_named() -> None:
+    for name, binary in (("hm", "TAppEncoderStatic"), ("vtm", "EncoderAppStatic"), ("vvenc", "vvencapp")):
+        reason = missing(parse(f"{name},binary=/nowhere/{binary}"))
+        assert reason is not None
+        assert f"no program /nowhere/{binary}" in reason
+    assert missing(parse("x265")) is None
+
+
+def test_reference_encoders_need_their_configuration(tmp_path: Path) -> None:
+    binary = program(tmp_path / "TAppEncoderStatic")
+    reason = missing(parse(f"hm:intra,binary={binary}"))
+    assert reason is not None
+    assert "config=FOLDER" in reason
+    assert missing(parse(f"hm:intra,binary={binary},config={tmp_path}")) is None
+
+
+def test_hm_has_the_command_line_of_its_anchor(tmp_path: Path) -> None:
+    binary = program(tmp_path / "TAppEncoderStatic")
+    expected = (
+        f"{binary} -c {tmp_path}/encoder_intra_main.cfg -i clip.yuv -wdt 64 -hgt 48 -fr 25 -f 40 -q 37 --InputBitDepth=8 "
+        "--InternalBitDepth=8 --InputChromaFormat=420 --ConformanceMode=1 --Profile=main --Level=6.2 "
+        "--SEIDecodedPictureHash=0 -b coded.hevc"
+    )
+    assert command(f"hm:intra,binary={binary},config={tmp_path}", 37) == expected.split()
+    assert command(f"hm:low-delay,binary={binary},config={tmp_path}")[2] == f"{tmp_path}/encoder_lowdelay_main.cfg"
+
+
+def test_vvc_encoders_have_their_own(tmp_path: Path) -> None:
+    binary = program(tmp_path / "encoder")
+    assert command(f"vtm:intra,binary={binary},config={tmp_path}")[2] == f"{tmp_path}/encoder_intra_vtm.cfg"
+    found = command(f"vvenc:intra,binary={binary}")
+    assert found[1:3] == ["-i", "clip.y4m"]
+    assert found[found.index("--intraperiod") + 1] == "1"

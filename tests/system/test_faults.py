@@ -1,0 +1,373 @@
+"""What goes wrong around a run: kill -9, a full disk, inputs that change while they are read, readers that go away."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import one_line, run
+from synthetic import write_clip
+
+import tinct
+from lab.benchmarks import faults
+from tinct.errors import CodecError
+from tinct.evaluation.sweeps import resume
+from tinct.files import GROWING, Growing, alone_in, remove_stale
+
+linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts, /proc and /dev/full are Linux's")
+TRACK = ("--colour", "track", "--colouriser", "none", "--quiet")
+
+
+# ── kill -9 ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faults")
+    faults.prepare(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "kills"),
+    [
+        ("encode", 3),
+        ("decode", 3),
+        pytest.param("adapt", 1, marks=pytest.mark.slow),
+        pytest.param("sweep", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_run_leaves_nothing_or_all_and_the_next_ends_the_same(work: Path, kind: str, kills: int) -> None:
+    """A few of the 200 kills of docs/security.md, at other moments each day."""
+    outcome = faults.measure(kind, kills, work, seed=time.time_ns())
+    assert outcome.wrong == []
+    assert outcome.kills == kills
+
+
+def test_two_runs_of_a_sweep_with_midnight_between_are_alike(tmp_path: Path) -> None:
+    """Only time passed; another size is another result."""
+
+    def results(name: str, **point: object) -> dict[str, object]:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "points.jsonl").write_text(json.dumps({"clip": "short", "size_bytes": 900} | point) + "\n")
+        return faults.result_of(tmp_path / name)
+
+    before = results("before", date="2026-11-26", encode_seconds=1.5)
+    assert results("after", date="2026-11-27", encode_seconds=1.6) == before
+    assert results("larger", date="2026-11-26", encode_seconds=1.5, size_bytes=901) != before
+
+
+def hidden(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name.endswith(GROWING)]
+
+
+def at_work(arguments: list[str | Path], folder: Path, others: int) -> "subprocess.Popen[bytes]":
+    """A run that has its hidden file by now, beside those of others."""
+    process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, arguments)], stderr=subprocess.PIPE)
+    end = time.monotonic() + 60
+    while len(hidden(folder)) <= others:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return process
+
+
+def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Path, tmp_path: Path) -> None:
+    live = at_work(["encode", work / "clip.mkv", tmp_path / "a.mkv", *TRACK], tmp_path, 0)
+    live.send_signal(signal.SIGSTOP)
+    try:
+        dead = at_work(["encode", work / "clip.mkv", tmp_path / "b.mkv", *TRACK], tmp_path, 1)
+        dead.kill()
+        dead.communicate()
+        assert run("decode", work / "tinct.mkv", tmp_path / "c.mkv", "--quiet").returncode == 0
+        assert [path.name.split(".mkv")[0] for path in hidden(tmp_path)] == [".a"]
+        live.send_signal(signal.SIGCONT)
+        _, said = live.communicate(timeout=60)
+    finally:
+        live.kill()
+    assert (live.returncode, said) == (0, b"")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "c.mkv"]
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+from tinct.files import Growing
+made = os.open
+
+def interrupted(*given):
+    opened = made(*given)
+    signal.raise_signal(signal.SIGINT)
+    return opened
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+os.open = interrupted
+try:
+    with Growing(Path(sys.argv[1])):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_while_a_file_is_made_leaves_none(tmp_path: Path) -> None:
+    """In a process of its own, whose main thread alone hears of it."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(tmp_path / "a.mkv")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_of_many_threads_do_not_take_each_others_for_stale(tmp_path: Path) -> None:
+    """Between making a file and locking it there is a moment in which another may lock it first."""
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            for turn in range(40):
+                with Growing(tmp_path / f"{number}-{turn}") as growing:
+                    growing.path.write_text(f"{number}-{turn}")
+                    growing.publish()
+        except BaseException as error:  # noqa: BLE001  looked at below
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{n}-{t}": f"{n}-{t}" for n in range(8) for t in range(40)
+    }
+
+
+def test_a_folder_that_another_takes_for_stale_before_it_is_opened_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen processes at work on samples of clips met it."""
+    make, taken = Path.mkdir, []
+
+    def mkdir(folder: Path, *arguments: Any, **options: Any) -> None:
+        make(folder, *arguments, **options)
+        if not taken:
+            taken.append(folder)
+            remove_stale(tmp_path)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    with Growing(tmp_path / "a", folder=True) as growing:
+        assert growing.path.is_dir()
+        assert growing.path not in taken
+        growing.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_stale_folders_go_too_and_nothing_else_does(tmp_path: Path) -> None:
+    stale, other = tmp_path / f".pictures.0123abcd{GROWING}", tmp_path / ".pictures"
+    for folder in (stale, other):
+        folder.mkdir()
+        (folder / "000000.png").touch()
+    (tmp_path / f"visible{GROWING}").touch()
+    with Growing(tmp_path / "live", folder=True) as growing:
+        remove_stale(tmp_path)
+        assert growing.path.is_dir()
+        assert not stale.exists()
+        assert sorted(path.name for path in tmp_path.iterdir() if path != growing.path) == [".pictures", f"visible{GROWING}"]
+
+
+def test_two_sweeps_do_not_work_in_one_folder(clip_path: Path, tmp_path: Path) -> None:
+    """The second would remove what the first is at work on."""
+    done = run("evaluate", clip_path, "--codec", "x265", "--qp", "32", "--frames", "2", "--out", tmp_path / "r")
+    assert done.returncode == 0
+    with alone_in(tmp_path / "r"), pytest.raises(CodecError, match="expected nobody at work in"):
+        resume(tmp_path / "r")
+    resume(tmp_path / "r")
+
+
+# ── disks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mounts a small file system of its own at a folder, with the options given."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounts = 0
+
+    def mount(options: str) -> Path:
+        nonlocal mounts
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("may not mount")
+        mounts += 1
+        return folder
+
+    yield mount
+    for _ in range(mounts):
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+FULL = [("encode", "a.mkv"), *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures"))]
+
+
+@linux_only
+@pytest.mark.parametrize(("command", "output"), FULL)
+@pytest.mark.parametrize("kilobytes", [16, 48])
+def test_a_disk_that_fills_up_is_one_line_and_empty_again(
+    work: Path, mounted: Callable[[str], Path], command: str, output: str, kilobytes: int
+) -> None:
+    disk = mounted(f"size={kilobytes}k")
+    arguments = TRACK if command == "encode" else ("--quiet",)
+    said = one_line(run(command, work / ("clip.mkv" if command == "encode" else "tinct.mkv"), disk / output, *arguments), 2)
+    assert re.search("expected to write .*No space left", said)
+    assert list(disk.iterdir()) == []
+
+
+@linux_only
+@pytest.mark.parametrize("command", ["encode", "decode"])
+def test_a_read_only_disk_is_refused(work: Path, mounted: Callable[[str], Path], command: str) -> None:
+    disk = mounted("size=1m,ro")
+    assert "expected to write in" in one_line(run(command, work / "tinct.mkv", disk / "a.mkv"), 2)
+
+
+@linux_only
+def test_a_disk_with_room_but_for_no_file_is_one_line(work: Path, mounted: Callable[[str], Path]) -> None:
+    disk = mounted("size=8m,nr_inodes=1")
+    assert "No space left" in one_line(run("decode", work / "tinct.mkv", disk / "a.mkv", "--quiet"), 2)
+
+
+def test_a_file_that_appears_while_another_grows_is_kept(work: Path, tmp_path: Path) -> None:
+    target = tmp_path / "a.mkv"
+    config = tinct.EncodeConfig(colour="track", colouriser="none")
+
+    def appear(*_: object) -> None:
+        target.write_bytes(b"precious")
+
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.encode(str(work / "clip.mkv"), str(target), config, progress=appear)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
+    assert target.read_bytes() == b"precious"
+    target.unlink()
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.decode(str(work / "tinct.mkv"), str(target), progress=appear)
+    assert target.read_bytes() == b"precious"
+
+
+def test_a_file_that_appears_while_choices_are_weighed_is_kept(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the hidden file is there."""
+    target = tmp_path / "a.mkv"
+    plan = tinct.encoder.api.make_plan
+
+    def appear(*arguments: object) -> object:
+        target.write_bytes(b"precious")
+        return plan(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tinct.encoder.api.make_plan", appear)
+    with pytest.raises(CodecError, match="a file that has appeared there since; it is kept"):
+        tinct.encode(str(work / "clip.mkv"), str(target), tinct.EncodeConfig(colour="in-band"))
+    assert target.read_bytes() == b"precious"
+
+
+# ── inputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_input_that_vanishes_while_it_is_coded_leaves_nothing(work: Path, tmp_path: Path) -> None:
+    """Its sound is read at the end, from a file that is not there any more."""
+    source = tmp_path / "in.mkv"
+    source.write_bytes((work / "clip.mkv").read_bytes())
+    config = tinct.EncodeConfig(colour="track", colouriser="none")
+    with pytest.raises(CodecError, match="found nothing at"):
+        tinct.encode(str(source), str(tmp_path / "a.mkv"), config, progress=lambda *_: source.unlink(missing_ok=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_input_that_vanishes_while_it_is_decoded_is_read_to_its_end(work: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.mkv"
+    source.write_bytes((work / "tinct.mkv").read_bytes())
+    report = tinct.decode(str(source), str(tmp_path / "a.y4m"), progress=lambda *_: source.unlink(missing_ok=True))
+    assert report.frames == 90
+
+
+@pytest.mark.parametrize("kind", ["mkv", "y4m"])
+def test_an_input_that_grows_is_coded_as_far_as_it_was_read(work: Path, tmp_path: Path, kind: str) -> None:
+    """As of a recorder that is still at work."""
+    whole = work / "clip.mkv"
+    if kind == "y4m":
+        whole = tmp_path / "whole.y4m"
+        assert run("decode", work / "clip.mkv", whole, "--quiet").returncode == 0
+    data, source = whole.read_bytes(), tmp_path / f"in.{kind}"
+    source.write_bytes(data[: len(data) // 2])
+    rest = iter([data[len(data) // 2 :]])
+
+    def grow(*_: object) -> None:
+        with source.open("ab") as file:
+            file.write(next(rest, b""))
+
+    report = tinct.encode(
+        str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colour="track", colouriser="none"), progress=grow
+    )
+    video = tinct.open(str(tmp_path / "a.mkv"))
+    assert len(list(video)) == report.frames >= 40
+    assert not video.damage
+
+
+@pytest.mark.parametrize("change", ["vanishes", "shrinks"])
+def test_an_input_that_changes_before_it_is_read_again_leaves_nothing(work: Path, tmp_path: Path, change: str) -> None:
+    """The paper's network is trained between two readings."""
+    pytest.importorskip("torch")
+    source = tmp_path / "in.mkv"
+    source.write_bytes((work / "short.mkv").read_bytes())
+
+    def meddle(*_: object) -> None:
+        source.unlink(missing_ok=True)
+        if change == "shrinks":
+            write_clip(source, frames=9)
+
+    config = tinct.preset("paper", recipe="cpu", channels=8, adapt="2steps")
+    with pytest.raises(CodecError, match="found nothing at" if change == "vanishes" else "expected the same video"):
+        tinct.encode(str(source), str(tmp_path / "a.mkv"), config, training=meddle)
+    assert [path.name for path in tmp_path.iterdir()] == (["in.mkv"] if change == "shrinks" else [])
+
+
+# ── standard streams ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shell(redirection: str, *arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
+    command = ["bash", "-c", f'exec "$0" -m tinct "$@" {redirection}', sys.executable, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("arguments", [("info",), ("verify",), ("decode",)], ids=str)
+def test_a_reader_that_goes_away_is_one_line(work: Path, arguments: tuple[str, ...]) -> None:
+    pipe = os.pipe()
+    os.close(pipe[0])
+    more = ("-",) if arguments == ("decode",) else ()
+    command = [sys.executable, "-m", "tinct", *arguments, str(work / "tinct.mkv"), *more]
+    done = subprocess.run(command, stdout=pipe[1], stderr=subprocess.PIPE, check=False, timeout=60)
+    os.close(pipe[1])
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert b"expected to write" in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_one_line(work: Path) -> None:
+    done = shell("> /dev/full", "info", work / "tinct.mkv")
+    assert (done.returncode, done.stderr) == (2, b"tinct: expected to write to stdout, found No space left on device\n")
+
+
+def test_closed_standard_streams_are_no_other_files(work: Path, tmp_path: Path) -> None:
+    """Their numbers went to the files opened next: what libraries print stood in the output."""
+    for name, redirection in (("a.mkv", ""), ("b.mkv", "0<&- 1>&- 2>&-")):
+        done = shell(redirection, "decode", work / "tinct.mkv", tmp_path / name)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
+    said = shell("1>&-", "decode", work / "tinct.mkv", "-")
+    assert (said.returncode, said.stderr) == (2, b"tinct: expected to write to stdout, found it closed; name a file\n")
+    assert shell("2>&-", "info", tmp_path / "none").returncode == 2

@@ -1,0 +1,200 @@
+"""Training `compact`: it learns, goes on after a kill to the same bits, shares steps, refuses what it cannot use."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import one_line, payloads, run
+from synthetic import write_clip
+
+torch = pytest.importorskip("torch")
+
+from tinct.errors import CodecError
+from tinct.networks.compact import WEIGHTS
+from tinct.networks.compact_config import CompactConfig, read_weights
+from tinct.training import compact as loop
+from tinct.training.samples import CROP, Crops, Samples, prepare
+
+SECOND = WEIGHTS / "second.safetensors"
+SMALL = loop.Recipe(CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
+
+
+def samples(folder: Path, *, second: bool = False) -> Samples:
+    """Crops whose moved earlier key frame is the original, and everything else noise."""
+    random = np.random.default_rng(0)
+    config = CompactConfig(second=second)
+    luma = random.integers(0, 256, (6, config.luma_sources + 1, CROP, CROP)).astype(np.uint8)
+    chroma = random.integers(0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)).astype(np.uint8)
+    luma[:, -1], chroma[:, -1] = luma[:, config.own_luma + 2], chroma[:, config.own_chroma + 2]
+    Crops(luma, chroma, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (6, 1))).save(folder / "a")
+    return Samples([folder / "a"], "noise")
+
+
+def test_it_learns_which_source_to_take(tmp_path: Path) -> None:
+    """Half of the crops are mirrored in time, so only what the sources look like can tell: noise has no clue, its mean is best."""
+    given = samples(tmp_path)
+    training = loop.Training(given, given, replace(SMALL, steps=120))
+    training.run()
+    first, last = training.points[0], training.points[-1]
+    assert last.step == 120
+    assert first.before_db < 9
+    assert 10 < last.psnr_y_db < 25
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    given = samples(tmp_path)
+    whole = loop.Training(given, given, SMALL)
+    whole.run()
+    part = loop.Training(given, given, SMALL)
+    part.run(stop_at=15, checkpoint=tmp_path / "a.ckpt")
+    again = loop.Training(given, given, SMALL)
+    again.run(checkpoint=tmp_path / "a.ckpt")
+    assert again.steps == 40
+    for name, value in whole.weights().items():
+        assert np.array_equal(value, again.weights()[name]), name
+
+
+def test_a_checkpoint_of_another_recipe_or_no_checkpoint_is_refused(tmp_path: Path) -> None:
+    given, path = samples(tmp_path), tmp_path / "a.ckpt"
+    loop.Training(given, given, replace(SMALL, steps=2)).run(checkpoint=path)
+    kept = path.read_bytes()
+    with pytest.raises(CodecError, match="found another's"):
+        loop.Training(given, given, SMALL).run(checkpoint=path)
+    assert path.read_bytes() == kept
+    path.write_bytes(b"nothing")
+    with pytest.raises(CodecError, match="found another file"):
+        loop.Training(given, given, SMALL).run(checkpoint=path)
+
+
+def test_a_loss_that_is_no_number_stops_before_it_moves_a_weight(tmp_path: Path) -> None:
+    given = samples(tmp_path)
+    training = loop.Training(given, given, replace(SMALL, floor=float("nan")))
+    before = training.weights()
+    with pytest.raises(CodecError, match="found nan at step 0"):
+        training.run()
+    assert all(np.array_equal(value, before[name]) for name, value in training.weights().items())
+
+
+def test_key_frames_are_exchanged_in_pairs() -> None:
+    first = np.arange(6)  # own, two that stand, two that moved, the original
+    assert loop._exchanged(first, 1).tolist() == [0, 2, 1, 4, 3, 5]
+    second = np.arange(9)
+    assert loop._exchanged(second, 2).tolist() == [0, 1, 3, 2, 5, 4, 7, 6, 8]
+
+
+def test_with_the_key_frames_their_distances_are_exchanged_and_no_more(tmp_path: Path) -> None:
+    crop = samples(tmp_path)[0]
+    random = np.random.default_rng(0)
+    seen = {tuple(np.round(loop._varied(crop, SMALL, random)[2].tolist(), 3)) for _ in range(20)}
+    assert seen == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
+
+
+def test_two_processes_share_each_step(tmp_path: Path) -> None:
+    """Both end with the same weights, which are not those of one process alone."""
+    samples(tmp_path)
+    program = (
+        "import sys; from pathlib import Path; import numpy as np; from torch import distributed\n"
+        "from tinct.networks.compact_config import CompactConfig; from tinct.training import compact, samples\n"
+        "distributed.init_process_group('gloo'); folder = Path(sys.argv[1]); given = samples.Samples([folder / 'a'], 'noise')\n"
+        "recipe = compact.Recipe(CompactConfig(8, 1), steps=5, batch=4, crop=32)\n"
+        "training = compact.Training(given, given, recipe); training.run()\n"
+        "np.savez(folder / f'{distributed.get_rank()}.npz', **training.weights())\n"
+    )
+    port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + os.getpid() % 1000), "WORLD_SIZE": "2"}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env={**os.environ, **port, "RANK": str(rank)})
+        for rank in (0, 1)
+    ]
+    assert [process.wait(timeout=100) for process in runs] == [0, 0]
+    here, there = np.load(tmp_path / "0.npz"), np.load(tmp_path / "1.npz")
+    given = Samples([tmp_path / "a"], "noise")
+    alone = loop.Training(given, given, replace(SMALL, steps=5))
+    alone.run()
+    assert all(np.array_equal(here[name], there[name]) for name in here)
+    assert not np.array_equal(here["leave.bias"], alone.weights()["leave.bias"])
+
+
+@pytest.mark.slow
+def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
+    """Both passes, by the command line; a file that is no video is left out and named; the second call has nothing left to do."""
+    data = tmp_path / "clips"
+    data.mkdir()
+    write_clip(data / "a.mkv", frames=10, size=(192, 176))
+    (data / "b.mp4").write_bytes(b"no video")
+    options = ["--data", data, "--steps", 3, "--width", 4, "--depth", 1, "--stretches", 10, "--cache", tmp_path / "cache"]
+    first = run("train", *options, "--out", tmp_path / "first.safetensors")
+    assert first.returncode == 0, first.stderr
+    assert b"b.mp4 is left out" in first.stderr
+    config, _ = read_weights(tmp_path / "first.safetensors")
+    assert config == CompactConfig(4, 1)
+    recipe = json.loads((tmp_path / "first.json").read_text())
+    assert recipe["clips"] == ["a.mkv"]
+    assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
+    again = run("train", *options, "--out", tmp_path / "first.safetensors", "--quiet")
+    assert again.returncode == 0, again.stderr
+    second = run("train", *options, "--first", tmp_path / "first.safetensors", "--out", tmp_path / "second.safetensors")
+    assert second.returncode == 0, second.stderr
+    assert read_weights(tmp_path / "second.safetensors")[0].second
+    in_band = run("train", *options, "--in-band", "--out", tmp_path / "in-band.safetensors")
+    assert in_band.returncode == 0, in_band.stderr
+    assert read_weights(tmp_path / "in-band.safetensors")[0].second
+    assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
+
+
+def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
+    """Frames near a lost packet decode without a word; they used to be learnt from."""
+    write_clip(tmp_path / "a.mkv", frames=10, size=(192, 176), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    packet = payloads(tmp_path / "a.mkv", "video")[5][1]
+    spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
+    (tmp_path / "b.mkv").write_bytes(spoilt)
+    made = prepare([tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0)
+    assert made.clips == ["a.mkv"]
+    assert "found packets that are lost or do not" in made.failed[str(tmp_path / "b.mkv")]
+
+
+def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path) -> None:
+    data = tmp_path / "clips"
+    data.mkdir()
+    write_clip(data / "short.mkv", frames=2, size=(192, 176))
+    write_clip(data / "small.mkv", frames=10, size=(96, 96))
+    said = one_line(run("train", "--data", data, "--stretches", 10, "--out", tmp_path / "a.safetensors"), 2)
+    assert "found none that serve; of small.mkv: expected at least 160x160 pixels, found 96x96" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--data", "nowhere", "--out", "a.safetensors"], "a folder of videos for --data"),
+        (["--data", ".", "--out", "a.pt"], "ending in .safetensors"),
+        (
+            ["--data", ".", "--out", "a.safetensors", "--first", "b.safetensors", "--in-band"],
+            "a first pass or --in-band, found both",
+        ),
+        (["--data", "empty", "--out", "a.safetensors"], "expected videos in empty, found no file"),
+        (
+            ["--data", "none", "--out", "a.safetensors"],
+            "clips of 160 pixels a side or more and 10 stretches of each, found none that",
+        ),
+        (["--data", "none", "--out", "a.safetensors", "--stretches", "9"], "--stretches: expected 10 or more"),
+        (["--data", "none", "--out", "none"], "ending in .safetensors"),
+        (["--data", "none", "--out", "a.safetensors", "--first", "b"], "weights of `compact` in b, found no such file"),
+        (["--data", "none", "--out", "a.safetensors"], "serve; of a.mp4: expected a video"),
+        (["--data", "none", "--out", "away/a.safetensors"], "away to exist; make it first"),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--first", "none/a.mp4"],
+            "weights of `compact` in none/a.mp4, found another",
+        ),
+        (["--data", "none", "--out", "a.safetensors", "--first", SECOND], "found those of a second one"),
+    ],
+)
+def test_nothing_to_learn_from_is_one_line(tmp_path: Path, options: list[str], expected: str) -> None:
+    for folder in ("empty", "none"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "none" / "a.mp4").write_bytes(b"no video")
+    assert expected in one_line(run("train", *options, cwd=tmp_path), 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "none"]

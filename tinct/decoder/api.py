@@ -1,0 +1,47 @@
+"""`tinct.decode`: a file to an ordinary video in colour."""
+
+from dataclasses import dataclass
+
+from tinct.decoder.damage import Damage
+from tinct.decoder.video import Video
+from tinct.files import check_output
+from tinct.frames import Progress
+from tinct.media.sink import open_sink
+
+
+@dataclass(frozen=True)
+class DecodeReport:
+    """What `decode` did: `tinct` is False for a file with no Tinct in it."""
+
+    frames: int
+    tinct: bool
+    damage: Damage
+    notes: list[str]
+
+
+def decode(
+    source: str,
+    destination: str,
+    *,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> DecodeReport:
+    """Write the video of `source` in colour to `destination`, its format by its name (see `video.open_sink`).
+
+    A damaged file gives what is whole of it, and says so in the report.
+    """
+    check_output(destination, source, overwrite=overwrite)
+    video = Video(source, start_seconds=start_seconds, duration_seconds=duration_seconds)
+    extras = None if source == "-" else source
+    count = 0
+    with open_sink(
+        destination, video.info, extras, start_seconds=video.start_seconds, duration_seconds=duration_seconds, overwrite=overwrite
+    ) as sink:
+        for frame in video:
+            sink.write(frame)
+            count += 1
+            if progress is not None:
+                progress(count, video.info.frame_count)
+    return DecodeReport(count, video.manifest is not None, video.damage, sink.notes)

@@ -1,0 +1,124 @@
+"""A folder of recordings, each encoded to a file of its own; what is there already is skipped, so that a call can be repeated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinct.bitstream.container import read_file_manifest
+from tinct.config import EncodeConfig, resolved
+from tinct.encoder.api import encode
+from tinct.errors import CodecError
+from tinct.workers import Engine, run
+
+SUFFIXES = (
+    ".3gp", ".asf", ".avi", ".divx", ".dv", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
+    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What became of each source: `encoded` and `skipped` (there already) are outputs, `failed` says why, by source.
+
+    `source_bytes` and `size_bytes` are those of the files encoded now. `notes` says what was converted or left out.
+    """
+
+    encoded: list[Path]
+    skipped: list[Path]
+    failed: dict[Path, str]
+    source_bytes: int
+    size_bytes: int
+    notes: list[str]
+
+
+def encode_folder(
+    source: str | Path,
+    destination: str | Path,
+    config: EncodeConfig = EncodeConfig(),
+    *,
+    jobs: int = 1,
+    engine: Engine = "local",
+    progress: Callable[[int, int], None] | None = None,
+) -> FolderReport:
+    """Encode every video below the folder `source` to a .mkv of the same name below `destination`, `jobs` at a time.
+
+    Raises CodecError before any work for bad options, no videos, or two sources of one output. A source that cannot be
+    encoded is named in the report; the next call tries it again.
+    """
+    resolved(config)
+    if jobs < 1:
+        raise CodecError(f"--jobs: expected 1 or more, found {jobs}")
+    pairs = _pairs(Path(source), Path(destination))
+    skipped = [target for _, target in pairs if target.is_file()]  # an output appears whole or not at all
+    left = [(origin, target) for origin, target in pairs if not target.is_file()]
+    tasks = [(origin.absolute(), target.absolute(), config) for origin, target in left]  # workers may stand elsewhere
+    done: dict[int, _Encoded | CodecError] = {}
+    for number, result in run(_encode_one, tasks, jobs=jobs, engine=engine):
+        done[number] = result
+        if progress is not None:
+            progress(len(skipped) + len(done), len(pairs))
+    results = [(*left[number], done[number]) for number in sorted(done)]
+    encoded = [(origin, target, result) for origin, target, result in results if isinstance(result, _Encoded)]
+    return FolderReport(
+        encoded=[target for _, target, _ in encoded],
+        skipped=skipped,
+        failed={origin: str(result) for origin, _, result in results if isinstance(result, CodecError)},
+        source_bytes=sum(result.source_bytes for _, _, result in encoded),
+        size_bytes=sum(result.size_bytes for _, _, result in encoded),
+        notes=[f"{origin}: {note}" for origin, _, result in encoded for note in result.notes],
+    )
+
+
+def _pairs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
+    """Sources, in order of name, each with its output."""
+    if not source.is_dir():
+        raise CodecError(f"expected a folder of videos, found {'a file' if source.exists() else 'nothing'} at {source}")
+    if destination.exists() and not destination.is_dir():
+        raise CodecError(f"expected a folder for the outputs, found a file at {destination}; name another")
+    if source.resolve() == destination.resolve():
+        raise CodecError(f"expected another folder for the outputs than {source}")
+    outputs = destination.resolve()
+    inside = source.resolve() in outputs.parents  # then what an earlier call wrote is no source
+    found = [path for path in sorted(source.rglob("*")) if _is_video(path) and not (inside and outputs in path.resolve().parents)]
+    if not found:
+        raise CodecError(f"expected videos below {source}, found no file named as one ({', '.join(SUFFIXES)})")
+    pairs: dict[Path, Path] = {}
+    for path in found:
+        target = destination / path.relative_to(source).with_suffix(".mkv")
+        if target in pairs:
+            raise CodecError(f"expected one source for {target}, found {pairs[target]} and {path}; rename one")
+        pairs[target] = path
+    return [(path, target) for target, path in pairs.items()]
+
+
+def _is_video(path: Path) -> bool:
+    """By its name; hidden files are not meant."""
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """What there is to say of a file."""
+
+    source_bytes: int
+    size_bytes: int
+    notes: list[str]
+
+
+def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
+    """Encode a file."""
+    if read_file_manifest(str(source)) is not None:
+        raise CodecError("it is a Tinct file already")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CodecError(f"expected to make the folder {target.parent}, found {error.strerror or error}") from error
+    try:
+        source_bytes = source.stat().st_size
+        report = encode(str(source), str(target), config)
+    except FileNotFoundError as error:
+        raise CodecError(f"expected a video file, found nothing at {source} by now") from error
+    except MemoryError as error:
+        raise CodecError("not enough memory for this video; fewer --jobs take less") from error
+    damage = [f"damaged: {report.damaged} packets or frames of it are lost, the rest is coded"] if report.damaged else []
+    return _Encoded(source_bytes, report.size_bytes, [*report.notes, *damage])
