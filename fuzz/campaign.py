@@ -28,8 +28,12 @@ from tinct.errors import CodecError
 MAX_MEGABYTES = 1500
 MAX_SECONDS = 20.0  # of a case; a whole seed takes 0.03
 START_SECONDS = 60.0
-MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a file written over and over waits for a real disk
-ADDRESS_BYTES = 16 << 30  # of address space: beyond it a case fails at once instead of taking the machine's memory
+MEMORY_DISK = (
+    "/dev/shm" if Path("/dev/shm").is_dir() else None
+)  # a file written over and over waits for a real disk
+ADDRESS_BYTES = (
+    16 << 30
+)  # of address space: beyond it a case fails at once instead of taking the machine's memory
 
 
 @dataclass
@@ -83,7 +87,16 @@ def campaign(target: str, cases: int, first: int, corpus: Path, keep: Path | Non
 
 def _watched(findings: Findings, target: str, first: int, end: int, corpus: Path) -> int:
     """Run cases in a process until it has done all or is lost; the number to go on with."""
-    command = [sys.executable, "-m", "fuzz.campaign", "--serve", target, str(first), str(end), str(corpus)]
+    command = [
+        sys.executable,
+        "-m",
+        "fuzz.campaign",
+        "--serve",
+        target,
+        str(first),
+        str(end),
+        str(corpus),
+    ]
     number = first
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -161,7 +174,13 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         if options.corpus is None:
             write_corpus(Path(folder))
-        found = campaign(options.target, options.cases, options.first, options.corpus or Path(folder), options.keep)
+        found = campaign(
+            options.target,
+            options.cases,
+            options.first,
+            options.corpus or Path(folder),
+            options.keep,
+        )
     print(json.dumps(asdict(found), indent=1))
     common = collections.Counter(found.failures.values()).most_common(20)
     for failure, count in common:

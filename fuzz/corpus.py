@@ -20,7 +20,13 @@ from tinct.networks.compact_update import update_shapes
 from tinct.networks.weights import encode_weights, hash_of, quantise
 
 TRACK: dict[str, Any] = {"colour": "track", "group": 4, "colouriser": "none"}
-GAN: dict[str, Any] = {"name": "paper", "recipe": "cpu", "channels": 6, "adapt": "2steps", "attention": "none"}
+GAN: dict[str, Any] = {
+    "name": "paper",
+    "recipe": "cpu",
+    "channels": 6,
+    "adapt": "2steps",
+    "attention": "none",
+}
 ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file its clip, and its options from a preset on
     "chroma": ({}, {**TRACK, "group": 3}),
     "open": ({"frames": 7}, TRACK),
@@ -49,13 +55,17 @@ def write_corpus(folder: Path) -> list[Path]:
     for name, (clip, options) in ENCODES.items():
         source, target = folder / "clip.mkv", folder / "file" / f"{name}.mkv"
         write_clip(source, **{"frames": 9, "size": (48, 32), **clip})
-        tinct.encode(str(source), str(target), tinct.preset(**{"name": "default", **options}), overwrite=True)
+        tinct.encode(
+            str(source), str(target), tinct.preset(**{"name": "default", **options}), overwrite=True
+        )
         source.unlink()
         files.append(target)
     files.append(_tuned(folder / "file" / "compact.mkv", folder / "file" / "tuned.mkv"))
     for path in files:
         for attached, data in attachments_in(path.read_bytes()):
-            if (kind := {b"tinct.json": "manifest", b"update.bin": "update"}.get(attached)) is not None:
+            if (
+                kind := {b"tinct.json": "manifest", b"update.bin": "update"}.get(attached)
+            ) is not None:
                 (folder / kind / path.stem).write_bytes(data)
     return files
 
@@ -64,7 +74,9 @@ def _tuned(compact: Path, target: Path) -> Path:
     """A copy with an update of the network, which would not pay in so small a file."""
     random = np.random.default_rng(0)
     shapes = update_shapes(load_network("fast").passes[-1][0], 1)
-    data = encode_weights({name: quantise(random.normal(0, 0.01, shape), 4) for name, shape in shapes.items()})
+    data = encode_weights(
+        {name: quantise(random.normal(0, 0.01, shape), 4) for name, shape in shapes.items()}
+    )
 
     def attachments(name: str, manifest: bytes) -> list[tuple[str, bytes]]:
         fields = {**json.loads(manifest), "rank": 1, "update": hash_of(data)}

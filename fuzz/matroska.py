@@ -4,10 +4,30 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, CRC, FILE_DATA, FILE_NAME, SEGMENT, TRACK, TRACKS, elements_of
+from tinct.media.ebml import (
+    ATTACHED_FILE,
+    ATTACHMENTS,
+    CLUSTER,
+    CRC,
+    FILE_DATA,
+    FILE_NAME,
+    SEGMENT,
+    TRACK,
+    TRACKS,
+    elements_of,
+)
 
-SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = 0xA3, 0xA0, 0xA1, 0x63A2, 0xD7, 0xE0
-MOST_LEVELS = 16  # that are taken apart; a few bytes of nonsense can hold themselves a thousand times
+SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = (
+    0xA3,
+    0xA0,
+    0xA1,
+    0x63A2,
+    0xD7,
+    0xE0,
+)
+MOST_LEVELS = (
+    16  # that are taken apart; a few bytes of nonsense can hold themselves a thousand times
+)
 MASTERS = {  # those with elements inside
     SEGMENT, TRACKS, TRACK, VIDEO, CLUSTER, BLOCK_GROUP, ATTACHMENTS, ATTACHED_FILE, 0x1A45DFA3,
     0x114D9B74, 0x4DBB, 0x1549A966, 0x1C53BB6B, 0xBB, 0xB7, 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x1043A770, 0x45B9, 0xB6, 0xE1,
@@ -45,7 +65,9 @@ class Node:
 def parse(data: bytes, levels: int = MOST_LEVELS) -> list[Node]:
     """The elements of a file; what is not well formed is lost, but at the deepest level."""
     return [
-        Node(identity, inner=parse(payload, levels - 1)) if identity in MASTERS and levels else Node(identity, payload)
+        Node(identity, inner=parse(payload, levels - 1))
+        if identity in MASTERS and levels
+        else Node(identity, payload)
         for identity, payload in elements_of(data)
     ]
 

@@ -9,11 +9,39 @@ from copy import deepcopy
 from random import Random
 from typing import Any
 
-from fuzz.matroska import BLOCK, CODEC_PRIVATE, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
+from fuzz.matroska import (
+    BLOCK,
+    CODEC_PRIVATE,
+    SIMPLE_BLOCK,
+    TRACK_NUMBER,
+    Node,
+    attached,
+    nodes,
+    parse,
+    seal,
+    write,
+)
 from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, TRACK
 from tinct.networks.weights import hash_of
 
-NUMBERS = (0, 1, 2, 3, 127, 128, 255, 256, 32767, 65535, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1)
+NUMBERS = (
+    0,
+    1,
+    2,
+    3,
+    127,
+    128,
+    255,
+    256,
+    32767,
+    65535,
+    1 << 24,
+    (1 << 31) - 1,
+    1 << 31,
+    (1 << 32) - 1,
+    1 << 40,
+    (1 << 63) - 1,
+)
 VALUES: tuple[Any, ...] = (
     *NUMBERS, -1, 1.5, 1e308, True, None, "", "chroma", "full", "in-band", "none", "compact", "gan", [], [0], [1, 0], [0, 0], {},
     [48, 32], [16384, 16384], [16384, 2176], [8192, 4352], [30000, 1001], [999, 1], [1, 1000], ["fast", "0" * 16], [[], [], []],
@@ -38,7 +66,9 @@ KEYS = (
     "x",
 )
 Tree = list[Node]
-MOST_BYTES = 32 << 20  # that a repetition may grow to: repetitions of repetitions would take the fuzzer's own memory
+MOST_BYTES = (
+    32 << 20
+)  # that a repetition may grow to: repetitions of repetitions would take the fuzzer's own memory
 
 
 def mutated(data: bytes, random: Random) -> bytes:
@@ -165,7 +195,12 @@ def _swap(tree: Tree, random: Random) -> None:
     first = _pick(tree, random)
     second = first and _pick(tree, random, first.identity)
     if first and second and not first.holds(second) and not second.holds(first):
-        first.data, second.data, first.inner, second.inner = second.data, first.data, second.inner, first.inner
+        first.data, second.data, first.inner, second.inner = (
+            second.data,
+            first.data,
+            second.inner,
+            first.inner,
+        )
 
 
 def _swap_tracks(tree: Tree, random: Random) -> None:
@@ -183,7 +218,9 @@ def _drop(tree: Tree, random: Random) -> None:
 def _repeat(tree: Tree, random: Random) -> None:
     if (node := _pick(tree, random)) is not None and node.inner:
         again = random.choice(node.inner)
-        node.inner[random.randrange(len(node.inner)) : 0] = _copies(again, random.choice((1, 1, 1, 2, 100)))
+        node.inner[random.randrange(len(node.inner)) : 0] = _copies(
+            again, random.choice((1, 1, 1, 2, 100))
+        )
 
 
 def _many(tree: Tree, random: Random) -> None:
@@ -200,14 +237,18 @@ def _resize(tree: Tree, random: Random) -> None:
     files = [node for _, node in attached(tree)]
     node = random.choice(files) if files and random.random() < 0.5 else _pick(tree, random)
     if node is not None:
-        length = random.choice((0, 1, len(node.data) // 2, len(node.data) + 1, 2 * len(node.data), 100_000))
+        length = random.choice(
+            (0, 1, len(node.data) // 2, len(node.data) + 1, 2 * len(node.data), 100_000)
+        )
         node.data = (node.data + bytes(length))[:length]
 
 
 def _claim(tree: Tree, random: Random) -> None:
     """A size that is not so."""
     if (node := _pick(tree, random)) is not None:
-        node.claimed = random.choice((*NUMBERS, (1 << 56) - 1, len(node.data) + 1, max(len(node.data) - 1, 0)))
+        node.claimed = random.choice(
+            (*NUMBERS, (1 << 56) - 1, len(node.data) + 1, max(len(node.data) - 1, 0))
+        )
 
 
 def _renumber(tree: Tree, random: Random) -> None:

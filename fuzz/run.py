@@ -16,7 +16,12 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-TARGETS = {"info": "file", "decode": "file", "manifest": "manifest", "update": "update"}  # each with its part of the corpus
+TARGETS = {
+    "info": "file",
+    "decode": "file",
+    "manifest": "manifest",
+    "update": "update",
+}  # each with its part of the corpus
 MAX_MEGABYTES, MAX_SECONDS = 1500, 20  # of one input
 
 
@@ -38,7 +43,10 @@ def fuzz(target: str, arguments: list[str]) -> None:
             path.write_bytes(data)
             targets.RUNS[target](path)
 
-        run: Callable[[bytes], None] = {"manifest": targets.run_manifest, "update": targets.run_update}.get(target, on_file)
+        run: Callable[[bytes], None] = {
+            "manifest": targets.run_manifest,
+            "update": targets.run_update,
+        }.get(target, on_file)
 
         def one(data: bytes) -> None:
             with suppress(CodecError):  # refused, as it should be
@@ -60,7 +68,12 @@ def fuzz_all(seconds: float, corpus: Path, crashes: Path) -> dict[str, int]:
     def process(target: str) -> int:
         found = corpus / f"found-{target}"
         found.mkdir(exist_ok=True)
-        limits = [f"-max_total_time={each}", f"-rss_limit_mb={MAX_MEGABYTES}", f"-timeout={MAX_SECONDS}", "-max_len=200000"]
+        limits = [
+            f"-max_total_time={each}",
+            f"-rss_limit_mb={MAX_MEGABYTES}",
+            f"-timeout={MAX_SECONDS}",
+            "-max_len=200000",
+        ]
         arguments = [
             *limits,
             f"-artifact_prefix={crashes}/{target}-",
@@ -84,8 +97,15 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0, help="in all")
-    parser.add_argument("--corpus", type=Path, help="a folder that keeps what is found; made anew unless given")
-    parser.add_argument("--crashes", type=Path, default=Path("crashes"), help="a folder for inputs that fail, and logs")
+    parser.add_argument(
+        "--corpus", type=Path, help="a folder that keeps what is found; made anew unless given"
+    )
+    parser.add_argument(
+        "--crashes",
+        type=Path,
+        default=Path("crashes"),
+        help="a folder for inputs that fail, and logs",
+    )
     options = parser.parse_args()
     began = time.monotonic()
     with TemporaryDirectory() as folder:
@@ -95,8 +115,16 @@ def main() -> None:
     for target, code in codes.items():
         log = (options.crashes / f"{target}.log").read_text(errors="replace").splitlines()
         runs = next((line.split()[-1] for line in log if "number_of_executed_units" in line), "?")
-        coverage = next((line for line in reversed(log) if " cov: " in line), "").partition("cov: ")[2].partition(" ")[0]
-        outcome = "clean" if code == 0 else f"FAILED with exit code {code}; the end of {options.crashes}/{target}.log:"
+        coverage = (
+            next((line for line in reversed(log) if " cov: " in line), "")
+            .partition("cov: ")[2]
+            .partition(" ")[0]
+        )
+        outcome = (
+            "clean"
+            if code == 0
+            else f"FAILED with exit code {code}; the end of {options.crashes}/{target}.log:"
+        )
         print(f"{target}: {runs} inputs, coverage {coverage}, {outcome}")
         if code != 0:  # whoever reads this may not have the log
             print("\n".join(line[:300] for line in log[-40:]))

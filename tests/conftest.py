@@ -26,7 +26,9 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tinct_path(clip_path: Path) -> Path:
     """The clip in layout `chroma`, key frames 8 apart, without a network."""
     path = clip_path.with_name("tinct.mkv")
-    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8, colouriser="none"))
+    tinct.encode(
+        str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8, colouriser="none")
+    )
     return path
 
 
@@ -46,7 +48,9 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512]
     state = {"classifier.6.bias": torch.zeros(1000)}
     for number, i, o in zip(VGG_CONVOLUTIONS, widths, widths[1:], strict=False):
-        state[f"features.{number}.weight"] = torch.randn(o, i, 3, 3, generator=random) * (2 / (9 * i)) ** 0.5
+        state[f"features.{number}.weight"] = (
+            torch.randn(o, i, 3, 3, generator=random) * (2 / (9 * i)) ** 0.5
+        )
         state[f"features.{number}.bias"] = torch.randn(o, generator=random) * 0.1
     path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
     torch.save(state, path)
@@ -55,7 +59,24 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LAB_CODEC = "tinct:intra,colour=track,group=6,colouriser=none"
 LAB_QPS = [27, 32, 37]
-VGG_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)  # torchvision's numbers
+VGG_CONVOLUTIONS = (
+    0,
+    2,
+    5,
+    7,
+    10,
+    12,
+    14,
+    16,
+    19,
+    21,
+    23,
+    25,
+    28,
+    30,
+    32,
+    34,
+)  # torchvision's numbers
 
 
 @pytest.fixture(scope="session")

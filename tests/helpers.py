@@ -21,15 +21,21 @@ from tinct.frames import Frame
 SHARED_CLIPS = Path(__file__).parent.parent / ".." / "shared" / "clips" / "val"
 
 # PYTHONPATH of a process that imports a test module
-TEST_PATH = os.pathsep.join(str(p) for p in (Path(__file__).parent, *Path(__file__).parent.iterdir()) if p.is_dir())
+TEST_PATH = os.pathsep.join(
+    str(p) for p in (Path(__file__).parent, *Path(__file__).parent.iterdir()) if p.is_dir()
+)
 
 needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe")
 
 
-def run(*arguments: str | Path, given: bytes | None = None, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+def run(
+    *arguments: str | Path, given: bytes | None = None, **options: Any
+) -> "subprocess.CompletedProcess[bytes]":
     """`tinct` in a process of its own."""
     command = [sys.executable, "-m", "tinct", *map(str, arguments)]
-    return subprocess.run(command, input=given, capture_output=True, check=False, timeout=120, **options)
+    return subprocess.run(
+        command, input=given, capture_output=True, check=False, timeout=120, **options
+    )
 
 
 def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
@@ -70,7 +76,9 @@ def remux(
     target: Path,
     *,
     tracks: Sequence[str] = ("luma", "colour"),
-    attachments: Callable[[str, bytes], Iterable[tuple[str, bytes]]] = lambda name, data: [(name, data)],
+    attachments: Callable[[str, bytes], Iterable[tuple[str, bytes]]] = lambda name, data: [
+        (name, data)
+    ],
     names: dict[str, str] | None = None,
     packet: Callable[[str, int, bytes], bytes | None] = lambda track, number, data: data,
 ) -> None:
@@ -115,7 +123,10 @@ def track_packets(path: Path, name: str) -> list[av.Packet]:
 
 def is_default(path: Path) -> dict[str | None, bool]:
     with av.open(str(path)) as container:
-        return {s.metadata.get("title"): bool(s.disposition & Disposition.default) for s in container.streams.video}
+        return {
+            s.metadata.get("title"): bool(s.disposition & Disposition.default)
+            for s in container.streams.video
+        }
 
 
 def payloads(path: Path, kind: str) -> list[tuple[float, bytes]]:

@@ -39,7 +39,9 @@ def scene(time: float, width: int, height: int, bit_depth: int = 8) -> Planes:
 
 def _paint(time: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     x, y = np.meshgrid(columns - 1.5 * time, rows - 0.5 * time)
-    texture = 30 * np.sin(x / 3) * np.cos(y / 4) + 15 * np.sin((x + y) / 1.7) + 7.37 * np.cos(x * y / 91)
+    texture = (
+        30 * np.sin(x / 3) * np.cos(y / 4) + 15 * np.sin((x + y) / 1.7) + 7.37 * np.cos(x * y / 91)
+    )
     return 110 + 0.3 * columns + texture
 
 
@@ -59,11 +61,19 @@ def clip(count: int, width: int = 64, height: int = 48, bit_depth: int = 8) -> l
 def info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
     rate = changes.pop("frame_rate", Fraction(25))
     base = Fraction(1, 1000) if rate is None else 1 / rate
-    fields = {"bit_depth": 8, "time_base": base, "frame_rate": rate, "frame_count": None, "duration_seconds": None}
+    fields = {
+        "bit_depth": 8,
+        "time_base": base,
+        "frame_rate": rate,
+        "frame_count": None,
+        "duration_seconds": None,
+    }
     return VideoInfo(width, height, **(fields | changes))
 
 
-def frames(planes: Sequence[Planes], about: VideoInfo, pts: Sequence[int] | None = None) -> list[Frame]:
+def frames(
+    planes: Sequence[Planes], about: VideoInfo, pts: Sequence[int] | None = None
+) -> list[Frame]:
     return [Frame(*p, pts[n] if pts else n, about) for n, p in enumerate(planes)]
 
 
@@ -144,7 +154,9 @@ def to_av(planes: Planes, pix_fmt: str, colour: ColourTags = UNTAGGED) -> av.Vid
     raw.colorspace = colour.matrix
     raw.color_range = {None: 0, False: 1, True: 2}[colour.full_range]
     raw.color_primaries, raw.color_trc = colour.primaries, colour.transfer
-    return raw if own else raw.reformat(format=pix_fmt, threads=1)  # swscale's threads race at odd sizes
+    return (
+        raw if own else raw.reformat(format=pix_fmt, threads=1)
+    )  # swscale's threads race at odd sizes
 
 
 def _add_sound(out: OutputContainer, codec: str, metadata: dict[str, str] | None) -> Any:
@@ -155,7 +167,9 @@ def _add_sound(out: OutputContainer, codec: str, metadata: dict[str, str] | None
 
 
 def _write_tone(out: OutputContainer, sound: Any, seconds: float) -> None:
-    samples = (0.3 * np.sin(np.arange(round(48000 * seconds)) * 2 * np.pi * 440 / 48000) * 32767).astype(np.int16)
+    samples = (
+        0.3 * np.sin(np.arange(round(48000 * seconds)) * 2 * np.pi * 440 / 48000) * 32767
+    ).astype(np.int16)
     raw = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
     raw.sample_rate, raw.pts, raw.time_base = 48000, 0, Fraction(1, 48000)
     out.mux(sound.encode(raw))
@@ -171,7 +185,9 @@ def _add_texts(out: OutputContainer) -> Any:
 
 
 def _text_packet(stream: Any, start: float, end: float, text: str) -> Packet:
-    event = SubtitleSet.create(text=f"0,0,Default,,0,0,0,,{text}".encode(), start=0, end=round((end - start) * 1000))
+    event = SubtitleSet.create(
+        text=f"0,0,Default,,0,0,0,,{text}".encode(), start=0, end=round((end - start) * 1000)
+    )
     packet = stream.codec_context.encode_subtitle(event)
     packet.time_base = Fraction(1, 1000)
     packet.pts = packet.dts = round(start * 1000)
@@ -223,8 +239,14 @@ WORLD = texture(140, 200), texture(70, 100, 1), texture(70, 100, 2)
 
 def view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A window of 128x96 on a textured world, `shift` pixels to the right; even, so that chroma moves by whole samples."""
-    planes = WORLD[0][20:116, 20 + shift : 148 + shift], WORLD[1][10:58, 10 + shift // 2 : 74 + shift // 2]
+    planes = (
+        WORLD[0][20:116, 20 + shift : 148 + shift],
+        WORLD[1][10:58, 10 + shift // 2 : 74 + shift // 2],
+    )
     cr = WORLD[2][10:58, 10 + shift // 2 : 74 + shift // 2]
     unit = 1 << (bit_depth - 8)
-    y, cb, cr = (np.ascontiguousarray(p).astype(np.uint16 if bit_depth > 8 else np.uint8) * unit for p in (*planes, cr))
+    y, cb, cr = (
+        np.ascontiguousarray(p).astype(np.uint16 if bit_depth > 8 else np.uint8) * unit
+        for p in (*planes, cr)
+    )
     return y, cb, cr

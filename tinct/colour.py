@@ -51,7 +51,9 @@ def from_rgb(rgb: np.ndarray, info: VideoInfo) -> tuple[np.ndarray, np.ndarray]:
     matrix = _ycbcr_to_rgb(info.colour, info.height, 8, 255)
     inverse = np.linalg.inv(matrix[:, :3])
     offset = inverse @ (0.5 - matrix[:, 3])
-    planes = cv2.transform(rgb.astype(np.float32), np.column_stack([inverse, offset]).astype(np.float32))
+    planes = cv2.transform(
+        rgb.astype(np.float32), np.column_stack([inverse, offset]).astype(np.float32)
+    )
     return planes[..., 0], subsample_chroma(planes[..., 1:] - np.float32(128))
 
 
@@ -59,10 +61,14 @@ def subsample_chroma(chroma: np.ndarray) -> np.ndarray:
     """Both chroma planes at luma size to 4:2:0, float32: [H, W, 2] -> [ceil(H/2), ceil(W/2), 2]; undoes `upsample_chroma`."""
     edge = cv2.BORDER_REPLICATE
     # columns about the even ones, pairs of rows
-    halved = cv2.sepFilter2D(chroma, cv2.CV_32F, np.array([0.25, 0.5, 0.25]), np.array([0, 0.5, 0.5]), borderType=edge)[::2, ::2]
+    halved = cv2.sepFilter2D(
+        chroma, cv2.CV_32F, np.array([0.25, 0.5, 0.25]), np.array([0, 0.5, 0.5]), borderType=edge
+    )[::2, ::2]
     # up and down again, a sample is 3/4 itself and 1/8 each neighbour: this sharpens by as much
     sharpen = np.array([-1, 8, -1]) / 6
-    return cv2.sepFilter2D(np.ascontiguousarray(halved), cv2.CV_32F, sharpen, sharpen, borderType=edge)
+    return cv2.sepFilter2D(
+        np.ascontiguousarray(halved), cv2.CV_32F, sharpen, sharpen, borderType=edge
+    )
 
 
 def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -70,7 +76,13 @@ def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
     # luma pixel (x, y) looks up chroma (x / 2, y / 2 - 1/4); quarters are exact in OpenCV's fixed point
     lookup = np.array([[0.5, 0, 0], [0, 0.5, -0.25]], dtype=np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(chroma.astype(np.float32), lookup, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        chroma.astype(np.float32),
+        lookup,
+        (width, height),
+        flags=flags,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def unit_matrix(info: VideoInfo) -> np.ndarray:
@@ -96,13 +108,19 @@ def _rgb(frame: Frame, peak: int, keep_luma: bool) -> np.ndarray:
     if keep_luma:
         planes = _fitting(planes, matrix, peak, 128 << (info.bit_depth - 8))
     rgb = cv2.transform(cv2.merge(planes), matrix)
-    return np.clip(rgb, 0, peak + 0.5, out=rgb)  # half a level is already in the matrix: truncation rounds
+    return np.clip(
+        rgb, 0, peak + 0.5, out=rgb
+    )  # half a level is already in the matrix: truncation rounds
 
 
-def _fitting(planes: list[np.ndarray], matrix: np.ndarray, peak: int, middle: int) -> list[np.ndarray]:
+def _fitting(
+    planes: list[np.ndarray], matrix: np.ndarray, peak: int, middle: int
+) -> list[np.ndarray]:
     """The planes with chroma drawn towards grey just far enough for R'G'B' to lie in 0..peak."""
     y, *chroma = planes
-    grey = y * matrix[0, 0] + np.float32(matrix[0] @ (0, middle, middle, 1) - 0.5)  # R' = G' = B' without chroma
+    grey = y * matrix[0, 0] + np.float32(
+        matrix[0] @ (0, middle, middle, 1) - 0.5
+    )  # R' = G' = B' without chroma
     scale = np.ones_like(y)
     for row in matrix:
         away = row[1] * (chroma[0] - middle) + row[2] * (chroma[1] - middle)
@@ -117,7 +135,9 @@ def _ycbcr_to_rgb(colour: ColourTags, height: int, bit_depth: int, peak: int) ->
     kg = 1 - kr - kb
     unit = 1 << (bit_depth - 8)
     top = (1 << bit_depth) - 1
-    black, luma_span, chroma_span = (0, top, top) if colour.full_range else (16 * unit, 219 * unit, 224 * unit)
+    black, luma_span, chroma_span = (
+        (0, top, top) if colour.full_range else (16 * unit, 219 * unit, 224 * unit)
+    )
     from_unit = np.array(
         [
             [1, 0, 2 * (1 - kr)],

@@ -8,7 +8,14 @@ from typing import Literal, get_args
 from tinct.bitstream.qp import MAX_QP
 from tinct.errors import CodecError
 from tinct.limits import MAX_GROUP
-from tinct.networks.gan_config import MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
+from tinct.networks.gan_config import (
+    MAX_CHANNELS,
+    MIN_CHANNELS,
+    GanConfig,
+    GeneratorKind,
+    Output,
+    Residual,
+)
 
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
@@ -19,7 +26,14 @@ Search = Literal["fast", "thorough"]
 RecipeName = Literal["paper", "cpu"]
 Device = Literal["auto", "cpu", "cuda"]
 LOSSES = ("gan", "mse", "content", "colour")
-PAPER_OPTIONS = ("attention", "residual", "generates", "conditional", "losses", "vgg19")  # of its own generator alone
+PAPER_OPTIONS = (
+    "attention",
+    "residual",
+    "generates",
+    "conditional",
+    "losses",
+    "vgg19",
+)  # of its own generator alone
 GAN_OPTIONS = (*PAPER_OPTIONS, "channels", "generator", "recipe", "device", "checkpoint")
 AUTO_ADAPT = "600"
 X265_PRESETS = (
@@ -71,7 +85,14 @@ class EncodeConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
-    "paper": {"structure": "intra", "colour": "track", "key_form": "full", "group": 6, "key_boost": 0, "colouriser": "gan"},
+    "paper": {
+        "structure": "intra",
+        "colour": "track",
+        "key_form": "full",
+        "group": 6,
+        "key_boost": 0,
+        "colouriser": "gan",
+    },
 }
 
 
@@ -99,12 +120,21 @@ def resolved(config: EncodeConfig) -> EncodeConfig:
     filled = dataclasses.replace(config, colour=colour)
     _check_combination(filled)
     if config.colouriser == "gan":
-        return dataclasses.replace(filled, key_boost=0, adapt=AUTO_ADAPT if config.adapt == "auto" else config.adapt)
-    if intra and colour != "in-band" and config.key_form == "chroma" and config.colouriser != "none":
+        return dataclasses.replace(
+            filled, key_boost=0, adapt=AUTO_ADAPT if config.adapt == "auto" else config.adapt
+        )
+    if (
+        intra
+        and colour != "in-band"
+        and config.key_form == "chroma"
+        and config.colouriser != "none"
+    ):
         return filled
     if restores_in_band(filled):
         return dataclasses.replace(filled, key_boost=0)
-    boost = 0 if config.key_boost == "auto" else config.key_boost  # only a network can use finer key frames' luma
+    boost = (
+        0 if config.key_boost == "auto" else config.key_boost
+    )  # only a network can use finer key frames' luma
     return dataclasses.replace(filled, key_boost=boost, colouriser="none")
 
 
@@ -116,9 +146,17 @@ def restores_in_band(config: EncodeConfig) -> bool:
 
 def gan_config(config: EncodeConfig) -> GanConfig:
     """The generator that the options name; the recipe `cpu` gives Y'CbCr, where only colour has to be learnt from nothing."""
-    levels = () if config.attention == "none" else tuple(sorted({int(level) for level in config.attention.split("+")}))
-    usual: Output = "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
-    return GanConfig(config.channels, config.generator, levels, config.residual, config.generates or usual)
+    levels = (
+        ()
+        if config.attention == "none"
+        else tuple(sorted({int(level) for level in config.attention.split("+")}))
+    )
+    usual: Output = (
+        "ycbcr" if config.recipe == "cpu" and config.generator == "multiresunet" else "rgb"
+    )
+    return GanConfig(
+        config.channels, config.generator, levels, config.residual, config.generates or usual
+    )
 
 
 def default_losses(recipe: str) -> tuple[str, ...]:
@@ -135,7 +173,11 @@ def named_losses(losses: str | None, content_loss: str | None, recipe: str) -> s
         raise CodecError(f"--content-loss: expected vgg19 or none, found {content_loss}")
     if content_loss is None:
         return losses
-    terms = [term for term in (losses.split("+") if losses else default_losses(recipe)) if term != "content"]
+    terms = [
+        term
+        for term in (losses.split("+") if losses else default_losses(recipe))
+        if term != "content"
+    ]
     return "+".join(terms if content_loss == "none" else [*terms, "content"])
 
 
@@ -157,7 +199,9 @@ def _check_values(config: EncodeConfig) -> None:
     }
     for option, (value, allowed) in one_of.items():
         if value not in allowed:
-            raise CodecError(f"--{option}: expected one of {', '.join(str(a) for a in allowed if a)}; found {value}")
+            raise CodecError(
+                f"--{option}: expected one of {', '.join(str(a) for a in allowed if a)}; found {value}"
+            )
     ranges = {
         "qp": (config.qp, 0, MAX_QP),
         "crf": (config.crf, 0, MAX_QP),
@@ -172,55 +216,128 @@ def _check_values(config: EncodeConfig) -> None:
         if isinstance(number, int | float) and not low <= number <= high:
             raise CodecError(f"--{option}: expected {low} to {high}; found {number:g}")
     if config.losses is not None and set(config.losses.split("+")) - set(LOSSES):
-        raise CodecError(f"--losses: expected some of {'+'.join(LOSSES)}; found {config.losses or 'none'}")
+        raise CodecError(
+            f"--losses: expected some of {'+'.join(LOSSES)}; found {config.losses or 'none'}"
+        )
     if config.attention != "none" and set(config.attention.split("+")) - set("1234"):
-        raise CodecError(f"--attention: expected levels such as 3+4, or none; found {config.attention}")
+        raise CodecError(
+            f"--attention: expected levels such as 3+4, or none; found {config.attention}"
+        )
     if not re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", config.adapt):
-        raise CodecError(f"--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found {config.adapt}")
+        raise CodecError(
+            f"--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found {config.adapt}"
+        )
 
 
 def _check_combination(config: EncodeConfig) -> None:
     defaults = EncodeConfig()
     of_gan, of_paper = (
-        ["losses/content-loss" if name == "losses" else name for name in names if getattr(config, name) != getattr(defaults, name)]
+        [
+            "losses/content-loss" if name == "losses" else name
+            for name in names
+            if getattr(config, name) != getattr(defaults, name)
+        ]
         for names in (GAN_OPTIONS, PAPER_OPTIONS)
     )
     contradictions = [
-        (config.colouriser != "gan" and bool(of_gan), f"--{'/'.join(of_gan)} needs --colouriser gan, or --preset paper"),
-        (config.generator != "multiresunet" and bool(of_paper), f"--{'/'.join(of_paper)} needs --generator multiresunet"),
-        (config.crf is not None and config.bitrate_kbps is not None, "--crf and --bitrate exclude each other"),
-        (config.crf is not None and config.colour != "in-band", "--crf needs --colour in-band; use --qp or --bitrate"),
-        (config.key_form == "full" and config.structure != "intra", "--key-form full needs --structure intra"),
-        (config.key_form == "full" and config.colour == "in-band", "--key-form full needs --colour track"),
-        (config.key_form == "full" and config.group == "auto", "--key-form full needs a fixed --group, such as 6"),
-        (config.key_form == "full" and config.group == 1, "--key-form full needs --group 2 or more"),
-        (config.colour == "in-band" and config.group != "auto", "--group needs --colour track; in-band has no groups"),
-        (config.colour == "in-band" and config.compatible, "--compatible needs --colour track; in-band already is 4:2:0"),
-        (config.key_boost not in ("auto", 0) and config.structure != "intra", "--key-boost needs --structure intra"),
-        (config.key_boost not in ("auto", 0) and config.colour == "in-band", "--key-boost needs --colour track"),
-        (config.colouriser == "compact" and config.key_form == "full", "--colouriser compact needs --key-form chroma"),
         (
-            config.colouriser == "compact" and config.structure != "intra" and config.colour != "in-band",
+            config.colouriser != "gan" and bool(of_gan),
+            f"--{'/'.join(of_gan)} needs --colouriser gan, or --preset paper",
+        ),
+        (
+            config.generator != "multiresunet" and bool(of_paper),
+            f"--{'/'.join(of_paper)} needs --generator multiresunet",
+        ),
+        (
+            config.crf is not None and config.bitrate_kbps is not None,
+            "--crf and --bitrate exclude each other",
+        ),
+        (
+            config.crf is not None and config.colour != "in-band",
+            "--crf needs --colour in-band; use --qp or --bitrate",
+        ),
+        (
+            config.key_form == "full" and config.structure != "intra",
+            "--key-form full needs --structure intra",
+        ),
+        (
+            config.key_form == "full" and config.colour == "in-band",
+            "--key-form full needs --colour track",
+        ),
+        (
+            config.key_form == "full" and config.group == "auto",
+            "--key-form full needs a fixed --group, such as 6",
+        ),
+        (
+            config.key_form == "full" and config.group == 1,
+            "--key-form full needs --group 2 or more",
+        ),
+        (
+            config.colour == "in-band" and config.group != "auto",
+            "--group needs --colour track; in-band has no groups",
+        ),
+        (
+            config.colour == "in-band" and config.compatible,
+            "--compatible needs --colour track; in-band already is 4:2:0",
+        ),
+        (
+            config.key_boost not in ("auto", 0) and config.structure != "intra",
+            "--key-boost needs --structure intra",
+        ),
+        (
+            config.key_boost not in ("auto", 0) and config.colour == "in-band",
+            "--key-boost needs --colour track",
+        ),
+        (
+            config.colouriser == "compact" and config.key_form == "full",
+            "--colouriser compact needs --key-form chroma",
+        ),
+        (
+            config.colouriser == "compact"
+            and config.structure != "intra"
+            and config.colour != "in-band",
             "--colouriser compact needs --structure intra, or in-band colour and --network best",
         ),
         (
-            config.colouriser == "compact" and config.structure == "intra" and config.colour == "in-band",
+            config.colouriser == "compact"
+            and config.structure == "intra"
+            and config.colour == "in-band",
             "--colouriser compact needs --colour track where --structure is intra",
         ),
         (
-            config.colouriser == "compact" and config.structure != "intra" and config.network == "fast",
+            config.colouriser == "compact"
+            and config.structure != "intra"
+            and config.network == "fast",
             "--colouriser compact with in-band colour needs --network best",
         ),
-        (config.colouriser == "gan" and config.structure != "intra", "--colouriser gan needs --structure intra"),
-        (config.colouriser == "gan" and config.colour == "in-band", "--colouriser gan needs --colour track"),
-        (config.colouriser == "gan" and config.key_boost not in ("auto", 0), "--colouriser gan needs --key-boost 0"),
-        (config.colouriser == "gan" and config.adapt == "off", "--colouriser gan needs --adapt: it is trained on the video"),
+        (
+            config.colouriser == "gan" and config.structure != "intra",
+            "--colouriser gan needs --structure intra",
+        ),
+        (
+            config.colouriser == "gan" and config.colour == "in-band",
+            "--colouriser gan needs --colour track",
+        ),
+        (
+            config.colouriser == "gan" and config.key_boost not in ("auto", 0),
+            "--colouriser gan needs --key-boost 0",
+        ),
+        (
+            config.colouriser == "gan" and config.adapt == "off",
+            "--colouriser gan needs --adapt: it is trained on the video",
+        ),
         (
             config.adapt not in ("auto", "off") and config.colouriser == "none",
             "--adapt needs a network: --colouriser compact or gan",
         ),
-        (config.adapt not in ("auto", "off") and config.structure != "intra", "--adapt needs --structure intra"),
-        (config.adapt not in ("auto", "off") and config.colour == "in-band", "--adapt needs --colour track"),
+        (
+            config.adapt not in ("auto", "off") and config.structure != "intra",
+            "--adapt needs --structure intra",
+        ),
+        (
+            config.adapt not in ("auto", "off") and config.colour == "in-band",
+            "--adapt needs --colour track",
+        ),
     ]
     for wrong, message in contradictions:
         if wrong:

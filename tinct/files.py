@@ -27,9 +27,13 @@ class Growing:
 
     def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:
         self._destination = destination = destination.absolute()  # "." has no name
-        self._replaces = replaces or (folder and destination.is_dir())  # an empty folder is taken in any case
+        self._replaces = replaces or (
+            folder and destination.is_dir()
+        )  # an empty folder is taken in any case
         remove_stale(destination.parent)
-        name = os.fsencode(destination.name)[:200].decode(errors="ignore")  # file names end at 255 bytes
+        name = os.fsencode(destination.name)[:200].decode(
+            errors="ignore"
+        )  # file names end at 255 bytes
         self._lock: int | None = None
         try:
             with held_back():  # else a file could be made that nobody knows of
@@ -46,7 +50,11 @@ class Growing:
         Raises FileExistsError where something has appeared there since: it is another's.
         """
         if not self._replaces and os.path.lexists(self._destination):
-            raise FileExistsError(errno.EEXIST, "a file that has appeared there since; it is kept", str(self._destination))
+            raise FileExistsError(
+                errno.EEXIST,
+                "a file that has appeared there since; it is kept",
+                str(self._destination),
+            )
         os.replace(self.path, self._destination)
 
     def drop(self) -> None:
@@ -66,7 +74,9 @@ class Growing:
 def remove_stale(folder: Path) -> None:
     """Remove what a process that is gone has left behind; never what one that lives has locked."""
     for path in folder.glob(f".*{GROWING}"):
-        with contextlib.suppress(OSError):  # it is locked, gone by now, another user's, or cannot be locked there
+        with contextlib.suppress(
+            OSError
+        ):  # it is locked, gone by now, another user's, or cannot be locked there
             opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,7 +93,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(opened)
-        raise CodecError(f"expected nobody at work in {folder}, found another run there; wait for it, or name another") from error
+        raise CodecError(
+            f"expected nobody at work in {folder}, found another run there; wait for it, or name another"
+        ) from error
     except OSError:  # a file system without locks
         pass
     try:
@@ -102,7 +114,9 @@ def _made(path: Path, *, folder: bool) -> int | None:
             return None
     else:
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    with contextlib.suppress(OSError):  # a file system without locks: it is never taken for stale there either
+    with contextlib.suppress(
+        OSError
+    ):  # a file system without locks: it is never taken for stale there either
         fcntl.flock(opened, fcntl.LOCK_EX)
     if path.exists():
         return opened
@@ -131,13 +145,17 @@ def check_output(destination: str, source: str, *, overwrite: bool) -> None:
     if destination == "-":
         return
     if "\0" in destination:
-        raise CodecError(f"expected a file name for the output, found a NUL character in {destination!r}")
+        raise CodecError(
+            f"expected a file name for the output, found a NUL character in {destination!r}"
+        )
     target = Path(destination)
     folder = target.absolute().parent
     if not folder.is_dir():
         raise CodecError(f"expected the folder {folder} to exist; make it first")
     if not os.access(folder, os.W_OK):
-        raise CodecError(f"expected to write in {folder}, found no permission; choose another folder")
+        raise CodecError(
+            f"expected to write in {folder}, found no permission; choose another folder"
+        )
     if target.is_symlink() and not overwrite:
         raise CodecError(
             f"expected no file at {target}, found a symbolic link; --overwrite replaces the link, not what it points to"

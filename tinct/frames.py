@@ -55,7 +55,9 @@ class VideoInfo:
 
     def __post_init__(self) -> None:
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
-            raise CodecError(f"expected a frame of 1 to {MAX_SIDE} pixels a side, found {self.width}x{self.height}")
+            raise CodecError(
+                f"expected a frame of 1 to {MAX_SIDE} pixels a side, found {self.width}x{self.height}"
+            )
         if self.width * self.height > MAX_PIXELS:
             raise CodecError(
                 f"expected a frame of at most {MAX_PIXELS:,} pixels, found {self.width}x{self.height}; scale it down first"
@@ -69,7 +71,9 @@ class VideoInfo:
             return self.frame_rate
         if not self.frame_count or not self.duration_seconds:
             return Fraction(25)
-        return Fraction(self.frame_count / self.duration_seconds).limit_denominator(1000) or Fraction(1, 1000)
+        return Fraction(self.frame_count / self.duration_seconds).limit_denominator(
+            1000
+        ) or Fraction(1, 1000)
 
     @property
     def chroma_shape(self) -> tuple[int, int]:
@@ -77,7 +81,9 @@ class VideoInfo:
         return (self.height + 1) // 2, (self.width + 1) // 2
 
 
-Progress = Callable[[int, int | None], None]  # of work on a video: frames done, frames in all where known
+Progress = Callable[
+    [int, int | None], None
+]  # of work on a video: frames done, frames in all where known
 
 
 @dataclass(frozen=True)
@@ -93,8 +99,14 @@ class Frame:
     def __post_init__(self) -> None:
         dtype = np.uint8 if self.info.bit_depth == 8 else np.uint16
         assert self.y.shape == (self.info.height, self.info.width), (self.y.shape, self.info)
-        assert self.cb.shape == self.cr.shape == self.info.chroma_shape, (self.cb.shape, self.cr.shape)
-        assert self.y.dtype == self.cb.dtype == self.cr.dtype == dtype, (self.y.dtype, self.cb.dtype)
+        assert self.cb.shape == self.cr.shape == self.info.chroma_shape, (
+            self.cb.shape,
+            self.cr.shape,
+        )
+        assert self.y.dtype == self.cb.dtype == self.cr.dtype == dtype, (
+            self.y.dtype,
+            self.cb.dtype,
+        )
 
     @property
     def pts_seconds(self) -> float:

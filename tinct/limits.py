@@ -13,11 +13,15 @@ MAX_FRAMES = 1 << 31  # two years at 30 frames a second
 MAX_RATE_TERM = (1 << 31) - 1  # of numerator and denominator; FFmpeg's are of 32 bits
 MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
-MAX_HELD_PIXELS = 96 * MAX_PIXELS  # of luma that waits for its key frame, 3.4 GB at 8 bit; 192 frames up to 4096x4352
+MAX_HELD_PIXELS = (
+    96 * MAX_PIXELS
+)  # of luma that waits for its key frame, 3.4 GB at 8 bit; 192 frames up to 4096x4352
 MAX_JUDGED_PIXELS = (
     1 << 28
 )  # of in-band luma that an encoder holds beside its originals; a second of 1920x1080 at 60 frames/s is half
-MAX_GAP_FRAMES = 256  # that are filled with the frame before them; x265 is told to give an entry point every 250
+MAX_GAP_FRAMES = (
+    256  # that are filled with the frame before them; x265 is told to give an entry point every 250
+)
 
 
 def held_frames(width: int, height: int) -> int:
@@ -37,24 +41,40 @@ def judged_frames(width: int, height: int) -> int:
 
 # ── the container ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-MAX_TRACKS = 256  # video, sound and subtitles; a film has a dozen, all programmes of a transmitter a hundred
+MAX_TRACKS = (
+    256  # video, sound and subtitles; a film has a dozen, all programmes of a transmitter a hundred
+)
 MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
-MAX_HEAD_BYTES = 1 << 28  # of all attachments, and of the index, tags and chapters each: FFmpeg holds them in memory
-MAX_ELEMENTS = 1 << 18  # that are walked before a file is opened; a day of video has 17,000 clusters
-MAX_LIVE_ELEMENTS = 1 << 21  # in clusters that do not say their size, walked one by one: eight hours of live video and sound
+MAX_HEAD_BYTES = (
+    1 << 28
+)  # of all attachments, and of the index, tags and chapters each: FFmpeg holds them in memory
+MAX_ELEMENTS = (
+    1 << 18
+)  # that are walked before a file is opened; a day of video has 17,000 clusters
+MAX_LIVE_ELEMENTS = (
+    1 << 21
+)  # in clusters that do not say their size, walked one by one: eight hours of live video and sound
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
-MAX_MANIFEST_LISTS = 64  # version 1 has 15, none deeper than two: no bytes become a hundred times as many in memory
+MAX_MANIFEST_LISTS = (
+    64  # version 1 has 15, none deeper than two: no bytes become a hundred times as many in memory
+)
 # ── the network ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MAX_UPDATE_BYTES = 1 << 24  # the paper's network, C = 64, takes 1 to 2 MB
 MAX_WEIGHTS = 1 << 24  # 64 MiB of floats; the paper's network has 2.2 million
 MAX_WEIGHTS_PER_BYTE = 64  # coded; 4-bit weights of a trained network take about 3, so 64 is a bomb
 MAX_RANK = 8  # of the change that a video makes to the network that ships: the most that was measured, 9,402 or 18,017 weights
-COMPACT_BYTES = 90  # of memory for each pixel of a frame that `compact` has in work; measured at 640x360: 82
+COMPACT_BYTES = (
+    90  # of memory for each pixel of a frame that `compact` has in work; measured at 640x360: 82
+)
 MAX_COMPACT_BYTES = 4 << 30  # in all; the largest picture takes 3.2 GB, one at a time
-GENERATOR_BYTES = 50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
-MAX_ATTENTION_MACS = 1 << 42  # of one picture: four times what the paper's 64 channels take at 1920x1080
+GENERATOR_BYTES = (
+    50  # of memory for each pixel and channel of a video's own network; measured: 21 to 45
+)
+MAX_ATTENTION_MACS = (
+    1 << 42
+)  # of one picture: four times what the paper's 64 channels take at 1920x1080
 MAX_GENERATOR_BYTES = 8 << 30  # at a time; the paper's 64 channels count as 6.6 GB at 1920x1080
 
 

@@ -23,7 +23,9 @@ class Psnr:
     def of(cls, errors: Iterable[float]) -> "Psnr":
         """From each frame's mean squared error in 8-bit levels."""
         mse = np.maximum(np.asarray(errors, np.float64), 255**2 / 10 ** (PERFECT_DB / 10))
-        return cls(float(np.mean(10 * np.log10(255**2 / mse))), float(10 * np.log10(255**2 / mse.mean())))
+        return cls(
+            float(np.mean(10 * np.log10(255**2 / mse))), float(10 * np.log10(255**2 / mse.mean()))
+        )
 
 
 def squared_error(a: np.ndarray, b: np.ndarray, bit_depth: int) -> float:

@@ -29,7 +29,11 @@ Result = TypeVar("Result")
 
 
 def run(
-    function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], *, jobs: int, engine: Engine = "local"
+    function: Callable[..., Result],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    jobs: int,
+    engine: Engine = "local",
 ) -> Iterator[tuple[int, Result | CodecError]]:
     """Call `function` with each task's arguments, `jobs` at a time; (number of the task, result) as they end.
 
@@ -78,7 +82,9 @@ class _Worker:
     def end(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):  # of a process that is dead, a call that it never read
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # of a process that is dead, a call that it never read
             self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
@@ -106,7 +112,9 @@ def _here(
                         break
                     workers[number].end()
                     workers[number] = _Worker()
-            return CodecError(f"its worker died {TRIES} times; is there enough memory? Fewer --jobs take less")
+            return CodecError(
+                f"its worker died {TRIES} times; is there enough memory? Fewer --jobs take less"
+            )
         finally:
             idle.put(number)
 
@@ -115,7 +123,9 @@ def _here(
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BaseException:  # interrupted, or nobody wants the rest: what workers have begun is undone
+        except (
+            BaseException
+        ):  # interrupted, or nobody wants the rest: what workers have begun is undone
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers.values():
@@ -131,7 +141,9 @@ def serve() -> None:
     """A worker's whole life: calls from stdin, results to stdout, until stdin ends."""
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a call prints is no result
-    calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | Exception | None] = SimpleQueue()
+    calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | Exception | None] = (
+        SimpleQueue()
+    )
     busy = threading.Event()
     keep_interrupts()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -221,8 +233,12 @@ def _join_ray(jobs: int) -> None:
         if "RAY_ADDRESS" in os.environ:
             found = (str(error).strip().splitlines() or [type(error).__name__])[0]
             address = os.environ["RAY_ADDRESS"]
-            raise CodecError(f"expected to join the Ray cluster at RAY_ADDRESS={address}, found: {found}") from error
-        os.environ.setdefault("RAY_worker_niceness", "0")  # at Ray's own 15, times beside other work would not be an encode's
+            raise CodecError(
+                f"expected to join the Ray cluster at RAY_ADDRESS={address}, found: {found}"
+            ) from error
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # at Ray's own 15, times beside other work would not be an encode's
         ray.init(address="local", num_cpus=jobs, include_dashboard=False, **quiet)
 
 
@@ -234,4 +250,6 @@ def _check_address(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
-        raise CodecError(f"expected a Ray cluster at RAY_ADDRESS={address}, found: {error.strerror or error}") from error
+        raise CodecError(
+            f"expected a Ray cluster at RAY_ADDRESS={address}, found: {error.strerror or error}"
+        ) from error

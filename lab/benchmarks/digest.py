@@ -18,14 +18,24 @@ from tinct.evaluation.points import RDPoint
 from tinct.evaluation.sweeps import load
 
 ANCHOR = "x265:intra"
-SIGNS = {"psnr_yuv611": 1, "psnr_yuv611_pooled": 1, "psnr_y": 1, "ssim_y": 1, "ciede2000": -1, "flicker_y": -1}
+SIGNS = {
+    "psnr_yuv611": 1,
+    "psnr_yuv611_pooled": 1,
+    "psnr_y": 1,
+    "ssim_y": 1,
+    "ciede2000": -1,
+    "flicker_y": -1,
+}
 
 
 def bd_rates(anchor: list[RDPoint], points: list[RDPoint]) -> dict[str, Delta]:
     """Percent of the anchor's bytes at equal quality, by metric."""
     found = {}
     for metric, sign in SIGNS.items():
-        before, after = (Curve.of([(p.size_bytes, sign * p.means[metric]) for p in side]) for side in (anchor, points))
+        before, after = (
+            Curve.of([(p.size_bytes, sign * p.means[metric]) for p in side])
+            for side in (anchor, points)
+        )
         found[metric] = rate_delta(before, after)
     return found
 
@@ -53,17 +63,25 @@ def digest(points: list[RDPoint]) -> dict[str, Any]:
             "bd_rate_percent": {metric: delta.text() for metric, delta in found.items()},
             "points": [{"qp": p.qp} | _numbers(p, "") | _numbers(a, "anchor_") for p, a in zip(own, beside, strict=True)],
         })  # fmt: skip
-    means = {codec: {metric: mean_text([clip[metric] for clip in clips]) for metric in SIGNS} for codec, clips in deltas.items()}
+    means = {
+        codec: {metric: mean_text([clip[metric] for clip in clips]) for metric in SIGNS}
+        for codec, clips in deltas.items()
+    }
     return {"mean_bd_rate_percent": means, "rows": rows}
 
 
 def _numbers(point: RDPoint, prefix: str) -> dict[str, float]:
     means = {metric: round(point.means[metric], 4) for metric in SIGNS}
-    return {f"{prefix}{name}": value for name, value in ({"size_bytes": point.size_bytes} | means).items()}
+    return {
+        f"{prefix}{name}": value
+        for name, value in ({"size_bytes": point.size_bytes} | means).items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", type=Path, nargs="+")
     parser.add_argument("--about", required=True, help="what was measured, in a line")
     parser.add_argument("--out", type=Path, required=True)

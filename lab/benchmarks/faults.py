@@ -25,20 +25,54 @@ from tests.synthetic import write_clip
 
 TINCT = "import sys; from tinct.cli.app import main; main(sys.argv[1:])"
 # checkpoints often enough that some kills fall between two
-TRAINING = (
-    "import sys, tinct.adapt.gan; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.05; from tinct.cli.app import main; main(sys.argv[1:])"
-)
+TRAINING = "import sys, tinct.adapt.gan; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.05; from tinct.cli.app import main; main(sys.argv[1:])"
 ADAPT = ("--preset", "paper", "--recipe", "cpu", "--channels", "6", "--adapt", "20steps")
-TUNE = ("--colour", "track", "--colouriser", "compact", "--qp", "12", "--group", "8", "--adapt", "40steps")
-SWEEP = ("--codec", "x265:intra", "tinct:intra,colour=track,colouriser=none", "--qp", "37", "--frames", "4")
+TUNE = (
+    "--colour",
+    "track",
+    "--colouriser",
+    "compact",
+    "--qp",
+    "12",
+    "--group",
+    "8",
+    "--adapt",
+    "40steps",
+)
+SWEEP = (
+    "--codec",
+    "x265:intra",
+    "tinct:intra,colour=track,colouriser=none",
+    "--qp",
+    "37",
+    "--frames",
+    "4",
+)
 
 
 def _encode(work: Path, out: Path) -> list[str]:
-    return ["encode", str(work / "clip.mkv"), str(out / "a.mkv"), "--colour", "track", "--colouriser", "none", "--quiet"]
+    return [
+        "encode",
+        str(work / "clip.mkv"),
+        str(out / "a.mkv"),
+        "--colour",
+        "track",
+        "--colouriser",
+        "none",
+        "--quiet",
+    ]
 
 
 def _adapt(work: Path, out: Path) -> list[str]:
-    return ["encode", str(work / "short.mkv"), str(out / "a.mkv"), *ADAPT, "--checkpoint", str(out / "run.ckpt"), "--quiet"]
+    return [
+        "encode",
+        str(work / "short.mkv"),
+        str(out / "a.mkv"),
+        *ADAPT,
+        "--checkpoint",
+        str(out / "run.ckpt"),
+        "--quiet",
+    ]
 
 
 def _tune(work: Path, out: Path) -> list[str]:
@@ -56,7 +90,13 @@ def _sweep(work: Path, out: Path) -> list[str]:
     return ["evaluate", str(work / "short.mkv"), *SWEEP, "--out", str(out / "r"), "--quiet"]
 
 
-SHARES = {"encode": 0.4, "tune": 0.06, "adapt": 0.06, "decode": 0.4, "sweep": 0.08}  # of the kills: the slow ones get fewer
+SHARES = {
+    "encode": 0.4,
+    "tune": 0.06,
+    "adapt": 0.06,
+    "decode": 0.4,
+    "sweep": 0.08,
+}  # of the kills: the slow ones get fewer
 KINDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "encode": _encode,
     "tune": _tune,
@@ -65,7 +105,13 @@ KINDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "sweep": _sweep,
 }
 # of points: two runs differ in them, in the day too where midnight lies between
-VARYING = {"encode_seconds", "decode_seconds", "encode_peak_megabytes", "decode_peak_megabytes", "date"}
+VARYING = {
+    "encode_seconds",
+    "decode_seconds",
+    "encode_peak_megabytes",
+    "decode_peak_megabytes",
+    "date",
+}
 
 
 @dataclass
@@ -76,7 +122,9 @@ class Outcome:
     seconds: float  # of an uninterrupted run
     kills: int = 0
     clean: int = 0
-    left_something: int = 0  # kills after which the next run had something to remove or to go on from
+    left_something: int = (
+        0  # kills after which the next run had something to remove or to go on from
+    )
     wrong: list[str] = field(default_factory=list)
 
 
@@ -90,7 +138,9 @@ def prepare(work: Path) -> None:
 
 
 def begin(kind: str, work: Path, out: Path) -> "subprocess.Popen[bytes]":
-    arguments = KINDS[kind](work, out) + (["--overwrite"] if (out / "a.mkv").exists() else [])  # killed when it was whole already
+    arguments = KINDS[kind](work, out) + (
+        ["--overwrite"] if (out / "a.mkv").exists() else []
+    )  # killed when it was whole already
     command = [sys.executable, "-c", TRAINING if kind == "adapt" else TINCT, *arguments]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
@@ -101,7 +151,9 @@ def result_of(out: Path) -> dict[str, object]:
     for path in sorted(out.rglob("*")):
         if path.name == "points.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            found["points"] = sorted(json.dumps({k: v for k, v in line.items() if k not in VARYING}) for line in lines)
+            found["points"] = sorted(
+                json.dumps({k: v for k, v in line.items() if k not in VARYING}) for line in lines
+            )
         elif path.name == "sweep.json" or path.is_dir():
             found[str(path.relative_to(out))] = "there"
         elif path.suffix != ".ckpt":  # holds times
@@ -116,7 +168,9 @@ def finish(kind: str, work: Path, out: Path) -> dict[str, object]:
     return result_of(out)
 
 
-def killed(kind: str, work: Path, moment_seconds: float, expected: dict[str, object], outcome: Outcome) -> bool:
+def killed(
+    kind: str, work: Path, moment_seconds: float, expected: dict[str, object], outcome: Outcome
+) -> bool:
     """Kill a run, look, run again, look; False where the run had ended before."""
     with TemporaryDirectory(dir=work) as folder:
         out = Path(folder)
@@ -132,7 +186,11 @@ def killed(kind: str, work: Path, moment_seconds: float, expected: dict[str, obj
         outcome.left_something += bool(left)
         wrong = [p.name for p in left if p.name == "a.mkv" and p.read_bytes() != expected["a.mkv"]]
         found = finish(kind, work, out)
-        wrong += [str(name) for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)]
+        wrong += [
+            str(name)
+            for name in expected.keys() | found.keys()
+            if expected.get(name) != found.get(name)
+        ]
         if wrong:
             outcome.wrong.append(f"at {moment_seconds:.3f} s: {', '.join(sorted(wrong))}")
         outcome.clean += not wrong
@@ -162,7 +220,10 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         prepare(Path(folder))
         whole = sum(SHARES[kind] for kind in kinds)
-        outcomes = [measure(kind, round(options.kills * SHARES[kind] / whole), Path(folder)) for kind in kinds]
+        outcomes = [
+            measure(kind, round(options.kills * SHARES[kind] / whole), Path(folder))
+            for kind in kinds
+        ]
     print(json.dumps([asdict(outcome) for outcome in outcomes], indent=1))
     sys.exit(any(outcome.clean < outcome.kills or not outcome.kills for outcome in outcomes))
 

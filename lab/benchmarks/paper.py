@@ -35,7 +35,9 @@ LEAST_SPACING = 1.02  # in time, from one point of the curve to the next
 METRICS = ("psnr_rgb", "psnr_y", "psnr_yuv611")
 
 
-def curve(source: Path, target: Path, config: EncodeConfig, seconds: float) -> tuple[list[list[float]], dict[str, Any]]:
+def curve(
+    source: Path, target: Path, config: EncodeConfig, seconds: float
+) -> tuple[list[list[float]], dict[str, Any]]:
     """Seconds and dB along a training, and what came of it."""
     points: list[list[float]] = []
 
@@ -55,16 +57,24 @@ def measured(source: Path, coded: Path, keys: Sequence[int]) -> dict[str, float]
     run([TINCT, "decode", "--quiet", "--overwrite", str(coded), str(decoded)])
     series = measure(open_source(str(source)), open_source(str(decoded)), METRICS)
     between = np.setdiff1d(np.arange(len(series["psnr_rgb"])), keys)
-    return {name: round(float(np.mean(np.array(values)[between])), 3) for name, values in series.items()}
+    return {
+        name: round(float(np.mean(np.array(values)[between])), 3) for name, values in series.items()
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clip", type=Path, default=Path("../shared/clips/val/mother_daughter.mp4"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--clip", type=Path, default=Path("../shared/clips/val/mother_daughter.mp4")
+    )
     parser.add_argument("--qp", type=int, default=37)
     parser.add_argument("--seconds", type=int, default=7200)
     parser.add_argument("--checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results" / "paper_curve.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent.parent / "results" / "paper_curve.json"
+    )
     options = parser.parse_args()
     checkpoint = str(options.checkpoint) if options.checkpoint else None
     document: dict[str, Any] = {
@@ -75,9 +85,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = cut(options.clip, Path(folder))
         files = {name: Path(folder) / f"coded_{name}.mkv" for name in ("x265", "none", "paper")}
-        tinct.encode(str(source), str(files["x265"]), EncodeConfig(structure="intra", colour="in-band", qp=options.qp))
-        tinct.encode(str(source), str(files["none"]), preset("paper", qp=options.qp, colouriser="none"))
-        config = preset("paper", qp=options.qp, channels=CHANNELS, recipe="cpu", adapt=str(options.seconds), checkpoint=checkpoint)
+        tinct.encode(
+            str(source),
+            str(files["x265"]),
+            EncodeConfig(structure="intra", colour="in-band", qp=options.qp),
+        )
+        tinct.encode(
+            str(source), str(files["none"]), preset("paper", qp=options.qp, colouriser="none")
+        )
+        config = preset(
+            "paper",
+            qp=options.qp,
+            channels=CHANNELS,
+            recipe="cpu",
+            adapt=str(options.seconds),
+            checkpoint=checkpoint,
+        )
         document["curve"], about = curve(source, files["paper"], config, options.seconds)
         keys = key_frames(str(files["paper"]))
         for name, path in files.items():

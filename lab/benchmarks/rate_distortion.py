@@ -68,8 +68,14 @@ def measure(clip: str, codec: str, qp: int, structure: str, network: str) -> Poi
     with tempfile.TemporaryDirectory() as folder:
         coded, decoded = f"{folder}/coded.mkv", f"{folder}/decoded.y4m"
         report = tinct.encode(clip, coded, tinct.EncodeConfig(**options))
-        subprocess.run([sys.executable, "-m", "tinct", "decode", "--quiet", coded, decoded], check=True, stderr=subprocess.DEVNULL)
-        errors = [plane_errors(a, b) for a, b in zip(open_source(decoded), open_source(clip), strict=True)]
+        subprocess.run(
+            [sys.executable, "-m", "tinct", "decode", "--quiet", coded, decoded],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
+        errors = [
+            plane_errors(a, b) for a, b in zip(open_source(decoded), open_source(clip), strict=True)
+        ]
         size = Path(coded).stat().st_size
     psnr = tuple((p.mean_db, p.pooled_db) for p in map(Psnr.of, zip(*errors, strict=True)))
     return Point(Path(clip).stem, codec, qp, size, report.plan.layout, psnr)
@@ -88,8 +94,12 @@ def bd_rate(anchor: list[Point], test: list[Point], pooling: int) -> float | Non
     if max(min(psnr_a), min(psnr_b)) >= min(max(psnr_a), max(psnr_b)):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns where the overlap is below 75 %; the overlap is in the points
-        found = bjontegaard.bd_rate(rate_a, psnr_a, rate_b, psnr_b, method="pchip", require_matching_points=False)
+        warnings.simplefilter(
+            "ignore"
+        )  # it warns where the overlap is below 75 %; the overlap is in the points
+        found = bjontegaard.bd_rate(
+            rate_a, psnr_a, rate_b, psnr_b, method="pchip", require_matching_points=False
+        )
     return float(found)
 
 
@@ -97,17 +107,26 @@ def summary(points: list[Point]) -> dict[str, dict[str, float | None]]:
     """BD-rate of each clip in both poolings."""
     table = {}
     for clip in dict.fromkeys(p.clip for p in points):
-        anchor, test = ([p for p in points if (p.clip, p.codec) == (clip, codec)] for codec in ("hevc", "tinct"))
-        table[clip] = {name: bd_rate(anchor, test, pooling) for pooling, name in enumerate(POOLINGS)}
+        anchor, test = (
+            [p for p in points if (p.clip, p.codec) == (clip, codec)] for codec in ("hevc", "tinct")
+        )
+        table[clip] = {
+            name: bd_rate(anchor, test, pooling) for pooling, name in enumerate(POOLINGS)
+        }
     return table
 
 
 def _text(row: dict[str, float | None]) -> str:
-    return ", ".join(f"{name} " + ("undefined" if value is None else f"{value:+.2f} %") for name, value in row.items())
+    return ", ".join(
+        f"{name} " + ("undefined" if value is None else f"{value:+.2f} %")
+        for name, value in row.items()
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--clips", type=Path, default=Path("../shared/clips/val"))
     parser.add_argument("--only", nargs="+", default=[*CONFERENCE, *STRESS, *OTHERS])
     parser.add_argument("--structure", default="intra")
@@ -115,7 +134,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    out = options.out or Path(__file__).parent.parent / "results" / f"rate_distortion_{options.structure}_{options.network}.json"
+    out = (
+        options.out
+        or Path(__file__).parent.parent
+        / "results"
+        / f"rate_distortion_{options.structure}_{options.network}.json"
+    )
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.jobs) as pool:
         found = [next(options.clips.glob(f"{name}.*")) for name in options.only]
         clips = list(pool.map(cut, found, [Path(folder)] * len(found)))
@@ -129,8 +153,12 @@ def main() -> None:
     for name, clips_of in (("conference", CONFERENCE), ("stress", STRESS)):
         rows = [table[clip] for clip in clips_of if clip in table]
         defined = {p: [value for row in rows if (value := row[p]) is not None] for p in POOLINGS}
-        print(f"{name}, mean of {len(rows)}: {_text({p: float(np.mean(v)) if v else None for p, v in defined.items()})}")
-    versions = {m.__name__: m.__version__ for m in (tinct, av, cv2)} | {"python": platform.python_version()}
+        print(
+            f"{name}, mean of {len(rows)}: {_text({p: float(np.mean(v)) if v else None for p, v in defined.items()})}"
+        )
+    versions = {m.__name__: m.__version__ for m in (tinct, av, cv2)} | {
+        "python": platform.python_version()
+    }
     out.parent.mkdir(parents=True, exist_ok=True)
     document = {
         "date": date.today().isoformat(), "structure": options.structure, "network": options.network, "frames": FRAMES,

@@ -45,7 +45,9 @@ class Run:
     seconds: float
     settled_megabytes: float  # after the first minute, or at the half of a shorter run
     peak_megabytes: float  # after that
-    growth_percent: float  # of that peak, beyond what had settled, or beyond the peak for a shorter video
+    growth_percent: (
+        float  # of that peak, beyond what had settled, or beyond the peak for a shorter video
+    )
     files: int  # open at the end, the median of the last ten seconds: a look may catch one that is open for a moment
     files_growth: int  # since the minute after the first, or beside a shorter video
     frames: int
@@ -57,13 +59,23 @@ def write_long(path: Path, frames: int) -> None:
     """The looped clip: packets of both tracks again and again with later times."""
     loop = path.with_name("loop.mkv")
     options = {"preset": "ultrafast", "g": str(RATE)}
-    write_clip(loop, frames=LOOP_FRAMES, size=(640, 360), rate=RATE, codec="libx264", codec_options=options, audio="pcm_s16le")
+    write_clip(
+        loop,
+        frames=LOOP_FRAMES,
+        size=(640, 360),
+        rate=RATE,
+        codec="libx264",
+        codec_options=options,
+        audio="pcm_s16le",
+    )
     with av.open(str(path), "w") as out:
         streams: dict[int, av.stream.Stream] = {}
         for turn in range(-(-frames // LOOP_FRAMES)):
             with av.open(str(loop)) as given:
                 for stream in given.streams:
-                    streams.setdefault(stream.index, out.add_stream_from_template(stream)) if not turn else None
+                    streams.setdefault(
+                        stream.index, out.add_stream_from_template(stream)
+                    ) if not turn else None
                 for packet in given.demux():
                     if packet.pts is None:  # the last: it says that there are no more
                         continue
@@ -95,7 +107,9 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
     while process.poll() is None:
         try:
             status = Path(f"/proc/{process.pid}/status").read_text()
-            megabytes.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)  # the most since the last look
+            megabytes.append(
+                int(status.split("VmHWM:")[1].split()[0]) / 1024
+            )  # the most since the last look
             Path(f"/proc/{process.pid}/clear_refs").write_text("5")
             files.append(len(os.listdir(f"/proc/{process.pid}/fd")))
         except (OSError, IndexError):
@@ -107,7 +121,10 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
     minute = min(int(60 * LOOKS_PER_SECOND), len(megabytes) // 4)
     later = megabytes[settled:-1] or megabytes
     bound = later[0] if shorter is None else shorter.peak_megabytes
-    files_then, files_last = (round(median(some)) for some in (files[settled : settled + minute], files[-10 * LOOKS_PER_SECOND :]))
+    files_then, files_last = (
+        round(median(some))
+        for some in (files[settled : settled + minute], files[-10 * LOOKS_PER_SECOND :])
+    )
     frames, ends = ends_of(output)
     return Run(
         name=name,
@@ -125,7 +142,9 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
 
 def soak(minutes: float, folder: Path) -> list[Run]:
     """Encodes of a short and of the whole video, and a decode of the whole; the short one is there to compare with."""
-    short, source, coded, shown = (folder / name for name in ("short.mkv", "long.mkv", "a.mkv", "a.mp4"))
+    short, source, coded, shown = (
+        folder / name for name in ("short.mkv", "long.mkv", "a.mkv", "a.mp4")
+    )
     write_long(short, round(minutes * SHORT * 60 * RATE))
     write_long(source, round(minutes * 60 * RATE))
     first = watched("encode a tenth", coded, "encode", short, coded, *ENCODE)

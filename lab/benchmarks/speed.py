@@ -46,10 +46,27 @@ NO_NETWORK = ("--colouriser", "none")
 RESTORED = ("--colour", "track", "--colouriser", "compact")  # where plain HEVC pays, too
 NETWORKS = {
     "fast, no update": (*RESTORED, "--network", "fast", "--search", "fast", "--adapt", "off"),
-    "fast, choices given": (*RESTORED, "--network", "fast", "--key-boost", "16", "--group", "16", "--adapt", "off"),
+    "fast, choices given": (
+        *RESTORED,
+        "--network",
+        "fast",
+        "--key-boost",
+        "16",
+        "--group",
+        "16",
+        "--adapt",
+        "off",
+    ),
     "fast": (*RESTORED, "--network", "fast"),
     "best, no update": (*RESTORED, "--network", "best", "--search", "fast", "--adapt", "off"),
-    "best, in-band": ("--structure", "random-access", "--colouriser", "compact", "--network", "best"),
+    "best, in-band": (
+        "--structure",
+        "random-access",
+        "--colouriser",
+        "compact",
+        "--network",
+        "best",
+    ),
 }
 
 # what a user's program does with `tinct.open`
@@ -105,28 +122,58 @@ def run(command: list[str]) -> Run:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, command)
-    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)  # Linux counts in KiB
+    return Run(
+        seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    )  # Linux counts in KiB
 
 
 def alternating(commands: dict[str, list[str]], runs: int) -> dict[str, Run]:
     """Medians of each command; their runs take turns, so that a busy moment hits all."""
     turns = [{name: run(command) for name, command in commands.items()} for _ in range(runs)]
-    return {name: Run(*(median(getattr(turn[name], field.name) for turn in turns) for field in fields(Run))) for name in commands}
+    return {
+        name: Run(
+            *(median(getattr(turn[name], field.name) for turn in turns) for field in fields(Run))
+        )
+        for name in commands
+    }
 
 
 def info(path: Path) -> dict[str, Any]:
-    return json.loads(subprocess.run([TINCT, "info", "--json", str(path)], check=True, capture_output=True).stdout)
+    return json.loads(
+        subprocess.run([TINCT, "info", "--json", str(path)], check=True, capture_output=True).stdout
+    )
 
 
 def cut(clip: Path, folder: Path) -> Path:
     """The first seconds, lossless."""
     target = folder / f"{clip.stem}.mkv"
-    run([TINCT, "decode", "--quiet", "--overwrite", "--duration", str(CUT_SECONDS), str(clip), str(target)])
+    run(
+        [
+            TINCT,
+            "decode",
+            "--quiet",
+            "--overwrite",
+            "--duration",
+            str(CUT_SECONDS),
+            str(clip),
+            str(target),
+        ]
+    )
     return target
 
 
 def encode_command(source: Path, target: Path, *options: str) -> list[str]:
-    return [TINCT, "encode", "--quiet", "--overwrite", "--qp", QP, *options, str(source), str(target)]
+    return [
+        TINCT,
+        "encode",
+        "--quiet",
+        "--overwrite",
+        "--qp",
+        QP,
+        *options,
+        str(source),
+        str(target),
+    ]
 
 
 def measure_decode(clips: Path, folder: Path) -> dict[str, Any]:
@@ -140,7 +187,10 @@ def measure_decode(clips: Path, folder: Path) -> dict[str, Any]:
             "y4m": [TINCT, "decode", "--quiet", str(coded), "-"],
         }
         frames = info(coded)["frames"]
-        rates = {way: round(frames / child.seconds, 1) for way, child in alternating(commands, RUNS).items()}
+        rates = {
+            way: round(frames / child.seconds, 1)
+            for way, child in alternating(commands, RUNS).items()
+        }
         found[Path(name).stem] = {"frame_count": frames, "frames_per_second": rates}
         print("decode", Path(name).stem, rates, flush=True)
     return found
@@ -172,14 +222,29 @@ def measure_encode(clips: Path, folder: Path) -> dict[str, Any]:
 def measure_memory(clips: Path, folder: Path) -> dict[str, Any]:
     """Peak megabytes of encode and decode, of a short video and of the same ten times as long: medians, and all runs."""
     once, source, coded = folder / "once.mp4", folder / "looped.mkv", folder / "coded.mkv"
-    run([TINCT, "decode", "--quiet", "--duration", str(LOOP_SECONDS), str(clips / LARGE[0]), str(once)])
+    run(
+        [
+            TINCT,
+            "decode",
+            "--quiet",
+            "--duration",
+            str(LOOP_SECONDS),
+            str(clips / LARGE[0]),
+            str(once),
+        ]
+    )
     peaks: dict[str, dict[int, list[float]]] = {"encode": {}, "decode": {}}
     for frames, loops in LOOPS.items():
         run([sys.executable, "-c", LOOP, str(once), str(source), str(loops)])
-        encode = encode_command(source, coded, "--colour", "track", "--x265-preset", "ultrafast", *NO_NETWORK)
+        encode = encode_command(
+            source, coded, "--colour", "track", "--x265-preset", "ultrafast", *NO_NETWORK
+        )
         peaks["encode"][frames] = [round(run(encode).peak_megabytes, 1) for _ in range(RUNS)]
         assert info(coded)["frames"] == frames, info(coded)["frames"]
-        peaks["decode"][frames] = [round(run([TINCT, "decode", "--quiet", str(coded), "-"]).peak_megabytes, 1) for _ in range(RUNS)]
+        peaks["decode"][frames] = [
+            round(run([TINCT, "decode", "--quiet", str(coded), "-"]).peak_megabytes, 1)
+            for _ in range(RUNS)
+        ]
         print("memory", frames, {way: peak[frames] for way, peak in peaks.items()}, flush=True)
     found: dict[str, Any] = {"x265_preset": "ultrafast"}
     for way, runs in peaks.items():
@@ -196,7 +261,9 @@ def measure_start(clips: Path, folder: Path) -> dict[str, Any]:
     """Seconds until `tinct --help` and `tinct info` are done."""
     coded = folder / "coded.mkv"
     run(encode_command(cut(clips / SMALL[0], folder), coded))
-    sides = alternating({"--help": [TINCT, "--help"], "info": [TINCT, "info", str(coded)]}, START_RUNS)
+    sides = alternating(
+        {"--help": [TINCT, "--help"], "info": [TINCT, "info", str(coded)]}, START_RUNS
+    )
     return {"seconds": {name: round(child.seconds, 3) for name, child in sides.items()}}
 
 
@@ -216,18 +283,36 @@ def measure_network(clips: Path, folder: Path) -> dict[str, Any]:
         found[label] = {
             "restored": info(coded)["colouriser"],
             "frames_per_second": {
-                way: round(frames / child.seconds, 2) for way, child in (("x265", x265), ("encode", encode), ("decode", decode))
+                way: round(frames / child.seconds, 2)
+                for way, child in (("x265", x265), ("encode", encode), ("decode", decode))
             },
-            "peak_megabytes": {"encode": round(encode.peak_megabytes), "decode": round(decode.peak_megabytes)},
+            "peak_megabytes": {
+                "encode": round(encode.peak_megabytes),
+                "decode": round(decode.peak_megabytes),
+            },
         }
         print("network", label, found[label], flush=True)
     once, looped = folder / "once.mp4", folder / "looped.mkv"
-    run([TINCT, "decode", "--quiet", "--duration", str(CUT_SECONDS), str(clips / LARGE[0]), str(once)])
+    run(
+        [
+            TINCT,
+            "decode",
+            "--quiet",
+            "--duration",
+            str(CUT_SECONDS),
+            str(clips / LARGE[0]),
+            str(once),
+        ]
+    )
     run([sys.executable, "-c", LOOP, str(once), str(looped), str(LONGER)])
     label, options = next(iter(NETWORKS.items()))
     seconds = run(encode_command(looped, coded, *options)).seconds
     assert info(coded)["frames"] == LONGER * frames, info(coded)["frames"]
-    found["longer"] = {"of": label, "frame_count": LONGER * frames, "encode_frames_per_second": round(LONGER * frames / seconds, 2)}
+    found["longer"] = {
+        "of": label,
+        "frame_count": LONGER * frames,
+        "encode_frames_per_second": round(LONGER * frames / seconds, 2),
+    }
     print("network, longer", found["longer"], flush=True)
     return found
 
@@ -239,14 +324,21 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--part", choices=PARTS, help="default: all, one after the other")
     parser.add_argument("--clips", type=Path, default=Path("../shared/clips"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results" / "speed.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent.parent / "results" / "speed.json"
+    )
     options = parser.parse_args()
     document = json.loads(options.out.read_text()) if options.out.exists() else {}
     document["targets"] = TARGETS
-    versions = {name: version(name) for name in ("tinct", "av", "numpy", "opencv-python-headless", "openvino", "torch")}
+    versions = {
+        name: version(name)
+        for name in ("tinct", "av", "numpy", "opencv-python-headless", "openvino", "torch")
+    }
     for name in [options.part] if options.part else list(PARTS):
         about = {
             "date": date.today().isoformat(), "versions": versions | {"python": platform.python_version()},

@@ -38,7 +38,9 @@ def coded_psnr_y(coded: Path, clip: Path) -> np.ndarray:
     """Of each picture of the luma track, before anything restores it."""
     with av.open(str(coded)) as container:
         found = []
-        for original, picture in zip(open_source(str(clip)), container.decode(video=0), strict=True):
+        for original, picture in zip(
+            open_source(str(clip)), container.decode(video=0), strict=True
+        ):
             assert original.info.bit_depth == 8
             height, width = original.y.shape
             error = squared_error(original.y, picture.to_ndarray()[:height, :width], 8)
@@ -50,7 +52,10 @@ def row(results: Path, point: RDPoint) -> dict[str, Any]:
     assert point.file is not None
     after = np.array(point.series["psnr_y"], float)
     before = coded_psnr_y(results / point.file, results / "clips" / f"{point.clip}.mkv")
-    spreads = {"before_db": round(spread_db(before, point.keys), 2), "after_db": round(spread_db(after, point.keys), 2)}
+    spreads = {
+        "before_db": round(spread_db(before, point.keys), 2),
+        "after_db": round(spread_db(after, point.keys), 2),
+    }
     return {"clip": point.clip, "codec": point.codec, "qp": point.qp, **spreads}
 
 
@@ -63,27 +68,42 @@ def flicker_ratio(anchor: Sequence[RDPoint], test: Sequence[RDPoint], quality: s
     if min(len(anchor), len(test)) < 2:
         return None
     curves = [
-        Curve.of([(10 ** (p.means[quality] / 10), -math.log(p.means["flicker_y"])) for p in points]) for points in (anchor, test)
+        Curve.of([(10 ** (p.means[quality] / 10), -math.log(p.means["flicker_y"])) for p in points])
+        for points in (anchor, test)
     ]
     found = quality_delta(curves[0], curves[1]).value
     return None if found is None else round(math.exp(-found), 3)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("results", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "results" / "steadiness.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent.parent / "results" / "steadiness.json"
+    )
     options = parser.parse_args()
     everything = load(options.results).points
     points = [p for p in everything if 0 < len(p.keys) < p.frames and p.file]
     rows = [row(options.results, point) for point in points]
     codecs = dict.fromkeys(point.codec for point in points)
-    ratios = {c: [r["after_db"] / r["before_db"] for r in rows if r["codec"] == c and r["before_db"] > 1] for c in codecs}
+    ratios = {
+        c: [r["after_db"] / r["before_db"] for r in rows if r["codec"] == c and r["before_db"] > 1]
+        for c in codecs
+    }
     means = {codec: round(float(np.mean(some)), 3) for codec, some in ratios.items() if some}
     clips = dict.fromkeys(point.clip for point in everything)
-    sweeps = {(clip, c): [p for p in everything if (p.clip, p.codec) == (clip, c)] for clip in clips for c in (ANCHOR, *codecs)}
+    sweeps = {
+        (clip, c): [p for p in everything if (p.clip, p.codec) == (clip, c)]
+        for clip in clips
+        for c in (ANCHOR, *codecs)
+    }
     flicker = {
-        codec: {q: {clip: flicker_ratio(sweeps[clip, ANCHOR], sweeps[clip, codec], q) for clip in clips} for q in QUALITIES}
+        codec: {
+            q: {clip: flicker_ratio(sweeps[clip, ANCHOR], sweeps[clip, codec], q) for clip in clips}
+            for q in QUALITIES
+        }
         for codec in codecs
     }
     document = {

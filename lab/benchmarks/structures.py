@@ -40,13 +40,17 @@ def sweeps() -> dict[tuple[str, str], Sweep]:
     for row in _read("compact_conference.json")["rows"]:
         if row["codec"] == "tinct:intra" and row["clip"] in CONFERENCE:
             for codec, prefix in zip(ANCHORS, ("anchor_", ""), strict=True):
-                found[row["clip"], codec] = [(p[f"{prefix}size_bytes"], p[f"{prefix}psnr_yuv611"]) for p in row["points"]]
+                found[row["clip"], codec] = [
+                    (p[f"{prefix}size_bytes"], p[f"{prefix}psnr_yuv611"]) for p in row["points"]
+                ]
     for structure in ("low-delay", "random-access"):
         for point in _read(f"rate_distortion_{structure}_best.json")["points"]:
             codec = f"{'x265' if point['codec'] == 'hevc' else 'Tinct'} {structure.replace('random-', 'random ')}"
             if point["clip"] in CONFERENCE:
                 quality_db = float(np.dot(WEIGHTS, [plane[0] for plane in point["psnr"]]))
-                found.setdefault((point["clip"], codec), []).append((point["size_bytes"], quality_db))
+                found.setdefault((point["clip"], codec), []).append(
+                    (point["size_bytes"], quality_db)
+                )
     return found
 
 
@@ -55,8 +59,13 @@ def bd_rates(found: dict[tuple[str, str], Sweep], anchor: str) -> dict[str, dict
     table = {}
     for codec in STYLES:
         if codec != anchor:
-            deltas = {clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec])) for clip in CONFERENCE}
-            table[codec] = {clip: delta.text() for clip, delta in deltas.items()} | {"mean": mean_text(list(deltas.values()))}
+            deltas = {
+                clip: rate_delta(Curve.of(found[clip, anchor]), Curve.of(found[clip, codec]))
+                for clip in CONFERENCE
+            }
+            table[codec] = {clip: delta.text() for clip, delta in deltas.items()} | {
+                "mean": mean_text(list(deltas.values()))
+            }
     return table
 
 
@@ -70,7 +79,9 @@ def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
     figure, panels = pyplot.subplots(2, 3, figsize=(13, 8), layout="constrained")
     for clip, panel in zip(CONFERENCE, panels.flat, strict=True):
         for codec, style in STYLES.items():
-            kilobytes, decibels = zip(*[(size / 1000, db) for size, db in sorted(found[clip, codec])], strict=True)
+            kilobytes, decibels = zip(
+                *[(size / 1000, db) for size, db in sorted(found[clip, codec])], strict=True
+            )
             panel.semilogx(kilobytes, decibels, style, label=codec, markersize=4)
         panel.set_title(clip)
         panel.grid(visible=True, which="both", alpha=0.3)
@@ -79,14 +90,22 @@ def draw(found: dict[tuple[str, str], Sweep], path: Path) -> None:
         panel.xaxis.set_minor_formatter(ticker.NullFormatter())
     figure.supxlabel("file, kB (96 frames)")
     figure.supylabel("(6Y+U+V)/8 PSNR, dB")
-    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(STYLES))
+    figure.legend(
+        *panels.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(STYLES)
+    )
     figure.savefig(path, dpi=80)
     pyplot.close(figure)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--picture", type=Path, default=Path(__file__).parent.parent / "docs" / "pictures" / "structures.png")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=Path(__file__).parent.parent / "docs" / "pictures" / "structures.png",
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "structures.json")
     options = parser.parse_args()
     found = sweeps()
@@ -96,7 +115,9 @@ def main() -> None:
         for codec, row in table.items():
             print(f"  {codec}: {', '.join(f'{clip} {text}' for clip, text in row.items())}")
     draw(found, options.picture)
-    options.out.write_text(json.dumps({"date": date.today().isoformat(), "bd_rate_percent": tables}, indent=1) + "\n")
+    options.out.write_text(
+        json.dumps({"date": date.today().isoformat(), "bd_rate_percent": tables}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -25,7 +25,9 @@ from tinct.networks.compact import Network, load_network
 from tinct.networks.compact_update import decoded, update_shapes, updated
 from tinct.networks.trainable.compact import Compact, plane_errors
 
-CONFIG = tinct.EncodeConfig(colour="track", colouriser="compact", key_boost=20, group=16, qp=27, adapt="240steps")
+CONFIG = tinct.EncodeConfig(
+    colour="track", colouriser="compact", key_boost=20, group=16, qp=27, adapt="240steps"
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,9 @@ def tuned(source: Path) -> Path:
 def test_an_update_pays_and_decodes_elsewhere(source: Path, tuned: Path, tmp_path: Path) -> None:
     off = tinct.encode(str(source), str(tmp_path / "off.mkv"), replace(CONFIG, adapt="off"))
     again = tinct.encode(str(source), str(tmp_path / "again.mkv"), CONFIG)
-    assert (tmp_path / "again.mkv").read_bytes() == tuned.read_bytes(), "steps, not seconds, were asked for"
+    assert (tmp_path / "again.mkv").read_bytes() == tuned.read_bytes(), (
+        "steps, not seconds, were asked for"
+    )
     assert (again.luma_bytes, again.colour_bytes) == (off.luma_bytes, off.colour_bytes)
     assert 300 < again.update_bytes == len(attached(tuned)["update.bin"]) < 0.06 * off.size_bytes
     assert run("decode", tuned, tmp_path / "out.mkv").returncode == 0
@@ -57,12 +61,17 @@ def test_an_update_pays_and_decodes_elsewhere(source: Path, tuned: Path, tmp_pat
     assert 0.15 < again.psnr[0].mean_db - off.psnr[0].mean_db < 2
 
 
-def test_an_update_that_does_not_pay_is_not_sent(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_that_does_not_pay_is_not_sent(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that makes everything worse: the file is that without it, to the byte."""
 
     def harmful(*given: object, **options: object) -> tuning.Tuned:
         found = tune(*given, **options)  # type: ignore[arg-type]
-        passes = tuple((c, {name: w * 0.5 for name, w in weights.items()}) for c, weights in found.network.passes)
+        passes = tuple(
+            (c, {name: w * 0.5 for name, w in weights.items()})
+            for c, weights in found.network.passes
+        )
         return replace(found, network=replace(found.network, passes=passes))
 
     monkeypatch.setattr(tuning, "tune", harmful)
@@ -98,7 +107,10 @@ def changed(path: Path, out: Path, change: Callable[[dict[str, object]], object]
         (lambda m: m.update(rank=True), "damaged tinct.json: 'rank'"),
         (lambda m: m.pop("rank"), "damaged tinct.json: 'update'"),
         (lambda m: m.pop("update"), "damaged tinct.json: 'update'"),
-        (lambda m: m.update(update="0123456789abcdef"), "damaged update.bin: expected 0123456789abcdef"),
+        (
+            lambda m: m.update(update="0123456789abcdef"),
+            "damaged update.bin: expected 0123456789abcdef",
+        ),
     ],
     ids=["another rank", "no such rank", "no number", "no rank", "no hash", "another hash"],
 )
@@ -113,7 +125,9 @@ def test_lies_about_an_update_are_refused(
 def test_a_network_with_nothing_added_is_itself() -> None:
     network = load_network("fast")
     config, weights = network.passes[-1]
-    nothing = {name: np.zeros(shape, np.float32) for name, shape in update_shapes(config, 2).items()}
+    nothing = {
+        name: np.zeros(shape, np.float32) for name, shape in update_shapes(config, 2).items()
+    }
     for name, value in updated(network, nothing).passes[-1][1].items():
         assert np.array_equal(value, weights[name]), name
 
@@ -140,7 +154,10 @@ def compact(network: Network) -> Compact:
 def test_what_is_learnt_is_what_is_sent() -> None:
     network = load_network("fast")
     found = tune(network, crops(), 255, rank=2, budget=Budget(steps=30), error_per_bit=1e-9)
-    before, after = (plane_errors(compact(some), tuning._batch(crops(), 255)).mean(0)[0] for some in (network, found.network))
+    before, after = (
+        plane_errors(compact(some), tuning._batch(crops(), 255)).mean(0)[0]
+        for some in (network, found.network)
+    )
     assert after < 0.98 * before
     sent = decoded(network, found.data, 2)
     for name, value in sent.passes[-1][1].items():
@@ -149,7 +166,10 @@ def test_what_is_learnt_is_what_is_sent() -> None:
 
 def test_a_loss_that_is_no_number_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tuning, "_log_error", lambda errors: errors.sum(1) * float("nan"))
-    with pytest.raises(CodecError, match="expected a finite loss in training, found nan at step 0; encode with --adapt off"):
+    with pytest.raises(
+        CodecError,
+        match="expected a finite loss in training, found nan at step 0; encode with --adapt off",
+    ):
         tune(load_network("fast"), crops(), 255, rank=1, budget=Budget(steps=3), error_per_bit=1e-9)
 
 
@@ -157,15 +177,27 @@ def test_crops_of_a_long_video_are_spread_over_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tuning, "MAX_FRAMES", 4)
     alone = crops(6)[:4]  # of the first frame: what is kept of it is still what was seen of it
     found = crops(12)
-    assert [round(2 ** (4 * conditions[0])) for _, _, conditions in found] == [1] * 4 + [5] * 4 + [9] * 4
-    assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(alone, found[:4], strict=True))
+    assert [round(2 ** (4 * conditions[0])) for _, _, conditions in found] == [1] * 4 + [5] * 4 + [
+        9
+    ] * 4
+    assert all(
+        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
+        for a, b in zip(alone, found[:4], strict=True)
+    )
 
 
 @pytest.mark.parametrize(
     ("size_bytes", "shape", "rank"),
-    [(10_000, (640, 360), 0), (60_000, (640, 360), 2), (10**7, (640, 360), 8), (10**7, (640, 24), 0)],
+    [
+        (10_000, (640, 360), 0),
+        (60_000, (640, 360), 2),
+        (10**7, (640, 360), 8),
+        (10**7, (640, 24), 0),
+    ],
 )
-def test_the_rank_is_what_a_file_can_bear(size_bytes: int, shape: tuple[int, int], rank: int) -> None:
+def test_the_rank_is_what_a_file_can_bear(
+    size_bytes: int, shape: tuple[int, int], rank: int
+) -> None:
     assert rank_for(size_bytes, shape) == rank
 
 
@@ -179,24 +211,46 @@ def test_auto_is_counted_in_steps() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--adapt", "9", "--structure", "low-delay"], "contradictory options: --adapt needs --structure intra"),
-        (["--adapt", "9", "--colour", "in-band"], "contradictory options: --adapt needs --colour track"),
+        (
+            ["--adapt", "9", "--structure", "low-delay"],
+            "contradictory options: --adapt needs --structure intra",
+        ),
+        (
+            ["--adapt", "9", "--colour", "in-band"],
+            "contradictory options: --adapt needs --colour track",
+        ),
         (["--adapt", "soon"], "--adapt: expected off, auto, seconds"),
     ],
 )
-def test_bad_options_are_refused(source: Path, tmp_path: Path, options: list[str], said: str) -> None:
+def test_bad_options_are_refused(
+    source: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
     assert said in one_line(run("encode", source, tmp_path / "a.mkv", *options), 2)
     assert not (tmp_path / "a.mkv").exists()
 
 
 def test_a_pipe_is_not_read_twice(source: Path, tmp_path: Path) -> None:
     tinct.decode(str(source), str(tmp_path / "a.y4m"))
-    done = run("encode", "-", tmp_path / "a.mkv", "--adapt", "9", given=(tmp_path / "a.y4m").read_bytes())
-    assert one_line(done, 2) == "expected a file with --adapt 9, which reads the video twice; found a pipe: save it first"
+    done = run(
+        "encode", "-", tmp_path / "a.mkv", "--adapt", "9", given=(tmp_path / "a.y4m").read_bytes()
+    )
+    assert (
+        one_line(done, 2)
+        == "expected a file with --adapt 9, which reads the video twice; found a pipe: save it first"
+    )
 
 
-def test_without_pytorch_nothing_is_learnt_unasked(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_nothing_is_learnt_unasked(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(refusals, "find_spec", lambda name: None)
-    assert tinct.encode(str(source), str(tmp_path / "a.mkv"), replace(CONFIG, adapt="auto")).update_bytes == 0
-    with pytest.raises(CodecError, match=r"--adapt needs torch, which is not installed; get all of it: pip install"):
+    assert (
+        tinct.encode(
+            str(source), str(tmp_path / "a.mkv"), replace(CONFIG, adapt="auto")
+        ).update_bytes
+        == 0
+    )
+    with pytest.raises(
+        CodecError, match=r"--adapt needs torch, which is not installed; get all of it: pip install"
+    ):
         tinct.encode(str(source), str(tmp_path / "b.mkv"), CONFIG)

@@ -35,11 +35,21 @@ def samples(count: int = 3) -> Samples:
     rgb = np.stack([frame.rgb() for frame in synthetic.frames(synthetic.clip(count), about)])
     luma = torch.from_numpy(np.stack([planes[0] for planes in synthetic.clip(count)])[:, None])
     colours = torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous()
-    return Samples(luma, colours, luma[:1, :, :24, :32], colours[:1, :, :24, :32], torch.from_numpy(unit_matrix(about)))
+    return Samples(
+        luma,
+        colours,
+        luma[:1, :, :24, :32],
+        colours[:1, :, :24, :32],
+        torch.from_numpy(unit_matrix(about)),
+    )
 
 
 def trained(recipe: Recipe, steps: int, checkpoint: Path | None = None) -> dict[str, torch.Tensor]:
-    return Training(samples(), SMALL, recipe).run(Budget(steps=steps), checkpoint=checkpoint).state_dict()
+    return (
+        Training(samples(), SMALL, recipe)
+        .run(Budget(steps=steps), checkpoint=checkpoint)
+        .state_dict()
+    )
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -47,24 +57,39 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def test_the_defaults_are_the_papers() -> None:
-    found = (PAPER.learning_rate, PAPER.beta1, PAPER.crop, PAPER.gan, PAPER.mse, PAPER.content, PAPER.colour)
+    found = (
+        PAPER.learning_rate,
+        PAPER.beta1,
+        PAPER.crop,
+        PAPER.gan,
+        PAPER.mse,
+        PAPER.content,
+        PAPER.colour,
+    )
     assert found == (2e-4, 0.5, 256, 1, 100, 1000, 100)
     assert (PAPER.decay, PAPER.averaging, PAPER.judge_every, PAPER.norm) == (False, 0, 1, True)
 
 
 def test_it_learns_the_colours_of_a_clip() -> None:
     """Grey to colour, on the samples themselves: from what a new network gives to well above it."""
-    recipe = replace(RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, judge_every=4, crop=64, seed=1)
+    recipe = replace(
+        RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, judge_every=4, crop=64, seed=1
+    )
     training = Training(samples(), SMALL, recipe)
     told: list[Step] = []
-    before, after = psnr(training.result()), psnr(training.run(Budget(steps=120), progress=told.append))
+    before, after = (
+        psnr(training.result()),
+        psnr(training.run(Budget(steps=120), progress=told.append)),
+    )
     assert before < 15
     assert 19 < after < 40
     assert [step.number for step in told] == list(range(1, 121))
     assert all(set(step.terms) == {"gan", "mse", "colour", "discriminator"} for step in told)
     gan, mse = ([step.terms[name] for step in told[:5]] for name in ("gan", "mse"))
     assert len(set(mse)) == 5
-    assert gan[0] == gan[1] == gan[3] != gan[4], "the discriminator has its turn every fourth step; its term stays in sight"
+    assert gan[0] == gan[1] == gan[3] != gan[4], (
+        "the discriminator has its turn every fourth step; its term stays in sight"
+    )
     assert told[-1].terms["mse"] < 0.3 * told[0].terms["mse"]
 
 
@@ -75,8 +100,12 @@ def psnr(generator: torch.nn.Module) -> float:
     return float(10 * torch.log10(4 / ((output - (held.rgb.float() / 127.5 - 1)) ** 2).mean()))
 
 
-@pytest.mark.parametrize("recipe", [RECIPE, replace(RECIPE, decay=True, averaging=0.99)], ids=["paper", "decay"])
-def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(tmp_path: Path, recipe: Recipe) -> None:
+@pytest.mark.parametrize(
+    "recipe", [RECIPE, replace(RECIPE, decay=True, averaging=0.99)], ids=["paper", "decay"]
+)
+def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(
+    tmp_path: Path, recipe: Recipe
+) -> None:
     whole = trained(recipe, 6)
     training = Training(samples(), SMALL, recipe)
 
@@ -100,7 +129,9 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
         "import tinct.adapt.gan, test_gan_training as t; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.2\n"
         f"from pathlib import Path; t.trained(t.RECIPE, 60, Path({str(checkpoint)!r}))"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": TEST_PATH})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": TEST_PATH}
+    )
     end = time.monotonic() + 60
     while not checkpoint.exists():
         time.sleep(0.01)
@@ -116,7 +147,10 @@ def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> No
     path = tmp_path / "run.ckpt"
     trained(RECIPE, 1, path)
     kept = path.read_bytes()
-    for other in (Training(samples(2), SMALL, RECIPE), Training(samples(), SMALL, replace(RECIPE, mse=99.0))):
+    for other in (
+        Training(samples(2), SMALL, RECIPE),
+        Training(samples(), SMALL, replace(RECIPE, mse=99.0)),
+    ):
         with pytest.raises(CodecError, match="found another's; name a new one"):
             other.run(Budget(steps=2), checkpoint=path)
     assert path.read_bytes() == kept
@@ -131,7 +165,9 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: 
     wild = replace(RECIPE, learning_rate=1e30)
     trained(wild, 1, path)
     kept = path.read_bytes()
-    with pytest.raises(CodecError, match="expected a finite loss in training, found nan in its term gan at step 1"):
+    with pytest.raises(
+        CodecError, match="expected a finite loss in training, found nan in its term gan at step 1"
+    ):
         trained(wild, 20, path)
     assert path.read_bytes() == kept
 
@@ -145,13 +181,17 @@ def test_weights_that_are_no_numbers_are_neither_saved_nor_given(tmp_path: Path)
     with torch.no_grad():
         next(training._objective.maker.parameters()).fill_(math.nan)
     for finish in (lambda: training.save(path), training.result):
-        with pytest.raises(CodecError, match="expected finite weights in training, found others after step 1"):
+        with pytest.raises(
+            CodecError, match="expected finite weights in training, found others after step 1"
+        ):
             finish()
     assert path.read_bytes() == kept
 
 
 @pytest.mark.parametrize("terms", [{"gan"}, {"mse"}, {"colour"}, {"gan", "colour"}])
-def test_any_terms_of_the_loss_train_alone_even_where_the_discriminator_has_its_turns(terms: set[str]) -> None:
+def test_any_terms_of_the_loss_train_alone_even_where_the_discriminator_has_its_turns(
+    terms: set[str],
+) -> None:
     told: list[Step] = []
     recipe = replace(RECIPE, judge_every=4).with_only(terms)
     Training(samples(), SMALL, recipe).run(Budget(steps=2), progress=told.append)
@@ -174,10 +214,16 @@ def test_looking_at_the_held_out_crop_changes_nothing() -> None:
     assert same(looked.result().state_dict(), trained(RECIPE, 4))
 
 
-def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of four steps the second; by the recipe that keeps the last, the last."""
     monkeypatch.setattr("tinct.adapt.gan.HELD_OUT_STEPS", 1)
-    monkeypatch.setattr(Training, "held_out_db", lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps])
+    monkeypatch.setattr(
+        Training,
+        "held_out_db",
+        lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps],
+    )
     recipe = replace(RECIPE, keeps_best=True)
     assert same(trained(recipe, 4), trained(RECIPE, 2))
     assert not same(trained(RECIPE, 4), trained(RECIPE, 2))
@@ -185,7 +231,11 @@ def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(monkeypatch
 
 def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tinct.adapt.gan.HELD_OUT_STEPS", 1)
-    monkeypatch.setattr(Training, "held_out_db", lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps])
+    monkeypatch.setattr(
+        Training,
+        "held_out_db",
+        lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps],
+    )
     recipe = replace(RECIPE, keeps_best=True)
     trained(recipe, 3, tmp_path / "run.ckpt")
     assert same(trained(recipe, 4, tmp_path / "run.ckpt"), trained(RECIPE, 2))
@@ -212,7 +262,9 @@ def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.ckpt"
-    monkeypatch.setattr("tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0)  # so that a torn one could replace a whole one
+    monkeypatch.setattr(
+        "tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0
+    )  # so that a torn one could replace a whole one
     before = signal.signal(signal.SIGTERM, _interrupt)  # as the command line does
     step = Training._step
 
@@ -267,7 +319,10 @@ def join(rank: int, address: str, out: str) -> None:
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each on crops of its own, with the mean of their gradients: the same network."""
     torch.multiprocessing.spawn(join, (f"file://{tmp_path}/meet", str(tmp_path)), nprocs=2)
-    first, *others = (torch.load(tmp_path / f"{name}.pth", weights_only=True) for name in ("0", "1", "again0", "again1"))
+    first, *others = (
+        torch.load(tmp_path / f"{name}.pth", weights_only=True)
+        for name in ("0", "1", "again0", "again1")
+    )
     assert all(same(first, other) for other in others)
     assert not same(first, trained(RECIPE, 3))
     with pytest.raises(CodecError, match="found another's"):

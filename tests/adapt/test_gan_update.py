@@ -69,10 +69,19 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9)))
 
 
-def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path: Path, gan_path: Path, tmp_path: Path) -> None:
-    report = tinct.encode(str(clip_path), str(tmp_path / "again.mkv"), tinct.preset("paper", **OPTIONS))
-    assert (tmp_path / "again.mkv").read_bytes() == gan_path.read_bytes(), "steps, not seconds, were asked for"
-    done = subprocess.run([sys.executable, "-m", "tinct", "decode", str(gan_path), str(tmp_path / "out.mkv")], check=False)
+def test_a_decoder_in_another_process_shows_what_the_encoder_measured(
+    clip_path: Path, gan_path: Path, tmp_path: Path
+) -> None:
+    report = tinct.encode(
+        str(clip_path), str(tmp_path / "again.mkv"), tinct.preset("paper", **OPTIONS)
+    )
+    assert (tmp_path / "again.mkv").read_bytes() == gan_path.read_bytes(), (
+        "steps, not seconds, were asked for"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "tinct", "decode", str(gan_path), str(tmp_path / "out.mkv")],
+        check=False,
+    )
     assert done.returncode == 0
     source, decoded = list(tinct.open(str(clip_path))), list(tinct.open(str(tmp_path / "out.mkv")))
     measured = np.mean([psnr(a.y, b.y) for a, b in zip(source, decoded, strict=True)])
@@ -83,28 +92,54 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(clip_path:
 
 def test_the_papers_network_decodes_without_pytorch(gan_path: Path, tmp_path: Path) -> None:
     code = "import sys; sys.modules['torch'] = None\nfrom tinct.cli.app import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "decode", str(gan_path), str(tmp_path / "a.y4m"), "--quiet"]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "decode",
+        str(gan_path),
+        str(tmp_path / "a.y4m"),
+        "--quiet",
+    ]
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
-    for mine, theirs in zip(tinct.open(str(gan_path)), tinct.open(str(tmp_path / "a.y4m")), strict=True):
+    for mine, theirs in zip(
+        tinct.open(str(gan_path)), tinct.open(str(tmp_path / "a.y4m")), strict=True
+    ):
         assert np.array_equal(mine.cb, theirs.cb)
 
 
 @pytest.mark.slow
 def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
-    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **{**OPTIONS, "adapt": "150steps", "channels": 12}))
-    tinct.encode(str(clip_path), str(tmp_path / "b.mkv"), tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"))
+    tinct.encode(
+        str(clip_path),
+        str(tmp_path / "a.mkv"),
+        tinct.preset("paper", **{**OPTIONS, "adapt": "150steps", "channels": 12}),
+    )
+    tinct.encode(
+        str(clip_path),
+        str(tmp_path / "b.mkv"),
+        tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"),
+    )
     between = [n for n in range(40) if n % 6]
-    source, decoded, coded = (list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv"))
+    source, decoded, coded = (
+        list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv")
+    )
     grey = [psnr(source[n].cb, np.full_like(source[n].cb, 128)) for n in between]
     found = [psnr(source[n].cb, decoded[n].cb) for n in between]
     assert np.mean(found) > np.mean(grey) + 3
-    assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), "key frames are shown as they were coded"
+    assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), (
+        "key frames are shown as they were coded"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_goes_into_a_file_and_comes_out(kind: str, clip_path: Path, tmp_path: Path) -> None:
-    config = tinct.preset("paper", **{**OPTIONS, "adapt": "3steps", "generator": kind, "channels": 6})
+def test_every_kind_goes_into_a_file_and_comes_out(
+    kind: str, clip_path: Path, tmp_path: Path
+) -> None:
+    config = tinct.preset(
+        "paper", **{**OPTIONS, "adapt": "3steps", "generator": kind, "channels": 6}
+    )
     report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config)
     manifest = read_file_manifest(str(tmp_path / "a.mkv"))
     assert manifest is not None
@@ -128,24 +163,36 @@ def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
 
 def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "adapt": "5steps"}
-    report = tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colouriser="gan", group=8, **options))  # type: ignore[arg-type]
+    report = tinct.encode(
+        str(clip_path),
+        str(tmp_path / "a.mkv"),
+        tinct.EncodeConfig(colouriser="gan", group=8, **options),
+    )  # type: ignore[arg-type]
     assert (report.plan.layout, tinct.info(str(tmp_path / "a.mkv")).colouriser) == ("chroma", "gan")
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
 
 
 def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
     """R'G'B' to 4:2:0 and up again loses little; a Y'CbCr picture is rounded and no more."""
-    for depth, tags in ((8, ColourTags(matrix=6, full_range=False)), (10, ColourTags(matrix=1, full_range=True))):
+    for depth, tags in (
+        (8, ColourTags(matrix=6, full_range=False)),
+        (10, ColourTags(matrix=1, full_range=True)),
+    ):
         about = synthetic.info(bit_depth=depth, colour=tags)
         frame = next(iter(synthetic.frames(synthetic.clip(1, bit_depth=depth), about)))
         peak = (1 << depth) - 1
         rgb = (to_rgb(frame) / 127.5 - 1).astype(np.float32).transpose(2, 0, 1)
-        for mine, theirs in zip(to_planes(rgb, "rgb", about), (frame.y, frame.cb, frame.cr), strict=True):
+        for mine, theirs in zip(
+            to_planes(rgb, "rgb", about), (frame.y, frame.cb, frame.cr), strict=True
+        ):
             assert np.abs(mine.astype(float) - theirs).mean() < 1.2 * (1 << (depth - 8))
         up = [upsample_chroma(plane, about.height, about.width) for plane in (frame.cb, frame.cr)]
         picture = np.stack([frame.y, *up]).astype(np.float32) * (2 / peak) - 1
         assert np.array_equal(to_planes(picture, "ycbcr", about)[0], frame.y)
-        shown = np.tensordot(unit_matrix(about)[:, :3], picture, 1) + unit_matrix(about)[:, 3, None, None]
+        shown = (
+            np.tensordot(unit_matrix(about)[:, :3], picture, 1)
+            + unit_matrix(about)[:, 3, None, None]
+        )
         wanted = to_rgb(frame).transpose(2, 0, 1).astype(float)
         assert np.abs(np.clip((shown + 1) * 127.5, 0, 255) - wanted).max() <= 0.51
 
@@ -163,7 +210,9 @@ def learned() -> tuple[torch.nn.Module, Samples]:
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
     network, samples = learned()
     config = GanConfig(8, output="ycbcr")
-    free, dear = (coded(network, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5))
+    free, dear = (
+        coded(network, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5)
+    )
     assert len(dear.data) < 0.9 * len(free.data)
     assert free.loss_db < 0.05
     assert dear.loss_db <= 0.1
@@ -195,23 +244,45 @@ def test_learning_the_rounding_takes_no_longer_than_the_weights(
 
 
 @pytest.mark.parametrize(
-    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")]
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
 )
 def test_no_memory_is_said_in_one_line(
-    error: Exception, clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    clip_path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(Training, "_step", fails)
-    options = ["--preset", "paper", "--content-loss", "none", "--channels", "8", "--adapt", "5steps"]
+    options = [
+        "--preset",
+        "paper",
+        "--content-loss",
+        "none",
+        "--channels",
+        "8",
+        "--adapt",
+        "5steps",
+    ]
     code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert code == 2
-    assert "tinct: expected memory enough to train with --channels 8, found none left; use fewer" in said
+    assert (
+        "tinct: expected memory enough to train with --channels 8, found none left; use fewer"
+        in said
+    )
     assert not list(tmp_path.glob("a.mkv"))
 
 
-def test_any_other_error_of_pytorch_is_not_hidden(clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_error_of_pytorch_is_not_hidden(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError("shapes do not fit")
 
@@ -222,7 +293,9 @@ def test_any_other_error_of_pytorch_is_not_hidden(clip_path: Path, tmp_path: Pat
 
 def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     about = synthetic.info()
-    monkeypatch.setattr("tinct.adapt.gan_update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height)
+    monkeypatch.setattr(
+        "tinct.adapt.gan_update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height
+    )
     gathered = KeyFrames(about)
     frame = next(iter(synthetic.frames(synthetic.clip(1), about)))
     for number in range(40):
@@ -235,11 +308,15 @@ def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("kind", KINDS)
 def test_shapes_are_those_of_the_network_and_no_tensor_is_made(kind: str) -> None:
     config = GanConfig(8, kind)  # type: ignore[arg-type]
-    assert shapes(config) == {name: tuple(t.shape) for name, t in new_generator(config, norm=False).state_dict().items()}
+    assert shapes(config) == {
+        name: tuple(t.shape) for name, t in new_generator(config, norm=False).state_dict().items()
+    }
 
 
 def test_a_network_beyond_the_limit_is_refused_before_it_is_made() -> None:
-    with pytest.raises(CodecError, match="expected a generator of at most 16,777,216 weights, found 5"):
+    with pytest.raises(
+        CodecError, match="expected a generator of at most 16,777,216 weights, found 5"
+    ):
         shapes(GanConfig(64, "pix2pix"))
 
 
@@ -249,7 +326,15 @@ def test_the_manifest_says_what_the_network_is() -> None:
         (GanConfig(), "{}"),
         (config, '{"channels":16,"attention":[],"residual":"original","output":"ycbcr"}'),
     ):
-        manifest = Manifest((64, 48), 12, 2, "full", colouriser="gan", generator=generator, update="0123456789abcdef")
+        manifest = Manifest(
+            (64, 48),
+            12,
+            2,
+            "full",
+            colouriser="gan",
+            generator=generator,
+            update="0123456789abcdef",
+        )
         data = write_manifest(manifest)
         assert f'"generator":{text},"update":"0123456789abcdef"'.encode() in data
         assert read_manifest(data) == manifest
@@ -263,7 +348,14 @@ def test_the_manifest_says_what_the_network_is() -> None:
     ],
 )  # fmt: skip
 def test_generators_that_there_are_not_are_refused(wrong: object) -> None:
-    fields = {"tinct": 1, "size": [64, 48], "frames": 12, "colouriser": "gan", "generator": wrong, "update": "0" * 16}
+    fields = {
+        "tinct": 1,
+        "size": [64, 48],
+        "frames": 12,
+        "colouriser": "gan",
+        "generator": wrong,
+        "update": "0" * 16,
+    }
     with pytest.raises(CodecError, match="'generator' is not as format 1 has it"):
         read_manifest(json.dumps(fields).encode())
 
@@ -298,7 +390,11 @@ def test_updates_of_anything_else_are_refused(gan_path: Path, tmp_path: Path) ->
         (data[:-4], {}, "expected the coded weights of the network"),
         (data + b"\7", {}, "expected the coded weights of the network"),
         (b"\xff" * 5000, {}, "expected the coded weights of the network"),
-        (data, {"generator": GanConfig(12, output="ycbcr")}, "expected the coded weights of the network"),
+        (
+            data,
+            {"generator": GanConfig(12, output="ycbcr")},
+            "expected the coded weights of the network",
+        ),
         (bytes(MAX_UPDATE_BYTES + 1), {}, "damaged update.bin: expected at most 16,777,216 bytes"),
     ):
         with_update(gan_path, path, wrong, **changes)
@@ -317,8 +413,14 @@ def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--adapt", "soon"], "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found soon"),
-        (["--adapt", "off"], "contradictory options: --colouriser gan needs --adapt: it is trained on the video"),
+        (
+            ["--adapt", "soon"],
+            "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found soon",
+        ),
+        (
+            ["--adapt", "off"],
+            "contradictory options: --colouriser gan needs --adapt: it is trained on the video",
+        ),
         (["--channels", "5"], "--channels: expected 6 to 128; found 5"),
         (["--generator", "unet"], "--generator: expected one of multiresunet, pix2pix,"),
         (["--attention", "7"], "--attention: expected levels such as 3+4, or none; found 7"),
@@ -326,21 +428,42 @@ def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
         (["--content-loss", "lpips"], "--content-loss: expected vgg19 or none, found lpips"),
         (["--vgg19", "nowhere.pth"], "expected VGG-19 weights in nowhere.pth, found no such file"),
         (["--checkpoint", "nowhere/run.ckpt", "--content-loss", "none"], "expected the folder"),
-        (["--checkpoint", ".", "--content-loss", "none"], "--checkpoint: expected a file of its own, found a folder in ."),
+        (
+            ["--checkpoint", ".", "--content-loss", "none"],
+            "--checkpoint: expected a file of its own, found a folder in .",
+        ),
         (
             ["--colouriser", "none", "--channels", "16"],
             "contradictory options: --channels needs --colouriser gan, or --preset paper",
         ),
-        (["--preset", "default", "--content-loss", "none"], "contradictory options: --losses/content-loss needs --colouriser gan"),
-        (["--generator", "cyclegan", "--conditional"], "contradictory options: --conditional needs --generator multiresunet"),
-        (["--structure", "random-access"], "contradictory options: --key-form full needs --structure intra"),
-        (["--colouriser", "none", "--adapt", "9"], "contradictory options: --adapt needs a network"),
+        (
+            ["--preset", "default", "--content-loss", "none"],
+            "contradictory options: --losses/content-loss needs --colouriser gan",
+        ),
+        (
+            ["--generator", "cyclegan", "--conditional"],
+            "contradictory options: --conditional needs --generator multiresunet",
+        ),
+        (
+            ["--structure", "random-access"],
+            "contradictory options: --key-form full needs --structure intra",
+        ),
+        (
+            ["--colouriser", "none", "--adapt", "9"],
+            "contradictory options: --adapt needs a network",
+        ),
     ],
 )
 def test_bad_options_are_refused_before_any_work(
-    options: list[str], message: str, clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str],
+    message: str,
+    clip_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper", *options], capsys)
+    code, said = says(
+        ["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper", *options], capsys
+    )
     assert code == 2
     assert f"tinct: {message}" in said
     assert said.count("\n") == 1
@@ -348,21 +471,32 @@ def test_bad_options_are_refused_before_any_work(
 
 
 def test_without_weights_of_vgg_both_ways_out_are_named(
-    clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    clip_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("tinct.adapt.vgg19.VGG19_URL", "http://127.0.0.1:9/vgg19-dcbb9e9d.pth")  # nobody listens there
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper"], capsys)
+    monkeypatch.setattr(
+        "tinct.adapt.vgg19.VGG19_URL", "http://127.0.0.1:9/vgg19-dcbb9e9d.pth"
+    )  # nobody listens there
+    code, said = says(
+        ["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper"], capsys
+    )
     assert code == 2
     assert "--vgg19 PATH" in said
     assert "--content-loss none" in said
     assert not list(tmp_path.rglob("*.*"))
 
 
-def test_a_video_without_frames_between_key_frames_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_without_frames_between_key_frames_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     synthetic.write_clip(tmp_path / "one.mkv", frames=1)
     options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "5steps"]
-    code, said = says(["encode", str(tmp_path / "one.mkv"), str(tmp_path / "a.mkv"), *options], capsys)
+    code, said = says(
+        ["encode", str(tmp_path / "one.mkv"), str(tmp_path / "a.mkv"), *options], capsys
+    )
     assert (code, said.count("\n")) == (2, 1)
     assert "expected a video of at least one group of 6 frames to train on, found 1" in said
     assert [path.name for path in tmp_path.iterdir()] == ["one.mkv"]
@@ -378,12 +512,27 @@ def test_the_checkpoint_of_another_video_is_refused_and_kept(
     short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     synthetic.write_clip(tmp_path / "other.mkv", frames=9)
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps", "--quiet"]
+    options = [
+        "--preset",
+        "paper",
+        "--recipe",
+        "cpu",
+        "--channels",
+        "8",
+        "--adapt",
+        "2steps",
+        "--quiet",
+    ]
     checkpoint = tmp_path / "run.ckpt"
     main_options = [*options, "--checkpoint", str(checkpoint)]
-    assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (0, "")
+    assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (
+        0,
+        "",
+    )
     kept = checkpoint.read_bytes()
-    code, said = says(["encode", str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), *main_options], capsys)
+    code, said = says(
+        ["encode", str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), *main_options], capsys
+    )
     assert code == 2
     assert "found another's; name a new one" in said
     assert checkpoint.read_bytes() == kept
@@ -392,20 +541,43 @@ def test_the_checkpoint_of_another_video_is_refused_and_kept(
 
 @pytest.mark.parametrize("what", ["text", "of other options"])
 def test_a_checkpoint_that_cannot_fit_is_refused_before_any_work(
-    what: str, short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    what: str,
+    short_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = ["--preset", "paper", "--recipe", "cpu", "--adapt", "1steps", "--quiet", "--checkpoint", str(tmp_path / "run.ckpt")]
+    options = [
+        "--preset",
+        "paper",
+        "--recipe",
+        "cpu",
+        "--adapt",
+        "1steps",
+        "--quiet",
+        "--checkpoint",
+        str(tmp_path / "run.ckpt"),
+    ]
     if what == "text":
         (tmp_path / "run.ckpt").write_text("notes")
     else:
-        assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), "--channels", "6", *options], capsys) == (0, "")
-    monkeypatch.setattr("tinct.encoder.api.open_source", lambda path: pytest.fail(f"{path} was opened"))
-    code, said = says(["encode", str(short_path), str(tmp_path / "b.mkv"), "--channels", "8", *options], capsys)
+        assert says(
+            ["encode", str(short_path), str(tmp_path / "a.mkv"), "--channels", "6", *options],
+            capsys,
+        ) == (0, "")
+    monkeypatch.setattr(
+        "tinct.encoder.api.open_source", lambda path: pytest.fail(f"{path} was opened")
+    )
+    code, said = says(
+        ["encode", str(short_path), str(tmp_path / "b.mkv"), "--channels", "8", *options], capsys
+    )
     assert (code, said.count("\n")) == (2, 1)
     assert "expected a checkpoint of this training" in said
 
 
-def test_the_output_is_no_checkpoint(clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_is_no_checkpoint(
+    clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     options = ["--preset", "paper", "--recipe", "cpu", "--checkpoint", str(tmp_path / "a.mkv")]
     code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert (code, said.count("\n")) == (2, 1)
@@ -417,11 +589,26 @@ def test_the_output_is_no_checkpoint(clip_path: Path, tmp_path: Path, capsys: py
 
 @pytest.mark.slow
 def test_the_content_loss_trains_with_weights_of_vgg(
-    clip_path: Path, vgg_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    clip_path: Path,
+    vgg_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The paper's own loss, G4 of Table 6, from --vgg19 to a file that decodes."""
-    monkeypatch.setattr("tinct.adapt.vgg19.VGG19_SHA256", hashlib.sha256(vgg_file.read_bytes()).hexdigest())
-    options = ["--preset", "paper", "--channels", "8", "--adapt", "2steps", "--vgg19", str(vgg_file)]
+    monkeypatch.setattr(
+        "tinct.adapt.vgg19.VGG19_SHA256", hashlib.sha256(vgg_file.read_bytes()).hexdigest()
+    )
+    options = [
+        "--preset",
+        "paper",
+        "--channels",
+        "8",
+        "--adapt",
+        "2steps",
+        "--vgg19",
+        str(vgg_file),
+    ]
     code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert code == 0
     assert all(f" {term} " in said for term in ("gan", "mse", "content", "colour", "discriminator"))
@@ -429,15 +616,34 @@ def test_the_content_loss_trains_with_weights_of_vgg(
 
 
 @pytest.mark.slow
-def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(short_path: Path, tmp_path: Path) -> None:
+def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(
+    short_path: Path, tmp_path: Path
+) -> None:
     """kill -9 in training; the same command again gives the file of an encode that was not stopped, byte for byte."""
-    code = (
-        "import tinct.adapt.gan, sys; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.1; from tinct.cli.app import main; main(sys.argv[1:])"
-    )
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "30steps", "--quiet"]
+    code = "import tinct.adapt.gan, sys; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.1; from tinct.cli.app import main; main(sys.argv[1:])"
+    options = [
+        "--preset",
+        "paper",
+        "--recipe",
+        "cpu",
+        "--channels",
+        "8",
+        "--adapt",
+        "30steps",
+        "--quiet",
+    ]
 
     def command(name: str, *more: str) -> list[str]:
-        return [sys.executable, "-c", code, "encode", str(short_path), str(tmp_path / name), *options, *more]
+        return [
+            sys.executable,
+            "-c",
+            code,
+            "encode",
+            str(short_path),
+            str(tmp_path / name),
+            *options,
+            *more,
+        ]
 
     subprocess.run(command("whole.mkv"), check=True)
     again = command("killed.mkv", "--checkpoint", str(tmp_path / "run.ckpt"))
@@ -456,18 +662,57 @@ def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(short_
 
 
 @pytest.mark.slow
-def test_processes_of_torchrun_train_one_network_and_write_one_file(short_path: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tinct", "encode", str(short_path)]
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps", "--quiet"]
-    subprocess.run([*command, str(tmp_path / "a.mkv"), *options], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def test_processes_of_torchrun_train_one_network_and_write_one_file(
+    short_path: Path, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tinct",
+        "encode",
+        str(short_path),
+    ]
+    options = [
+        "--preset",
+        "paper",
+        "--recipe",
+        "cpu",
+        "--channels",
+        "8",
+        "--adapt",
+        "2steps",
+        "--quiet",
+    ]
+    subprocess.run(
+        [*command, str(tmp_path / "a.mkv"), *options],
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 13
-    alone = [sys.executable, "-m", "tinct", "encode", str(short_path), str(tmp_path / "b.mkv"), *options]
+    alone = [
+        sys.executable,
+        "-m",
+        "tinct",
+        "encode",
+        str(short_path),
+        str(tmp_path / "b.mkv"),
+        *options,
+    ]
     subprocess.run(alone, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": "1"})
-    assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes(), "the other process' crops are learnt too"
+    assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes(), (
+        "the other process' crops are learnt too"
+    )
 
 
 def test_a_decode_that_starts_in_the_middle_shows_the_same_frames(gan_path: Path) -> None:
     whole = list(tinct.open(str(gan_path)))
     part = list(tinct.open(str(gan_path), start_seconds=0.8))
-    assert all(np.array_equal(a.y, b.y) and np.array_equal(a.cr, b.cr) for a, b in zip(whole[20:], part, strict=True))
+    assert all(
+        np.array_equal(a.y, b.y) and np.array_equal(a.cr, b.cr)
+        for a, b in zip(whole[20:], part, strict=True)
+    )

@@ -29,7 +29,9 @@ def made(kind: GeneratorKind) -> Objective:
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(1)
-    return torch.rand(1, 1, 64, 64, generator=random) * 2 - 1, torch.rand(1, 3, 64, 64, generator=random) * 2 - 1
+    return torch.rand(1, 1, 64, 64, generator=random) * 2 - 1, torch.rand(
+        1, 3, 64, 64, generator=random
+    ) * 2 - 1
 
 
 def softplus(x: torch.Tensor) -> torch.Tensor:
@@ -41,12 +43,16 @@ def softplus(x: torch.Tensor) -> torch.Tensor:
 def test_pix2pix_is_a_conditional_gan_and_100_times_l1(kind: GeneratorKind) -> None:
     objective, (luma, target) = made(kind), pictures()
     output, terms = objective.terms(luma, target, judged=True)
-    fake, real = (objective.judge(torch.cat([picture, luma], dim=1))[0] for picture in (output, target))
+    fake, real = (
+        objective.judge(torch.cat([picture, luma], dim=1))[0] for picture in (output, target)
+    )
     assert {name: weight for name, (weight, _) in terms.items()} == {"l1": 100, "gan": 1}
     assert terms["l1"][1].item() == pytest.approx((output - target).abs().mean().item())
     assert terms["gan"][1].item() == pytest.approx(softplus(-fake).mean().item(), rel=1e-4)
     against = objective.judge_terms(luma, target, output)["discriminator"].item()
-    assert against == pytest.approx((softplus(-real).mean() + softplus(fake).mean()).item(), rel=1e-4)
+    assert against == pytest.approx(
+        (softplus(-real).mean() + softplus(fake).mean()).item(), rel=1e-4
+    )
 
 
 @torch.no_grad()
@@ -55,15 +61,22 @@ def test_pix2pixhd_compares_features_at_two_scales() -> None:
     output, terms = objective.terms(luma, target, judged=True)
     gan = features = against = 0.0
     for judge, scale in zip(objective.judge.children(), (1, 2), strict=True):
-        seen = [nn.functional.avg_pool2d(torch.cat([picture, luma], dim=1), scale) for picture in (output, target)]
+        seen = [
+            nn.functional.avg_pool2d(torch.cat([picture, luma], dim=1), scale)
+            for picture in (output, target)
+        ]
         (fake, fake_features), (real, real_features) = (judge(picture) for picture in seen)
         gan += ((fake - 1) ** 2).mean().item()
-        features += sum((f - r).abs().mean().item() for f, r in zip(fake_features, real_features, strict=True))
+        features += sum(
+            (f - r).abs().mean().item() for f, r in zip(fake_features, real_features, strict=True)
+        )
         against += (((real - 1) ** 2).mean() + (fake**2).mean()).item() / 2
     assert {name: weight for name, (weight, _) in terms.items()} == {"gan": 1, "features": 10}
     assert terms["gan"][1].item() == pytest.approx(gan, rel=1e-4)
     assert terms["features"][1].item() == pytest.approx(features, rel=1e-4)
-    assert objective.judge_terms(luma, target, output)["discriminator"].item() == pytest.approx(against, rel=1e-4)
+    assert objective.judge_terms(luma, target, output)["discriminator"].item() == pytest.approx(
+        against, rel=1e-4
+    )
 
 
 @torch.no_grad()
@@ -72,17 +85,31 @@ def test_cyclegan_goes_there_and_back_and_leaves_colours_as_they_are() -> None:
     assert isinstance(objective, CycleGan)
     output, terms = objective.terms(luma, target, judged=True)
     grey, (of_colour, of_grey) = objective.back(target), objective.judge.children()
-    cycle = (objective.back(output) - luma).abs().mean() + (objective.maker(grey) - target).abs().mean()
-    identity = (objective.maker(target) - target).abs().mean() + (objective.back(luma) - luma).abs().mean()
+    cycle = (objective.back(output) - luma).abs().mean() + (
+        objective.maker(grey) - target
+    ).abs().mean()
+    identity = (objective.maker(target) - target).abs().mean() + (
+        objective.back(luma) - luma
+    ).abs().mean()
     gan = ((of_colour(output)[0] - 1) ** 2).mean() + ((of_grey(grey)[0] - 1) ** 2).mean()
-    assert {name: weight for name, (weight, _) in terms.items()} == {"gan": 1, "cycle": 10, "identity": 5}
+    assert {name: weight for name, (weight, _) in terms.items()} == {
+        "gan": 1,
+        "cycle": 10,
+        "identity": 5,
+    }
     for name, value in (("gan", gan), ("cycle", cycle), ("identity", identity)):
         assert terms[name][1].item() == pytest.approx(value.item(), rel=1e-4)
 
 
 def test_weights_begin_as_their_papers_say_and_half_of_the_deepest_features_are_dropped() -> None:
     objective = made("pix2pix")
-    weights = torch.cat([m.weight.flatten() for m in objective.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)])
+    weights = torch.cat(
+        [
+            m.weight.flatten()
+            for m in objective.modules()
+            if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+        ]
+    )
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)
     dropped = [any(isinstance(part, nn.Dropout) for part in up) for up in objective.maker.up]
     assert dropped == [False] * 5 + [True] * 3
@@ -97,5 +124,9 @@ def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(
     config = GanConfig(6, kind)
     whole = Training(samples(), config, RECIPE).run(Budget(steps=8)).state_dict()
     Training(samples(), config, RECIPE).run(Budget(steps=5), checkpoint=tmp_path / "run.ckpt")
-    after = Training(samples(), config, RECIPE).run(Budget(steps=8), checkpoint=tmp_path / "run.ckpt").state_dict()
+    after = (
+        Training(samples(), config, RECIPE)
+        .run(Budget(steps=8), checkpoint=tmp_path / "run.ckpt")
+        .state_dict()
+    )
     assert same(after, whole)

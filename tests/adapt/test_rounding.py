@@ -16,30 +16,57 @@ def network() -> nn.Sequential:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 3, 1)
+            nn.Conv2d(1, 12, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(12, 12, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(12, 3, 1),
         )
 
 
 def pictures(step: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(step).normal(0, 1, (1, 1, 24, 24)).astype(np.float32))
+    return torch.from_numpy(
+        np.random.default_rng(step).normal(0, 1, (1, 1, 24, 24)).astype(np.float32)
+    )
 
 
 def error(exact: nn.Module, sent: dict[str, np.ndarray]) -> float:
     rounded = network()
     rounded.load_state_dict({name: torch.from_numpy(value) for name, value in sent.items()})
     with torch.no_grad():
-        return float(np.mean([(rounded(given) - exact(given)).square().mean() for given in map(pictures, range(1000, 1020))]))
+        return float(
+            np.mean(
+                [
+                    (rounded(given) - exact(given)).square().mean()
+                    for given in map(pictures, range(1000, 1020))
+                ]
+            )
+        )
 
 
 def test_three_bits_learnt_come_nearer_than_three_bits_rounded() -> None:
     exact = network()
     tensors = {name: tensor.numpy().copy() for name, tensor in exact.state_dict().items()}
-    rounded = {name: quantise(tensor, 3 if tensor.ndim > 1 else 8) for name, tensor in tensors.items()}
+    rounded = {
+        name: quantise(tensor, 3 if tensor.ndim > 1 else 8) for name, tensor in tensors.items()
+    }
     learnt = relearn(exact, rounded, pictures, steps=300)
-    before, after = (error(exact, {name: q.values(tensors[name].shape) for name, q in some.items()}) for some in (rounded, learnt))
+    before, after = (
+        error(exact, {name: q.values(tensors[name].shape) for name, q in some.items()})
+        for some in (rounded, learnt)
+    )
     assert after < 0.6 * before
     assert len(encode_weights(learnt)) == pytest.approx(len(encode_weights(rounded)), rel=0.05)
     for name, sent in learnt.items():
-        assert (sent.bits, np.abs(sent.integers).max() < 1 << (sent.bits - 1)) == (rounded[name].bits, True)
-        assert sent.integers.ndim == 1 or tensors[name].ndim == 1 or np.array_equal(sent.steps, rounded[name].steps)
-        assert np.array_equal(exact.state_dict()[name].numpy(), tensors[name]), "the network itself is left as it is"
+        assert (sent.bits, np.abs(sent.integers).max() < 1 << (sent.bits - 1)) == (
+            rounded[name].bits,
+            True,
+        )
+        assert (
+            sent.integers.ndim == 1
+            or tensors[name].ndim == 1
+            or np.array_equal(sent.steps, rounded[name].steps)
+        )
+        assert np.array_equal(exact.state_dict()[name].numpy(), tensors[name]), (
+            "the network itself is left as it is"
+        )

@@ -38,12 +38,18 @@ def settings(structure: str = "intra", **changes: object) -> HevcSettings:
 
 
 def coded(encoder: HevcEncoder, pictures: list[Planes]) -> list[Packet]:
-    return [p for n, picture in enumerate(pictures) for p in encoder.encode(picture, n, idr=n == 0)] + encoder.flush()
+    return [
+        p for n, picture in enumerate(pictures) for p in encoder.encode(picture, n, idr=n == 0)
+    ] + encoder.flush()
 
 
-def decoded(header: bytes, packets: list[Packet], *, low_delay: bool = False) -> list[tuple[int, Planes]]:
+def decoded(
+    header: bytes, packets: list[Packet], *, low_delay: bool = False
+) -> list[tuple[int, Planes]]:
     decoder = HevcDecoder(header, low_delay=low_delay)
-    pictures = [picture for p in packets for picture in decoder.decode(p.data, p.pts)] + decoder.flush()
+    pictures = [
+        picture for p in packets for picture in decoder.decode(p.data, p.pts)
+    ] + decoder.flush()
     assert decoder.damaged == 0
     return pictures
 
@@ -64,8 +70,12 @@ GREY = [(p[0],) for p in clip(12)]
 COLOUR = list(clip(12))
 
 
-@pytest.mark.parametrize(("structure", "grey", "depth"), list(product(STRUCTURES, [True, False], [8, 10])))
-def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(structure: str, grey: bool, depth: int) -> None:
+@pytest.mark.parametrize(
+    ("structure", "grey", "depth"), list(product(STRUCTURES, [True, False], [8, 10]))
+)
+def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
+    structure: str, grey: bool, depth: int
+) -> None:
     source = clip(12, bit_depth=depth)
     pictures: list[Planes] = [p[:1] if grey else p for p in source]
     encoder = HevcEncoder(settings(structure, info=info(bit_depth=depth)), (48, 64), grey=grey)
@@ -91,7 +101,9 @@ def test_packets_of_a_structure_come_in_its_order(structure: str) -> None:
 
 def test_idr_pictures_stand_where_they_are_asked_for() -> None:
     encoder = HevcEncoder(settings("colour"), (48, 64), grey=True)
-    packets = [p for n, picture in enumerate(GREY) for p in encoder.encode(picture, n, idr=n in (0, 7))] + encoder.flush()
+    packets = [
+        p for n, picture in enumerate(GREY) for p in encoder.encode(picture, n, idr=n in (0, 7))
+    ] + encoder.flush()
     assert [p.pts for p in packets if p.keyframe] == [0, 7]
     assert [unit_types(p.data)[-1] in (19, 20) for p in packets] == [n in (0, 7) for n in range(12)]
     entered = decoded(encoder.header, packets[7:])
@@ -114,7 +126,9 @@ def test_every_decoder_shows_the_same_pictures() -> None:
         encoder = HevcEncoder(settings(structure), (48, 64), grey=False)
         packets = coded(encoder, COLOUR)
         for (_, ours), (_, theirs) in zip(
-            decoded(encoder.header, packets), decoded(encoder.header, packets, low_delay=True), strict=True
+            decoded(encoder.header, packets),
+            decoded(encoder.header, packets, low_delay=True),
+            strict=True,
         ):
             assert_same_planes(ours, theirs)
 
@@ -127,7 +141,9 @@ def test_a_muxed_track_decodes_to_what_the_encoder_coded(tinct_path: Path) -> No
             header = container.streams.video[track].codec_context.extradata
         decoder = HevcDecoder(header)
         packets = track_packets(tinct_path, name)
-        ours = [p for n, packet in enumerate(packets) for p in decoder.decode(bytes(packet), n)] + decoder.flush()
+        ours = [
+            p for n, packet in enumerate(packets) for p in decoder.decode(bytes(packet), n)
+        ] + decoder.flush()
         assert len(ours) == len(theirs) == len(packets)
         for (_, mine), other in zip(ours, theirs, strict=True):
             assert_same_planes(mine, other)
@@ -141,7 +157,11 @@ def test_mixed_qps_come_in_order_and_alone_or_among_others_are_the_same(grey: bo
     pictures: list[Planes] = GREY if grey else list(COLOUR)
     qps = [25 if n % 6 == 0 else 37 for n in range(12)]
     encoder = IntraEncoder(settings(qp=32), (48, 64), grey=grey)
-    packets = [p for n, (picture, qp) in enumerate(zip(pictures, qps, strict=True)) for p in encoder.encode(picture, n, qp)]
+    packets = [
+        p
+        for n, (picture, qp) in enumerate(zip(pictures, qps, strict=True))
+        for p in encoder.encode(picture, n, qp)
+    ]
     packets += encoder.flush()
     assert [p.pts for p in packets] == list(range(12))
     shown = dict(decoded(encoder.header, packets))
@@ -150,13 +170,17 @@ def test_mixed_qps_come_in_order_and_alone_or_among_others_are_the_same(grey: bo
         expected = {p.pts: p.data for p in coded(alone, pictures)}
         for n in range(12):
             if qps[n] == qp:
-                assert len(packets[n].data) == len(expected[n])  # the same but for a flag that x265 draws from the number
+                assert len(packets[n].data) == len(
+                    expected[n]
+                )  # the same but for a flag that x265 draws from the number
                 assert_same_planes(shown[n], dict(decoded(alone.header, [packets[n]]))[n])
 
 
 def test_qps_that_never_repeat_stay_in_order() -> None:
     encoder = IntraEncoder(settings(qp=32), (48, 64), grey=True)
-    packets = [p for n in range(12) for p in encoder.encode(GREY[n], n, 20 + (n * 5) % 12)] + encoder.flush()
+    packets = [
+        p for n in range(12) for p in encoder.encode(GREY[n], n, 20 + (n * 5) % 12)
+    ] + encoder.flush()
     assert [p.pts for p in packets] == list(range(12))
     found = decoded(encoder.header, packets)
     quality = [psnr(planes[0], GREY[pts][0]) for pts, planes in found]
@@ -168,7 +192,9 @@ def test_a_finer_qp_is_finer() -> None:
     for qp in (0, 12, 22, 32, 42, 51):
         encoder = HevcEncoder(settings(qp=qp), (48, 64), grey=True)
         packets = coded(encoder, GREY[:2])
-        found.append((psnr(decoded(encoder.header, packets)[1][1][0], GREY[1][0]), len(packets[1].data)))
+        found.append(
+            (psnr(decoded(encoder.header, packets)[1][1][0], GREY[1][0]), len(packets[1].data))
+        )
     assert sorted(found, reverse=True) == found
     assert [size for _, size in found] == sorted((size for _, size in found), reverse=True)
 
@@ -181,7 +207,9 @@ def test_a_finer_qp_is_finer() -> None:
     [((48, 64), True, (48, 64)), ((33, 17), True, (33, 18)), ((33, 17), False, (34, 18)), ((33, 21), True, (33, 21)),
      ((1, 1), True, (16, 18)), ((1, 1), False, (16, 18)), ((16, 18), False, (16, 18)), ((1080, 1920), False, (1080, 1920))],
 )  # fmt: skip
-def test_shapes_are_what_x265_takes(shape: tuple[int, int], grey: bool, wanted: tuple[int, int]) -> None:
+def test_shapes_are_what_x265_takes(
+    shape: tuple[int, int], grey: bool, wanted: tuple[int, int]
+) -> None:
     assert coded_shape(shape, grey=grey) == wanted
     assert HevcEncoder(settings(), shape, grey=grey).shape == wanted
 
@@ -207,13 +235,19 @@ def test_hdr_messages_go_with_key_pictures() -> None:
 def test_a_header_is_split_at_its_units(zeros: bytes) -> None:
     sets = b"".join(b"\0\0\0\1" + bytes([kind << 1, 1, 7]) for kind in (32, 33, 34))
     message = bytes([39 << 1, 1, 5])
-    header = b"".join(zeros + unit for unit in (*[u for u in sets.split(b"\0\0\0\1") if u], message))
+    header = b"".join(
+        zeros + unit for unit in (*[u for u in sets.split(b"\0\0\0\1") if u], message)
+    )
     assert split_header(header) == (sets, b"\0\0\0\1" + message)
 
 
 def test_the_colour_track_can_be_entered_every_ten_seconds(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=130, size=(32, 32), rate=4)
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track", group=8))
+    tinct.encode(
+        str(tmp_path / "a.mkv"),
+        str(tmp_path / "b.mkv"),
+        tinct.EncodeConfig(colour="track", group=8),
+    )
     times = [p.pts / 1000 for p in track_packets(tmp_path / "b.mkv", "colour") if p.is_keyframe]
     assert times[0] == 0
     assert max(np.diff([*times, 32.25])) <= 10
@@ -251,8 +285,18 @@ def test_bytes_do_not_hang_on_what_memory_held_before() -> None:
     root = Path(__file__).parent.parent.parent
     outputs = set()
     for value in ("85", "170"):
-        environment = {**os.environ, "MALLOC_PERTURB_": value, "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
-        done = subprocess.run([sys.executable, "-c", REPEATED], cwd=root, env=environment, capture_output=True, check=True)
+        environment = {
+            **os.environ,
+            "MALLOC_PERTURB_": value,
+            "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", REPEATED],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            check=True,
+        )
         outputs.add(done.stdout)
     assert len(outputs) == 1
 

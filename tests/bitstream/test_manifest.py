@@ -40,7 +40,9 @@ def test_reading_is_the_inverse_of_writing(data: bytes) -> None:
 
 
 def test_a_manifest_keeps_every_open_group() -> None:
-    manifest = Manifest((1920, 1080), 1 << 30, rate=Fraction(60000, 1001), open=tuple(range(0, 90000, 3)))
+    manifest = Manifest(
+        (1920, 1080), 1 << 30, rate=Fraction(60000, 1001), open=tuple(range(0, 90000, 3))
+    )
     assert read_manifest(write_manifest(manifest)) == manifest
 
 
@@ -136,10 +138,18 @@ NOT_JSON = {
     "long number": b'{"tinct":' + b"9" * 10_000 + b"}",
     "too long": b" " * (MAX_MANIFEST_BYTES + 1),
 }
-NOT_AN_OBJECT = {"list": b"[1]", "number": b"1", "null": b"null", "text": b'"tinct"', "nested": b"[" * 500 + b"]" * 500}
+NOT_AN_OBJECT = {
+    "list": b"[1]",
+    "number": b"1",
+    "null": b"null",
+    "text": b'"tinct"',
+    "nested": b"[" * 500 + b"]" * 500,
+}
 
 
-@pytest.mark.parametrize("data", [*NOT_JSON.values(), *NOT_AN_OBJECT.values()], ids=[*NOT_JSON, *NOT_AN_OBJECT])
+@pytest.mark.parametrize(
+    "data", [*NOT_JSON.values(), *NOT_AN_OBJECT.values()], ids=[*NOT_JSON, *NOT_AN_OBJECT]
+)
 def test_what_is_no_manifest_is_damage(data: bytes) -> None:
     with pytest.raises(CodecError, match=r"^damaged tinct.json: expected"):
         read_manifest(data)

@@ -13,5 +13,7 @@ def test_short_videos_decode_in_the_order_they_are_shown(structure: str, count: 
     for _ in range(10):
         encoder = HevcEncoder(HevcSettings(structure, info(), qp=32), (48, 64), grey=False)
         pictures = clip(count, 64, 48)
-        packets = [p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i)] + encoder.flush()
+        packets = [
+            p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i)
+        ] + encoder.flush()
         assert [(p.pts, p.dts) for p in packets] == [(i, i) for i in range(count)]

@@ -84,14 +84,19 @@ FOREIGN: dict[str, tuple[Callable[[Path], Any], str]] = {
     "directory": (Path.mkdir, "found a folder at .* name a file in it"),
     "empty": (Path.touch, "found an empty file"),
     "text": (lambda path: path.write_text("just some words\n" * 50), "expected a video file"),
-    "random": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)), "expected a video file"),
+    "random": (
+        lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
+        "expected a video file",
+    ),
     "audio only": (audio_only, "expected a video track, found audio"),
 }
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 @pytest.mark.parametrize("command", ["encode", "decode", "info", "verify"])
-def test_what_is_no_video_is_refused(tmp_path: Path, folder: Path, refuse: Callable[..., str], kind: str, command: str) -> None:
+def test_what_is_no_video_is_refused(
+    tmp_path: Path, folder: Path, refuse: Callable[..., str], kind: str, command: str
+) -> None:
     make, words = FOREIGN[kind]
     make(tmp_path / "in.mkv")
     output = [folder / "out.mkv"] if command in ("encode", "decode") else []
@@ -113,7 +118,9 @@ def test_noise_on_stdin_is_refused(folder: Path) -> None:
     assert "expected YUV4MPEG2 on stdin" in said
 
 
-def test_interlaced_video_is_refused_with_the_way_out(tmp_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+def test_interlaced_video_is_refused_with_the_way_out(
+    tmp_path: Path, folder: Path, refuse: Callable[..., str]
+) -> None:
     write_clip(tmp_path / "a.mkv", codec="libx264", codec_options={"x264-params": "tff=1"})
     said = refuse("encode", tmp_path / "a.mkv", folder / "b.mkv")
     assert "interlaced" in said
@@ -123,7 +130,13 @@ def test_interlaced_video_is_refused_with_the_way_out(tmp_path: Path, folder: Pa
 @pytest.mark.parametrize(("width", "height"), [(16400, 2), (2, 16400), (0, 48)])
 def test_sizes_out_of_range_are_refused(folder: Path, width: int, height: int) -> None:
     frame = b"FRAME\n" + bytes(width * height + 2 * ((width + 1) // 2) * ((height + 1) // 2))
-    said = refused(folder, "encode", "-", folder / "a.mkv", given=f"YUV4MPEG2 W{width} H{height} F25:1\n".encode() + frame)
+    said = refused(
+        folder,
+        "encode",
+        "-",
+        folder / "a.mkv",
+        given=f"YUV4MPEG2 W{width} H{height} F25:1\n".encode() + frame,
+    )
     assert "expected" in said
     if width:
         assert f"1 to 16384 pixels a side, found {width}x{height}" in said
@@ -141,28 +154,70 @@ def with_manifest(source: Path, target: Path, **changes: Any) -> None:
 
 
 SPOILT: dict[str, tuple[Callable[[Path, Path], None], str]] = {
-    "newer version": (lambda s, t: with_manifest(s, t, tinct=2), "format version 1, found 2; it takes a newer tinct"),
-    "version 0": (lambda s, t: with_manifest(s, t, tinct=0), "damaged tinct.json: expected a format version, found 0"),
-    "no version": (lambda s, t: with_manifest(s, t, tinct=None), "damaged tinct.json: expected a format version"),
+    "newer version": (
+        lambda s, t: with_manifest(s, t, tinct=2),
+        "format version 1, found 2; it takes a newer tinct",
+    ),
+    "version 0": (
+        lambda s, t: with_manifest(s, t, tinct=0),
+        "damaged tinct.json: expected a format version, found 0",
+    ),
+    "no version": (
+        lambda s, t: with_manifest(s, t, tinct=None),
+        "damaged tinct.json: expected a format version",
+    ),
     "unknown key": (lambda s, t: with_manifest(s, t, extra=1), "damaged tinct.json: 'extra'"),
     "size 0": (lambda s, t: with_manifest(s, t, size=[0, 48]), "damaged tinct.json: 'size'"),
-    "size beyond": (lambda s, t: with_manifest(s, t, size=[16385, 48]), "damaged tinct.json: 'size'"),
-    "larger": (lambda s, t: with_manifest(s, t, size=[640, 480]), "says 640x480, so track luma should be 640x480; found 64x48"),
-    "smaller": (lambda s, t: with_manifest(s, t, size=[62, 48]), "says 62x48, so track luma should be 62x48; found 64x48"),
+    "size beyond": (
+        lambda s, t: with_manifest(s, t, size=[16385, 48]),
+        "damaged tinct.json: 'size'",
+    ),
+    "larger": (
+        lambda s, t: with_manifest(s, t, size=[640, 480]),
+        "says 640x480, so track luma should be 640x480; found 64x48",
+    ),
+    "smaller": (
+        lambda s, t: with_manifest(s, t, size=[62, 48]),
+        "says 62x48, so track luma should be 62x48; found 64x48",
+    ),
     "other layout": (
         lambda s, t: with_manifest(s, t, layout="full"),
         "expected other pixels in track colour for layout full, found gray",
     ),
-    "colouriser": (lambda s, t: with_manifest(s, t, colouriser="magic"), "damaged tinct.json: 'colouriser'"),
-    "in-band": (lambda s, t: with_manifest(s, t, layout="in-band"), "expected other pixels in track luma for layout in-band"),
+    "colouriser": (
+        lambda s, t: with_manifest(s, t, colouriser="magic"),
+        "damaged tinct.json: 'colouriser'",
+    ),
+    "in-band": (
+        lambda s, t: with_manifest(s, t, layout="in-band"),
+        "expected other pixels in track luma for layout in-band",
+    ),
     "slow": (lambda s, t: with_manifest(s, t, rate=[1, 1001]), "damaged tinct.json: 'rate'"),
     "fast": (lambda s, t: with_manifest(s, t, rate=[1000, 1]), "damaged tinct.json: 'rate'"),
-    "not JSON": (lambda s, t: remux(s, t, attachments=lambda name, data: [(name, data[:20])]), "damaged tinct.json: expected JSON"),
-    "no attachment": (lambda s, t: remux(s, t, attachments=lambda name, data: []), "expected tinct.json beside Tinct's tracks"),
-    "two attachments": (lambda s, t: remux(s, t, attachments=lambda n, d: [(n, d), (n, d)]), "expected one tinct.json, found 2"),
-    "no colour": (lambda s, t: remux(s, t, tracks=("luma",)), "expected a track colour for layout chroma, found none"),
-    "no luma": (lambda s, t: remux(s, t, tracks=("colour",)), "expected a track luma for layout chroma, found none"),
-    "two lumas": (lambda s, t: remux(s, t, names={"colour": "luma"}), "expected one track luma, found two"),
+    "not JSON": (
+        lambda s, t: remux(s, t, attachments=lambda name, data: [(name, data[:20])]),
+        "damaged tinct.json: expected JSON",
+    ),
+    "no attachment": (
+        lambda s, t: remux(s, t, attachments=lambda name, data: []),
+        "expected tinct.json beside Tinct's tracks",
+    ),
+    "two attachments": (
+        lambda s, t: remux(s, t, attachments=lambda n, d: [(n, d), (n, d)]),
+        "expected one tinct.json, found 2",
+    ),
+    "no colour": (
+        lambda s, t: remux(s, t, tracks=("luma",)),
+        "expected a track colour for layout chroma, found none",
+    ),
+    "no luma": (
+        lambda s, t: remux(s, t, tracks=("colour",)),
+        "expected a track luma for layout chroma, found none",
+    ),
+    "two lumas": (
+        lambda s, t: remux(s, t, names={"colour": "luma"}),
+        "expected one track luma, found two",
+    ),
 }
 
 
@@ -192,7 +247,12 @@ def whole(tinct_path: Path) -> list[tinct.Frame]:
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.85])
 @pytest.mark.parametrize("output", ["mkv", "y4m"])
 def test_a_truncated_file_gives_its_whole_frames(
-    tinct_path: Path, tmp_path: Path, folder: Path, whole: list[tinct.Frame], share: float, output: str
+    tinct_path: Path,
+    tmp_path: Path,
+    folder: Path,
+    whole: list[tinct.Frame],
+    share: float,
+    output: str,
 ) -> None:
     data = tinct_path.read_bytes()
     (tmp_path / "cut.mkv").write_bytes(data[: int(len(data) * share)])
@@ -208,7 +268,9 @@ def test_a_truncated_file_gives_its_whole_frames(
         assert np.array_equal(ours.cr, theirs.cr)
 
 
-def test_a_file_cut_behind_its_last_frame_is_whole(tinct_path: Path, tmp_path: Path, whole: list[tinct.Frame]) -> None:
+def test_a_file_cut_behind_its_last_frame_is_whole(
+    tinct_path: Path, tmp_path: Path, whole: list[tinct.Frame]
+) -> None:
     """Only Matroska's index is lost."""
     (tmp_path / "cut.mkv").write_bytes(tinct_path.read_bytes()[:-50])
     video = tinct.open(str(tmp_path / "cut.mkv"))
@@ -223,7 +285,9 @@ def test_verify_names_what_is_missing(tinct_path: Path, tmp_path: Path) -> None:
     assert re.search(r"[1-9]\d* frames are missing at the end", said)
 
 
-def test_a_file_cut_in_its_head_is_refused(tinct_path: Path, tmp_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+def test_a_file_cut_in_its_head_is_refused(
+    tinct_path: Path, tmp_path: Path, folder: Path, refuse: Callable[..., str]
+) -> None:
     for length in (4, 40, 300):
         (tmp_path / "cut.mkv").write_bytes(tinct_path.read_bytes()[:length])
         refuse("decode", tmp_path / "cut.mkv", folder / "a.mkv")
@@ -233,14 +297,24 @@ def test_a_file_cut_in_its_head_is_refused(tinct_path: Path, tmp_path: Path, fol
 def test_a_lost_packet_is_concealed_and_named(
     tinct_path: Path, tmp_path: Path, folder: Path, whole: list[tinct.Frame], track: str
 ) -> None:
-    remux(tinct_path, tmp_path / "a.mkv", packet=lambda name, n, data: None if (name, n) == (track, 3) else data)
+    remux(
+        tinct_path,
+        tmp_path / "a.mkv",
+        packet=lambda name, n, data: None if (name, n) == (track, 3) else data,
+    )
     result = run("decode", tmp_path / "a.mkv", folder / "b.mkv")
     found = list(tinct.open(str(folder / "b.mkv")))
     assert [f.pts for f in found] == list(range(40))
     said = one_line(result, 3)
-    assert re.search(r"[1-9] packets are lost", said) if track == "colour" else "1 frames were concealed" in said
+    assert (
+        re.search(r"[1-9] packets are lost", said)
+        if track == "colour"
+        else "1 frames were concealed" in said
+    )
     if track == "luma":
-        assert_same_frames([found[2]], [tinct.Frame(whole[2].y, whole[2].cb, whole[2].cr, 2, found[2].info)])
+        assert_same_frames(
+            [found[2]], [tinct.Frame(whole[2].y, whole[2].cb, whole[2].cr, 2, found[2].info)]
+        )
         assert np.array_equal(found[3].y, whole[2].y)
     assert all(np.array_equal(a.y, b.y) for a, b in zip(found[4:], whole[4:], strict=True))
 
@@ -250,7 +324,11 @@ def test_where_colour_is_lost_frames_are_grey(
     tinct_path: Path, tmp_path: Path, folder: Path, whole: list[tinct.Frame], lost: range
 ) -> None:
     """Nothing of this colour track decodes without its one IDR picture."""
-    remux(tinct_path, tmp_path / "a.mkv", packet=lambda name, n, data: None if name == "colour" and n in lost else data)
+    remux(
+        tinct_path,
+        tmp_path / "a.mkv",
+        packet=lambda name, n, data: None if name == "colour" and n in lost else data,
+    )
     said = one_line(run("decode", tmp_path / "a.mkv", folder / "b.mkv"), 3)
     assert "40 frames written" in said
     assert re.search("[1-9]\\d* frames were concealed", said)
@@ -260,35 +338,55 @@ def test_where_colour_is_lost_frames_are_grey(
 
 
 def test_damage_in_a_cut_is_named(tinct_path: Path, tmp_path: Path, folder: Path) -> None:
-    remux(tinct_path, tmp_path / "a.mkv", packet=lambda name, n, data: data[:9] if (name, n) == ("luma", 12) else data)
-    one_line(run("decode", tmp_path / "a.mkv", folder / "b.mkv", "--start", 0.4, "--duration", 0.4), 3)
+    remux(
+        tinct_path,
+        tmp_path / "a.mkv",
+        packet=lambda name, n, data: data[:9] if (name, n) == ("luma", 12) else data,
+    )
+    one_line(
+        run("decode", tmp_path / "a.mkv", folder / "b.mkv", "--start", 0.4, "--duration", 0.4), 3
+    )
     result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", "--start", 0.8, "--duration", 0.4)
     assert (result.returncode, result.stderr) == (0, b"")
 
 
 def test_a_damaged_source_is_coded_and_named(tmp_path: Path, folder: Path) -> None:
-    write_clip(tmp_path / "a.mkv", frames=30, size=(192, 144), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    write_clip(
+        tmp_path / "a.mkv",
+        frames=30,
+        size=(192, 144),
+        codec="libx264",
+        codec_options={"g": "1", "qp": "10"},
+    )
     packet = payloads(tmp_path / "a.mkv", "video")[12][1]
     spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
     (tmp_path / "a.mkv").write_bytes(spoilt)
-    said = one_line(run("encode", tmp_path / "a.mkv", folder / "b.mkv", "--adapt", "off", "--quiet"), 3)
+    said = one_line(
+        run("encode", tmp_path / "a.mkv", folder / "b.mkv", "--adapt", "off", "--quiet"), 3
+    )
     assert re.search("is damaged: [1-9] packets or frames of it are lost", said)
     assert len(list(tinct.open(str(folder / "b.mkv")))) == 30
 
 
-def test_a_tinct_file_is_no_source(clip_path: Path, tinct_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+def test_a_tinct_file_is_no_source(
+    clip_path: Path, tinct_path: Path, folder: Path, refuse: Callable[..., str]
+) -> None:
     assert "found a Tinct file" in refuse("encode", tinct_path, folder / "a.mkv")
     assert "found a Tinct file" in refuse("verify", tinct_path, "--against", tinct_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-def test_a_named_pipe_is_refused_rather_than_waited_for(tmp_path: Path, folder: Path, refuse: Callable[..., str]) -> None:
+def test_a_named_pipe_is_refused_rather_than_waited_for(
+    tmp_path: Path, folder: Path, refuse: Callable[..., str]
+) -> None:
     os.mkfifo(tmp_path / "a.y4m")
     assert "found a pipe or device" in refuse("encode", tmp_path / "a.y4m", folder / "a.mkv")
 
 
 @pytest.mark.parametrize("track", ["luma", "colour"])
-def test_a_spoilt_packet_is_named_and_the_rest_is_written(tinct_path: Path, tmp_path: Path, folder: Path, track: str) -> None:
+def test_a_spoilt_packet_is_named_and_the_rest_is_written(
+    tinct_path: Path, tmp_path: Path, folder: Path, track: str
+) -> None:
     rng = np.random.default_rng(0)
 
     def spoil(name: str, number: int, data: bytes) -> bytes:
@@ -300,7 +398,9 @@ def test_a_spoilt_packet_is_named_and_the_rest_is_written(tinct_path: Path, tmp_
     assert len(list(tinct.open(str(folder / "b.mkv")))) == 40
 
 
-def test_random_damage_never_shows_a_traceback(tinct_path: Path, tmp_path: Path, folder: Path) -> None:
+def test_random_damage_never_shows_a_traceback(
+    tinct_path: Path, tmp_path: Path, folder: Path
+) -> None:
     data = np.frombuffer(tinct_path.read_bytes(), np.uint8)
     rng = np.random.default_rng(5)
     for _ in range(60):
@@ -316,7 +416,9 @@ def test_random_damage_never_shows_a_traceback(tinct_path: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
-def test_an_existing_output_is_only_replaced_when_asked(clip_path: Path, tinct_path: Path, folder: Path, command: str) -> None:
+def test_an_existing_output_is_only_replaced_when_asked(
+    clip_path: Path, tinct_path: Path, folder: Path, command: str
+) -> None:
     source = clip_path if command == "encode" else tinct_path
     (folder / "a.mkv").write_bytes(b"old")
     said = one_line(run(command, source, folder / "a.mkv"), 2)
@@ -344,11 +446,19 @@ def test_the_input_is_never_the_output(clip_path: Path, folder: Path, command: s
      ("decode", "../pictures", "expected a folder for PNGs, found a file")],
 )  # fmt: skip
 def test_bad_outputs_are_refused(
-    clip_path: Path, tinct_path: Path, folder: Path, refuse: Callable[..., str], command: str, output: str, words: str
+    clip_path: Path,
+    tinct_path: Path,
+    folder: Path,
+    refuse: Callable[..., str],
+    command: str,
+    output: str,
+    words: str,
 ) -> None:
     (folder.parent / "pictures").touch()
     arguments = ("--overwrite",) if output == "../pictures" else ()
-    said = refuse(command, clip_path if command == "encode" else tinct_path, folder / output, *arguments)
+    said = refuse(
+        command, clip_path if command == "encode" else tinct_path, folder / output, *arguments
+    )
     assert re.search(words, said), said
 
 
@@ -364,19 +474,33 @@ def limited() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
-FULL = [("encode", "a.mkv"), *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures"))]
+FULL = [
+    ("encode", "a.mkv"),
+    *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures")),
+]
 
 
 @pytest.mark.parametrize(("command", "output"), FULL)
-def test_a_full_disk_leaves_nothing(clip_path: Path, tinct_path: Path, folder: Path, command: str, output: str) -> None:
+def test_a_full_disk_leaves_nothing(
+    clip_path: Path, tinct_path: Path, folder: Path, command: str, output: str
+) -> None:
     source = clip_path if command == "encode" else tinct_path
-    said = refused(folder, command, source, folder / output, preexec_fn=limited, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    said = refused(
+        folder,
+        command,
+        source,
+        folder / output,
+        preexec_fn=limited,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
     assert "expected to write" in said
     assert "free space" in said
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_disk_that_is_full_at_the_end_leaves_nothing(clip_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_at_the_end_leaves_nothing(
+    clip_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tinct.encoder.api.Growing", OnFullDisk)
     with pytest.raises(tinct.CodecError, match="No space left"):
         tinct.encode(str(clip_path), str(folder / "a.mkv"))
@@ -389,19 +513,40 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"crf": 30.0, "bitrate_kbps": 100.0}, "--crf and --bitrate"),
     ({"crf": 30.0, "colour": "track"}, "--crf needs --colour in-band"),
     ({"crf": 0.0, "colour": "track"}, "--crf needs --colour in-band"),
-    ({"key_form": "full", "group": 6, "structure": "low-delay"}, "--key-form full needs --structure intra"),
-    ({"key_form": "full", "group": 6, "structure": "random-access"}, "--key-form full needs --structure intra"),
+    (
+        {"key_form": "full", "group": 6, "structure": "low-delay"},
+        "--key-form full needs --structure intra",
+    ),
+    (
+        {"key_form": "full", "group": 6, "structure": "random-access"},
+        "--key-form full needs --structure intra",
+    ),
     ({"key_form": "full", "group": 6, "colour": "in-band"}, "--key-form full needs --colour track"),
     ({"key_form": "full"}, "--key-form full needs a fixed --group"),
     ({"key_form": "full", "group": 1}, "--key-form full needs --group 2"),
     ({"colour": "in-band", "group": 6}, "--group needs --colour track"),
     ({"colour": "in-band", "compatible": True}, "--compatible needs --colour track"),
-    ({"key_boost": 6, "structure": "low-delay", "colour": "track"}, "--key-boost needs --structure intra"),
+    (
+        {"key_boost": 6, "structure": "low-delay", "colour": "track"},
+        "--key-boost needs --structure intra",
+    ),
     ({"key_boost": 6, "colour": "in-band"}, "--key-boost needs --colour track"),
-    ({"colouriser": "compact", "structure": "low-delay", "colour": "track"}, "--colouriser compact needs --structure intra, or"),
-    ({"colouriser": "compact", "structure": "low-delay", "colour": "auto"}, "--colouriser compact needs --structure intra, or"),
-    ({"colouriser": "compact", "colour": "in-band", "network": "best"}, "needs --colour track where --structure is intra"),
-    ({"colouriser": "compact", "structure": "random-access"}, "--colouriser compact with in-band colour needs --network best"),
+    (
+        {"colouriser": "compact", "structure": "low-delay", "colour": "track"},
+        "--colouriser compact needs --structure intra, or",
+    ),
+    (
+        {"colouriser": "compact", "structure": "low-delay", "colour": "auto"},
+        "--colouriser compact needs --structure intra, or",
+    ),
+    (
+        {"colouriser": "compact", "colour": "in-band", "network": "best"},
+        "needs --colour track where --structure is intra",
+    ),
+    (
+        {"colouriser": "compact", "structure": "random-access"},
+        "--colouriser compact with in-band colour needs --network best",
+    ),
 ]
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"qp": -1}, "--qp: expected 0 to 51; found -1"),
@@ -412,7 +557,10 @@ OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"group": 0}, "--group: expected 1 to 96; found 0"),
     ({"group": 97}, "--group: expected 1 to 96; found 97"),
     ({"key_boost": -1}, "--key-boost: expected 0 to 40; found -1"),
-    ({"structure": "diagonal"}, "--structure: expected one of intra, low-delay, random-access; found diagonal"),
+    (
+        {"structure": "diagonal"},
+        "--structure: expected one of intra, low-delay, random-access; found diagonal",
+    ),
     ({"colour": "green"}, "--colour: expected one of auto, track, in-band; found green"),
     ({"key_form": "half"}, "--key-form: expected one of chroma, full; found half"),
     ({"colouriser": "magic"}, "--colouriser: expected one of"),
@@ -433,7 +581,10 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str)
     ("arguments", "words"),
     [
         (["--crf", "30", "--qp", "30"], "contradictory options: --qp, --crf and --bitrate"),
-        (["--colour", "in-band", "--group", "6"], "contradictory options: --group needs --colour track"),
+        (
+            ["--colour", "in-band", "--group", "6"],
+            "contradictory options: --group needs --colour track",
+        ),
         (["--group", "many"], "--group: expected auto or a whole number, found many"),
         (["--qp", "fine"], "qp"),
         (["--preset", "best"], "expected a preset of default, paper"),
@@ -448,15 +599,33 @@ def test_bad_arguments_are_one_line(
     assert words in refuse("encode", clip_path, folder / "a.mkv", *arguments)
 
 
-CUTS = [("start", -1), ("start", 99), ("start", "nan"), ("duration", 0), ("duration", -1), ("duration", "inf")]
+CUTS = [
+    ("start", -1),
+    ("start", 99),
+    ("start", "nan"),
+    ("duration", 0),
+    ("duration", -1),
+    ("duration", "inf"),
+]
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
 @pytest.mark.parametrize("kind", ["tinct", "plain"])
 def test_cuts_that_cannot_be_are_refused(
-    tinct_path: Path, plain_path: Path, folder: Path, refuse: Callable[..., str], cut: tuple[str, Any], kind: str
+    tinct_path: Path,
+    plain_path: Path,
+    folder: Path,
+    refuse: Callable[..., str],
+    cut: tuple[str, Any],
+    kind: str,
 ) -> None:
-    said = refuse("decode", tinct_path if kind == "tinct" else plain_path, folder / "a.mkv", f"--{cut[0]}", str(cut[1]))
+    said = refuse(
+        "decode",
+        tinct_path if kind == "tinct" else plain_path,
+        folder / "a.mkv",
+        f"--{cut[0]}",
+        str(cut[1]),
+    )
     assert "expected" in said
 
 
@@ -466,8 +635,18 @@ def test_training_is_seen_in_a_terminal(clip_path: Path, folder: Path) -> None:
     pytest.importorskip("torch")
     ours, theirs = os.openpty()
     options = ["--preset", "paper", "--recipe", "cpu", "--channels", "6", "--adapt", "100000steps"]
-    command = [sys.executable, "-m", "tinct", "encode", str(clip_path), str(folder / "a.mkv"), *options]
-    process = subprocess.Popen(command, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "200"})
+    command = [
+        sys.executable,
+        "-m",
+        "tinct",
+        "encode",
+        str(clip_path),
+        str(folder / "a.mkv"),
+        *options,
+    ]
+    process = subprocess.Popen(
+        command, stderr=theirs, env={**os.environ, "TERM": "xterm", "COLUMNS": "200"}
+    )
     os.close(theirs)
     said, end = b"", time.monotonic() + 60
     try:
@@ -487,7 +666,9 @@ def test_training_is_seen_in_a_terminal(clip_path: Path, folder: Path) -> None:
 @linux_only
 @pytest.mark.parametrize("with_signal", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["encode", "decode"])
-def test_an_interrupt_leaves_nothing(long_clip: Path, folder: Path, command: str, with_signal: signal.Signals) -> None:
+def test_an_interrupt_leaves_nothing(
+    long_clip: Path, folder: Path, command: str, with_signal: signal.Signals
+) -> None:
     output = folder / {"encode": "a.mkv", "decode": "a.mp4"}[command]
     arguments = [sys.executable, "-m", "tinct", command, str(long_clip), str(output)]
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -497,7 +678,11 @@ def test_an_interrupt_leaves_nothing(long_clip: Path, folder: Path, command: str
         output, said = process.communicate(timeout=30)
     finally:
         process.kill()
-    assert (process.returncode, output, said) == (130, b"", b"tinct: interrupted, nothing was written\n")
+    assert (process.returncode, output, said) == (
+        130,
+        b"",
+        b"tinct: interrupted, nothing was written\n",
+    )
     assert list(folder.iterdir()) == []
 
 
@@ -505,7 +690,9 @@ def test_an_interrupt_leaves_nothing(long_clip: Path, folder: Path, command: str
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Long enough to be met in the middle."""
     path = tmp_path_factory.mktemp("long") / "a.mkv"
-    write_clip(path, frames=1500, size=(128, 96), codec="libx264", codec_options={"preset": "ultrafast"})
+    write_clip(
+        path, frames=1500, size=(128, 96), codec="libx264", codec_options={"preset": "ultrafast"}
+    )
     return path
 
 
@@ -521,7 +708,9 @@ def writes_in(pid: int, folder: Path) -> bool:
 
 
 def wait_until(condition: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
-    for _ in range(4000):  # on a busy machine an encode weighs its choices for a while before it writes
+    for _ in range(
+        4000
+    ):  # on a busy machine an encode weighs its choices for a while before it writes
         if condition():
             return
         assert process.poll() is None, "ended before it could be interrupted"
@@ -541,7 +730,9 @@ def test_a_failure_at_any_moment_leaves_nothing(
     if moment == "mux":
         monkeypatch.setattr("tinct.encoder.api.mux", fail)
     with pytest.raises(KeyboardInterrupt):
-        tinct.encode(str(clip_path), str(folder / "a.mkv"), progress=fail if moment == "frame" else None)
+        tinct.encode(
+            str(clip_path), str(folder / "a.mkv"), progress=fail if moment == "frame" else None
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -570,7 +761,10 @@ def test_encode_reports_size_quality_and_plain_hevc(clip_path: Path, folder: Pat
     size = (folder / "a.mkv").stat().st_size
     assert f"40 frames, {size:,} bytes (luma " in said
     assert re.search(r"PSNR Y \d\d\.\d\d dB \(pooled \d\d\.\d\d\), U ", said)
-    assert re.search(r"bits a frame: Tinct [\d,]+, plain HEVC intra [\d,]+, plain HEVC random-access [\d,]+", said)
+    assert re.search(
+        r"bits a frame: Tinct [\d,]+, plain HEVC intra [\d,]+, plain HEVC random-access [\d,]+",
+        said,
+    )
 
 
 def test_info_adds_up(tinct_path: Path) -> None:
@@ -583,16 +777,23 @@ def test_info_adds_up(tinct_path: Path) -> None:
     assert (found["width"], found["height"], found["bit_depth"]) == (64, 48, 8)
     assert (found["frames"], found["frame_rate"], found["duration_seconds"]) == (40, "25", 1.6)
     assert 5 <= found["key_frames"] <= 6
-    assert found["rate_kbps"]["luma"] == pytest.approx(found["bytes_by_part"]["luma"] * 8 / 1000 / 1.6, abs=1e-3)
+    assert found["rate_kbps"]["luma"] == pytest.approx(
+        found["bytes_by_part"]["luma"] * 8 / 1000 / 1.6, abs=1e-3
+    )
 
 
 @pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
 def test_info_names_the_structure(clip_path: Path, tmp_path: Path, structure: str) -> None:
     for colour in ("track", "in-band"):
         path = tmp_path / f"{colour}.mkv"
-        tinct.encode(str(clip_path), str(path), tinct.preset("default", structure=structure, colour=colour))
+        tinct.encode(
+            str(clip_path), str(path), tinct.preset("default", structure=structure, colour=colour)
+        )
         found = tinct.info(str(path))
-        assert (found.structure, found.layout) == (structure, "chroma" if colour == "track" else None)
+        assert (found.structure, found.layout) == (
+            structure,
+            "chroma" if colour == "track" else None,
+        )
 
 
 def test_info_of_a_plain_video(clip_path: Path) -> None:
@@ -609,7 +810,12 @@ def test_verify_measures_what_encode_reported(clip_path: Path, tinct_path: Path)
     assert (result.returncode, result.stderr) == (0, b"")
     found = json.loads(result.stdout)
     assert found["frames"] == 40
-    assert found["damage"] == {"packets": 0, "concealed_frames": 0, "missing_frames": 0, "broken_checksums": 0}
+    assert found["damage"] == {
+        "packets": 0,
+        "concealed_frames": 0,
+        "missing_frames": 0,
+        "broken_checksums": 0,
+    }
     assert len(found["psnr"]) == 3
     assert 36 < found["psnr"][0]["mean_db"] < 41
     assert "40 frames decode, the file is whole" in run("verify", tinct_path).stdout.decode()
@@ -647,6 +853,11 @@ def test_a_colon_or_a_dash_in_a_name_is_part_of_it(clip_path: Path, folder: Path
     shutil.copy(clip_path, folder / "pipe:0.mkv")
     shutil.copy(clip_path, folder / "-odd name%d.mkv")
     for name in ("pipe:0.mkv", "-odd name%d.mkv"):
-        assert run("encode", "--quiet", "--colour", "in-band", "--", name, f"x{name}", cwd=folder).returncode == 0
+        assert (
+            run(
+                "encode", "--quiet", "--colour", "in-band", "--", name, f"x{name}", cwd=folder
+            ).returncode
+            == 0
+        )
         assert attached(folder / f"x{name}") == {}
         assert len(list(tinct.open(str(folder / f"x{name}")))) == 40

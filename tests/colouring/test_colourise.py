@@ -47,12 +47,16 @@ def two_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene of 20 frames, then its mirror image upside down, 14 frames."""
     first = clip(20, *SIZE)
     second = [tuple(p[::-1, ::-1].copy() for p in scene(200 + 3 * n, *SIZE)) for n in range(14)]
-    return write_grey(tmp_path_factory.mktemp("shots") / "shots.mkv", frames(first + second, info(*SIZE)))  # type: ignore[operator]
+    return write_grey(
+        tmp_path_factory.mktemp("shots") / "shots.mkv", frames(first + second, info(*SIZE))
+    )  # type: ignore[operator]
 
 
 def chroma_psnr(found: list[Frame], expected: list[Frame]) -> float:
     pairs = list(zip(found, expected, strict=True))
-    return psnr(*(np.concatenate([np.stack((pair[i].cb, pair[i].cr)) for pair in pairs]) for i in (0, 1)))
+    return psnr(
+        *(np.concatenate([np.stack((pair[i].cb, pair[i].cr)) for pair in pairs]) for i in (0, 1))
+    )
 
 
 def save(frame: Frame, path: Path) -> Path:
@@ -65,14 +69,21 @@ def save(frame: Frame, path: Path) -> Path:
 
 def test_colour_of_two_frames_reaches_all(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
     out = tmp_path / "out.mkv"
-    report = tinct.colourise(str(grey), str(out), references={0: Image.fromarray(truth[0].rgb()), COUNT - 1: truth[-1].rgb()})
+    report = tinct.colourise(
+        str(grey),
+        str(out),
+        references={0: Image.fromarray(truth[0].rgb()), COUNT - 1: truth[-1].rgb()},
+    )
     found = list(tinct.open(str(out)))
     assert [f.pts for f in found] == [f.pts for f in truth]
     assert all(np.array_equal(a.y, b.y) for a, b in zip(found, truth, strict=True))
     grey_psnr = chroma_psnr(list(open_source(str(grey))), truth)
     assert grey_psnr < 22
     assert 27 < chroma_psnr(found, truth) < 33  # the scene's bar moves otherwise than its luma
-    assert [(laid.number, laid.way) for laid in report.references] == [(0, "as it is"), (COUNT - 1, "as it is")]
+    assert [(laid.number, laid.way) for laid in report.references] == [
+        (0, "as it is"),
+        (COUNT - 1, "as it is"),
+    ]
     assert min(laid.match for laid in report.references) > 0.95
     assert (report.frames, report.grey, report.damaged) == (COUNT, [], 0)
 
@@ -82,7 +93,11 @@ def test_the_command_line_does_the_same(grey: Path, truth: list[Frame], tmp_path
     last = save(truth[-1], tmp_path / "last.png")
     outputs = [tmp_path / name for name in ("api.mkv", "line.mkv")]
     moment = f"00:00:{(COUNT - 1) / 25}"
-    tinct.colourise(str(grey), str(outputs[0]), references={0: str(tmp_path / "first.png"), (COUNT - 1) / 25: last})
+    tinct.colourise(
+        str(grey),
+        str(outputs[0]),
+        references={0: str(tmp_path / "first.png"), (COUNT - 1) / 25: last},
+    )
     arguments = ["--reference", f"0={tmp_path / 'first.png'}", "--reference", f"{moment}={last}"]
     done = run("colourise", grey, outputs[1], *arguments)
     assert done.returncode == 0, done.stderr
@@ -102,7 +117,9 @@ def test_keyframes_go_round(two_shots: Path, tmp_path: Path) -> None:
     for number, name in zip(numbers, written, strict=True):
         picture = np.asarray(Image.open(tmp_path / "frames" / name))
         assert np.array_equal(picture, source[number].rgb())
-        Image.fromarray((picture * (1.0, 0.5, 0.5)).astype(np.uint8)).save(tmp_path / "frames" / name)
+        Image.fromarray((picture * (1.0, 0.5, 0.5)).astype(np.uint8)).save(
+            tmp_path / "frames" / name
+        )
     done = run("colourise", two_shots, tmp_path / "out.y4m", "--references", tmp_path / "frames")
     assert done.returncode == 0, done.stderr
     for frame in tinct.open(str(tmp_path / "out.y4m")):
@@ -112,14 +129,21 @@ def test_keyframes_go_round(two_shots: Path, tmp_path: Path) -> None:
 
 def test_count_of_keyframes(two_shots: Path, tmp_path: Path) -> None:
     for count in (1, 5):
-        numbers, notes = tinct.write_keyframes(str(two_shots), str(tmp_path / str(count)), count=count)
+        numbers, notes = tinct.write_keyframes(
+            str(two_shots), str(tmp_path / str(count)), count=count
+        )
         assert len(numbers) == len(list((tmp_path / str(count)).iterdir())) == count
         assert bool(notes) == (count == 1)
-    assert "shots without a frame: 20-33" in tinct.write_keyframes(str(two_shots), str(tmp_path / "a"), count=1)[1][0]
+    assert (
+        "shots without a frame: 20-33"
+        in tinct.write_keyframes(str(two_shots), str(tmp_path / "a"), count=1)[1][0]
+    )
 
 
 def test_luma_is_kept_in_pngs_too(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
-    vivid = (truth[0].rgb().astype(float) * (1.0, 0.1, 0.1)).astype(np.uint8)  # far out of what R'G'B' shows on bright luma
+    vivid = (truth[0].rgb().astype(float) * (1.0, 0.1, 0.1)).astype(
+        np.uint8
+    )  # far out of what R'G'B' shows on bright luma
     tinct.colourise(str(grey), str(tmp_path / "out"), references={0: vivid})
     for frame in truth[:3]:
         rgb = np.asarray(Image.open(tmp_path / "out" / f"{frame.pts:06}.png"))
@@ -139,9 +163,13 @@ def test_ten_bits_stay_ten(tmp_path: Path) -> None:
 
 
 def test_sound_tags_and_times_go_along(truth: list[Frame], tmp_path: Path) -> None:
-    write_clip(tmp_path / "in.mkv", frames=20, audio="flac", metadata={"title": "A film"}, rotation=90)
+    write_clip(
+        tmp_path / "in.mkv", frames=20, audio="flac", metadata={"title": "A film"}, rotation=90
+    )
     first = next(iter(open_source(str(tmp_path / "in.mkv"))))
-    tinct.colourise(str(tmp_path / "in.mkv"), str(tmp_path / "out.mkv"), references={0: first.rgb()})
+    tinct.colourise(
+        str(tmp_path / "in.mkv"), str(tmp_path / "out.mkv"), references={0: first.rgb()}
+    )
     assert payloads(tmp_path / "out.mkv", "audio") == payloads(tmp_path / "in.mkv", "audio")
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.metadata["title"] == "A film"
@@ -152,12 +180,16 @@ def test_variable_rate_keeps_its_times(tmp_path: Path) -> None:
     times = [0, 40, 95, 200, 220, 400, 417, 500]
     write_clip(tmp_path / "in.mkv", frames=8, vfr=times)
     first = next(iter(open_source(str(tmp_path / "in.mkv"))))
-    report = tinct.colourise(str(tmp_path / "in.mkv"), str(tmp_path / "out.mkv"), references={0.1: first.rgb()})
+    report = tinct.colourise(
+        str(tmp_path / "in.mkv"), str(tmp_path / "out.mkv"), references={0.1: first.rgb()}
+    )
     assert report.references[0].number == 2  # what is shown at 100 ms
     assert [round(f.pts_seconds * 1000) for f in tinct.open(str(tmp_path / "out.mkv"))] == times
 
 
-def test_windows_leave_no_seam(grey: Path, truth: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_leave_no_seam(
+    grey: Path, truth: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A span longer than a window has the colour that it has in one piece, but for 16-bit flow at the seams."""
     references = {0: truth[0], COUNT - 1: truth[-1]}
     tinct.colourise(str(grey), str(tmp_path / "whole.mkv"), references=references)
@@ -179,12 +211,18 @@ def test_what_no_reference_shows_loses_colour_and_trust(tmp_path: Path) -> None:
     truth = frames(planes, info(*SIZE))  # type: ignore[arg-type]
     source = write_grey(tmp_path / "in.mkv", truth)
     tinct.colourise(
-        str(source), str(tmp_path / "out.mkv"), references={0: truth[0]}, confidence=str(tmp_path / "trust.mkv"), leave_grey=True
+        str(source),
+        str(tmp_path / "out.mkv"),
+        references={0: truth[0]},
+        confidence=str(tmp_path / "trust.mkv"),
+        leave_grey=True,
     )
     last, trust = (list(tinct.open(str(tmp_path / name)))[-1] for name in ("out.mkv", "trust.mkv"))
 
     def saturation(frame: Frame, rows: slice, columns: slice) -> float:
-        return float(np.hypot(frame.cb[rows, columns] - 128.0, frame.cr[rows, columns] - 128.0).mean())
+        return float(
+            np.hypot(frame.cb[rows, columns] - 128.0, frame.cr[rows, columns] - 128.0).mean()
+        )
 
     new, old = (slice(4, 20), slice(4, 28)), (slice(28, 46), slice(36, 62))
     assert saturation(last, *new) < 0.5 * saturation(truth[0], *new)
@@ -194,14 +232,27 @@ def test_what_no_reference_shows_loses_colour_and_trust(tmp_path: Path) -> None:
     assert trust.info.colour.full_range
 
 
-def test_the_page_tells_of_shots_and_references(two_shots: Path, truth: list[Frame], tmp_path: Path) -> None:
+def test_the_page_tells_of_shots_and_references(
+    two_shots: Path, truth: list[Frame], tmp_path: Path
+) -> None:
     page = tmp_path / "page.html"
     references = {5: save(truth[5], tmp_path / "<5>.png")}
-    report = tinct.colourise(str(two_shots), str(tmp_path / "out.mkv"), references=references, leave_grey=True, page=str(page))
+    report = tinct.colourise(
+        str(two_shots),
+        str(tmp_path / "out.mkv"),
+        references=references,
+        leave_grey=True,
+        page=str(page),
+    )
     text = page.read_text()
     assert report.grey == [range(20, 34)]
     assert 20 <= report.helpful[0] < 34
-    assert text.count('class="grey"') == text.count('class="shot"') == text.count('<path class="reference"') == 1
+    assert (
+        text.count('class="grey"')
+        == text.count('class="shot"')
+        == text.count('<path class="reference"')
+        == 1
+    )
     assert "&lt;5&gt;.png" in text
     assert "<5>.png" not in text
     assert f"help most: {report.helpful[0]}" in text
@@ -219,11 +270,17 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Frame:
     random, size = np.random.default_rng(3), (320, 240)
     rgb = np.full((size[1], size[0], 3), 120, np.uint8)
     for _ in range(260):
-        place, colour = tuple(int(random.integers(side)) for side in size), random.integers(30, 225, 3).tolist()
+        place, colour = (
+            tuple(int(random.integers(side)) for side in size),
+            random.integers(30, 225, 3).tolist(),
+        )
         cv2.circle(rgb, place, int(random.integers(4, 22)), colour, -1, cv2.LINE_AA)
     about = info(*size)
     y, chroma = from_rgb(rgb, about)
-    planes = [np.rint(p).clip(1, 254).astype(np.uint8) for p in (y, chroma[..., 0] + 128, chroma[..., 1] + 128)]
+    planes = [
+        np.rint(p).clip(1, 254).astype(np.uint8)
+        for p in (y, chroma[..., 0] + 128, chroma[..., 1] + 128)
+    ]
     return Frame(planes[0], planes[1], planes[2], 0, about)
 
 
@@ -232,8 +289,14 @@ def rolled(rgb: np.ndarray) -> np.ndarray:
 
 
 WAYS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
-    "larger": (lambda rgb: cv2.resize(rgb, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC), 0.98),
-    "smaller": (lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), 0.9),
+    "larger": (
+        lambda rgb: cv2.resize(rgb, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC),
+        0.98,
+    ),
+    "smaller": (
+        lambda rgb: cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+        0.9,
+    ),
     "cropped": (lambda rgb: rgb[30:-20, 50:-36], 0.5),
     "cropped and larger": (lambda rgb: cv2.resize(rgb[30:-20, 50:-36], None, fx=1.8, fy=1.8), 0.5),
     "shifted": (rolled, 0.9),
@@ -245,7 +308,11 @@ WAYS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], float]] = {
 def test_a_reference_is_laid_onto_its_frame(photo: Frame, tmp_path: Path, way: str) -> None:
     change, covered = WAYS[way]
     source = write_grey(tmp_path / "in.mkv", [photo])
-    report = tinct.colourise(str(source), str(tmp_path / "out.mkv"), references={0: np.ascontiguousarray(change(photo.rgb()))})
+    report = tinct.colourise(
+        str(source),
+        str(tmp_path / "out.mkv"),
+        references={0: np.ascontiguousarray(change(photo.rgb()))},
+    )
     found = next(iter(tinct.open(str(tmp_path / "out.mkv"))))
     middle = (slice(25, -25), slice(35, -30))
     assert report.references[0].match > 0.85
@@ -256,7 +323,11 @@ def test_a_reference_is_laid_onto_its_frame(photo: Frame, tmp_path: Path, way: s
 
 def test_outside_a_cropped_reference_it_is_grey(photo: Frame, tmp_path: Path) -> None:
     source = write_grey(tmp_path / "in.mkv", [photo])
-    tinct.colourise(str(source), str(tmp_path / "out.mkv"), references={0: np.ascontiguousarray(photo.rgb()[:, 160:])})
+    tinct.colourise(
+        str(source),
+        str(tmp_path / "out.mkv"),
+        references={0: np.ascontiguousarray(photo.rgb()[:, 160:])},
+    )
     found = next(iter(tinct.open(str(tmp_path / "out.mkv"))))
     assert np.abs(found.cb[:, :70] - 128.0).max() <= 1
     assert psnr(found.cb[:, 90:-8], photo.cb[:, 90:-8]) > 30
@@ -271,7 +342,9 @@ def with_profile(rgb: np.ndarray) -> bytes:
     red, green = tags[b"rXYZ"], tags[b"gXYZ"]
     data[red : red + 4], data[green : green + 4] = b"gXYZ", b"rXYZ"
     file = BytesIO()
-    Image.fromarray(np.ascontiguousarray(rgb[..., [1, 0, 2]])).save(file, "PNG", icc_profile=bytes(data))
+    Image.fromarray(np.ascontiguousarray(rgb[..., [1, 0, 2]])).save(
+        file, "PNG", icc_profile=bytes(data)
+    )
     return file.getvalue()
 
 
@@ -296,11 +369,17 @@ def test_transparent_parts_say_nothing(photo: Frame, tmp_path: Path) -> None:
 def test_a_flat_picture_of_a_flat_frame_is_its_reference(tmp_path: Path) -> None:
     y, half = np.full((48, 64), 90, np.uint8), np.full((24, 32), 128, np.uint8)
     source = write_grey(tmp_path / "in.mkv", [Frame(y, half, half, 0, info())])
-    tinct.colourise(str(source), str(tmp_path / "out.mkv"), references={0: np.full((48, 64, 3), (120, 60, 60), np.uint8)})
+    tinct.colourise(
+        str(source),
+        str(tmp_path / "out.mkv"),
+        references={0: np.full((48, 64, 3), (120, 60, 60), np.uint8)},
+    )
     assert next(iter(tinct.open(str(tmp_path / "out.mkv")))).cr.mean() > 145
 
 
-def test_an_uncoloured_picture_is_no_reference(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
+def test_an_uncoloured_picture_is_no_reference(
+    grey: Path, truth: list[Frame], tmp_path: Path
+) -> None:
     references = {0: truth[0].rgb(), 15: next(open_source(str(grey)).between(15, 15)).rgb()}
     report = tinct.colourise(str(grey), str(tmp_path / "out.mkv"), references=references)
     assert [laid.number for laid in report.references] == [0]
@@ -323,7 +402,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_a_shot_without_a_reference_is_named(two_shots: Path, truth: list[Frame], tmp_path: Path, folder: Path) -> None:
+def test_a_shot_without_a_reference_is_named(
+    two_shots: Path, truth: list[Frame], tmp_path: Path, folder: Path
+) -> None:
     picture = save(truth[5], tmp_path / "5.png")
     said = refused(folder, "colourise", two_shots, folder / "a.mkv", "--reference", f"5={picture}")
     assert "none in 1: frames 20-33" in said
@@ -332,10 +413,23 @@ def test_a_shot_without_a_reference_is_named(two_shots: Path, truth: list[Frame]
     assert 20 <= number < 34
 
 
-def test_a_picture_of_something_else_is_refused(grey: Path, photo: Frame, tmp_path: Path, folder: Path) -> None:
+def test_a_picture_of_something_else_is_refused(
+    grey: Path, photo: Frame, tmp_path: Path, folder: Path
+) -> None:
     picture = save(photo, tmp_path / "7.png")
-    said = refused(folder, "colourise", grey, folder / "a.mkv", "--reference", f"7={picture}", "--confidence", folder / "c.mkv")
-    assert re.search(r"expected .*7\.png to show frame 7, found (no common features|a match of \d+%)", said)
+    said = refused(
+        folder,
+        "colourise",
+        grey,
+        folder / "a.mkv",
+        "--reference",
+        f"7={picture}",
+        "--confidence",
+        folder / "c.mkv",
+    )
+    assert re.search(
+        r"expected .*7\.png to show frame 7, found (no common features|a match of \d+%)", said
+    )
 
 
 BAD: dict[str, tuple[str, str]] = {
@@ -345,27 +439,42 @@ BAD: dict[str, tuple[str, str]] = {
     "text": ("0={text}", "expected a picture in a format that Pillow reads"),
     "cut off": ("0={broken}", "expected a whole picture"),
     "late frame": ("30={picture}", "expected frames 0 to 29 to be named, found 30"),
-    "late time": ("1.3s={picture}", "expected times from 0 to the video's end at 1.200 s, found 1.3 s"),
+    "late time": (
+        "1.3s={picture}",
+        "expected times from 0 to the video's end at 1.200 s, found 1.3 s",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_references_are_refused_in_one_line(grey: Path, truth: list[Frame], tmp_path: Path, folder: Path, kind: str) -> None:
+def test_bad_references_are_refused_in_one_line(
+    grey: Path, truth: list[Frame], tmp_path: Path, folder: Path, kind: str
+) -> None:
     given, words = BAD[kind]
     picture = save(truth[0], tmp_path / "good.png")
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "broken.png").write_bytes(picture.read_bytes()[:3000])
-    given = given.format(picture=picture, text=tmp_path / "text.png", broken=tmp_path / "broken.png")
+    given = given.format(
+        picture=picture, text=tmp_path / "text.png", broken=tmp_path / "broken.png"
+    )
     assert words in refused(folder, "colourise", grey, folder / "a.mkv", "--reference", given)
 
 
-def test_bad_options_are_refused(grey: Path, tinct_path: Path, truth: list[Frame], tmp_path: Path, folder: Path) -> None:
+def test_bad_options_are_refused(
+    grey: Path, tinct_path: Path, truth: list[Frame], tmp_path: Path, folder: Path
+) -> None:
     picture = save(truth[0], tmp_path / "0.png")
     given = ["--reference", f"0={picture}"]
     cases: list[tuple[list[str | Path], str]] = [
         ([grey, folder / "a.mkv"], "expected references, found none"),
-        ([grey, folder / "a.mkv", "--references", tmp_path / "no"], "expected a folder of pictures, found nothing"),
-        ([grey, folder / "a.mkv", "--references", tmp_path], "expected pictures named by a frame's number"),
+        (
+            [grey, folder / "a.mkv", "--references", tmp_path / "no"],
+            "expected a folder of pictures, found nothing",
+        ),
+        (
+            [grey, folder / "a.mkv", "--references", tmp_path],
+            "expected pictures named by a frame's number",
+        ),
         ([grey, folder / "a.avi", *given], "expected a name ending in .mp4"),
         ([grey, grey, *given], "expected an output other than the input"),
         ([grey, folder / "a.mkv", *given, "--confidence", folder / "a.mkv"], "found .* twice"),
@@ -377,11 +486,17 @@ def test_bad_options_are_refused(grey: Path, tinct_path: Path, truth: list[Frame
     for arguments, words in cases:
         said = refused(folder, "colourise", *arguments)
         assert re.search(words, said), said
-    assert "--count: expected auto or" in refused(folder, "keyframes", grey, "--out", folder / "f", "--count", "0")
+    assert "--count: expected auto or" in refused(
+        folder, "keyframes", grey, "--out", folder / "f", "--count", "0"
+    )
     with pytest.raises(tinct.CodecError, match="expected one reference for frame 1"):
-        tinct.colourise(str(grey), str(folder / "a.mkv"), references={1: truth[1].rgb(), 0.04: truth[1].rgb()})
+        tinct.colourise(
+            str(grey), str(folder / "a.mkv"), references={1: truth[1].rgb(), 0.04: truth[1].rgb()}
+        )
     with pytest.raises(tinct.CodecError, match=r"expected uint8 \[H, W, 3\]"):
-        tinct.colourise(str(grey), str(folder / "a.mkv"), references={0: truth[0].rgb().astype(float)})
+        tinct.colourise(
+            str(grey), str(folder / "a.mkv"), references={0: truth[0].rgb().astype(float)}
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -392,7 +507,9 @@ def test_nothing_stays_when_it_is_interrupted(grey: Path, truth: list[Frame], fo
 
     outputs = {"confidence": str(folder / "c.mkv"), "page": str(folder / "p.html")}
     with pytest.raises(KeyboardInterrupt):
-        tinct.colourise(str(grey), str(folder / "a.mkv"), references={0: truth[0]}, progress=stop, **outputs)
+        tinct.colourise(
+            str(grey), str(folder / "a.mkv"), references={0: truth[0]}, progress=stop, **outputs
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -412,7 +529,12 @@ def test_of_two_outputs_both_appear_or_none(
 
     monkeypatch.setattr(_Film, "close", close)
     with pytest.raises(tinct.CodecError, match="No space left"):
-        tinct.colourise(str(grey), str(folder / "a.mkv"), references={0: truth[0]}, confidence=str(folder / "c.mkv"))
+        tinct.colourise(
+            str(grey),
+            str(folder / "a.mkv"),
+            references={0: truth[0]},
+            confidence=str(folder / "c.mkv"),
+        )
     assert list(folder.iterdir()) == []
 
 
@@ -421,7 +543,9 @@ def test_of_two_outputs_both_appear_or_none(
 
 def test_adapting_takes_three_references(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    report = tinct.colourise(str(grey), str(tmp_path / "a.mkv"), references={0: truth[0], 29: truth[29]}, adapt_seconds=1)
+    report = tinct.colourise(
+        str(grey), str(tmp_path / "a.mkv"), references={0: truth[0], 29: truth[29]}, adapt_seconds=1
+    )
     assert any(note.startswith("not adapted: it takes 3 references") for note in report.notes)
 
 
@@ -435,26 +559,34 @@ def test_adapting_learns_where_there_is_something_to_learn() -> None:
 
     lessons = []
     for seed in range(3):
-        y = cv2.GaussianBlur(np.random.default_rng(seed).integers(0, 255, (96, 128), np.uint8), (0, 0), 6)
+        y = cv2.GaussianBlur(
+            np.random.default_rng(seed).integers(0, 255, (96, 128), np.uint8), (0, 0), 6
+        )
         y = cv2.normalize(y, None, 20, 230, cv2.NORM_MINMAX)  # type: ignore[call-overload]
         luma = LumaView(y, 8, seed)
         half = luma.half.astype(np.float32)
         colour = np.dstack((half - 120, 100 - half)) * np.float32(0.4)
         one = np.ones(half.shape, np.float32)
-        lessons.append(Lesson(Reference(seed, luma, colour, one), Mix(colour * np.float32(0.3), 0.3 * one)))
+        lessons.append(
+            Lesson(Reference(seed, luma, colour, one), Mix(colour * np.float32(0.3), 0.3 * one))
+        )
     result = adapt(lessons, Budget(steps=40))
     assert result.network is not None, result.text()
     assert result.error_after < 0.6 * result.error_before
     held_back = lessons[1]
     trusted = Mix(held_back.target.colour, np.ones_like(held_back.made.trust))
-    assert np.allclose(corrected(result.network, held_back.target.luma, trusted).colour, trusted.colour, atol=1e-4)
+    assert np.allclose(
+        corrected(result.network, held_back.target.luma, trusted).colour, trusted.colour, atol=1e-4
+    )
 
 
 # ── real clips ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least_db", "most_db"), [("mother_daughter", 44, 48), ("carphone", 42, 47)])
+@pytest.mark.parametrize(
+    ("name", "least_db", "most_db"), [("mother_daughter", 44, 48), ("carphone", 42, 47)]
+)
 def test_a_real_clip(name: str, least_db: float, most_db: float, tmp_path: Path) -> None:
     """Chroma from two frames, 95 apart; less flicker than the true colour has through x265 (see docs/colourise.md)."""
     path = next(SHARED_CLIPS.glob(f"{name}.*"), None)
@@ -477,7 +609,11 @@ def test_the_page_draws_in_a_browser(two_shots: Path, truth: list[Frame], tmp_pa
     if chromium is None:
         pytest.skip("needs chromium")
     tinct.colourise(
-        str(two_shots), str(tmp_path / "out.mkv"), references={5: truth[5]}, leave_grey=True, page=str(tmp_path / "page.html")
+        str(two_shots),
+        str(tmp_path / "out.mkv"),
+        references={5: truth[5]},
+        leave_grey=True,
+        page=str(tmp_path / "page.html"),
     )
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -485,8 +621,13 @@ def test_the_page_draws_in_a_browser(two_shots: Path, truth: list[Frame], tmp_pa
         requests: list[str] = []
         page.on("request", lambda request: requests.append(request.url))
         page.goto((tmp_path / "page.html").as_uri())
-        assert page.locator("#thumbs img").evaluate_all("all => all.every(one => one.naturalWidth > 0)")
-        boxes = [page.locator(f'[data-series="{name}"]').bounding_box() for name in ("trust", "colourfulness", "flicker")]
+        assert page.locator("#thumbs img").evaluate_all(
+            "all => all.every(one => one.naturalWidth > 0)"
+        )
+        boxes = [
+            page.locator(f'[data-series="{name}"]').bounding_box()
+            for name in ("trust", "colourfulness", "flicker")
+        ]
         assert all(box is not None and box["width"] > 500 for box in boxes)
         assert page.locator("path.reference").count() == 1
         assert [url for url in requests if not url.startswith(("file:", "data:"))] == []

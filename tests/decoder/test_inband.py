@@ -28,7 +28,9 @@ CONFIG = tinct.EncodeConfig(structure="random-access", network="best", qp=37)
 
 
 def view(pts: int) -> KeyView:
-    return KeyView(LumaView(np.full((4, 4), 100 + pts, np.uint8), 8, pts), *np.full((2, 2, 2), pts, np.uint8))
+    return KeyView(
+        LumaView(np.full((4, 4), 100 + pts, np.uint8), 8, pts), *np.full((2, 2, 2), pts, np.uint8)
+    )
 
 
 def around(frames: Sequence[KeyView], index: int, pool: Executor) -> Future[Planes]:
@@ -38,7 +40,9 @@ def around(frames: Sequence[KeyView], index: int, pool: Executor) -> Future[Plan
     return pool.submit(lambda: (np.full((4, 4), seen, np.uint8), own.cb + 100, own.cr + 100))
 
 
-def shown(times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None, pending: int = 3) -> list[Frame]:
+def shown(
+    times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None, pending: int = 3
+) -> list[Frame]:
     with ThreadPoolExecutor(2) as pool:
         restorer = InBand(INFO, around, plain, judge, pool, pending_frames=pending)
         frames = [frame for pts in times for frame in restorer.push(view(pts))] + restorer.flush()
@@ -48,7 +52,12 @@ def shown(times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None
 
 @pytest.mark.parametrize(
     ("count", "seen"),
-    [(1, [1]), (2, [3, 3]), (4, [0b111, 0b1111, 0b1111, 0b111]), (6, [0b111, 0b1111, 0b11111, 0b11111, 0b1111, 0b111])],
+    [
+        (1, [1]),
+        (2, [3, 3]),
+        (4, [0b111, 0b1111, 0b1111, 0b111]),
+        (6, [0b111, 0b1111, 0b11111, 0b11111, 0b1111, 0b111]),
+    ],
 )
 def test_each_frame_sees_two_on_either_side(count: int, seen: list[int]) -> None:
     assert [int(frame.y[0, 0]) for frame in shown(range(count), (set(), set(), set()))] == seen
@@ -64,7 +73,9 @@ def test_what_a_frame_is_restored_from_is_what_was_decoded() -> None:
 def test_planes_pass_the_network_by_second_by_second() -> None:
     """At 30 frames/s the first second is frames 0 to 29. A frame that passes it by with all its planes takes no work at all."""
     frames = shown(range(70), ({1}, {0, 1}, {1}))
-    assert [int(f.y[0, 0]) == 0b11111 for f in frames[2:68]] == [True] * 28 + [False] * 30 + [True] * 8
+    assert [int(f.y[0, 0]) == 0b11111 for f in frames[2:68]] == [True] * 28 + [False] * 30 + [
+        True
+    ] * 8
     assert [int(f.cb[0, 0]) - f.pts for f in frames] == [0] * 60 + [100] * 10
     assert [int(f.cr[0, 0]) - f.pts for f in frames] == [100] * 30 + [0] * 30 + [100] * 10
 
@@ -72,10 +83,14 @@ def test_planes_pass_the_network_by_second_by_second() -> None:
 def test_an_encoder_decides_when_a_second_is_whole() -> None:
     asked: list[list[int]] = []
 
-    def judge(times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]) -> tuple[bool, ...]:
+    def judge(
+        times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]
+    ) -> tuple[bool, ...]:
         asked.append(list(times))
         assert all(int(planes[1][0, 0]) == pts for pts, planes in zip(times, coded, strict=True))
-        assert all(int(planes[1][0, 0]) == pts + 100 for pts, planes in zip(times, restored, strict=True))
+        assert all(
+            int(planes[1][0, 0]) == pts + 100 for pts, planes in zip(times, restored, strict=True)
+        )
         return (False, times[0] >= 30, False)
 
     plain: tuple[set[int], ...] = (set(), set(), set())
@@ -89,7 +104,9 @@ def test_of_many_frames_in_a_second_the_first_are_judged(monkeypatch: pytest.Mon
     monkeypatch.setattr(limits, "MAX_JUDGED_PIXELS", 10 * 16)
     asked: list[list[int]] = []
 
-    def judge(times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]) -> tuple[bool, ...]:
+    def judge(
+        times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]
+    ) -> tuple[bool, ...]:
         asked.append(list(times))
         return (False, True, False)
 
@@ -109,11 +126,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["low-delay", "random-access"])
 def coded(request: pytest.FixtureRequest, source: Path) -> Path:
     path = source.with_name(f"{request.param}.mkv")
-    tinct.encode(str(source), str(path), replace(CONFIG, structure=request.param, colouriser="compact"))
+    tinct.encode(
+        str(source), str(path), replace(CONFIG, structure=request.param, colouriser="compact")
+    )
     return path
 
 
-def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, source: Path, tmp_path: Path) -> None:
+def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(
+    coded: Path, source: Path, tmp_path: Path
+) -> None:
     config = replace(CONFIG, structure=coded.stem, colouriser="compact")  # type: ignore[arg-type]
     report = tinct.encode(str(source), str(tmp_path / "again.mkv"), config)
     assert (tmp_path / "again.mkv").read_bytes() == coded.read_bytes()
@@ -126,14 +147,23 @@ def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, source:
         assert found == pytest.approx(measured.mean_db, abs=0.01)
 
 
-def test_the_track_is_plain_hevc_and_the_network_makes_it_better(coded: Path, source: Path, tmp_path: Path) -> None:
+def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
+    coded: Path, source: Path, tmp_path: Path
+) -> None:
     """Any player shows the track as x265 made it, to the byte; the network must add 0.05 dB of luma to that, not 1."""
     plain = tmp_path / "plain.mkv"
     tinct.encode(str(source), str(plain), replace(CONFIG, structure=coded.stem, network="fast"))  # type: ignore[arg-type]
     assert not attached(plain)
     assert payloads(plain, "video") == payloads(coded, "video")
     mean = [
-        float(np.mean([psnr(a.y, b.y) for a, b in zip(tinct.open(str(path)), tinct.open(str(source)), strict=True)]))
+        float(
+            np.mean(
+                [
+                    psnr(a.y, b.y)
+                    for a, b in zip(tinct.open(str(path)), tinct.open(str(source)), strict=True)
+                ]
+            )
+        )
         for path in (plain, coded)
     ]
     assert 0.05 < mean[1] - mean[0] < 1
@@ -141,29 +171,44 @@ def test_the_track_is_plain_hevc_and_the_network_makes_it_better(coded: Path, so
 
 def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
     whole = [f for f in tinct.open(str(coded)) if 20 <= f.pts < 30]
-    part = list(tinct.open(str(coded), start_seconds=whole[0].pts_seconds, duration_seconds=10 / 30))
+    part = list(
+        tinct.open(str(coded), start_seconds=whole[0].pts_seconds, duration_seconds=10 / 30)
+    )
     assert_same_frames([replace(f, pts=f.pts + 20, info=whole[0].info) for f in part], whole)
 
 
 @pytest.mark.parametrize(
     "clip",
-    [{"size": (35, 33)}, {"size": (18, 16)}, {"pix_fmt": "yuv420p10le"}, {"frames": 1}, {"vfr": (0, 40, 90, 200, 1210, 1300)}],
+    [
+        {"size": (35, 33)},
+        {"size": (18, 16)},
+        {"pix_fmt": "yuv420p10le"},
+        {"frames": 1},
+        {"vfr": (0, 40, 90, 200, 1210, 1300)},
+    ],
     ids=str,
 )
 def test_any_size_depth_length_and_rate(clip: dict[str, Any], tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mkv", **{"frames": 6, "size": (48, 32), **clip})
-    report = tinct.encode(str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), replace(CONFIG, colouriser="compact"))
+    report = tinct.encode(
+        str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), replace(CONFIG, colouriser="compact")
+    )
     manifest = json.loads(attached(tmp_path / "a.mkv")["tinct.json"])
     assert manifest["network"][0] == "in-band"
     assert manifest["qps"] == [[0], [37], [37]]
-    frames, originals = list(tinct.open(str(tmp_path / "a.mkv"))), list(tinct.open(str(tmp_path / "clip.mkv")))
+    frames, originals = (
+        list(tinct.open(str(tmp_path / "a.mkv"))),
+        list(tinct.open(str(tmp_path / "clip.mkv"))),
+    )
     assert [f.pts_seconds for f in frames] == [f.pts_seconds for f in originals]
     peak = 255 << (originals[0].info.bit_depth - 8)
     found = np.mean([psnr(a.y, b.y, peak) for a, b in zip(frames, originals, strict=True)])
     assert found == pytest.approx(report.psnr[0].mean_db, abs=0.01)
 
 
-def test_a_cut_restores_no_more_than_it_shows_and_needs(source: Path, coded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cut_restores_no_more_than_it_shows_and_needs(
+    source: Path, coded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     restored: list[int] = []
     real = compact.in_band_reference
 
@@ -178,26 +223,44 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(source: Path, coded: Pat
     assert set(range(20, 25)) <= set(restored)
 
 
-def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits, "MAX_JUDGED_PIXELS", 7 * 176 * 144)
     for name, options in (("crf", {"crf": 36.6}), ("bitrate", {"bitrate_kbps": 60.0})):
-        config = tinct.EncodeConfig(structure="low-delay", network="best", colouriser="compact", **options)  # type: ignore[arg-type]
+        config = tinct.EncodeConfig(
+            structure="low-delay", network="best", colouriser="compact", **options
+        )  # type: ignore[arg-type]
         report = tinct.encode(str(source), str(tmp_path / f"{name}.mkv"), config)
         verified = tinct.verify(str(tmp_path / f"{name}.mkv"), str(source))
         assert verified.psnr is not None
         times, *qps = json.loads(attached(tmp_path / f"{name}.mkv")["tinct.json"])["qps"]
         assert times == [0]
         assert qps == [[37], [37]] if name == "crf" else qps[0] == qps[1]
-        assert [p.mean_db for p in verified.psnr] == pytest.approx([p.mean_db for p in report.psnr], abs=0.01)
+        assert [p.mean_db for p in verified.psnr] == pytest.approx(
+            [p.mean_db for p in report.psnr], abs=0.01
+        )
 
 
 def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     """Five small frames cannot save what a manifest takes."""
     write_clip(tmp_path / "clip.mkv", frames=5)
-    done = run("encode", tmp_path / "clip.mkv", tmp_path / "a.mkv", "--structure", "low-delay", "--network", "best")
+    done = run(
+        "encode",
+        tmp_path / "clip.mkv",
+        tmp_path / "a.mkv",
+        "--structure",
+        "low-delay",
+        "--network",
+        "best",
+    )
     assert done.returncode == 0, done.stderr
     assert b"the network does not pay on this video: this is plain HEVC" in done.stderr
-    plain = tinct.encode(str(tmp_path / "clip.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(structure="low-delay"))
+    plain = tinct.encode(
+        str(tmp_path / "clip.mkv"),
+        str(tmp_path / "b.mkv"),
+        tinct.EncodeConfig(structure="low-delay"),
+    )
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
     assert not plain.tinct
 
@@ -213,7 +276,9 @@ def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_lies_in_the_manifest_are_refused(coded: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+def test_lies_in_the_manifest_are_refused(
+    coded: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
     def changed(name: str, data: bytes) -> list[tuple[str, bytes]]:
         return [(name, json.dumps({**json.loads(data), **changes}).encode())]
 

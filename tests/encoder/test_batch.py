@@ -20,7 +20,13 @@ def folder(tmp_path: Path) -> Path:
     """Two videos, one of them deeper, a broken one, and a file that is none."""
     (tmp_path / "in" / "deep").mkdir(parents=True)
     write_clip(tmp_path / "in" / "a.mkv", frames=8)
-    write_clip(tmp_path / "in" / "deep" / "b c.mp4", frames=6, codec="libx264", codec_options={"crf": "10"}, audio="aac")
+    write_clip(
+        tmp_path / "in" / "deep" / "b c.mp4",
+        frames=6,
+        codec="libx264",
+        codec_options={"crf": "10"},
+        audio="aac",
+    )
     (tmp_path / "in" / "broken.mp4").write_bytes(b"no video " * 100)
     (tmp_path / "in" / "notes.txt").write_text("no video")
     (tmp_path / "in" / ".hidden.mp4").write_text("no video")
@@ -28,12 +34,26 @@ def folder(tmp_path: Path) -> Path:
 
 
 def outputs(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(folder / "out"))
+        for path in (folder / "out").rglob("*")
+        if path.is_file()
+    )
 
 
 @pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
 def test_a_folder_is_encoded_and_what_failed_is_tried_again(folder: Path, engine: str) -> None:
-    first = run("batch", folder / "in", folder / "out", "--structure", "low-delay", "--jobs", "2", "--engine", engine)
+    first = run(
+        "batch",
+        folder / "in",
+        folder / "out",
+        "--structure",
+        "low-delay",
+        "--jobs",
+        "2",
+        "--engine",
+        engine,
+    )
     assert first.returncode == 3
     text = first.stderr.decode()
     assert f"{folder}/in/broken.mp4 failed: " in text
@@ -48,14 +68,18 @@ def test_a_folder_is_encoded_and_what_failed_is_tried_again(folder: Path, engine
     assert second.returncode == 0, second.stderr
     assert "1 encoded, 2 there already, 0 failed" in second.stderr.decode()
     assert outputs(folder) == ["a.mkv", "broken.mkv", "deep/b c.mkv"]
-    assert [(folder / "out" / name).stat().st_mtime_ns for name in ("a.mkv", "deep/b c.mkv")] == times
+    assert [
+        (folder / "out" / name).stat().st_mtime_ns for name in ("a.mkv", "deep/b c.mkv")
+    ] == times
 
 
 def test_outputs_are_those_of_encode(folder: Path) -> None:
     report = tinct.encode_folder(folder / "in", folder / "out", tinct.EncodeConfig(qp=30))
     assert report.encoded == [folder / "out" / "a.mkv", folder / "out" / "deep" / "b c.mkv"]
     assert list(report.failed) == [folder / "in" / "broken.mp4"]
-    tinct.encode(str(folder / "in" / "a.mkv"), str(folder / "single.mkv"), tinct.EncodeConfig(qp=30))
+    tinct.encode(
+        str(folder / "in" / "a.mkv"), str(folder / "single.mkv"), tinct.EncodeConfig(qp=30)
+    )
     assert (folder / "single.mkv").read_bytes() == (folder / "out" / "a.mkv").read_bytes()
     assert report.size_bytes == sum(path.stat().st_size for path in report.encoded)
 
@@ -93,9 +117,15 @@ def test_a_tinct_file_is_not_encoded_again(folder: Path, tinct_path: Path) -> No
         (["in", "in/a.mkv"], "expected a folder for the outputs, found a file"),
         (["in", "in"], "expected another folder for the outputs than in"),
         (["empty", "out"], "expected videos below empty, found no file named as one (.3gp, "),
-        (["twins", "out"], "expected one source for out/a.mkv, found twins/a.mkv and twins/a.mp4; rename one"),
+        (
+            ["twins", "out"],
+            "expected one source for out/a.mkv, found twins/a.mkv and twins/a.mp4; rename one",
+        ),
         (["in", "out", "--qp", "70"], "--qp: expected 0 to 51; found 70"),
-        (["in", "out", "--qp", "30", "--crf", "20"], "--qp, --crf and --bitrate exclude each other"),
+        (
+            ["in", "out", "--qp", "30", "--crf", "20"],
+            "--qp, --crf and --bitrate exclude each other",
+        ),
         (["in", "out", "--group", "x"], "--group: expected auto or a whole number, found x"),
         (["in", "out", "--jobs", "0"], "--jobs: expected 1 or more, found 0"),
         (["in", "out", "--engine", "slurm"], "--engine: expected one of local, ray; found slurm"),
@@ -111,8 +141,18 @@ def test_bad_input_is_one_line(folder: Path, arguments: list[str], words: str) -
 
 
 def test_a_cluster_that_does_not_answer_is_one_line(folder: Path) -> None:
-    done = run("batch", folder / "in", folder / "out", "--engine", "ray", env={**os.environ, "RAY_ADDRESS": "127.0.0.1:9"})
-    assert one_line(done, 2) == "expected a Ray cluster at RAY_ADDRESS=127.0.0.1:9, found: Connection refused"
+    done = run(
+        "batch",
+        folder / "in",
+        folder / "out",
+        "--engine",
+        "ray",
+        env={**os.environ, "RAY_ADDRESS": "127.0.0.1:9"},
+    )
+    assert (
+        one_line(done, 2)
+        == "expected a Ray cluster at RAY_ADDRESS=127.0.0.1:9, found: Connection refused"
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_an_answer(folder: Path) -> None:
@@ -143,7 +183,9 @@ def test_an_interrupt_leaves_whole_files_only(tmp_path: Path, number: int) -> No
     ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
     end = time.monotonic() + 60
-    while not (tmp_path / "out" / "a.mkv").exists() or len(list((tmp_path / "out").iterdir())) < 2:  # `b` grows
+    while (
+        not (tmp_path / "out" / "a.mkv").exists() or len(list((tmp_path / "out").iterdir())) < 2
+    ):  # `b` grows
         time.sleep(0.01)
         assert process.poll() is None
         assert time.monotonic() < end

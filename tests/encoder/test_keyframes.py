@@ -23,7 +23,10 @@ SHOTS = (13, 9, 1, 20)  # frames
 def shot(number: int, count: int) -> list[Planes]:
     """A texture of its own that moves by 2 pixels a frame; its colour is flat and tells the shot."""
     world = texture(HEIGHT, WIDTH + 2 * count, 10 + number)
-    cb, cr = ((np.full((HEIGHT // 2, WIDTH // 2), level, np.uint8)) for level in (60 + 40 * number, 200 - 40 * number))
+    cb, cr = (
+        (np.full((HEIGHT // 2, WIDTH // 2), level, np.uint8))
+        for level in (60 + 40 * number, 200 - 40 * number)
+    )
     return [(np.ascontiguousarray(world[:, 2 * n : 2 * n + WIDTH]), cb, cr) for n in range(count)]
 
 
@@ -40,7 +43,9 @@ def first(group: Group) -> int:
     return group.frames[0].pts
 
 
-@pytest.mark.parametrize("spacing", [Spacing(6), Spacing(96), PRICED, Spacing(1), Spacing(6, end_keys=False)], ids=str)
+@pytest.mark.parametrize(
+    "spacing", [Spacing(6), Spacing(96), PRICED, Spacing(1), Spacing(6, end_keys=False)], ids=str
+)
 def test_groups_hold_every_frame_once_and_split_at_cuts(spacing: Spacing) -> None:
     found = cut(MONTAGE, spacing)
     assert [f.pts for group in found for f in group.frames] == list(range(len(MONTAGE)))
@@ -66,7 +71,10 @@ def test_a_shot_ends_with_a_key_frame_where_that_pays() -> None:
     rng = np.random.default_rng(0)
     moving = [view(2 * n)[0] for n in range(12)]
     # colour that changes under the same luma: no single key tells the end
-    planes = [(y, *rng.integers(100, 110, (2, 48, 64), np.uint8) + np.uint8(8 * n)) for n, y in enumerate(moving)]
+    planes = [
+        (y, *rng.integers(100, 110, (2, 48, 64), np.uint8) + np.uint8(8 * n))
+        for n, y in enumerate(moving)
+    ]
     cheap = cut(planes, Spacing(24, slope=1e-9, key_bits=100))
     dear = cut(planes, Spacing(24, slope=1e3, key_bits=1e6))
     assert [len(g.frames) for g in cheap] == [11, 1]
@@ -76,8 +84,12 @@ def test_a_shot_ends_with_a_key_frame_where_that_pays() -> None:
 
 def test_auto_spaces_by_the_price_of_a_key() -> None:
     rng = np.random.default_rng(0)
-    planes = [(view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8)) for n in range(20)]
-    dear, cheap = (len(cut(planes, Spacing("auto", slope=1e-4, key_bits=bits))) for bits in (1e9, 1))
+    planes = [
+        (view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8)) for n in range(20)
+    ]
+    dear, cheap = (
+        len(cut(planes, Spacing("auto", slope=1e-4, key_bits=bits))) for bits in (1e9, 1)
+    )
     assert dear < 4
     assert cheap == 20  # random colour cannot be propagated: every frame sends its own
 
@@ -111,7 +123,9 @@ def test_only_one_group_is_held(spacing: Spacing) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("structure", ["intra", "random-access"])
-def test_colour_of_one_shot_never_enters_another(tmp_path: Path, structure: str, options: dict[str, object]) -> None:
+def test_colour_of_one_shot_never_enters_another(
+    tmp_path: Path, structure: str, options: dict[str, object]
+) -> None:
     if structure != "intra":
         if "key_form" in options:
             pytest.skip("full is for intra")
@@ -119,7 +133,11 @@ def test_colour_of_one_shot_never_enters_another(tmp_path: Path, structure: str,
     with open_sink(str(tmp_path / "a.mkv"), ABOUT) as sink:
         for frame in frames(MONTAGE, ABOUT):
             sink.write(frame)
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.preset("default", structure=structure, qp=22, **options))
+    tinct.encode(
+        str(tmp_path / "a.mkv"),
+        str(tmp_path / "b.mkv"),
+        tinct.preset("default", structure=structure, qp=22, **options),
+    )
     keys = {round(p.pts * 25 / 1000) for p in track_packets(tmp_path / "b.mkv", "colour")}
     assert set(STARTS) <= keys
     for frame, (_, cb, cr) in zip(tinct.open(str(tmp_path / "b.mkv")), MONTAGE, strict=True):

@@ -13,12 +13,20 @@ from tinct.encoder.decide import Cost
 def test_the_estimate_of_a_short_video_is_near_its_file(tmp_path: Path) -> None:
     """A short video that moves in one half only: judged on a few still frames, the estimate was 28 % too low."""
     source, coded = tmp_path / "source.mkv", tmp_path / "coded.mkv"
-    tinct.decode(str(sample_clip("bikes.mp4")), str(source), start_seconds=4.0, duration_seconds=2.5)
-    report = tinct.encode(str(source), str(coded), tinct.EncodeConfig(adapt="off", x265_preset="ultrafast"))
+    tinct.decode(
+        str(sample_clip("bikes.mp4")), str(source), start_seconds=4.0, duration_seconds=2.5
+    )
+    report = tinct.encode(
+        str(source), str(coded), tinct.EncodeConfig(adapt="off", x265_preset="ultrafast")
+    )
     assert report.plan.track is not None
     estimate_bytes = report.plan.track.bits * report.frames / 8
     assert abs(estimate_bytes / report.size_bytes - 1) < 0.08
-    plain = tinct.encode(str(source), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band", x265_preset="ultrafast"))
+    plain = tinct.encode(
+        str(source),
+        str(tmp_path / "plain.mkv"),
+        tinct.EncodeConfig(colour="in-band", x265_preset="ultrafast"),
+    )
     assert report.plan.colouriser == "compact"
     assert report.size_bytes < plain.size_bytes * 0.85
     assert -4 < report.psnr[0].mean_db - plain.psnr[0].mean_db < 1

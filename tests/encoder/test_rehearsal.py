@@ -19,12 +19,20 @@ from tinct.networks.interface import none
 def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
     """Two stretches of other content cost the mean of what each costs alone."""
     about = info()
-    first, second = frames(clip(9), about), frames([(255 - y, cb, cr) for y, cb, cr in clip(18)[9:]], about)
+    first, second = (
+        frames(clip(9), about),
+        frames([(255 - y, cb, cr) for y, cb, cr in clip(18)[9:]], about),
+    )
     choice = Choice(8, Spacing(4), 20)
-    alone = [Rehearsal(Samples([part], about), tinct.EncodeConfig(), 32, none).cost(choice) for part in (first, second)]
+    alone = [
+        Rehearsal(Samples([part], about), tinct.EncodeConfig(), 32, none).cost(choice)
+        for part in (first, second)
+    ]
     both = Rehearsal(Samples([first, second], about), tinct.EncodeConfig(), 32, none).cost(choice)
     for plane in range(3):
-        assert both.error[plane] == pytest.approx((alone[0].error[plane] + alone[1].error[plane]) / 2)
+        assert both.error[plane] == pytest.approx(
+            (alone[0].error[plane] + alone[1].error[plane]) / 2
+        )
 
 
 @pytest.mark.slow
@@ -32,7 +40,9 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
     """The same errors to rounding, key frames as far above the others, and the size of the file but for the container."""
     source = tmp_path / "source.mkv"
     tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(source), duration_seconds=1.0)
-    report = tinct.encode(str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast", adapt="off"))
+    report = tinct.encode(
+        str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast", adapt="off")
+    )
     track = report.plan.track
     assert report.plan.colouriser == "compact"
     assert track is not None
@@ -42,7 +52,9 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
 
     errors = [plane_errors(a, b) for a, b in zip(originals, shown, strict=True)]
     for plane in range(3):
-        assert track.error[plane] == pytest.approx(sum(e[plane] for e in errors) / len(errors), rel=0.02)
+        assert track.error[plane] == pytest.approx(
+            sum(e[plane] for e in errors) / len(errors), rel=0.02
+        )
     luma_db = np.array([-10 * np.log10(e[0]) for e in errors])
     keys = key_frames(str(tmp_path / "a.mkv"))
     assert 0 < len(keys) < len(shown)

@@ -26,7 +26,9 @@ def halves() -> list[Frame]:
     for _ in range(4):
         y = np.full((SIZE[1], SIZE[0]), 128, np.uint8)
         y[:, SIZE[0] // 2 :] = random.integers(64, 192, (SIZE[1], SIZE[0] - SIZE[0] // 2))
-        chroma = np.tile(np.arange(about.chroma_shape[1], dtype=np.uint8) // 2, (about.chroma_shape[0], 1))
+        chroma = np.tile(
+            np.arange(about.chroma_shape[1], dtype=np.uint8) // 2, (about.chroma_shape[0], 1)
+        )
         planes.append((y, chroma, chroma))
     return frames(planes, about)
 
@@ -50,10 +52,15 @@ def test_a_window_of_large_pictures_is_like_the_whole(large: Path) -> None:
     assert (window.width % WINDOW_STEP, window.height % WINDOW_STEP) == (0, 0)
     assert samples.scale == pytest.approx(SIZE[0] * SIZE[1] / (window.width * window.height))
     for frame in samples.stretches[0]:
-        assert (frame.y.shape, frame.cb.shape) == ((window.height, window.width), window.chroma_shape)
+        assert (frame.y.shape, frame.cb.shape) == (
+            (window.height, window.width),
+            window.chroma_shape,
+        )
         assert np.mean(frame.y != 128) == pytest.approx(0.5, abs=0.1)
         first = np.flatnonzero((frame.y != 128).any(0))[0]  # where noise begins
-        assert frame.cb[0, first // 2] == pytest.approx(SIZE[0] // 8, abs=1), "luma and chroma are of the same place"
+        assert frame.cb[0, first // 2] == pytest.approx(SIZE[0] // 8, abs=1), (
+            "luma and chroma are of the same place"
+        )
 
 
 def test_its_bits_are_those_of_whole_pictures(large: Path) -> None:
@@ -61,7 +68,16 @@ def test_its_bits_are_those_of_whole_pictures(large: Path) -> None:
     samples, _ = sample(source, resolved(tinct.EncodeConfig()))
     whole = Samples([list(source)], source.info)
     bits = [
-        np.mean([b for b, _ in some.code([(f.y,) for f in some.stretches[0]], HevcSettings("intra", some.info, qp=32), grey=True)])
+        np.mean(
+            [
+                b
+                for b, _ in some.code(
+                    [(f.y,) for f in some.stretches[0]],
+                    HevcSettings("intra", some.info, qp=32),
+                    grey=True,
+                )
+            ]
+        )
         for some in (samples, whole)
     ]
     assert bits[0] == pytest.approx(bits[1], rel=0.15)

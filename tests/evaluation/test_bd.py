@@ -12,7 +12,9 @@ QUALITIES = (30.0, 33.0, 36.0, 39.0)
 
 
 def curve(scale: float = 1.0, shift: float = 0.0) -> Curve:
-    return Curve.of([(scale * rate, quality + shift) for rate, quality in zip(RATES, QUALITIES, strict=True)])
+    return Curve.of(
+        [(scale * rate, quality + shift) for rate, quality in zip(RATES, QUALITIES, strict=True)]
+    )
 
 
 @pytest.mark.parametrize("method", ["pchip", "cubic"])
@@ -71,7 +73,9 @@ def test_published_bd_rates() -> None:
     assert [row.name for row in rows] == list(RECOMPUTED)
     for row in rows:
         expected = RECOMPUTED[row.name]
-        assert row.rate.value == (None if expected is None else pytest.approx(expected, abs=0.02)), row.name
+        assert row.rate.value == (
+            None if expected is None else pytest.approx(expected, abs=0.02)
+        ), row.name
     assert [row.name for row in rows if not row.rate_holds] == ["Silent", "FourPeople"]
     assert [row.name for row in rows if not row.psnr_holds] == ["FourPeople"]
     assert rows[2].psnr.value == pytest.approx(5.071, abs=0.001)
@@ -79,8 +83,19 @@ def test_published_bd_rates() -> None:
 
 def test_published_overlaps_and_saved_bits() -> None:
     rows = sequences()
-    assert [round(row.rate.overlap, 2) for row in rows] == [0, 0.24, 0.21, 0.06, 0.26, 0.26, 0.31, 0.45]
-    assert [row.saved_bits.value for row in rows] == [pytest.approx(value, abs=0.06) for value in SAVED_BITS]
+    assert [round(row.rate.overlap, 2) for row in rows] == [
+        0,
+        0.24,
+        0.21,
+        0.06,
+        0.26,
+        0.26,
+        0.31,
+        0.45,
+    ]
+    assert [row.saved_bits.value for row in rows] == [
+        pytest.approx(value, abs=0.06) for value in SAVED_BITS
+    ]
     assert np.mean([row.rate.value for row in rows[1:]]) == pytest.approx(-65.5, abs=0.05)
 
 

@@ -21,7 +21,10 @@ INFO = VideoInfo(64, 48, 8, Fraction(1, 25), Fraction(25), 40, 1.6)
     [
         ("x266", "expected a codec of tinct, x265, x264, svt-av1, hm, vtm, vvenc; found x266"),
         ("", "found nothing in ''"),
-        ("x265:all-intra", "expected x265 with a structure of intra, low-delay, random-access; found all-intra"),
+        (
+            "x265:all-intra",
+            "expected x265 with a structure of intra, low-delay, random-access; found all-intra",
+        ),
         ("x265:intra,speed=1", "expected x265 with options of preset, chroma-offset; found speed"),
         ("x265:intra,chroma-offset=13", "chroma-offset: expected -12 to 12, found 13"),
         ("x265:intra,chroma-offset=x", "chroma-offset: expected -12 to 12, found x"),
@@ -49,10 +52,16 @@ def test_tinct_is_the_command_line_that_users_have() -> None:
 
 
 @pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
-def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(clip_path: Path, tmp_path: Path, structure: str) -> None:
+def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
+    clip_path: Path, tmp_path: Path, structure: str
+) -> None:
     (tmp_path / "clip.mkv").symlink_to(clip_path)
     subprocess.run(command(f"x265:{structure}"), cwd=tmp_path, check=True)
-    tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(structure=structure, colour="in-band"))  # type: ignore[arg-type]
+    tinct.encode(
+        str(clip_path),
+        str(tmp_path / "plain.mkv"),
+        tinct.EncodeConfig(structure=structure, colour="in-band"),
+    )  # type: ignore[arg-type]
     with_codec = [bytes(p) for p in video_packets(tmp_path / "coded.mkv")]
     assert with_codec == [bytes(p) for p in video_packets(tmp_path / "plain.mkv")]
     assert len(with_codec) == 40
@@ -96,13 +105,23 @@ def test_rivals_write_files_of_every_frame(
 
 def test_x264_counts_its_qp_from_another_zero_at_ten_bits() -> None:
     codec = parse("x264:intra")
-    found = [FAMILIES["x264"].encode(codec, 27, replace(INFO, bit_depth=depth)) for depth in (8, 10)]
-    assert [next(word for word in words if word.startswith("qp=")) for words in found] == ["qp=27", "qp=39"]
+    found = [
+        FAMILIES["x264"].encode(codec, 27, replace(INFO, bit_depth=depth)) for depth in (8, 10)
+    ]
+    assert [next(word for word in words if word.startswith("qp=")) for words in found] == [
+        "qp=27",
+        "qp=39",
+    ]
 
 
-def test_paths_of_programs_mean_the_same_from_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_paths_of_programs_mean_the_same_from_every_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert at_home("hm:intra,binary=./hm,config=cfg") == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
+    assert (
+        at_home("hm:intra,binary=./hm,config=cfg")
+        == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
+    )
     for name in ("x265:intra,chroma-offset=6", "tinct", "vvenc,binary=vvencapp"):
         assert at_home(name) == name
 
@@ -115,7 +134,11 @@ def program(path: Path) -> str:
 
 
 def test_programs_that_are_not_here_are_named() -> None:
-    for name, binary in (("hm", "TAppEncoderStatic"), ("vtm", "EncoderAppStatic"), ("vvenc", "vvencapp")):
+    for name, binary in (
+        ("hm", "TAppEncoderStatic"),
+        ("vtm", "EncoderAppStatic"),
+        ("vvenc", "vvencapp"),
+    ):
         reason = missing(parse(f"{name},binary=/nowhere/{binary}"))
         assert reason is not None
         assert f"no program /nowhere/{binary}" in reason
@@ -138,12 +161,18 @@ def test_hm_has_the_command_line_of_its_anchor(tmp_path: Path) -> None:
         "--SEIDecodedPictureHash=0 -b coded.hevc"
     )
     assert command(f"hm:intra,binary={binary},config={tmp_path}", 37) == expected.split()
-    assert command(f"hm:low-delay,binary={binary},config={tmp_path}")[2] == f"{tmp_path}/encoder_lowdelay_main.cfg"
+    assert (
+        command(f"hm:low-delay,binary={binary},config={tmp_path}")[2]
+        == f"{tmp_path}/encoder_lowdelay_main.cfg"
+    )
 
 
 def test_vvc_encoders_have_their_own(tmp_path: Path) -> None:
     binary = program(tmp_path / "encoder")
-    assert command(f"vtm:intra,binary={binary},config={tmp_path}")[2] == f"{tmp_path}/encoder_intra_vtm.cfg"
+    assert (
+        command(f"vtm:intra,binary={binary},config={tmp_path}")[2]
+        == f"{tmp_path}/encoder_intra_vtm.cfg"
+    )
     found = command(f"vvenc:intra,binary={binary}")
     assert found[1:3] == ["-i", "clip.y4m"]
     assert found[found.index("--intraperiod") + 1] == "1"

@@ -10,7 +10,9 @@ import torch
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
 from synthetic import clip, frames, info
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as torch_ms_ssim
+from torchmetrics.functional.image import (
+    multiscale_structural_similarity_index_measure as torch_ms_ssim,
+)
 from torchmetrics.functional.image import structural_similarity_index_measure as torch_ssim
 from vmaf_torch import VMAF
 
@@ -27,9 +29,14 @@ def picture(seed: int, noise: float, info: VideoInfo = INFO) -> Frame:
     random = np.random.default_rng(1000 * seed + round(10 * noise))
 
     def plane(step: int, low: float, span: float) -> np.ndarray:
-        waves = np.sin(columns[::step, ::step] / (9 + seed)) * np.cos(rows[::step, ::step] / 13) / 2 + 0.5
+        waves = (
+            np.sin(columns[::step, ::step] / (9 + seed)) * np.cos(rows[::step, ::step] / 13) / 2
+            + 0.5
+        )
         values = low + span * waves + random.normal(0, noise, waves.shape)
-        return np.clip(np.round(values * unit), 0, 256 * unit - 1).astype(np.uint8 if unit == 1 else np.uint16)
+        return np.clip(np.round(values * unit), 0, 256 * unit - 1).astype(
+            np.uint8 if unit == 1 else np.uint16
+        )
 
     return Frame(plane(1, 40, 160), plane(2, 100, 50), plane(2, 90, 60), seed, info)
 
@@ -69,7 +76,13 @@ def test_psnr_yuv611_and_rgb(pair: Pair) -> None:
 
 def test_the_same_picture_is_perfect() -> None:
     same = Pair(picture(1, 0), picture(1, 0), Pair(picture(0, 0), picture(0, 0)))
-    perfect = {"psnr": 100, "ssim": 1, "ms": 1, "ciede2000": 0, "flicker": 0}  # VMAF of a picture and itself is not quite 100
+    perfect = {
+        "psnr": 100,
+        "ssim": 1,
+        "ms": 1,
+        "ciede2000": 0,
+        "flicker": 0,
+    }  # VMAF of a picture and itself is not quite 100
     for name in METRICS:
         if (kind := name.split("_")[0]) in perfect:
             assert value(name, same) == pytest.approx(perfect[kind], abs=1e-6), name
@@ -83,7 +96,9 @@ def tensor(plane: np.ndarray) -> torch.Tensor:
 def test_ssim(pair: Pair, letter: str) -> None:
     source, decoded = map(tensor, pair.planes(PLANES[letter]))  # type: ignore[arg-type]
     full = torch_ssim(decoded, source, data_range=255.0, return_full_image=True)[1]
-    expected = float(full[..., 5:-5, 5:-5].mean())  # as its authors do, without windows that reach over the edge
+    expected = float(
+        full[..., 5:-5, 5:-5].mean()
+    )  # as its authors do, without windows that reach over the edge
     assert value(f"ssim_{letter}", pair) == pytest.approx(expected, abs=1e-5)
     assert 0.3 < expected < 0.98
 
@@ -96,7 +111,10 @@ def test_ms_ssim(pair: Pair) -> None:
 
 
 def test_small_pictures_have_no_ms_ssim_and_tiny_ones_no_ssim() -> None:
-    small, tiny = (Pair(*(picture(1, noise, replace(INFO, width=side, height=side)) for noise in (0, 6))) for side in (128, 8))
+    small, tiny = (
+        Pair(*(picture(1, noise, replace(INFO, width=side, height=side)) for noise in (0, 6)))
+        for side in (128, 8)
+    )
     assert math.isnan(value("ms_ssim_y", small))
     assert value("ssim_y", small) > 0.3
     assert math.isnan(value("ssim_y", tiny))
@@ -107,16 +125,22 @@ def test_flicker(pair: Pair) -> None:
     for letter, plane in PLANES.items():
         changes = []
         for side in ("source", "decoded"):
-            now, before = (getattr(getattr(p, side), plane).astype(float) for p in (pair, pair.before))
+            now, before = (
+                getattr(getattr(p, side), plane).astype(float) for p in (pair, pair.before)
+            )
             changes.append(now - before)
-        assert value(f"flicker_{letter}", pair) == pytest.approx(np.abs(changes[1] - changes[0]).mean())
+        assert value(f"flicker_{letter}", pair) == pytest.approx(
+            np.abs(changes[1] - changes[0]).mean()
+        )
     assert math.isnan(value("flicker_y", pair.before))
 
 
 def test_colourfulness(pair: Pair) -> None:
     red, green, blue = (pair.decoded.rgb()[..., i].astype(float).ravel() for i in range(3))
     rg, yb = red - green, (red + green) / 2 - blue
-    expected = math.sqrt(np.var(rg) + np.var(yb)) + 0.3 * math.sqrt(np.mean(rg) ** 2 + np.mean(yb) ** 2)
+    expected = math.sqrt(np.var(rg) + np.var(yb)) + 0.3 * math.sqrt(
+        np.mean(rg) ** 2 + np.mean(yb) ** 2
+    )
     assert value("colourfulness", pair) == pytest.approx(expected, rel=1e-4)
     assert value("colourfulness_source", pair) != value("colourfulness", pair)
 
@@ -134,7 +158,9 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> float:
     mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
     mean_h = (h1 + h2) / 2 + (180 if abs(h1 - h2) > 180 else 0)
     t = 1 - 0.17 * math.cos(math.radians(mean_h - 30)) + 0.24 * math.cos(math.radians(2 * mean_h))
-    t += 0.32 * math.cos(math.radians(3 * mean_h + 6)) - 0.20 * math.cos(math.radians(4 * mean_h - 63))
+    t += 0.32 * math.cos(math.radians(3 * mean_h + 6)) - 0.20 * math.cos(
+        math.radians(4 * mean_h - 63)
+    )
     s_l = 1 + 0.015 * (mean_l - 50) ** 2 / math.sqrt(20 + (mean_l - 50) ** 2)
     s_c, s_h = 1 + 0.045 * mean_c, 1 + 0.015 * mean_c * t
     rotation = -math.sin(math.radians(60 * math.exp(-(((mean_h - 275) / 25) ** 2)))) * 2
@@ -145,11 +171,13 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_ciede2000_written_out_gives_the_published_values() -> None:
     """Pairs 1, 7 and 25 of Sharma's table: blue's rotation, a hue half a turn away, a yellow-green."""
-    assert ciede2000(np.array([50, 2.6772, -79.7751]), np.array([50, 0, -82.7485])) == pytest.approx(2.0425, abs=1e-4)
+    assert ciede2000(
+        np.array([50, 2.6772, -79.7751]), np.array([50, 0, -82.7485])
+    ) == pytest.approx(2.0425, abs=1e-4)
     assert ciede2000(np.array([50, 0, 0]), np.array([50, -1, 2])) == pytest.approx(2.3669, abs=1e-4)
-    assert ciede2000(np.array([60.2574, -34.0099, 36.2677]), np.array([60.4626, -34.1751, 39.4387])) == pytest.approx(
-        1.2644, abs=1e-4
-    )
+    assert ciede2000(
+        np.array([60.2574, -34.0099, 36.2677]), np.array([60.4626, -34.1751, 39.4387])
+    ) == pytest.approx(1.2644, abs=1e-4)
 
 
 def test_ciede2000(pair: Pair) -> None:
@@ -163,7 +191,10 @@ def test_ciede2000(pair: Pair) -> None:
 def test_vmaf_of_frames_is_that_of_the_video() -> None:
     """The whole video in one piece, as vmaf-torch means it: motion looks at both neighbours."""
     source, decoded = ([picture(seed, noise) for seed in (90, 91, 93, 94)] for noise in (0, 5))
-    stacks = [torch.from_numpy(np.stack([f.y for f in frames]).astype(np.float32))[:, None] for frames in (source, decoded)]
+    stacks = [
+        torch.from_numpy(np.stack([f.y for f in frames]).astype(np.float32))[:, None]
+        for frames in (source, decoded)
+    ]
     expected = VMAF(clip_score=True).compute_vmaf_score(*stacks).ravel().tolist()
     found = measure(source, decoded, ["vmaf"])["vmaf"]
     assert found == pytest.approx(expected, abs=1e-3)
@@ -185,7 +216,10 @@ def test_series_have_a_value_for_each_frame() -> None:
 
 def test_threads_change_no_number() -> None:
     source, decoded = (frames(clip(7, 48, 32), info(48, 32)) for _ in range(2))
-    decoded = [replace(frame, y=np.roll(frame.y, 1 + number, axis=1)) for number, frame in enumerate(decoded)]
+    decoded = [
+        replace(frame, y=np.roll(frame.y, 1 + number, axis=1))
+        for number, frame in enumerate(decoded)
+    ]
     alone, beside = (measure(source, decoded, threads=threads) for threads in (1, 3))
     assert str(alone) == str(beside)  # as text: no NaN equals another
     assert len(set(alone["psnr_y"])) > 1

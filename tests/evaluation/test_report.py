@@ -34,7 +34,11 @@ def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def data(folder: Path) -> dict[str, Any]:
     """What the page draws from."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (folder / "report.html").read_text(), re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>',
+        (folder / "report.html").read_text(),
+        re.DOTALL,
+    )
     assert found is not None
     return json.loads(found[1])
 
@@ -45,7 +49,10 @@ def test_deltas_are_those_of_the_points(folder: Path) -> None:
     expected = bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT))
     row = table["psnr_yuv611"][TINCT]["clip"]
     assert (row["rate"], row["overlap"]) == (expected.value, expected.overlap)
-    assert row["inner"] == bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT), keys=False).value
+    assert (
+        row["inner"]
+        == bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT), keys=False).value
+    )
     assert "paper" not in row  # there is no network whose bits could be left out
     assert X265 not in table["psnr_yuv611"]
     assert "colourfulness" not in table
@@ -57,7 +64,12 @@ def test_markdown_has_the_same_numbers(folder: Path) -> None:
     expected = bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT))
     assert f"| clip | {expected.value:+.1f} ({expected.overlap:.0%}) |" in text
     assert f"| against | {X265} |" in text
-    for word in ("CIEDE2000", "all bits, without key frames", "encode, peak MB", "opencv-python-headless"):
+    for word in (
+        "CIEDE2000",
+        "all bits, without key frames",
+        "encode, peak MB",
+        "opencv-python-headless",
+    ):
         assert word in text
 
 
@@ -65,14 +77,23 @@ def test_other_structures_are_shown_against_the_first_anchor(folder: Path, tmp_p
     """A user may pick any; what Tinct gains all-intra is little beside what inter prediction does."""
     copy = shutil.copytree(folder, tmp_path / "inter")
     points = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
-    inter = [{**p, "codec": "x265:random-access", "size_bytes": p["size_bytes"] // 4} for p in points if p["codec"] == X265]
+    inter = [
+        {**p, "codec": "x265:random-access", "size_bytes": p["size_bytes"] // 4}
+        for p in points
+        if p["codec"] == X265
+    ]
     (copy / "points.jsonl").write_text("\n".join(map(json.dumps, points + inter)))
     asked = json.loads((copy / "sweep.json").read_text())
-    (copy / "sweep.json").write_text(json.dumps({**asked, "codecs": [*asked["codecs"], "x265:random-access"]}))
+    (copy / "sweep.json").write_text(
+        json.dumps({**asked, "codecs": [*asked["codecs"], "x265:random-access"]})
+    )
     write_report(copy)
     text = (copy / "report.md").read_text()
     assert f"## The other structures against {X265}" in text
-    assert "\n| clip | x265:random-access |\n| --- | --- |\n| clip | -75.0 (100%) |\n| **mean** | -75.0 |\n" in text
+    assert (
+        "\n| clip | x265:random-access |\n| --- | --- |\n| clip | -75.0 (100%) |\n| **mean** | -75.0 |\n"
+        in text
+    )
     assert "other structures" not in (folder / "report.md").read_text()
 
 
@@ -80,9 +101,15 @@ def test_a_clip_may_be_named_anything(folder: Path, tmp_path: Path) -> None:
     """A name that would end the script, or a row of the table."""
     name = "x<!--<script>|y"
     copy = shutil.copytree(folder, tmp_path / "named")
-    (copy / "points.jsonl").write_text((copy / "points.jsonl").read_text().replace('"clip":"clip"', f'"clip":"{name}"'))
+    (copy / "points.jsonl").write_text(
+        (copy / "points.jsonl").read_text().replace('"clip":"clip"', f'"clip":"{name}"')
+    )
     write_report(copy)
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', (copy / "report.html").read_text(), re.DOTALL)
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>',
+        (copy / "report.html").read_text(),
+        re.DOTALL,
+    )
     assert found is not None
     assert "<" not in found[1]
     assert json.loads(found[1])["clips"] == [name]
@@ -103,13 +130,20 @@ def picture(data: dict[str, Any], number: int) -> np.ndarray:
 
 def test_pictures_are_those_of_the_files(folder: Path, data: dict[str, Any]) -> None:
     number, qp = data["frames"]["clip"], 37
-    assert [p["title"] for p in data["pictures"]["clip"]] == ["source", "grey base", f"{X265}, QP 37", f"{TINCT}, QP 37"]
+    assert [p["title"] for p in data["pictures"]["clip"]] == [
+        "source",
+        "grey base",
+        f"{X265}, QP 37",
+        f"{TINCT}, QP 37",
+    ]
     point = next(p for p in load(folder).points if (p.codec, p.qp) == (TINCT, qp))
     assert number not in point.keys
     frames = {0: folder / "clips" / "clip.mkv", 3: folder / str(point.file)}
     for index, path in frames.items():
         expected = list(tinct.open(str(path)))[number]
-        assert psnr(picture(data, index), expected.rgb()) > 28  # WebP halves the colour's resolution
+        assert (
+            psnr(picture(data, index), expected.rgb()) > 28
+        )  # WebP halves the colour's resolution
     grey = picture(data, 1).astype(int)
     assert np.ptp(grey, axis=-1).max() <= 4
     assert psnr(grey.mean(axis=-1), picture(data, 3).astype(float) @ [0.299, 0.587, 0.114]) > 24
@@ -132,10 +166,14 @@ def test_without_points_there_is_no_report(results: Path, tmp_path: Path) -> Non
 def test_what_is_missing_is_said(results: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(results, tmp_path / "copy")
     setup = json.loads((copy / "sweep.json").read_text())
-    (copy / "sweep.json").write_text(json.dumps({**setup, "codecs": [*setup["codecs"], "hm,binary=/nowhere/TAppEncoder"]}))
+    (copy / "sweep.json").write_text(
+        json.dumps({**setup, "codecs": [*setup["codecs"], "hm,binary=/nowhere/TAppEncoder"]})
+    )
     lines = (copy / "points.jsonl").read_text().splitlines()
     (copy / "points.jsonl").write_text("\n".join([*lines[:5], lines[5][:99]]) + "\n")
-    (copy / "failures.jsonl").write_text(json.dumps({"clip": "clip", "codec": X265, "qp": 42, "reason": "</script>"}) + "\n")
+    (copy / "failures.jsonl").write_text(
+        json.dumps({"clip": "clip", "codec": X265, "qp": 42, "reason": "</script>"}) + "\n"
+    )
     shutil.rmtree(copy / "clips")
     html, markdown = write_report(copy)
     for text in (html.read_text(), markdown.read_text()):
@@ -155,9 +193,21 @@ def page(folder: Path) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True).new_page()
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: (
+                complaints.append(message.text) if message.type in ("error", "warning") else None
+            ),
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith(("file:", "data:")) else complaints.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith(("file:", "data:"))
+                else complaints.append(request.url)
+            ),
+        )
         page.goto((folder / "report.html").as_uri())
         page.wait_for_selector("html[data-ready=yes]")
         yield page
@@ -187,15 +237,27 @@ def test_metric_and_legend_choose_what_is_drawn(page: Page) -> None:
     page.locator("#legend button").first.click()
     assert page.locator("#rd .point").count() == len(LAB_QPS)
     assert page.locator("#strip path.series").count() == 1
-    assert page.locator("#metric option[value=ms_ssim_y]").count() == 0  # not defined on so small a picture
+    assert (
+        page.locator("#metric option[value=ms_ssim_y]").count() == 0
+    )  # not defined on so small a picture
 
 
 @needs_chromium
-def test_points_measured_elsewhere_say_so_on_the_plot(page: Page, results: Path, tmp_path: Path) -> None:
+def test_points_measured_elsewhere_say_so_on_the_plot(
+    page: Page, results: Path, tmp_path: Path
+) -> None:
     copy = shutil.copytree(results, tmp_path / "copy")
     shape = {"codec": "HM", "clip": "clip.mp4", "width": 64, "height": 48, "frames": 12}
     entries = [
-        {**shape, "qp": qp, "bytes": 40000 // qp, "psnr_y": 70 - qp, "psnr_u": 70 - qp, "psnr_v": 70 - qp} for qp in (27, 37)
+        {
+            **shape,
+            "qp": qp,
+            "bytes": 40000 // qp,
+            "psnr_y": 70 - qp,
+            "psnr_u": 70 - qp,
+            "psnr_v": 70 - qp,
+        }
+        for qp in (27, 37)
     ]
     (tmp_path / "hm.json").write_text(json.dumps(entries))
     setup = json.loads((copy / "sweep.json").read_text())
@@ -231,7 +293,12 @@ def test_bits_by_part_are_as_wide_as_they_are_many(page: Page, folder: Path) -> 
 @needs_chromium
 def test_divider_moves_by_slider_mouse_and_keys(page: Page) -> None:
     def clip() -> float:
-        return float(re.findall(r"inset\(0(?:px)? ([\d.]+)%", page.locator("#over").evaluate("e => e.style.clipPath"))[0])
+        return float(
+            re.findall(
+                r"inset\(0(?:px)? ([\d.]+)%",
+                page.locator("#over").evaluate("e => e.style.clipPath"),
+            )[0]
+        )
 
     assert clip() == 50
     page.locator("#slider").fill("20")
@@ -261,7 +328,9 @@ def test_flicker_heat_map_zoom_and_grid(page: Page) -> None:
     page.keyboard.press("h")
     page.wait_for_selector("#error:visible")
     page.wait_for_function("document.getElementById('error').width == 64")
-    page.select_option("#left", "0")  # the source itself: no error left of the divider, grey base right of it
+    page.select_option(
+        "#left", "0"
+    )  # the source itself: no error left of the divider, grey base right of it
     page.select_option("#right", "1")
     page.locator("#slider").fill("50")
     halves = "[[0, 0], [32, 0]].map(([x, y]) => document.getElementById('error').getContext('2d').getImageData(x, y, 32, 48).data"

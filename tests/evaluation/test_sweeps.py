@@ -22,7 +22,18 @@ from synthetic import clip, to_av, write_clip
 
 import tinct
 from tinct.errors import CodecError
-from tinct.evaluation import Outcome, RDPoint, Setup, bd_quality, bd_rate, load, resume, start, sweep, usage
+from tinct.evaluation import (
+    Outcome,
+    RDPoint,
+    Setup,
+    bd_quality,
+    bd_rate,
+    load,
+    resume,
+    start,
+    sweep,
+    usage,
+)
 from tinct.evaluation.codecs import FAMILIES
 from tinct.evaluation.points import external_points, means
 from tinct.evaluation.report import write_report
@@ -34,7 +45,13 @@ from tinct.workers import run as run_tasks
 
 TINCT = LAB_CODEC
 FAST = "x265:intra,preset=fast"
-TIMELESS = {"encode_seconds": 0, "decode_seconds": 0, "encode_peak_megabytes": 0, "decode_peak_megabytes": 0, "jobs": 0}
+TIMELESS = {
+    "encode_seconds": 0,
+    "decode_seconds": 0,
+    "encode_peak_megabytes": 0,
+    "decode_peak_megabytes": 0,
+    "jobs": 0,
+}
 
 
 @pytest.fixture
@@ -49,10 +66,14 @@ def by_codec(points: list[RDPoint]) -> tuple[list[RDPoint], list[RDPoint]]:
 
 def test_a_point_is_its_file(results: Path) -> None:
     points = load(results).points
-    assert [(p.codec.split(":")[0], p.qp) for p in points] == list(product(("tinct", "x265"), LAB_QPS))
+    assert [(p.codec.split(":")[0], p.qp) for p in points] == list(
+        product(("tinct", "x265"), LAB_QPS)
+    )
     for point in points:
         assert point.file is not None
-        assert (results / point.file).stat().st_size == point.size_bytes == sum(point.parts.values())
+        assert (
+            (results / point.file).stat().st_size == point.size_bytes == sum(point.parts.values())
+        )
         assert point.rate_kbps() == pytest.approx(point.size_bytes * 8 / 1000 / (12 / 25))
         assert {"colour" in point.parts, bool(point.keys)} == {point.codec.startswith("tinct")}
         assert all(len(values) == 12 for values in point.series.values())
@@ -65,10 +86,16 @@ def test_a_point_is_its_file(results: Path) -> None:
 
 def test_peak_memory_is_the_kernels(tmp_path: Path) -> None:
     """Against what the process itself reads of its peak."""
-    program = "held = b'1' * 200_000_000; open('status', 'w').write(open('/proc/self/status').read())"
+    program = (
+        "held = b'1' * 200_000_000; open('status', 'w').write(open('/proc/self/status').read())"
+    )
     command = [sys.executable, str(usage.__file__), sys.executable, "-c", program]
-    found = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout)
-    line = next(line for line in (tmp_path / "status").read_text().splitlines() if line.startswith("VmHWM"))
+    found = json.loads(
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout
+    )
+    line = next(
+        line for line in (tmp_path / "status").read_text().splitlines() if line.startswith("VmHWM")
+    )
     assert found["peak_megabytes"] == pytest.approx(int(line.split()[1]) * 1024 / 1e6, rel=0.01)
 
 
@@ -88,7 +115,9 @@ def test_key_frames_are_those_of_the_colour_track(results: Path) -> None:
         assert len(point.keys) == info.key_frames
         assert point.keys[:2] == [0, 6]
         inner = [v for i, v in enumerate(point.series["psnr_u"]) if i not in point.keys]
-        assert point.value("psnr_u", without=point.keys) == pytest.approx(sum(v for v in inner if v) / len(inner))
+        assert point.value("psnr_u", without=point.keys) == pytest.approx(
+            sum(v for v in inner if v) / len(inner)
+        )
         assert point.value("psnr_u", without=point.keys) != point.value("psnr_u")
 
 
@@ -98,7 +127,9 @@ def test_key_frames_are_left_out_of_both_sides(results: Path) -> None:
     ours = [replace(ours[0], keys=[0, 3]), replace(ours[1], keys=[0, 9]), *ours[2:]]
 
     def inner(point: RDPoint) -> float:
-        return float(np.mean([v for i, v in enumerate(point.series["psnr_u"]) if i not in {0, 3, 6, 9}]))
+        return float(
+            np.mean([v for i, v in enumerate(point.series["psnr_u"]) if i not in {0, 3, 6, 9}])
+        )
 
     shorter = [[replace(p, means={"psnr_u": inner(p)}) for p in side] for side in (theirs, ours)]
     assert bd_rate(theirs, ours, "psnr_u", keys=False) == bd_rate(*shorter, "psnr_u")
@@ -110,21 +141,40 @@ def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
     write_clip(source, frames=8, vfr=[0, 40, 160, 200, 240, 360, 400, 520])
     assert open_source(str(source)).info.frame_rate is None
     points = sweep(
-        [source], ["x265:intra", "tinct:intra,colour=track,group=3,colouriser=none"], [32], out=tmp_path / "r", frames=None
+        [source],
+        ["x265:intra", "tinct:intra,colour=track,group=3,colouriser=none"],
+        [32],
+        out=tmp_path / "r",
+        frames=None,
     )
     assert points[1].keys == [0, 3, 6]
     assert run("report", tmp_path / "r").returncode == 0
 
 
 def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
-    sweep([clip_path], ["x265:intra", "tinct:intra,colour=track,group=1,colouriser=none"], [27, 37], out=tmp_path / "r", frames=3)
+    sweep(
+        [clip_path],
+        ["x265:intra", "tinct:intra,colour=track,group=1,colouriser=none"],
+        [27, 37],
+        out=tmp_path / "r",
+        frames=3,
+    )
     done = run("report", tmp_path / "r")
     assert done.returncode == 0, done.stderr
-    assert "| all bits, without key frames | undefined |" in (tmp_path / "r" / "report.md").read_text()
+    assert (
+        "| all bits, without key frames | undefined |" in (tmp_path / "r" / "report.md").read_text()
+    )
 
 
 def test_the_anchor_has_the_same_structure(results: Path) -> None:
-    names = ["tinct:intra", "x265:random-access", "x265:intra,chroma-offset=6", "x265:intra", "x264", "svt-av1:low-delay"]
+    names = [
+        "tinct:intra",
+        "x265:random-access",
+        "x265:intra,chroma-offset=6",
+        "x265:intra",
+        "x264",
+        "svt-av1:low-delay",
+    ]
     outcome = measured_as(results, *names, "HM 16.8")
     assert [outcome.anchor_of(name) for name in names] == [
         "x265:intra", "x265:random-access", "x265:intra", "x265:intra", "x265:random-access", "x265:random-access",
@@ -143,24 +193,40 @@ def test_the_anchor_has_the_same_structure(results: Path) -> None:
             "x264:intra",
             "x265:intra,preset=fast",
         ),
-        (["tinct", "x265:intra,preset=fast"], ["tinct", "x265:intra,preset=fast"], "tinct", "x265:intra,preset=fast"),
+        (
+            ["tinct", "x265:intra,preset=fast"],
+            ["tinct", "x265:intra,preset=fast"],
+            "tinct",
+            "x265:intra,preset=fast",
+        ),
     ],
 )
-def test_the_anchor_has_points(results: Path, names: list[str], measured: list[str], codec: str, anchor: str) -> None:
+def test_the_anchor_has_points(
+    results: Path, names: list[str], measured: list[str], codec: str, anchor: str
+) -> None:
     """What was asked for but is not there is no anchor, and no codec is compared with us while there is x265."""
-    assert replace(measured_as(results, *measured), setup=Setup([], names, [])).anchor_of(codec) == anchor
+    assert (
+        replace(measured_as(results, *measured), setup=Setup([], names, [])).anchor_of(codec)
+        == anchor
+    )
 
 
 def measured_as(results: Path, *codecs: str) -> Outcome:
     """An outcome with one point a codec; names of no codec are of points measured elsewhere."""
     outcome = load(results)
     known = [name for name in codecs if name.partition(":")[0] in FAMILIES]
-    return replace(outcome, setup=Setup([], known, []), points=[replace(outcome.points[0], codec=name) for name in codecs])
+    return replace(
+        outcome,
+        setup=Setup([], known, []),
+        points=[replace(outcome.points[0], codec=name) for name in codecs],
+    )
 
 
 def test_lines_on_disk_are_the_points(results: Path) -> None:
     lines = (results / "points.jsonl").read_text().splitlines()
-    assert sorted(json.loads(line)["size_bytes"] for line in lines) == sorted(p.size_bytes for p in load(results).points)
+    assert sorted(json.loads(line)["size_bytes"] for line in lines) == sorted(
+        p.size_bytes for p in load(results).points
+    )
 
 
 def test_bd_of_points(results: Path) -> None:
@@ -171,12 +237,16 @@ def test_bd_of_points(results: Path) -> None:
     assert (rate.value < 0) == (quality.value > 0)
     assert bd_rate(theirs, theirs).value == pytest.approx(0)
     assert bd_rate(theirs, ours, "ciede2000").value is not None
-    assert bd_rate(theirs, ours, "psnr_y_pooled").value != bd_rate(theirs, ours, "psnr_u_pooled").value
+    assert (
+        bd_rate(theirs, ours, "psnr_y_pooled").value != bd_rate(theirs, ours, "psnr_u_pooled").value
+    )
     assert bd_rate(theirs, ours, keys=False).value != rate.value
 
 
 def test_the_papers_accounting_leaves_the_update_out() -> None:
-    point = RDPoint("a", "tinct", 32, 64, 64, 25, 1.0, 2000, {}, parts={"luma": 1500, "update": 500})
+    point = RDPoint(
+        "a", "tinct", 32, 64, 64, 25, 1.0, 2000, {}, parts={"luma": 1500, "update": 500}
+    )
     assert (point.rate_kbps(), point.rate_kbps("paper")) == (16, 12)
 
 
@@ -191,14 +261,20 @@ def test_pooled_psnr_is_that_of_the_mean_error() -> None:
 @pytest.mark.parametrize(
     ("change", "metric", "words"),
     [
-        ({"width": 32}, "psnr_y", "expected the points of one clip .* found clip of 32x48 .* clip of 64x48"),
+        (
+            {"width": 32},
+            "psnr_y",
+            "expected the points of one clip .* found clip of 32x48 .* clip of 64x48",
+        ),
         ({"frames": 11}, "psnr_y", "expected the points of one clip"),
         ({}, "psnr", "expected a metric of psnr_yuv611, .*; found psnr"),
         ({}, "ssim_y_pooled", "expected a metric"),
         ({}, "colourfulness", "expected a metric of quality, found colourfulness"),
     ],
 )
-def test_what_does_not_compare_is_refused(results: Path, change: dict[str, int], metric: str, words: str) -> None:
+def test_what_does_not_compare_is_refused(
+    results: Path, change: dict[str, int], metric: str, words: str
+) -> None:
     ours, theirs = by_codec(load(results).points)
     with pytest.raises(CodecError, match=words):
         bd_rate(theirs, [replace(p, **change) for p in ours], metric)  # type: ignore[arg-type]
@@ -213,7 +289,9 @@ def test_one_point_is_no_curve(results: Path) -> None:
 def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     before = load(copy).points
     lines = (copy / "points.jsonl").read_text().splitlines()
-    (copy / "points.jsonl").write_text("\n".join(lines[:4]) + "\n" + lines[4][:1000])  # killed while it wrote
+    (copy / "points.jsonl").write_text(
+        "\n".join(lines[:4]) + "\n" + lines[4][:1000]
+    )  # killed while it wrote
     outcome = load(copy)
     assert len(outcome.points) == 4
     assert "points.jsonl, line 5, is damaged and left out" in outcome.notes[0]
@@ -223,7 +301,9 @@ def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     assert {p.key: p.encode_seconds for p in after if p.key in kept} == kept
 
 
-@pytest.mark.parametrize("line", ["[1, 2]", '{"clip": "a"}', '{"unheard": 1}', "\x00\xff", '{"a":' * 2000])
+@pytest.mark.parametrize(
+    "line", ["[1, 2]", '{"clip": "a"}', '{"unheard": 1}', "\x00\xff", '{"a":' * 2000]
+)
 def test_a_damaged_line_is_named_and_the_rest_used(copy: Path, line: str) -> None:
     text = (copy / "points.jsonl").read_text()
     (copy / "points.jsonl").write_text(line + "\n" + text)
@@ -254,7 +334,10 @@ def test_a_point_of_another_size_is_left_out(copy: Path) -> None:
     outcome = load(copy)
     assert len(outcome.points) == 5
     (note,) = outcome.notes
-    assert note == f"{TINCT} at QP 27 is left out: clip of 66x48 with 12 frames, the others are clip of 64x48 with 12 frames"
+    assert (
+        note
+        == f"{TINCT} at QP 27 is left out: clip of 66x48 with 12 frames, the others are clip of 64x48 with 12 frames"
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,7 +348,9 @@ def test_a_point_of_another_size_is_left_out(copy: Path) -> None:
         ("points.jsonl", b"\xff\xfe\x00", "line 7, is damaged"),
     ],
 )
-def test_a_damaged_folder_is_reported_and_goes_on(copy: Path, name: str, damage: bytes, words: str) -> None:
+def test_a_damaged_folder_is_reported_and_goes_on(
+    copy: Path, name: str, damage: bytes, words: str
+) -> None:
     with (copy / name).open("ab") as file:
         file.write(damage)
     assert any(words in note for note in load(copy).notes)
@@ -306,7 +391,9 @@ def test_the_report_says_when_and_how_each_point_was_measured(copy: Path) -> Non
     assert json.loads((copy / "sweep.json").read_text())["jobs"] == 1
 
 
-def test_a_decoder_that_loses_a_frame_is_refused(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_loses_a_frame_is_refused(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A decoder cut short by half a second stands for one that is broken."""
     import tinct.evaluation.sweeps as bench
 
@@ -316,7 +403,9 @@ def test_a_decoder_that_loses_a_frame_is_refused(results: Path, tmp_path: Path, 
     monkeypatch.setattr(bench, "decode", lambda codec: broken)
     (tmp_path / "work").mkdir()
     (tmp_path / "files").mkdir()
-    with pytest.raises(CodecError, match="expected 12 decoded frames, found 10; the point is refused"):
+    with pytest.raises(
+        CodecError, match="expected 12 decoded frames, found 10; the point is refused"
+    ):
         measure_point(clip, bench.parse("x265:intra"), 32, str(tmp_path), 1)
     assert list((tmp_path / "files").iterdir()) == []
     assert list((tmp_path / "work").iterdir()) == []
@@ -328,7 +417,18 @@ def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho out of paper >&2\nexit 3\n")
     program.chmod(0o755)
     clip, out = tmp_path / "talk.mkv", tmp_path / "r"
-    done = run("evaluate", clip, "--codec", "x265", f"vvenc,binary={program}", "--qp", "30", "32", "--out", out)
+    done = run(
+        "evaluate",
+        clip,
+        "--codec",
+        "x265",
+        f"vvenc,binary={program}",
+        "--qp",
+        "30",
+        "32",
+        "--out",
+        out,
+    )
     assert done.returncode == 3
     text = done.stderr.decode()
     assert text.count("failed: out of paper") == 2
@@ -364,7 +464,9 @@ def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
-def test_sweep_without_a_folder_leaves_nothing(clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_without_a_folder_leaves_nothing(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     points = sweep([clip_path], ["x265"], [32], frames=2)
     assert [(p.qp, p.frames, p.file) for p in points] == [(32, 2, None)]
@@ -378,31 +480,75 @@ def test_sweep_without_a_folder_leaves_nothing(clip_path: Path, tmp_path: Path, 
         (["CLIP", "--codec", "x265"], "expected clips, --codec and --out"),
         (["CLIP", "--resume", "RESULTS"], "contradictory options: --resume"),
         (["CLIP", "--codec", "x266", "--out", "NEW"], "expected a codec of tinct"),
-        (["CLIP", "--codec", "x265", "x265", "--out", "NEW"], "expected every codec once, found x265 more than once"),
-        (["CLIP", "--codec", "x265", "--qp", "60", "--out", "NEW"], "--qp: expected 0 to 51, found 60"),
-        (["CLIP", "--codec", "x265", "--jobs", "0", "--out", "NEW"], "--jobs: expected 1 or more, found 0"),
-        (["CLIP", "--codec", "x265", "--engine", "slurm", "--out", "NEW"], "--engine: expected one of local, ray; found slurm"),
-        (["CLIP", "CLIP", "--codec", "x265", "--out", "NEW"], "expected clips of different names, found clip more than once"),
+        (
+            ["CLIP", "--codec", "x265", "x265", "--out", "NEW"],
+            "expected every codec once, found x265 more than once",
+        ),
+        (
+            ["CLIP", "--codec", "x265", "--qp", "60", "--out", "NEW"],
+            "--qp: expected 0 to 51, found 60",
+        ),
+        (
+            ["CLIP", "--codec", "x265", "--jobs", "0", "--out", "NEW"],
+            "--jobs: expected 1 or more, found 0",
+        ),
+        (
+            ["CLIP", "--codec", "x265", "--engine", "slurm", "--out", "NEW"],
+            "--engine: expected one of local, ray; found slurm",
+        ),
+        (
+            ["CLIP", "CLIP", "--codec", "x265", "--out", "NEW"],
+            "expected clips of different names, found clip more than once",
+        ),
         (["nowhere.mp4", "--codec", "x265", "--out", "NEW"], "nowhere.mp4"),
-        (["CLIP", "--codec", "x265", "--points", "CLIP", "--out", "NEW"], "expected a JSON list of rate points"),
+        (
+            ["CLIP", "--codec", "x265", "--points", "CLIP", "--out", "NEW"],
+            "expected a JSON list of rate points",
+        ),
         (["CLIP", "--codec", "x265", "--out", "RESULTS"], "expected a new or an empty folder"),
         (["--resume", "NEW"], "expected a results folder"),
         (["--resume", "RESULTS", "--frames", "4"], "contradictory options: --resume"),
-        (["CLIP", "--codec", "x265", "--out", "/dev/null/x"], "expected to make the folder /dev/null/x, found Not a directory"),
-        (["CLIP", "--codec", "tinct,group=abc", "--out", "NEW"], "--group: expected auto or 1 to 96; found abc"),
-        (["CLIP", "--codec", "tinct,compatible=yes", "--out", "NEW"], "expected compatible without a value"),
-        (["CLIP", "--codec", "tinct,group=²", "--out", "NEW"], "--group: expected auto or 1 to 96; found ²"),
-        (["CLIP", "--codec", "x265,chroma-offset=++6", "--out", "NEW"], "chroma-offset: expected -12 to 12, found ++6"),
+        (
+            ["CLIP", "--codec", "x265", "--out", "/dev/null/x"],
+            "expected to make the folder /dev/null/x, found Not a directory",
+        ),
+        (
+            ["CLIP", "--codec", "tinct,group=abc", "--out", "NEW"],
+            "--group: expected auto or 1 to 96; found abc",
+        ),
+        (
+            ["CLIP", "--codec", "tinct,compatible=yes", "--out", "NEW"],
+            "expected compatible without a value",
+        ),
+        (
+            ["CLIP", "--codec", "tinct,group=²", "--out", "NEW"],
+            "--group: expected auto or 1 to 96; found ²",
+        ),
+        (
+            ["CLIP", "--codec", "x265,chroma-offset=++6", "--out", "NEW"],
+            "chroma-offset: expected -12 to 12, found ++6",
+        ),
     ],
 )
-def test_bad_input_is_one_line(clip_path: Path, results: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_bad_input_is_one_line(
+    clip_path: Path, results: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
     names = {"CLIP": str(clip_path), "NEW": str(tmp_path / "new"), "RESULTS": str(results)}
     assert words in one_line(run("evaluate", *[names.get(a, a) for a in arguments]), 2)
     assert not (tmp_path / "new").exists()
 
 
 def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
-    entry = {"codec": "HM", "chroma": "420", "clip": "val/a.mp4", "width": 64, "height": 48, "frames": 10, "qp": 27, "bytes": 1000}
+    entry = {
+        "codec": "HM",
+        "chroma": "420",
+        "clip": "val/a.mp4",
+        "width": 64,
+        "height": 48,
+        "frames": 10,
+        "qp": 27,
+        "bytes": 1000,
+    }
     colour = {"psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0}
     entries = [
         {**entry, **colour},
@@ -417,14 +563,40 @@ def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
     assert point.note == "raw bitstream, not muxed"
     assert point.means["psnr_yuv611"] == pytest.approx(41.5)
     assert point.rate_kbps() == pytest.approx(20)
-    assert left_out == ["HM on a is left out: a of 64x48 with 9 frames, ours is a of 64x48 with 10 frames"]
+    assert left_out == [
+        "HM on a is left out: a of 64x48 with 9 frames, ours is a of 64x48 with 10 frames"
+    ]
 
 
-@pytest.mark.parametrize("change", [{"bytes": "4000"}, {"bytes": 0}, {"psnr_u": float("nan")}, {"qp": None}, {"bytes": None}])
-def test_nonsense_measured_elsewhere_is_refused_before_any_work(clip_path: Path, tmp_path: Path, change: dict[str, object]) -> None:
-    entry = {"codec": "HM", "clip": "b.mp4", "width": 64, "height": 48, "frames": 10, "qp": 27, "bytes": 1000}
-    (tmp_path / "hm.json").write_text(json.dumps([{**entry, "psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0, **change}]))
-    done = run("evaluate", clip_path, "--codec", "x265", "--points", tmp_path / "hm.json", "--out", tmp_path / "r")
+@pytest.mark.parametrize(
+    "change",
+    [{"bytes": "4000"}, {"bytes": 0}, {"psnr_u": float("nan")}, {"qp": None}, {"bytes": None}],
+)
+def test_nonsense_measured_elsewhere_is_refused_before_any_work(
+    clip_path: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    entry = {
+        "codec": "HM",
+        "clip": "b.mp4",
+        "width": 64,
+        "height": 48,
+        "frames": 10,
+        "qp": 27,
+        "bytes": 1000,
+    }
+    (tmp_path / "hm.json").write_text(
+        json.dumps([{**entry, "psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0, **change}])
+    )
+    done = run(
+        "evaluate",
+        clip_path,
+        "--codec",
+        "x265",
+        "--points",
+        tmp_path / "hm.json",
+        "--out",
+        tmp_path / "r",
+    )
     assert "expected a JSON list of rate points" in one_line(done, 2)
     assert not (tmp_path / "r").exists()
 
@@ -450,8 +622,22 @@ def test_a_raw_bitstream_says_so(tmp_path: Path) -> None:
 
 
 def test_one_codec_is_not_compared(clip_path: Path, tmp_path: Path) -> None:
-    done = run("evaluate", clip_path, "--codec", "x265", "--qp", "32", "--frames", "2", "--out", tmp_path / "r")
-    assert done.stdout.decode() == "no BD-rate: it takes two codecs with points at two QPs each, on one clip\n"
+    done = run(
+        "evaluate",
+        clip_path,
+        "--codec",
+        "x265",
+        "--qp",
+        "32",
+        "--frames",
+        "2",
+        "--out",
+        tmp_path / "r",
+    )
+    assert (
+        done.stdout.decode()
+        == "no BD-rate: it takes two codecs with points at two QPs each, on one clip\n"
+    )
 
 
 @pytest.mark.slow
@@ -522,11 +708,15 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 def test_a_killed_worker_is_replaced(tmp_path: Path, engine: Engine) -> None:
     tasks = [(str(tmp_path / "marker"), value) for value in range(6)]
-    assert dict(run_tasks(die_once, tasks, jobs=2, engine=engine)) == {value: 10 * value for value in range(6)}
+    assert dict(run_tasks(die_once, tasks, jobs=2, engine=engine)) == {
+        value: 10 * value for value in range(6)
+    }
     refused = dict(run_tasks(refuse, [(1,), (2,)], jobs=2, engine=engine))
     assert {number: str(error) for number, error in refused.items()} == {0: "no 1", 1: "no 2"}
     nice = dict(run_tasks(niceness, [(0,)], jobs=1, engine=engine))
-    assert nice == {0: os.nice(0)}, "times are compared with those of other engines, beside other work too"
+    assert nice == {0: os.nice(0)}, (
+        "times are compared with those of other engines, beside other work too"
+    )
 
 
 def die(value: int) -> int:
@@ -592,7 +782,9 @@ def test_workers_end_with_a_caller_that_is_killed(tmp_path: Path) -> None:
         "from test_sweeps import linger\nfrom tinct.workers import run\n"
         f"list(run(linger, [('{tmp_path}/a',), ('{tmp_path}/b',)], jobs=2))\n"
     )
-    caller = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": TEST_PATH})
+    caller = subprocess.Popen(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": TEST_PATH}
+    )
     markers = [tmp_path / "a", tmp_path / "b"]
     wait_for(lambda: all(marker.exists() and marker.read_text() for marker in markers))
     workers = [int(marker.read_text()) for marker in markers]
@@ -612,7 +804,9 @@ def wait_for(holds: Callable[[], bool]) -> None:
 
 def is_running(number: int) -> bool:
     """Any process of the group, the worker's and what it has started; zombies are not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-g", str(number)], capture_output=True, text=True, check=False).stdout.split()
+    found = subprocess.run(
+        ["ps", "-o", "stat=", "-g", str(number)], capture_output=True, text=True, check=False
+    ).stdout.split()
     return any(not state.startswith("Z") for state in found)
 
 
@@ -641,17 +835,22 @@ def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_
     theirs = start(replace(ours.setup, jobs=2), tmp_path / "ray", engine="ray")
     killer.join()
     assert len(killed) == 1
-    assert [replace(p, **TIMELESS) for p in theirs.points] == [replace(p, **TIMELESS) for p in ours.points]
+    assert [replace(p, **TIMELESS) for p in theirs.points] == [
+        replace(p, **TIMELESS) for p in ours.points
+    ]
     assert theirs.failures == []
 
 
-def test_a_training_goes_on_from_what_a_killed_lab_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_goes_on_from_what_a_killed_lab_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its seconds are then not those of the whole; a checkpoint that does not fit is not tried twice."""
     checkpoint = tmp_path / "a.ckpt"
     trains = "import sys, pathlib; pathlib.Path(sys.argv[1].partition('=')[2]).write_text('half')"
     refused = "expected a checkpoint of this training in a.ckpt, found another file"
     whole, fails, refuses = (
-        [sys.executable, "-c", code] for code in (trains, "raise SystemExit('no memory')", f"raise SystemExit({refused!r})")
+        [sys.executable, "-c", code]
+        for code in (trains, "raise SystemExit('no memory')", f"raise SystemExit({refused!r})")
     )
 
     def interrupted(*_: object, **__: object) -> None:

@@ -18,7 +18,9 @@ def flat(y: int, cb: int, cr: int, bit_depth: int, colour: ColourTags, height: i
     return Frame(luma, *(np.full(about.chroma_shape, c, dtype) for c in (cb, cr)), 0, about)
 
 
-def expected(y: int, cb: int, cr: int, depth: int, weights: tuple[float, float], full: bool) -> np.ndarray:
+def expected(
+    y: int, cb: int, cr: int, depth: int, weights: tuple[float, float], full: bool
+) -> np.ndarray:
     """H.273 equations 38 onwards, inverted by hand: R = Y + 2 (1 - Kr) Cr and so on."""
     kr, kb = weights
     unit = 2 ** (depth - 8)
@@ -31,12 +33,22 @@ def expected(y: int, cb: int, cr: int, depth: int, weights: tuple[float, float],
 
 
 @pytest.mark.parametrize(
-    ("matrix", "weights"), [(1, (0.2126, 0.0722)), (5, (0.299, 0.114)), (6, (0.299, 0.114)), (9, (0.2627, 0.0593))]
+    ("matrix", "weights"),
+    [(1, (0.2126, 0.0722)), (5, (0.299, 0.114)), (6, (0.299, 0.114)), (9, (0.2627, 0.0593))],
 )
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("depth", [8, 10])
-def test_flat_colours_follow_the_matrix(matrix: int, weights: tuple[float, float], full: bool, depth: int) -> None:
-    for y, cb, cr in ((16, 128, 128), (235, 128, 128), (81, 90, 240), (145, 54, 34), (41, 240, 110), (250, 20, 200)):
+def test_flat_colours_follow_the_matrix(
+    matrix: int, weights: tuple[float, float], full: bool, depth: int
+) -> None:
+    for y, cb, cr in (
+        (16, 128, 128),
+        (235, 128, 128),
+        (81, 90, 240),
+        (145, 54, 34),
+        (41, 240, 110),
+        (250, 20, 200),
+    ):
         codes = tuple(c << (depth - 8) for c in (y, cb, cr))
         frame = flat(*codes, depth, ColourTags(matrix=matrix, full_range=full))
         truth = expected(*codes, depth, weights, full)
@@ -45,7 +57,11 @@ def test_flat_colours_follow_the_matrix(matrix: int, weights: tuple[float, float
 
 
 def test_untagged_video_is_limited_and_its_matrix_goes_by_height() -> None:
-    assert (matrix_or_default(2, 719), matrix_or_default(2, 720), matrix_or_default(9, 100)) == (6, 1, 9)
+    assert (matrix_or_default(2, 719), matrix_or_default(2, 720), matrix_or_default(9, 100)) == (
+        6,
+        1,
+        9,
+    )
     small, large = (flat(81, 90, 240, 8, ColourTags(), height) for height in (718, 720))
     for frame, matrix in ((small, 6), (large, 1)):
         tagged = replace(frame.info, colour=ColourTags(matrix=matrix, full_range=False))
@@ -68,8 +84,12 @@ def test_a_picture_is_within_two_levels_of_swscale() -> None:
     ours = to_rgb(Frame(*planes, 0, about)).astype(int)
     quality = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     raw = to_av(planes, "yuv420p", about.colour)
-    theirs = raw.reformat(format="rgb24", interpolation=quality, src_colorspace=1, dst_color_range=2).to_ndarray()
-    smooth = np.abs(np.gradient(upsample_chroma(planes[2], 96, 128))).max(axis=0) < 1  # siting shows at colour edges only
+    theirs = raw.reformat(
+        format="rgb24", interpolation=quality, src_colorspace=1, dst_color_range=2
+    ).to_ndarray()
+    smooth = (
+        np.abs(np.gradient(upsample_chroma(planes[2], 96, 128))).max(axis=0) < 1
+    )  # siting shows at colour edges only
     assert smooth.mean() > 0.5
     assert np.abs(ours - theirs)[smooth].max() <= 2
 
@@ -78,7 +98,13 @@ def test_a_picture_is_within_two_levels_of_swscale() -> None:
 def test_odd_sizes_keep_flat_colours_flat(width: int, height: int) -> None:
     about = info(width, height)
     half = about.chroma_shape
-    frame = Frame(np.full((height, width), 81, np.uint8), np.full(half, 90, np.uint8), np.full(half, 240, np.uint8), 0, about)
+    frame = Frame(
+        np.full((height, width), 81, np.uint8),
+        np.full(half, 90, np.uint8),
+        np.full(half, 240, np.uint8),
+        0,
+        about,
+    )
     rgb = to_rgb(frame)
     assert rgb.shape == (height, width, 3)
     assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1

@@ -19,5 +19,7 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_in_a_callback_is_raised_again() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=False, timeout=20)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, check=False, timeout=20
+    )
     assert (done.returncode, done.stderr) == (7, b"")

@@ -54,7 +54,9 @@ def copy(request: pytest.FixtureRequest, coded: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_sound_is_read_no_further_ahead_than_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sound_is_read_no_further_ahead_than_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once a packet was read for each picture: all sound ended in memory where there are more pictures than packets."""
     write_clip(tmp_path / "long.mkv", frames=100, size=(32, 32), rate=5, audio="flac")
     read: list[float] = []
@@ -95,7 +97,10 @@ def test_subtitles_come_back(copy: Path) -> None:
 
 def test_chapters_tags_and_languages_come_back(copy: Path) -> None:
     with av.open(str(copy)) as container:
-        base = [(float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"])) for c in container.chapters()]
+        base = [
+            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]))
+            for c in container.chapters()
+        ]
         assert base == [(0, 1), (1, 2)]
         assert [c["metadata"]["title"] for c in container.chapters()] == ["first", "second"]
         assert container.metadata["title"] == "A film"
@@ -117,7 +122,10 @@ def test_a_cut_shifts_sound_and_texts(coded: Path, rich: Path, tmp_path: Path) -
     found = payloads(tmp_path / "a.mkv", "audio")
     assert len(found) in (37, 38)  # 0.8 s of 1024 samples at 48 kHz
     assert all(abs(whole[data] - 0.8 - time) <= 0.011 for time, data in found)
-    assert payloads(tmp_path / "a.mkv", "subtitles") == [(0.0, b"Hello <i>you</i>"), (0.4, b"two\nlines")]
+    assert payloads(tmp_path / "a.mkv", "subtitles") == [
+        (0.0, b"Hello <i>you</i>"),
+        (0.4, b"two\nlines"),
+    ]
 
 
 def write(path: Path, count: int = 6, **changes: Any) -> Any:
@@ -140,7 +148,9 @@ def test_picture_properties_come_back(tmp_path: Path, layout: str) -> None:
         hdr=HDR,
     )
     expected = replace(given, frame_count=6, duration_seconds=float(6 / NTSC))
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout]))
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout])
+    )
     assert tinct.open(str(tmp_path / "b.mkv")).info == expected
     for suffix in OUTPUTS:
         tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / f"c.{suffix}"))
@@ -149,25 +159,40 @@ def test_picture_properties_come_back(tmp_path: Path, layout: str) -> None:
 
 @pytest.mark.parametrize("rotation", [90, 180])
 @pytest.mark.parametrize("full_range", [None, False, True])
-def test_rotation_and_range_come_back(tmp_path: Path, rotation: int, full_range: bool | None) -> None:
+def test_rotation_and_range_come_back(
+    tmp_path: Path, rotation: int, full_range: bool | None
+) -> None:
     write(tmp_path / "a.mkv", count=2, rotation=rotation, colour=ColourTags(5, 6, 5, full_range))
     for name, options in LAYOUTS.items():
-        tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / f"{name}.mkv"), tinct.EncodeConfig(**options))
+        tinct.encode(
+            str(tmp_path / "a.mkv"), str(tmp_path / f"{name}.mkv"), tinct.EncodeConfig(**options)
+        )
         found = tinct.open(str(tmp_path / f"{name}.mkv")).info
-        assert (found.rotation, found.colour.full_range or False) == (rotation, full_range or False), name
-        assert (found.colour.primaries, found.colour.transfer, found.colour.matrix) == (5, 6, 5), name
+        assert (found.rotation, found.colour.full_range or False) == (
+            rotation,
+            full_range or False,
+        ), name
+        assert (found.colour.primaries, found.colour.transfer, found.colour.matrix) == (5, 6, 5), (
+            name
+        )
 
 
 # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("suffix", OUTPUTS)
-def test_ntsc_times_are_exact_and_variable_ones_to_the_millisecond(tmp_path: Path, suffix: str) -> None:
+def test_ntsc_times_are_exact_and_variable_ones_to_the_millisecond(
+    tmp_path: Path, suffix: str
+) -> None:
     times = [0, 40, 73, 120, 121, 300, 1000, 1500]
     write_clip(tmp_path / "ntsc.mkv", frames=40, rate=NTSC)
     write_clip(tmp_path / "vfr.mkv", frames=len(times), vfr=times)
     for name, expected in (("ntsc", list(range(40))), ("vfr", times)):
-        tinct.encode(str(tmp_path / f"{name}.mkv"), str(tmp_path / f"{name}-t.mkv"), tinct.EncodeConfig(colour="track"))
+        tinct.encode(
+            str(tmp_path / f"{name}.mkv"),
+            str(tmp_path / f"{name}-t.mkv"),
+            tinct.EncodeConfig(colour="track"),
+        )
         tinct.decode(str(tmp_path / f"{name}-t.mkv"), str(tmp_path / f"{name}-d.{suffix}"))
         found = list(tinct.open(str(tmp_path / f"{name}-d.{suffix}")))
         assert [f.pts for f in found] == expected
@@ -178,7 +203,9 @@ def test_ntsc_times_are_exact_and_variable_ones_to_the_millisecond(tmp_path: Pat
 def test_a_video_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "a.mkv", frames=20, audio="flac", delay=10)
     sound = payloads(tmp_path / "a.mkv", "audio")
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout]))
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout])
+    )
     tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / "c.mkv"))
     for path in (tmp_path / "b.mkv", tmp_path / "c.mkv"):
         assert payloads(path, "audio") == sound
@@ -190,7 +217,10 @@ def test_a_video_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -
 @pytest.mark.parametrize("layout", ["track", "in-band"])
 def test_sound_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "plain.mkv", frames=30, audio="flac")
-    with av.open(str(tmp_path / "plain.mkv")) as given, av.open(str(tmp_path / "a.mkv"), "w") as out:
+    with (
+        av.open(str(tmp_path / "plain.mkv")) as given,
+        av.open(str(tmp_path / "a.mkv"), "w") as out,
+    ):
         copies = [out.add_stream_from_template(stream) for stream in given.streams]
         for packet in given.demux():
             if packet.dts is not None:
@@ -201,7 +231,9 @@ def test_sound_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> 
                 out.mux(packet)
     sound = payloads(tmp_path / "a.mkv", "audio")
     assert sound[0][0] == 0.4
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout]))
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(**LAYOUTS[layout])
+    )
     tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / "c.mkv"))
     for path in (tmp_path / "b.mkv", tmp_path / "c.mkv"):
         assert payloads(path, "audio") == sound
@@ -218,7 +250,12 @@ def test_only_luma_is_shown_by_default(tinct_path: Path) -> None:
 @needs_ffprobe
 def test_ffprobe_sees_an_ordinary_hevc_track_with_every_frame(tinct_path: Path) -> None:
     luma, colour, attachment = ffprobe(tinct_path, "-show_streams", "-count_frames")["streams"]
-    assert (luma["codec_name"], luma["width"], luma["height"], luma["pix_fmt"]) == ("hevc", 64, 48, "gray")
+    assert (luma["codec_name"], luma["width"], luma["height"], luma["pix_fmt"]) == (
+        "hevc",
+        64,
+        48,
+        "gray",
+    )
     assert luma["nb_read_frames"] == "40"
     assert luma["r_frame_rate"] == luma["avg_frame_rate"] == "25/1"
     assert (luma["disposition"]["default"], colour["disposition"]["default"]) == (1, 0)
@@ -229,12 +266,18 @@ def test_ffprobe_sees_an_ordinary_hevc_track_with_every_frame(tinct_path: Path) 
 @needs_ffprobe
 def test_ffprobe_sees_colour_in_a_plain_file(plain_path: Path) -> None:
     (video,) = ffprobe(plain_path, "-show_streams", "-count_frames")["streams"]
-    assert (video["codec_name"], video["pix_fmt"], video["nb_read_frames"]) == ("hevc", "yuv420p", "40")
+    assert (video["codec_name"], video["pix_fmt"], video["nb_read_frames"]) == (
+        "hevc",
+        "yuv420p",
+        "40",
+    )
 
 
 @needs_ffprobe
 def test_a_compatible_file_is_main_profile(clip_path: Path, tmp_path: Path) -> None:
-    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colour="track", compatible=True))
+    tinct.encode(
+        str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colour="track", compatible=True)
+    )
     luma = ffprobe(tmp_path / "a.mkv", "-show_streams")["streams"][0]
     assert (luma["profile"], luma["pix_fmt"]) == ("Main", "yuv420p")
 
@@ -242,8 +285,12 @@ def test_a_compatible_file_is_main_profile(clip_path: Path, tmp_path: Path) -> N
 @needs_ffprobe
 def test_ffprobe_sees_hdr_in_a_tinct_file(tmp_path: Path) -> None:
     write(tmp_path / "a.mkv", bit_depth=10, colour=ColourTags(9, 16, 9, False), hdr=HDR)
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track"))
-    frame = ffprobe(tmp_path / "b.mkv", "-show_frames", "-select_streams", "v:0", "-read_intervals", "%+#1")["frames"][0]
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track")
+    )
+    frame = ffprobe(
+        tmp_path / "b.mkv", "-show_frames", "-select_streams", "v:0", "-read_intervals", "%+#1"
+    )["frames"][0]
     kinds = {data["side_data_type"]: data for data in frame["side_data_list"]}
     assert kinds["Content light level metadata"]["max_content"] == 1000
     assert kinds["Mastering display metadata"]["max_luminance"] == "10000000/10000"
@@ -258,7 +305,12 @@ def test_ffmpeg_plays_a_tinct_file_without_a_word(tinct_path: Path) -> None:
 
 
 def test_any_shape_of_pixels_that_a_film_can_say_is_written(tmp_path: Path) -> None:
-    write_clip(tmp_path / "a.mp4", frames=2, codec="libx264", sample_aspect_ratio=Fraction(2147483647, 2147483629))
+    write_clip(
+        tmp_path / "a.mp4",
+        frames=2,
+        codec="libx264",
+        sample_aspect_ratio=Fraction(2147483647, 2147483629),
+    )
     tinct.decode(str(tmp_path / "a.mp4"), str(tmp_path / "b.mkv"))
     assert abs(open_source(str(tmp_path / "b.mkv")).info.sample_aspect_ratio - 1) < 1e-6
 

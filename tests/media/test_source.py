@@ -32,7 +32,13 @@ def decoded(path: Path, **cut: float) -> list[Frame]:
     return list(open_source(str(path), **cut))
 
 
-def write(path: Path | str, planes: list[Planes], about: VideoInfo, pts: list[int] | None = None, **extras: str) -> list[str]:
+def write(
+    path: Path | str,
+    planes: list[Planes],
+    about: VideoInfo,
+    pts: list[int] | None = None,
+    **extras: str,
+) -> list[str]:
     with open_sink(str(path), about, **extras) as sink:
         for frame in frames(planes, about, pts):
             sink.write(frame)
@@ -58,7 +64,9 @@ def payloads(path: Path, kind: str) -> list[tuple[float, bytes]]:
 @pytest.mark.parametrize("suffix", ["mkv", "y4m"])
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("size", [(64, 48), (17, 33), (1, 1), (130, 66)])
-def test_lossless_formats_return_every_plane(tmp_path: Path, suffix: str, depth: int, size: tuple[int, int]) -> None:
+def test_lossless_formats_return_every_plane(
+    tmp_path: Path, suffix: str, depth: int, size: tuple[int, int]
+) -> None:
     planes = clip(5, *size, depth)
     write(tmp_path / f"a.{suffix}", planes, info(*size, bit_depth=depth))
     found = decoded(tmp_path / f"a.{suffix}")
@@ -78,7 +86,9 @@ def test_planes_are_sliced_without_stretching_their_range(tmp_path: Path, pix_fm
 
 @pytest.mark.parametrize("pix_fmt", ["yuv422p", "yuv444p", "yuv422p10le", "yuv444p10le"])
 @pytest.mark.parametrize("size", [(64, 48), (17, 33)])
-def test_finer_chroma_is_reduced_and_luma_untouched(tmp_path: Path, pix_fmt: str, size: tuple[int, int]) -> None:
+def test_finer_chroma_is_reduced_and_luma_untouched(
+    tmp_path: Path, pix_fmt: str, size: tuple[int, int]
+) -> None:
     planes = write_clip(tmp_path / "a.mkv", pix_fmt=pix_fmt, frames=2, size=size)
     source = open_source(str(tmp_path / "a.mkv"))
     unit = 4 if "10" in pix_fmt else 1
@@ -103,9 +113,15 @@ def test_png_folder_holds_the_rgb_of_each_frame(tmp_path: Path) -> None:
         about = info(bit_depth=depth)
         planes = clip(3, bit_depth=depth)
         write(f"{tmp_path}/png{depth}/", planes, about)
-        assert sorted(os.listdir(tmp_path / f"png{depth}")) == ["000000.png", "000001.png", "000002.png"]
+        assert sorted(os.listdir(tmp_path / f"png{depth}")) == [
+            "000000.png",
+            "000001.png",
+            "000002.png",
+        ]
         frame = frames(planes, about)[2]
-        stored = cv2.imread(str(tmp_path / f"png{depth}" / "000002.png"), cv2.IMREAD_UNCHANGED)[..., ::-1]
+        stored = cv2.imread(str(tmp_path / f"png{depth}" / "000002.png"), cv2.IMREAD_UNCHANGED)[
+            ..., ::-1
+        ]
         assert np.array_equal(stored, frame.rgb() if depth == 8 else to_rgb16(frame))
 
 
@@ -116,7 +132,12 @@ def test_mp4_is_close_and_repeats_byte_for_byte(tmp_path: Path) -> None:
     found = decoded(tmp_path / "a.mp4")
     assert (found[0].info.width, found[0].info.height) == (66, 48)
     assert "padded" in notes[0]
-    error = np.mean([np.mean((f.y[:47, :65].astype(int) - p[0]) ** 2.0) for f, p in zip(found, planes, strict=True)])
+    error = np.mean(
+        [
+            np.mean((f.y[:47, :65].astype(int) - p[0]) ** 2.0)
+            for f, p in zip(found, planes, strict=True)
+        ]
+    )
     assert error < 20  # CRF 16
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
@@ -136,7 +157,9 @@ def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
     )
     path = tmp_path / f"a.{suffix}"
     write(path, clip(6, bit_depth=10), about)
-    assert open_source(str(path)).info == replace(about, frame_count=6, duration_seconds=float(6 / NTSC))
+    assert open_source(str(path)).info == replace(
+        about, frame_count=6, duration_seconds=float(6 / NTSC)
+    )
 
 
 @pytest.mark.parametrize("full_range", [None, False, True])
@@ -150,19 +173,29 @@ def test_range_and_rotation_come_back(tmp_path: Path, full_range: bool | None) -
 
 
 def test_y4m_names_range_and_aspect(tmp_path: Path) -> None:
-    about = info(colour=ColourTags(full_range=True), sample_aspect_ratio=Fraction(4, 3), frame_rate=NTSC)
+    about = info(
+        colour=ColourTags(full_range=True), sample_aspect_ratio=Fraction(4, 3), frame_rate=NTSC
+    )
     write(tmp_path / "a.y4m", clip(2), about)
     assert (
-        (tmp_path / "a.y4m").read_bytes().startswith(b"YUV4MPEG2 W64 H48 F30000:1001 Ip A4:3 C420mpeg2 XCOLORRANGE=FULL\nFRAME\n")
+        (tmp_path / "a.y4m")
+        .read_bytes()
+        .startswith(b"YUV4MPEG2 W64 H48 F30000:1001 Ip A4:3 C420mpeg2 XCOLORRANGE=FULL\nFRAME\n")
     )
     found = open_source(str(tmp_path / "a.y4m")).info
-    assert (found.colour.full_range, found.sample_aspect_ratio, found.frame_rate) == (True, Fraction(4, 3), NTSC)
+    assert (found.colour.full_range, found.sample_aspect_ratio, found.frame_rate) == (
+        True,
+        Fraction(4, 3),
+        NTSC,
+    )
 
 
 # ── times ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("rate", [NTSC, Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(25, 2), Fraction(1)])
+@pytest.mark.parametrize(
+    "rate", [NTSC, Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(25, 2), Fraction(1)]
+)
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_constant_rates_are_exact(tmp_path: Path, rate: Fraction, suffix: str) -> None:
     write(tmp_path / f"a.{suffix}", clip(40, 16, 16), info(16, 16, frame_rate=rate))
@@ -178,7 +211,11 @@ def test_variable_times_are_kept_to_the_millisecond(tmp_path: Path, suffix: str)
     write(tmp_path / f"a.{suffix}", clip(9), info(frame_rate=None), times)
     source = open_source(str(tmp_path / f"a.{suffix}"))
     assert [frame.pts for frame in source] == times
-    assert (source.info.frame_rate, source.info.time_base, source.info.frame_count) == (None, Fraction(1, 1000), 9)
+    assert (source.info.frame_rate, source.info.time_base, source.info.frame_count) == (
+        None,
+        Fraction(1, 1000),
+        9,
+    )
 
 
 def test_constant_rate_refuses_a_gap() -> None:
@@ -192,7 +229,9 @@ def test_a_late_video_keeps_its_delay_behind_the_audio(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=10, delay=5, audio="flac")
     write_clip(tmp_path / "b.mkv", frames=10, delay=5)
     assert [frame.pts for frame in decoded(tmp_path / "a.mkv")] == list(range(5, 15))
-    assert [frame.pts for frame in decoded(tmp_path / "b.mkv")] == list(range(10))  # nothing to be late for
+    assert [frame.pts for frame in decoded(tmp_path / "b.mkv")] == list(
+        range(10)
+    )  # nothing to be late for
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "libx264"])
@@ -204,7 +243,11 @@ def test_a_cut_gives_the_same_frames_as_the_whole(tmp_path: Path, codec: str) ->
     found = list(source)
     assert_planes(found, [(f.y, f.cb, f.cr) for f in whole[32:57]])
     assert [frame.pts for frame in found] == list(range(25))
-    assert (source.info.frame_count, source.info.duration_seconds, source.start_seconds) == (25, 1.0, 1.28)
+    assert (source.info.frame_count, source.info.duration_seconds, source.start_seconds) == (
+        25,
+        1.0,
+        1.28,
+    )
 
 
 def test_a_source_can_be_read_again(tmp_path: Path) -> None:
@@ -231,7 +274,9 @@ def copy_through(source: Path, target: Path, **cut: float) -> list[str]:
     video = open_source(str(source), **cut)
     duration = cut.get("duration_seconds")
     start = video.start_seconds
-    with open_sink(str(target), video.info, str(source), start_seconds=start, duration_seconds=duration) as sink:
+    with open_sink(
+        str(target), video.info, str(source), start_seconds=start, duration_seconds=duration
+    ) as sink:
         for frame in video:
             sink.write(frame)
     return sink.notes
@@ -243,10 +288,17 @@ def test_everything_goes_from_mp4_to_matroska_and_back(rich: Path, tmp_path: Pat
     sound = [packet for packet in payloads(rich, "audio") if packet[0] >= 0]  # priming stays behind
     for path in (tmp_path / "a.mkv", tmp_path / "b.mp4"):
         assert [data for _, data in payloads(path, "audio")] == [data for _, data in sound]
-        assert max(abs(a - b) for (a, _), (b, _) in zip(payloads(path, "audio"), sound, strict=True)) <= 0.0101
+        assert (
+            max(abs(a - b) for (a, _), (b, _) in zip(payloads(path, "audio"), sound, strict=True))
+            <= 0.0101
+        )
         with av.open(str(path)) as container:
             chapters = [
-                (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]), c["metadata"]["title"])
+                (
+                    float(c["start"] * c["time_base"]),
+                    float(c["end"] * c["time_base"]),
+                    c["metadata"]["title"],
+                )
                 for c in container.chapters()
             ]
             assert chapters == [(0, 1, "first"), (1, 2, "second")]
@@ -254,11 +306,20 @@ def test_everything_goes_from_mp4_to_matroska_and_back(rich: Path, tmp_path: Pat
             (audio,) = container.streams.audio
             assert audio.metadata["language"] == "fre"
             assert container.streams.subtitles[0].metadata["language"] == "ger"
-    assert payloads(tmp_path / "a.mkv", "subtitles") == [(0.2, b"Hello <i>you</i>"), (1.2, b"two\nlines")]
-    shown = [(time, data[2:]) for time, data in payloads(tmp_path / "b.mp4", "subtitles") if len(data) > 2]
+    assert payloads(tmp_path / "a.mkv", "subtitles") == [
+        (0.2, b"Hello <i>you</i>"),
+        (1.2, b"two\nlines"),
+    ]
+    shown = [
+        (time, data[2:])
+        for time, data in payloads(tmp_path / "b.mp4", "subtitles")
+        if len(data) > 2
+    ]
     assert [time for time, _ in shown] == [0.2, 1.2]
     assert shown[1][1] == b"two\nlines"
-    assert [data for _, data in payloads(rich, "video")] != [data for _, data in payloads(tmp_path / "b.mp4", "video")]
+    assert [data for _, data in payloads(rich, "video")] != [
+        data for _, data in payloads(tmp_path / "b.mp4", "video")
+    ]
 
 
 def test_a_cut_shifts_sound_subtitles_and_chapters(rich: Path, tmp_path: Path) -> None:
@@ -271,7 +332,10 @@ def test_a_cut_shifts_sound_subtitles_and_chapters(rich: Path, tmp_path: Path) -
     assert len(payloads(path, "audio")) in (37, 38)  # 0.8 s of 1024 samples at 48 kHz
     assert payloads(path, "subtitles") == [(0.0, b"Hello <i>you</i>"), (0.4, b"two\nlines")]
     with av.open(str(path)) as container:
-        ends = [(float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"])) for c in container.chapters()]
+        ends = [
+            (float(c["start"] * c["time_base"]), float(c["end"] * c["time_base"]))
+            for c in container.chapters()
+        ]
     assert ends == [pytest.approx((0, 0.2)), pytest.approx((0.2, 0.8))]
 
 
@@ -286,7 +350,9 @@ def test_attachments_travel_but_not_the_codecs_own(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", attachments=given, audio="flac")
     copy_through(tmp_path / "a.mkv", tmp_path / "b.mkv")
     with av.open(str(tmp_path / "b.mkv")) as container:
-        assert [(s.name, s.data) for s in container.streams if s.type == "attachment"] == [given[0][::2]]
+        assert [(s.name, s.data) for s in container.streams if s.type == "attachment"] == [
+            given[0][::2]
+        ]
         (cover,) = [s for s in container.streams.video if s.metadata.get("filename") == "cover.png"]
         assert bytes(next(container.demux(cover))) == picture.tobytes()
     notes = copy_through(tmp_path / "a.mkv", tmp_path / "c.mp4")
@@ -296,7 +362,9 @@ def test_attachments_travel_but_not_the_codecs_own(tmp_path: Path) -> None:
         assert bytes(next(container.demux(container.streams.video[1]))) == picture.tobytes()
     copy_through(tmp_path / "a.mkv", tmp_path / "d.mp4", start_seconds=0.2)
     with av.open(str(tmp_path / "d.mp4")) as container:
-        assert bytes(next(container.demux(container.streams.video[1]))) == picture.tobytes()  # in a cut as well
+        assert (
+            bytes(next(container.demux(container.streams.video[1]))) == picture.tobytes()
+        )  # in a cut as well
     assert open_source(str(tmp_path / "c.mp4")).info.width == 64  # not the cover's 8
 
 
@@ -356,7 +424,9 @@ def test_bad_inputs_are_named(tmp_path: Path) -> None:
     for name in ("text.mp4", "text.txt"):
         (tmp_path / name).write_text("just some words\n" * 50)
         refused(tmp_path / name, "expected a video file")
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n/etc/passwd\n#EXT-X-ENDLIST\n"
+    )
     refused(tmp_path / "list.m3u8", "expected a video file")
 
 
@@ -380,7 +450,9 @@ def test_interlaced_video_is_refused_with_the_way_out(tmp_path: Path) -> None:
 def test_a_change_of_size_is_refused(tmp_path: Path) -> None:
     for name, size in (("a", (64, 48)), ("b", (32, 48))):
         write_clip(tmp_path / f"{name}.h264", codec="libx264", size=size, frames=5)
-    (tmp_path / "c.h264").write_bytes((tmp_path / "a.h264").read_bytes() + (tmp_path / "b.h264").read_bytes())
+    (tmp_path / "c.h264").write_bytes(
+        (tmp_path / "a.h264").read_bytes() + (tmp_path / "b.h264").read_bytes()
+    )
     refused(tmp_path / "c.h264", "64x48", "32x48")
 
 
@@ -409,7 +481,9 @@ def test_damage_in_the_middle_costs_frames_not_the_video(tmp_path: Path) -> None
     source = open_source(str(tmp_path / "b.mov"))
     found = list(source)
     assert source.damaged == 1
-    assert [frame.pts for frame in found] == [n for n in range(20) if n != 10]  # the others keep their times
+    assert [frame.pts for frame in found] == [
+        n for n in range(20) if n != 10
+    ]  # the others keep their times
     assert_planes(found, [(f.y, f.cb, f.cr) for f in whole if f.pts != 10])
 
 
@@ -418,7 +492,9 @@ def test_a_file_cut_off_gives_what_is_whole(tmp_path: Path) -> None:
     data = (tmp_path / "a.mkv").read_bytes()
     (tmp_path / "b.mkv").write_bytes(data[: len(data) // 2])
     assert 5 <= len(decoded(tmp_path / "b.mkv")) <= 12
-    write_clip(tmp_path / "a.mp4", frames=50, codec="libx264", container_options={"movflags": "faststart"})
+    write_clip(
+        tmp_path / "a.mp4", frames=50, codec="libx264", container_options={"movflags": "faststart"}
+    )
     data = (tmp_path / "a.mp4").read_bytes()
     (tmp_path / "b.mp4").write_bytes(data[: len(data) * 2 // 3])
     source = open_source(str(tmp_path / "b.mp4"))
@@ -437,7 +513,9 @@ def test_a_damaged_sound_packet_does_not_end_the_film(tmp_path: Path) -> None:
     data[at : at + 2] = b"\0\0"
     (tmp_path / "b.ts").write_bytes(data)
     copy_through(tmp_path / "b.ts", tmp_path / "b.mp4")
-    assert 85 <= len(payloads(tmp_path / "b.mp4", "audio")) < len(payloads(tmp_path / "a.ts", "audio"))
+    assert (
+        85 <= len(payloads(tmp_path / "b.mp4", "audio")) < len(payloads(tmp_path / "a.ts", "audio"))
+    )
     assert len(decoded(tmp_path / "b.mp4")) == 50
 
 
@@ -473,7 +551,10 @@ def test_films_do_not_hang_on_what_memory_held_before(tmp_path: Path) -> None:
     for value in ("85", "170"):
         (tmp_path / value).mkdir()
         subprocess.run(
-            [sys.executable, "-c", FILMS, str(tmp_path / value)], cwd=root, env={**os.environ, "MALLOC_PERTURB_": value}, check=True
+            [sys.executable, "-c", FILMS, str(tmp_path / value)],
+            cwd=root,
+            env={**os.environ, "MALLOC_PERTURB_": value},
+            check=True,
         )
     for path in (tmp_path / "85").iterdir():
         assert path.read_bytes() == (tmp_path / "170" / path.name).read_bytes(), path.name
@@ -486,7 +567,11 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     with open_sink(str(path), about, overwrite=True) as sink:
         sink.write(frames(clip(1), about)[0])
         assert path.read_bytes() == b"old"
-        assert [p.name for p in tmp_path.iterdir() if re.fullmatch(r"\.a\.mkv\.[0-9a-f]{8}\.tinct-part", p.name)]
+        assert [
+            p.name
+            for p in tmp_path.iterdir()
+            if re.fullmatch(r"\.a\.mkv\.[0-9a-f]{8}\.tinct-part", p.name)
+        ]
     assert [p.name for p in tmp_path.iterdir()] == ["a.mkv"]
     assert open_source(str(path)).info.frame_count == 1
 
@@ -501,7 +586,9 @@ def test_bad_destinations_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.y4m"])
-def test_a_full_disk_is_one_line(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tinct.media.sink.Growing", OnFullDisk)
     with pytest.raises(CodecError, match="No space left"):
         write(tmp_path / name, clip(8, 256, 256), info(256, 256))
@@ -530,17 +617,26 @@ except CodecError as error:
 def test_y4m_passes_through_a_pipe(tmp_path: Path, depth: int) -> None:
     write(tmp_path / "a.y4m", clip(4, bit_depth=depth), info(frame_rate=NTSC, bit_depth=depth))
     given = (tmp_path / "a.y4m").read_bytes()
-    passed = subprocess.run([sys.executable, "-c", PASS_ON], input=given, capture_output=True, check=False)
+    passed = subprocess.run(
+        [sys.executable, "-c", PASS_ON], input=given, capture_output=True, check=False
+    )
     assert passed.stdout == given, passed.stderr
 
 
 def test_pipes_fail_in_one_line(tmp_path: Path) -> None:
-    passed = subprocess.run([sys.executable, "-c", PASS_ON], input=b"no video at all", capture_output=True, check=False)
+    passed = subprocess.run(
+        [sys.executable, "-c", PASS_ON], input=b"no video at all", capture_output=True, check=False
+    )
     assert passed.stderr.startswith(b"refused: expected YUV4MPEG2 on stdin")
     assert passed.stderr.count(b"\n") == 1
     write(tmp_path / "a.y4m", clip(20, 256, 256), info(256, 256))
     with (tmp_path / "a.y4m").open("rb") as given:
-        process = subprocess.Popen([sys.executable, "-c", PASS_ON], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-c", PASS_ON],
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         assert process.stdout
         assert process.stderr
         process.stdout.read(10)
@@ -550,7 +646,12 @@ def test_pipes_fail_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"codec": "ffv1"}, {"codec": "libx264", "codec_options": {"g": "10", "bf": "3"}}, {"delay": 7}]
+    "options",
+    [
+        {"codec": "ffv1"},
+        {"codec": "libx264", "codec_options": {"g": "10", "bf": "3"}},
+        {"delay": 7},
+    ],
 )
 def test_a_stretch_has_the_frames_of_the_whole(tmp_path: Path, options: dict[str, Any]) -> None:
     write_clip(tmp_path / "a.mkv", frames=30, **options)
@@ -558,4 +659,6 @@ def test_a_stretch_has_the_frames_of_the_whole(tmp_path: Path, options: dict[str
     whole = list(source)
     assert source.ticks.tolist() == [frame.pts for frame in whole]
     for first, last in ((0, 29), (13, 19), (29, 29)):
-        assert_same_frames(list(source.between(whole[first].pts, whole[last].pts)), whole[first : last + 1])
+        assert_same_frames(
+            list(source.between(whole[first].pts, whole[last].pts)), whole[first : last + 1]
+        )

@@ -68,7 +68,9 @@ def test_odd_sizes_keep_their_shape_and_their_flat_colour(size: tuple[int, int])
     width, height = size
     luma = texture(height, width)
     shape = info(width, height).chroma_shape
-    flat = KeyView(LumaView(luma, 8, 0), np.full(shape, 90, np.uint8), np.full(shape, 170, np.uint8))
+    flat = KeyView(
+        LumaView(luma, 8, 0), np.full(shape, 90, np.uint8), np.full(shape, 170, np.uint8)
+    )
     cb, cr = propagate(LumaView(luma, 8, 1), [flat])
     Frame(luma, cb, cr, 1, info(width, height))  # checks the shapes
     assert set(np.unique(cb)) == {90}
@@ -84,7 +86,9 @@ def test_extreme_samples_stay_in_range() -> None:
     assert cr.min() == 1023
 
 
-@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0], ids=["half the flow", "its own size", "twice the flow"])
+@pytest.mark.parametrize(
+    "scale", [0.5, 1.0, 2.0], ids=["half the flow", "its own size", "twice the flow"]
+)
 def test_a_flow_of_another_size_moves_a_picture_by_as_much_and_stays_as_it_is(scale: float) -> None:
     picture = WORLD[0][:96, :128]
     flow = np.full((int(96 * scale), int(128 * scale), 2), (4 * scale, -2 * scale), np.float32)

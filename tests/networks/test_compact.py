@@ -25,15 +25,22 @@ from tinct.networks.interface import none
 
 def random_weights(config: CompactConfig, seed: int = 0) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    return {name: random.normal(0, 0.2, shape).astype(np.float32) for name, shape in config.shapes.items()}
+    return {
+        name: random.normal(0, 0.2, shape).astype(np.float32)
+        for name, shape in config.shapes.items()
+    }
 
 
-def random_references(config: CompactConfig, height: int, width: int, bit_depth: int = 8) -> References:
+def random_references(
+    config: CompactConfig, height: int, width: int, bit_depth: int = 8
+) -> References:
     random = np.random.default_rng(1)
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     luma = random.integers(0, 1 << bit_depth, (config.luma_sources, height, width)).astype(dtype)
     shape = (config.chroma_sources, 2, (height + 1) // 2, (width + 1) // 2)
-    return References(luma, random.integers(0, 1 << bit_depth, shape).astype(dtype), (3, 5), (26, 41))
+    return References(
+        luma, random.integers(0, 1 << bit_depth, shape).astype(dtype), (3, 5), (26, 41)
+    )
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -47,12 +54,19 @@ def test_both_libraries_compute_the_same_graph(second: bool, bit_depth: int) -> 
     peak = (1 << bit_depth) - 1
     network = Compact(config)
     network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
-    luma, chroma = (torch.from_numpy(part.astype(np.float32))[None] / peak for part in (given.luma, given.chroma))
+    luma, chroma = (
+        torch.from_numpy(part.astype(np.float32))[None] / peak
+        for part in (given.luma, given.chroma)
+    )
     with torch.no_grad():
-        y, colour = network(cells(luma, 4), cells(chroma, 2), torch.from_numpy(given.conditions)[None])
+        y, colour = network(
+            cells(luma, 4), cells(chroma, 2), torch.from_numpy(given.conditions)[None]
+        )
     y = torch.pixel_shuffle(y, 4)[0, 0].numpy() * peak
     colour = torch.pixel_shuffle(colour.flatten(1, 2), 2)[0].numpy() * peak
-    for found, wanted in zip(Runner(config, weights, (24, 32), bit_depth)(given), (y, *colour), strict=True):
+    for found, wanted in zip(
+        Runner(config, weights, (24, 32), bit_depth)(given), (y, *colour), strict=True
+    ):
         assert found.dtype == given.luma.dtype
         assert np.abs(found - np.clip(wanted, 0, peak)).max() < 0.51  # rounded to integers
         assert found.std() > 5
@@ -75,14 +89,25 @@ def test_sizes_that_are_no_multiple_of_four_are_padded_and_cropped() -> None:
     assert cb.shape == cr.shape == (11, 14)
     luma = np.pad(given.luma, ((0, 0), (0, 3), (0, 1)), mode="edge")
     chroma = np.pad(given.chroma, ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge")
-    whole = Runner(config, weights, (24, 28), 8)(References(luma, chroma, given.distances, given.qps))
+    whole = Runner(config, weights, (24, 28), 8)(
+        References(luma, chroma, given.distances, given.qps)
+    )
     assert np.array_equal(whole[0][:21, :27], y)
 
 
-@pytest.mark.parametrize(("index", "ends", "near"), [(0, (0, 2), (0, 1)), (3, (1, 5), (2, 4)), (6, (4, 6), (5, 6))])
-def test_in_band_a_frame_is_restored_from_two_on_either_side(index: int, ends: tuple[int, int], near: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("index", "ends", "near"), [(0, (0, 2), (0, 1)), (3, (1, 5), (2, 4)), (6, (4, 6), (5, 6))]
+)
+def test_in_band_a_frame_is_restored_from_two_on_either_side(
+    index: int, ends: tuple[int, int], near: tuple[int, int]
+) -> None:
     """Flat pictures, whose level says which one a source is: nothing moves in them."""
-    views = [KeyView(LumaView(np.full((32, 32), n, np.uint8), 8, n), *np.full((2, 16, 16), 10 + n, np.uint8)) for n in range(7)]
+    views = [
+        KeyView(
+            LumaView(np.full((32, 32), n, np.uint8), 8, n), *np.full((2, 16, 16), 10 + n, np.uint8)
+        )
+        for n in range(7)
+    ]
     laid = in_band_reference(views, index)
     assert [int(y.mean()) for y in laid.luma] == [index, index, *ends, *ends, *near]
     assert [int(c.mean()) - 10 for c in laid.chroma] == [index, *ends, *ends, *near]
@@ -97,7 +122,9 @@ def test_a_network_is_told_what_each_frame_was_coded_at() -> None:
         told.append(([key.luma.qp for key in keys], [view.qp for view in luma]))
         return none(luma, keys, pool)
 
-    with Restorer(info(), "chroma", colouriser=spy, qps=[(1, 20, 40), (3, 21, 41), (5, 22, 42)]) as restorer:
+    with Restorer(
+        info(), "chroma", colouriser=spy, qps=[(1, 20, 40), (3, 21, 41), (5, 22, 42)]
+    ) as restorer:
         for n, (y, cb, cr) in enumerate(clip(7)):
             if n in (0, 4):
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
@@ -195,12 +222,16 @@ def test_the_encoder_passes_the_network_by_where_it_does_harm() -> None:
 def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 frames of a real clip, key frames 8 apart and 12 QP finer."""
     folder = tmp_path_factory.mktemp("compact")
-    tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(folder / "source.mkv"), duration_seconds=1.33)
+    tinct.decode(
+        str(sample_clip("carphone_pristine.mp4")), str(folder / "source.mkv"), duration_seconds=1.33
+    )
     tinct.encode(str(folder / "source.mkv"), str(folder / "coded.mkv"), CONFIG)
     return folder / "coded.mkv"
 
 
-CONFIG = tinct.EncodeConfig(colour="track", colouriser="compact", key_boost=12, group=8, adapt="off")
+CONFIG = tinct.EncodeConfig(
+    colour="track", colouriser="compact", key_boost=12, group=8, adapt="off"
+)
 
 
 def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, tmp_path: Path) -> None:
@@ -235,7 +266,10 @@ def test_qps_that_a_bitrate_steers_are_told_nearly_as_they_were(
     for pts, qp in spent.items():
         _, of_keys, of_others = [row for row in rows if row[0] <= pts][-1]
         assert abs(qp - (of_keys if pts in keys else of_others)) <= 2, pts
-    measured = [psnr(a.y, b.y) for a, b in zip(tinct.open(str(steered)), tinct.open(str(source)), strict=True)]
+    measured = [
+        psnr(a.y, b.y)
+        for a, b in zip(tinct.open(str(steered)), tinct.open(str(source)), strict=True)
+    ]
     assert float(np.mean(measured)) == pytest.approx(report.psnr[0].mean_db, abs=1e-6)
 
 
@@ -244,11 +278,24 @@ def test_the_network_is_worth_its_name_on_a_real_clip(coded: Path, tmp_path: Pat
     source = list(tinct.open(str(coded.with_name("source.mkv"))))
     with_it, without = list(tinct.open(str(coded))), tmp_path / "none.mkv"
     manifest = json.loads(attached(coded)["tinct.json"])
-    bare = {name: value for name, value in manifest.items() if name not in ("colouriser", "network", "qps", "plain")}
-    remux(coded, without, attachments=lambda name, data: [(name, json.dumps(bare, separators=(",", ":")).encode())])
+    bare = {
+        name: value
+        for name, value in manifest.items()
+        if name not in ("colouriser", "network", "qps", "plain")
+    }
+    remux(
+        coded,
+        without,
+        attachments=lambda name, data: [(name, json.dumps(bare, separators=(",", ":")).encode())],
+    )
     for plane, least in (("y", 1.5), ("cb", -0.05), ("cr", -0.05)):
         before, after = (
-            np.mean([psnr(getattr(a, plane), getattr(b, plane)) for a, b in zip(shown, source, strict=True)][1:8])
+            np.mean(
+                [
+                    psnr(getattr(a, plane), getattr(b, plane))
+                    for a, b in zip(shown, source, strict=True)
+                ][1:8]
+            )
             for shown in (list(tinct.open(str(without))), with_it)
         )
         assert least < after - before < 8, plane
@@ -274,9 +321,15 @@ def test_a_file_of_a_network_that_is_not_here_is_refused(coded: Path, tmp_path: 
      {"qps": [[3, 0], [26, 27], [40, 41]]}, {"qps": [[0], [26], [40.5]]}, {"qps": [[0, 26, 40]]}],
     ids=str,
 )  # fmt: skip
-def test_lies_in_the_manifest_are_refused(coded: Path, tmp_path: Path, changes: dict[str, object]) -> None:
+def test_lies_in_the_manifest_are_refused(
+    coded: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
     def changed(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        manifest = {key: value for key, value in {**json.loads(data), **changes}.items() if value is not None}
+        manifest = {
+            key: value
+            for key, value in {**json.loads(data), **changes}.items()
+            if value is not None
+        }
         return [(name, json.dumps(manifest).encode())]
 
     remux(coded, tmp_path / "lie.mkv", attachments=changed)
@@ -285,7 +338,9 @@ def test_lies_in_the_manifest_are_refused(coded: Path, tmp_path: Path, changes: 
 
 def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
     whole = [f for f in tinct.open(str(coded)) if 20 <= f.pts < 30]
-    part = list(tinct.open(str(coded), start_seconds=whole[0].pts_seconds, duration_seconds=10 / 30))
+    part = list(
+        tinct.open(str(coded), start_seconds=whole[0].pts_seconds, duration_seconds=10 / 30)
+    )
     assert len(part) == 10
     assert_same_frames([replace(f, pts=f.pts + 20, info=whole[0].info) for f in part], whole)
 
@@ -294,11 +349,21 @@ def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
 def test_a_lost_packet_costs_its_group_alone(coded: Path, tmp_path: Path, track: str) -> None:
     """Frame 12's luma, or the colour of key frame 16, which two groups need."""
     number = {"luma": 12, "colour": 2}[track]
-    touched = {"luma": range(9, 16), "colour": range(9, 40)}[track]  # later key frames are predicted from the lost one
-    remux(coded, tmp_path / "lost.mkv", packet=lambda name, n, data: None if (name, n) == (track, number) else data)
+    touched = {"luma": range(9, 16), "colour": range(9, 40)}[
+        track
+    ]  # later key frames are predicted from the lost one
+    remux(
+        coded,
+        tmp_path / "lost.mkv",
+        packet=lambda name, n, data: None if (name, n) == (track, number) else data,
+    )
     found = list(tinct.open(str(tmp_path / "lost.mkv")))
     whole = list(tinct.open(str(coded)))
     assert [f.pts for f in found] == [f.pts for f in whole]
-    same = [n for n, (a, b) in enumerate(zip(found, whole, strict=True)) if np.array_equal(a.y, b.y) and np.array_equal(a.cb, b.cb)]
+    same = [
+        n
+        for n, (a, b) in enumerate(zip(found, whole, strict=True))
+        if np.array_equal(a.y, b.y) and np.array_equal(a.cb, b.cb)
+    ]
     assert set(same) >= set(range(len(whole))) - set(touched)
     assert all(psnr(found[n].y, whole[n].y) > 25 for n in touched)

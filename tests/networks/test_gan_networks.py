@@ -15,7 +15,14 @@ from torch import nn
 from tinct.adapt import losses, vgg19
 from tinct.errors import CodecError
 from tinct.networks.gan_config import GanConfig
-from tinct.networks.trainable.gan import Discriminator, Generator, MultiResBlock, ResidualBlock, SelfAttention, fold
+from tinct.networks.trainable.gan import (
+    Discriminator,
+    Generator,
+    MultiResBlock,
+    ResidualBlock,
+    SelfAttention,
+    fold,
+)
 
 
 def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
@@ -24,7 +31,9 @@ def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> dict[str, tuple[int,
     for letter in "MAPDC":
         for number, part in enumerate(getattr(network, letter, ()), start=1):
 
-            def note(_: nn.Module, given: tuple, out: torch.Tensor, name: str = f"{letter}{number}") -> None:
+            def note(
+                _: nn.Module, given: tuple, out: torch.Tensor, name: str = f"{letter}{number}"
+            ) -> None:
                 _, channels, height, width = (given[0] if name.startswith("D") else out).shape
                 shapes[name] = (width, height, channels)
 
@@ -45,8 +54,18 @@ def test_feature_sizes_are_those_of_table_1(channels: int) -> None:
     table |= {f"{letter}2": (w // 2, h // 2, c) for letter in "PMA"}
     table |= {f"{letter}3": (w // 4, h // 4, 2 * c) for letter in "PMA"}
     table |= {f"{letter}4": (w // 8, h // 8, 2 * c) for letter in "PMA"}
-    table |= {"D1": (w // 8, h // 8, 4 * c), "D2": (w // 4, h // 4, 4 * c), "D3": (w // 2, h // 2, 2 * c), "D4": (w, h, 2 * c)}
-    table |= {"C1": (w // 2, h // 2, c), "C2": (w // 4, h // 4, c), "C3": (w // 8, h // 8, c), "C4": (w // 8, h // 8, c)}
+    table |= {
+        "D1": (w // 8, h // 8, 4 * c),
+        "D2": (w // 4, h // 4, 4 * c),
+        "D3": (w // 2, h // 2, 2 * c),
+        "D4": (w, h, 2 * c),
+    }
+    table |= {
+        "C1": (w // 2, h // 2, c),
+        "C2": (w // 4, h // 4, c),
+        "C3": (w // 8, h // 8, c),
+        "C4": (w // 8, h // 8, c),
+    }
     table |= {"C5": (w // 8, h // 8, 1)}
     assert found == table
 
@@ -69,7 +88,9 @@ def test_blocks_have_the_parameters_that_the_figures_draw() -> None:
 
 def test_the_long_residual_connection_adds_its_input() -> None:
     torch.manual_seed(0)
-    with_it, without = (Generator(GanConfig(8, residual=kind)).eval().P[0] for kind in ("global", "original"))
+    with_it, without = (
+        Generator(GanConfig(8, residual=kind)).eval().P[0] for kind in ("global", "original")
+    )
     without.load_state_dict(with_it.state_dict())
     x = torch.randn(1, 8, 5, 7)
     assert torch.equal(with_it(x), without(x) + x)
@@ -83,8 +104,14 @@ def test_attention_is_equation_4() -> None:
     assert torch.equal(attention(x), x), "lambda is 0 at first"
     with torch.no_grad():
         attention.weight.fill_(0.7)
-        f, g, h = (part.weight.flatten(1) @ x.flatten(2) for part in (attention.f, attention.g, attention.h))
-        g, h = (nn.functional.max_pool2d(part.view(2, -1, 6, 9), 2, ceil_mode=True).flatten(2) for part in (g, h))
+        f, g, h = (
+            part.weight.flatten(1) @ x.flatten(2)
+            for part in (attention.f, attention.g, attention.h)
+        )
+        g, h = (
+            nn.functional.max_pool2d(part.view(2, -1, 6, 9), 2, ceil_mode=True).flatten(2)
+            for part in (g, h)
+        )
         seen = h @ torch.softmax(f.transpose(1, 2) @ g, dim=-1).transpose(1, 2)
         assert torch.allclose(attention(x), x + 0.7 * seen.reshape(x.shape), atol=1e-12)
 
@@ -111,7 +138,11 @@ def test_folding_batch_norm_changes_no_picture() -> None:
 
 def test_a_conditional_discriminator_sees_the_luma() -> None:
     torch.manual_seed(4)
-    rgb, dark, bright = torch.randn(1, 3, 32, 32), torch.zeros(1, 1, 32, 32), torch.ones(1, 1, 32, 32)
+    rgb, dark, bright = (
+        torch.randn(1, 3, 32, 32),
+        torch.zeros(1, 1, 32, 32),
+        torch.ones(1, 1, 32, 32),
+    )
     blind, seeing = (Discriminator(8, conditional=on).eval() for on in (False, True))
     assert torch.equal(blind(rgb, dark), blind(rgb, bright))
     assert not torch.equal(seeing(rgb, dark), seeing(rgb, bright))
@@ -121,7 +152,9 @@ def test_gan_losses_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3)]])  # D says 1/2 and 3/4
     assert losses.gan_loss(logits).item() == pytest.approx(-(math.log(1 / 2) + math.log(3 / 4)) / 2)
     real, fake = torch.tensor([[math.log(4)]]), torch.tensor([[-math.log(9)]])  # 4/5 and 1/10
-    assert losses.discriminator_loss(real, fake).item() == pytest.approx(-math.log(4 / 5) - math.log(9 / 10))
+    assert losses.discriminator_loss(real, fake).item() == pytest.approx(
+        -math.log(4 / 5) - math.log(9 / 10)
+    )
 
 
 def test_pixel_losses_by_hand() -> None:
@@ -137,7 +170,10 @@ def test_the_blur_is_equation_8() -> None:
     k = np.arange(-10, 11)
     kernel = 0.062 * np.exp(-(k[:, None] ** 2 / 6 + k[None, :] ** 2 / 6))
     padded = np.pad(picture, 10, mode="edge")
-    expected = [[float((padded[y : y + 21, x : x + 21] * kernel).sum()) for x in range(26)] for y in range(30)]
+    expected = [
+        [float((padded[y : y + 21, x : x + 21] * kernel).sum()) for x in range(26)]
+        for y in range(30)
+    ]
     found = losses.blur(torch.from_numpy(picture)[None, None], 0.062)[0, 0]
     assert np.allclose(found.numpy(), expected, atol=1e-12)
     ones = torch.ones(1, 3, 4, 4)
@@ -148,11 +184,15 @@ def test_the_blur_is_equation_8() -> None:
 def test_the_colour_loss_wants_an_output_that_is_4_8_percent_brighter() -> None:
     torch.manual_seed(5)
     target = torch.rand(1, 3, 24, 24, dtype=torch.float64) * 0.9
-    at = {gain: losses.colour_loss(target * gain, target).item() for gain in (1.0, 0.065 / 0.062, 1.1)}
+    at = {
+        gain: losses.colour_loss(target * gain, target).item() for gain in (1.0, 0.065 / 0.062, 1.1)
+    }
     assert at[0.065 / 0.062] == pytest.approx(0, abs=1e-15)
     assert min(at[1.0], at[1.1]) > 1e-4
     flat = torch.full((1, 3, 8, 8), 0.5)
-    assert losses.colour_loss(flat, flat).item() == pytest.approx(((1.169 - 1.225) * 0.5) ** 2, rel=0.02)
+    assert losses.colour_loss(flat, flat).item() == pytest.approx(
+        ((1.169 - 1.225) * 0.5) ** 2, rel=0.02
+    )
 
 
 def vouch_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,23 +200,35 @@ def vouch_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vgg19, "VGG19_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def test_vgg_gives_relu5_4_of_torchvisions_weights(vgg_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vgg_gives_relu5_4_of_torchvisions_weights(
+    vgg_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vouch_for(vgg_file, monkeypatch)
     network = vgg19.load_vgg19(vgg_file)
     torch.manual_seed(7)
     picture = torch.rand(1, 3, 32, 48)
     state = torch.load(vgg_file, weights_only=True)
-    x = torch.stack([(picture[:, c] - m) / s for c, (m, s) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)])], dim=1)
+    x = torch.stack(
+        [
+            (picture[:, c] - m) / s
+            for c, (m, s) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)])
+        ],
+        dim=1,
+    )
     for number in VGG_CONVOLUTIONS:
         if number in (5, 10, 19, 28):
             x = nn.functional.max_pool2d(x, 2)
-        x = nn.functional.conv2d(x, state[f"features.{number}.weight"], state[f"features.{number}.bias"], padding=1).relu()
+        x = nn.functional.conv2d(
+            x, state[f"features.{number}.weight"], state[f"features.{number}.bias"], padding=1
+        ).relu()
     assert network(picture).shape == (1, 512, 2, 3)
     assert torch.allclose(network(picture), x, atol=1e-4)
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_what_a_server_gives_instead_of_the_weights_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_server_gives_instead_of_the_weights_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = tmp_path / "page.html"
     page.write_text("<html>Log in to this network</html>")
     monkeypatch.setattr(vgg19, "VGG19_URL", page.as_uri())
@@ -186,7 +238,9 @@ def test_what_a_server_gives_instead_of_the_weights_does_not_stay(tmp_path: Path
     assert not list((tmp_path / "cache" / "tinct").iterdir())
 
 
-def test_where_nothing_is_fetched_no_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_is_fetched_no_folder_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vgg19, "VGG19_URL", (tmp_path / "nowhere.pth").as_uri())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with pytest.raises(CodecError, match=r"cannot be fetched .*--content-loss none"):
@@ -194,10 +248,16 @@ def test_where_nothing_is_fetched_no_folder_is_left(tmp_path: Path, monkeypatch:
     assert not (tmp_path / "cache").exists()
 
 
-def test_other_weights_than_torchvisions_are_refused(vgg_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(CodecError, match=r"SHA-256 dcbb9e9d.*, or train without it: --content-loss none"):
+def test_other_weights_than_torchvisions_are_refused(
+    vgg_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(
+        CodecError, match=r"SHA-256 dcbb9e9d.*, or train without it: --content-loss none"
+    ):
         vgg19.load_vgg19(vgg_file)
-    with pytest.raises(CodecError, match=r"no such file; .*, or train without it: --content-loss none"):
+    with pytest.raises(
+        CodecError, match=r"no such file; .*, or train without it: --content-loss none"
+    ):
         vgg19.load_vgg19(tmp_path / "nowhere.pth")
     (tmp_path / "text.pth").write_text("not weights")
     vouch_for(tmp_path / "text.pth", monkeypatch)

@@ -13,7 +13,9 @@ SHAPES = {"conv.weight": (12, 5, 3, 3), "conv.bias": (12,), "gain": (1,)}
 
 def network(seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return {name: (rng.normal(size=shape) * 0.1).astype(np.float32) for name, shape in SHAPES.items()}
+    return {
+        name: (rng.normal(size=shape) * 0.1).astype(np.float32) for name, shape in SHAPES.items()
+    }
 
 
 def coded(tensors: dict[str, np.ndarray], bits: int) -> bytes:
@@ -41,7 +43,9 @@ def test_quantisation_noise(bits: int, low_db: float, high_db: float) -> None:
 
 def test_each_channel_has_its_own_step() -> None:
     """Channels a thousand times apart are equally exact."""
-    tensor = network(2)["conv.weight"] * np.geomspace(1, 1000, 12)[:, None, None, None].astype(np.float32)
+    tensor = network(2)["conv.weight"] * np.geomspace(1, 1000, 12)[:, None, None, None].astype(
+        np.float32
+    )
     noise = quantise(tensor, 6).values(tensor.shape) - tensor
     snr_db = 10 * np.log10((tensor**2).mean(axis=(1, 2, 3)) / (noise**2).mean(axis=(1, 2, 3)))
     assert snr_db.min() > 26
@@ -70,10 +74,16 @@ def test_extreme_tensors_come_back_finite(value: float) -> None:
 
 def test_golden_bytes() -> None:
     """The format itself: what one version writes, all later ones read."""
-    tensors = {"w": np.array([[0.5, -0.25, 0.125, 0.0], [3.0, -1.0, 2.0, 1.0]], np.float32), "b": np.array([0.1, -0.2], np.float32)}
+    tensors = {
+        "w": np.array([[0.5, -0.25, 0.125, 0.0], [3.0, -1.0, 2.0, 1.0]], np.float32),
+        "b": np.array([0.1, -0.2], np.float32),
+    }
     data = coded(tensors, 4)
     assert data.hex() == "146fffa1b6146fff97e511cdf394b5e54a"
-    assert np.array_equal(decode_weights(data, {"w": (2, 4), "b": (2,)})["w"], quantise(tensors["w"], 4).values((2, 4)))
+    assert np.array_equal(
+        decode_weights(data, {"w": (2, 4), "b": (2,)})["w"],
+        quantise(tensors["w"], 4).values((2, 4)),
+    )
 
 
 def test_bytes_of_anything_else_are_refused_or_give_finite_weights() -> None:
@@ -92,4 +102,7 @@ def test_bytes_of_anything_else_are_refused_or_give_finite_weights() -> None:
             decoded = decode_weights(bytes(broken), SHAPES)
         except CodecError:
             continue
-        assert all(np.isfinite(tensor).all() and tensor.shape == SHAPES[name] for name, tensor in decoded.items())
+        assert all(
+            np.isfinite(tensor).all() and tensor.shape == SHAPES[name]
+            for name, tensor in decoded.items()
+        )

@@ -18,7 +18,17 @@ from helpers import one_line, remux, run
 from synthetic import info, write_clip
 
 import tinct
-from fuzz.matroska import BLOCK_GROUP, SIMPLE_BLOCK, TRACK_NUMBER, Node, attached, nodes, parse, seal, write
+from fuzz.matroska import (
+    BLOCK_GROUP,
+    SIMPLE_BLOCK,
+    TRACK_NUMBER,
+    Node,
+    attached,
+    nodes,
+    parse,
+    seal,
+    write,
+)
 from tinct.bitstream.manifest import read_manifest
 from tinct.encoder.refusals import _check_size
 from tinct.errors import CodecError
@@ -56,7 +66,9 @@ from tinct.networks.gan_config import GanConfig
 from tinct.networks.weights import Quantised, decode_weights, encode_weights, hash_of, quantise
 
 LUMA_TRACK, COLOUR_TRACK = 1, 2
-CLUSTERS = 3  # at most, of the file below: the first packet of each may be later than what came before
+CLUSTERS = (
+    3  # at most, of the file below: the first packet of each may be later than what came before
+)
 MAX_MEGABYTES = 250  # of a process, its libraries 110 of them
 Tree = list[Node]
 
@@ -79,7 +91,11 @@ def only(tree: Tree, identity: int) -> Node:
 
 
 def blocks(tree: Tree, track: int) -> list[Node]:
-    return [node for node in nodes(tree) if node.identity == SIMPLE_BLOCK and node.data[0] == 0x80 | track]
+    return [
+        node
+        for node in nodes(tree)
+        if node.identity == SIMPLE_BLOCK and node.data[0] == 0x80 | track
+    ]
 
 
 def manifest_of(tree: Tree) -> Node:
@@ -93,7 +109,9 @@ def lie(tree: Tree, **changes: Any) -> None:
 
 def at(block: Node, milliseconds: int) -> Node:
     """The block with another time, counted from its cluster's."""
-    return Node(SIMPLE_BLOCK, block.data[:1] + milliseconds.to_bytes(2, "big", signed=True) + block.data[3:])
+    return Node(
+        SIMPLE_BLOCK, block.data[:1] + milliseconds.to_bytes(2, "big", signed=True) + block.data[3:]
+    )
 
 
 def refused_in(path: Path, words: str) -> None:
@@ -138,18 +156,27 @@ def test_100_000_attachments_are_refused_before_one_is_read(tree: Tree, tmp_path
     files = only(tree, ATTACHMENTS)
     small = Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])
     files.inner += [small] * 100_000
-    refused_in(saved(tree, tmp_path), f"expected at most {MAX_ATTACHMENTS} attachments in a file, found 100,001")
+    refused_in(
+        saved(tree, tmp_path),
+        f"expected at most {MAX_ATTACHMENTS} attachments in a file, found 100,001",
+    )
 
 
 def test_1000_tracks_are_refused(tree: Tree, tmp_path: Path) -> None:
-    tracks = next(node for node in nodes(tree) if any(inner.identity == TRACK for inner in node.inner))
+    tracks = next(
+        node for node in nodes(tree) if any(inner.identity == TRACK for inner in node.inner)
+    )
     tracks.inner += [only(tree, TRACK)] * 1000
-    refused_in(saved(tree, tmp_path), f"expected at most {MAX_TRACKS} tracks in a file, found 1,002")
+    refused_in(
+        saved(tree, tmp_path), f"expected at most {MAX_TRACKS} tracks in a file, found 1,002"
+    )
 
 
 def test_what_stands_before_the_segment_does_not_hide_it(tree: Tree, tmp_path: Path) -> None:
     """FFmpeg looks for the segment behind anything; the walk before it once looked in the second place only."""
-    only(tree, ATTACHMENTS).inner += [Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])] * 1000
+    only(tree, ATTACHMENTS).inner += [
+        Node(ATTACHED_FILE, inner=[Node(FILE_NAME, b"a.ttf"), Node(FILE_DATA, b"x")])
+    ] * 1000
     tree.insert(1, Node(VOID, bytes(9)))
     refused_in(saved(tree, tmp_path), "attachments in a file, found 1,001")
 
@@ -160,7 +187,9 @@ def test_millions_of_empty_elements_are_not_walked(tree: Tree, tmp_path: Path, p
     void = Node(VOID, bytes([VOID, 0x80]) * 10_000_000)
     (only(tree, ATTACHMENTS) if place == "attachments" else tree[1]).inner.append(void)
     path = saved(tree, tmp_path)
-    path.write_bytes(path.read_bytes().replace(b"\xec\x01" + len(void.data).to_bytes(7, "big"), b""))
+    path.write_bytes(
+        path.read_bytes().replace(b"\xec\x01" + len(void.data).to_bytes(7, "big"), b"")
+    )
     refused_in(path, "elements in a file, found")
 
 
@@ -188,16 +217,22 @@ def grown(tree: Tree, path: Path, node: Node, size: int) -> Path:
      ("update.bin", 1 << 30, f"damaged update.bin: expected at most {MAX_UPDATE_BYTES:,} bytes, found 1,073,741,824"),
      ("font.ttf", 1 << 30, f"expected at most {MAX_HEAD_BYTES:,} bytes beside the pictures and sound")],
 )  # fmt: skip
-def test_an_attachment_of_1_gb_is_refused_unread(tree: Tree, tmp_path: Path, name: str, size: int, words: str) -> None:
+def test_an_attachment_of_1_gb_is_refused_unread(
+    tree: Tree, tmp_path: Path, name: str, size: int, words: str
+) -> None:
     """A manifest of 1 GB of nested lists never gets as far as a parser."""
     data = Node(FILE_DATA)
-    only(tree, ATTACHMENTS).inner.append(Node(ATTACHED_FILE, inner=[Node(FILE_NAME, name.encode()), data]))
+    only(tree, ATTACHMENTS).inner.append(
+        Node(ATTACHED_FILE, inner=[Node(FILE_NAME, name.encode()), data])
+    )
     megabytes, said = peak_megabytes(2, "info", grown(tree, tmp_path / "a.mkv", data, size))
     assert words in said
     assert megabytes < MAX_MEGABYTES
 
 
-@pytest.mark.parametrize("nested", [b"[" * 1000 + b"]" * 1000, b"[],", b"{},"], ids=["deep", "wide", "objects"])
+@pytest.mark.parametrize(
+    "nested", [b"[" * 1000 + b"]" * 1000, b"[],", b"{},"], ids=["deep", "wide", "objects"]
+)
 def test_nested_lists_are_refused_before_they_are_parsed(nested: bytes) -> None:
     """16 MB of empty lists became 400 MB of Python's."""
     data = b'{"tinct":1,"size":[' + nested * (MAX_MANIFEST_BYTES // len(nested) - 10) + b"[]]}"
@@ -250,12 +285,17 @@ def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path
     refused_in(saved(tree, tmp_path), "damaged tinct.json: 'size'")
 
 
-@pytest.mark.parametrize(("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)])
+@pytest.mark.parametrize(
+    ("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)]
+)
 def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longest: int) -> None:
     assert longest_group(*size) == longest
     _check_size(info(*size), tinct.EncodeConfig(group=longest), None)
     if longest < MAX_GROUP:
-        with pytest.raises(CodecError, match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}"):
+        with pytest.raises(
+            CodecError,
+            match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}",
+        ):
             _check_size(info(*size), tinct.EncodeConfig(group=longest + 1), None)
 
 
@@ -268,7 +308,9 @@ def wild(shapes: dict[str, tuple[int, ...]]) -> bytes:
     tensors = {}
     for name, shape in shapes.items():
         rows = (shape[0], int(np.prod(shape[1:]))) if len(shape) > 1 else (1, shape[0])
-        tensors[name] = Quantised(random.choice((-2047, 2047), rows).astype(np.int32), np.full(rows[0], 255, np.uint8), 12)
+        tensors[name] = Quantised(
+            random.choice((-2047, 2047), rows).astype(np.int32), np.full(rows[0], 255, np.uint8), 12
+        )
     return encode_weights(tensors)
 
 
@@ -305,7 +347,11 @@ def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_p
     config = tinct.EncodeConfig(colour="track", group=8, colouriser="compact", adapt="off")
     tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config)
     shapes = update_shapes(load_network("fast").passes[-1][0], MAX_RANK)
-    done = run("decode", with_update(tmp_path / "a.mkv", tmp_path / "b.mkv", wild(shapes), rank=MAX_RANK), tmp_path / "b.y4m")
+    done = run(
+        "decode",
+        with_update(tmp_path / "a.mkv", tmp_path / "b.mkv", wild(shapes), rank=MAX_RANK),
+        tmp_path / "b.y4m",
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     usual, strange = (list(tinct.open(str(tmp_path / name))) for name in ("a.mkv", "b.y4m"))
     assert len(strange) == 40
@@ -313,12 +359,18 @@ def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_p
 
 
 @pytest.mark.parametrize("output", ["rgb", "ycbcr"])
-def test_a_videos_own_network_gone_wild_shows_pictures(output: str, tinct_path: Path, tmp_path: Path) -> None:
+def test_a_videos_own_network_gone_wild_shows_pictures(
+    output: str, tinct_path: Path, tmp_path: Path
+) -> None:
     from tinct.networks.gan import shapes
 
     config = GanConfig(channels=6, output=output)  # type: ignore[arg-type]
     changes = {"colouriser": "gan", "generator": {"channels": 6, "output": output}}
-    done = run("decode", with_update(tinct_path, tmp_path / "b.mkv", wild(shapes(config)), **changes), tmp_path / "b.y4m")
+    done = run(
+        "decode",
+        with_update(tinct_path, tmp_path / "b.mkv", wild(shapes(config)), **changes),
+        tmp_path / "b.y4m",
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert len(list(tinct.open(str(tmp_path / "b.y4m")))) == 40
 
@@ -355,7 +407,9 @@ def test_a_colour_track_of_another_size_is_refused(tree: Tree, tmp_path: Path) -
     refused_in(saved(tree, tmp_path), "so track colour should be")
 
 
-def test_a_colour_track_of_another_rate_colours_the_frames_that_it_names(tree: Tree, tmp_path: Path) -> None:
+def test_a_colour_track_of_another_rate_colours_the_frames_that_it_names(
+    tree: Tree, tmp_path: Path
+) -> None:
     """Nothing else can be known of it; what lies between frames is the nearest one's."""
     for block in blocks(tree, COLOUR_TRACK):
         block.data = at(block, int.from_bytes(block.data[1:3], "big") * 2 // 3 + 7).data
@@ -378,7 +432,10 @@ def test_more_colour_than_luma_is_left_out(tree: Tree, tmp_path: Path) -> None:
 
 
 def test_more_luma_than_the_manifest_says_is_left_out(tree: Tree, tmp_path: Path) -> None:
-    last, cluster = blocks(tree, LUMA_TRACK)[-1], [node for node in nodes(tree) if node.identity == CLUSTER][-1]
+    last, cluster = (
+        blocks(tree, LUMA_TRACK)[-1],
+        [node for node in nodes(tree) if node.identity == CLUSTER][-1],
+    )
     now = int.from_bytes(last.data[1:3], "big")
     cluster.inner += [at(last, now + 40 * n) for n in range(1, 21)]
     frames, damage = shown(saved(tree, tmp_path))
@@ -436,7 +493,9 @@ def test_a_track_that_changes_size_in_the_middle_is_concealed(
 
 
 @pytest.mark.parametrize("key", ["open", "plain"])
-def test_groups_that_lie_past_the_end_change_nothing(tree: Tree, tinct_path: Path, tmp_path: Path, key: str) -> None:
+def test_groups_that_lie_past_the_end_change_nothing(
+    tree: Tree, tinct_path: Path, tmp_path: Path, key: str
+) -> None:
     times = [10_000, 1 << 30]
     lie(tree, **{key: times if key == "open" else [times, times, times]})
     frames, damage = shown(saved(tree, tmp_path))
@@ -470,7 +529,9 @@ def test_one_flipped_bit_anywhere_in_the_packets_is_named(tinct_path: Path, tmp_
     assert "1 checksums do not hold" in one_line(run("verify", tmp_path / "a.mkv", "--quiet"), 3)
 
 
-def test_blocks_within_groups_of_their_own_are_read_as_any(tree: Tree, tinct_path: Path, tmp_path: Path) -> None:
+def test_blocks_within_groups_of_their_own_are_read_as_any(
+    tree: Tree, tinct_path: Path, tmp_path: Path
+) -> None:
     """Other writers' form of a packet; limits and checksums are no obstacle to it."""
     cluster = only(tree, CLUSTER)
     cluster.inner = [
@@ -485,7 +546,15 @@ def test_blocks_within_groups_of_their_own_are_read_as_any(tree: Tree, tinct_pat
 
 # ── outputs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-NAMES = ("two words.mkv", "two\nlines.mkv", "smörgås ☃.mkv", "-dash.mkv", "pipe:1.mkv", "%d.mkv", "quote'\".mkv")
+NAMES = (
+    "two words.mkv",
+    "two\nlines.mkv",
+    "smörgås ☃.mkv",
+    "-dash.mkv",
+    "pipe:1.mkv",
+    "%d.mkv",
+    "quote'\".mkv",
+)
 
 
 @pytest.fixture
@@ -514,10 +583,14 @@ def test_a_symbolic_link_as_output_never_leads_anywhere(
 
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
-def test_a_fifo_as_output_is_refused_and_not_waited_for(clip_path: Path, tmp_path: Path, command: str) -> None:
+def test_a_fifo_as_output_is_refused_and_not_waited_for(
+    clip_path: Path, tmp_path: Path, command: str
+) -> None:
     os.mkfifo(tmp_path / "a.mkv")
     for more in ((), ("--overwrite",)):
-        assert "found a pipe or device" in one_line(run(command, clip_path, tmp_path / "a.mkv", *more), 2)
+        assert "found a pipe or device" in one_line(
+            run(command, clip_path, tmp_path / "a.mkv", *more), 2
+        )
 
 
 def test_a_link_to_a_folder_for_pictures_is_refused(clip_path: Path, tmp_path: Path) -> None:
@@ -527,7 +600,9 @@ def test_a_link_to_a_folder_for_pictures_is_refused(clip_path: Path, tmp_path: P
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
-def test_a_link_under_a_hidden_name_is_not_followed(clip_path: Path, tmp_path: Path, kept: Path) -> None:
+def test_a_link_under_a_hidden_name_is_not_followed(
+    clip_path: Path, tmp_path: Path, kept: Path
+) -> None:
     """Hidden names were the output's with the process's number: easy to guess, and opened through a link."""
     for number in range(os.getpid(), os.getpid() + 300):
         (tmp_path / f".a.mkv.{number}.tinct-part").symlink_to(kept)
@@ -536,7 +611,18 @@ def test_a_link_under_a_hidden_name_is_not_followed(clip_path: Path, tmp_path: P
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_any_name_is_a_name(clip_path: Path, tmp_path: Path, name: str) -> None:
-    done = run("encode", "--quiet", "--colour", "track", "--colouriser", "none", "--", clip_path, name, cwd=tmp_path)
+    done = run(
+        "encode",
+        "--quiet",
+        "--colour",
+        "track",
+        "--colouriser",
+        "none",
+        "--",
+        clip_path,
+        name,
+        cwd=tmp_path,
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert run("info", "--", name, cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -562,14 +648,21 @@ def test_an_error_with_lines_in_its_name_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrapper", ["void", "cluster of unknown size"])
-def test_parts_hidden_inside_others_are_found_before_they_are_read(tree: Tree, tmp_path: Path, wrapper: str) -> None:
+def test_parts_hidden_inside_others_are_found_before_they_are_read(
+    tree: Tree, tmp_path: Path, wrapper: str
+) -> None:
     """A table of contents leads FFmpeg into an element that the walk passes by; so does a cluster that never ends."""
     segment = only(tree, SEGMENT)
     (attachments,) = (node for node in segment.inner if node.identity == ATTACHMENTS)
     attachments.inner += [attachments.inner[-1]] * (MAX_ATTACHMENTS + 1)
-    segment.inner = [node for node in segment.inner if node.identity not in (SEEK_HEAD, VOID, ATTACHMENTS)]
+    segment.inner = [
+        node for node in segment.inner if node.identity not in (SEEK_HEAD, VOID, ATTACHMENTS)
+    ]
     if wrapper == "void":
-        seek = Node(SEEK, inner=[Node(SEEK_ID, ATTACHMENTS.to_bytes(4, "big")), Node(SEEK_POSITION, bytes(8))])
+        seek = Node(
+            SEEK,
+            inner=[Node(SEEK_ID, ATTACHMENTS.to_bytes(4, "big")), Node(SEEK_POSITION, bytes(8))],
+        )
         segment.inner.insert(0, Node(SEEK_HEAD, inner=[seek]))
         place = sum(len(node.write()) for node in segment.inner) + len(Node(VOID).write())
         seek.inner[1].data = place.to_bytes(8, "big")
@@ -595,9 +688,14 @@ def test_a_stale_table_of_contents_is_no_attack(tree: Tree, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("a.mkv", "ffconcat version 1.0\nfile p.mkv\n"), ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\np.ts\n")],
+    [
+        ("a.mkv", "ffconcat version 1.0\nfile p.mkv\n"),
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\np.ts\n"),
+    ],
 )
-def test_lists_of_files_are_refused_before_one_is_opened(tmp_path: Path, name: str, text: str) -> None:
+def test_lists_of_files_are_refused_before_one_is_opened(
+    tmp_path: Path, name: str, text: str
+) -> None:
     """A named pipe that nobody writes to would be waited for without end."""
     for pipe in ("p.mkv", "p.ts"):
         os.mkfifo(tmp_path / pipe)
@@ -612,7 +710,9 @@ NEIGHBOURS = {
 
 
 @pytest.mark.parametrize("other", NEIGHBOURS)
-def test_formats_that_open_their_neighbours_are_refused_before_they_do(tmp_path: Path, other: str) -> None:
+def test_formats_that_open_their_neighbours_are_refused_before_they_do(
+    tmp_path: Path, other: str
+) -> None:
     for pipe in {other, other.lower(), other.upper()}:
         os.mkfifo(tmp_path / pipe)
     (tmp_path / "v.mkv").write_bytes(NEIGHBOURS[other] + bytes(2000))
@@ -638,25 +738,37 @@ def test_a_manifest_is_utf_8_and_nothing_else(tree: Tree, encoding: str) -> None
 
 
 def test_a_start_beyond_all_ticks_is_refused(tinct_path: Path, tmp_path: Path) -> None:
-    assert "expected a start from 0" in one_line(run("decode", tinct_path, tmp_path / "a.mkv", "--start", "1e13"), 2)
+    assert "expected a start from 0" in one_line(
+        run("decode", tinct_path, tmp_path / "a.mkv", "--start", "1e13"), 2
+    )
 
 
 def test_a_name_longer_than_file_systems_take_is_one_line(tinct_path: Path, tmp_path: Path) -> None:
     assert "File name too long" in one_line(run("info", "a" * 300), 2)
-    assert "File name too long" in one_line(run("decode", tinct_path, tmp_path / ("é" * 130 + ".mkv")), 2)
+    assert "File name too long" in one_line(
+        run("decode", tinct_path, tmp_path / ("é" * 130 + ".mkv")), 2
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_errors_that_nobody_can_be_told_keep_their_exit_code() -> None:
     with open("/dev/full", "w") as full:
-        assert subprocess.run([sys.executable, "-m", "tinct", "info", "nothing.mkv"], stderr=full, check=False).returncode == 2
+        assert (
+            subprocess.run(
+                [sys.executable, "-m", "tinct", "info", "nothing.mkv"], stderr=full, check=False
+            ).returncode
+            == 2
+        )
 
 
 def test_self_attention_over_all_of_a_large_picture_is_refused() -> None:
     """A file may ask for it at full size: hours for a frame."""
     from tinct.networks.gan import check_size
 
-    with pytest.raises(CodecError, match=r"expected self-attention of at most 4.4e\+12 .*; encode with --attention 4, or none"):
+    with pytest.raises(
+        CodecError,
+        match=r"expected self-attention of at most 4.4e\+12 .*; encode with --attention 4, or none",
+    ):
         check_size(GanConfig(channels=6, attention=(1,)), info(5000, 5000))
     check_size(GanConfig(channels=64), info(1920, 1080))
     check_size(GanConfig(channels=16, attention=(1, 2, 3, 4)), info(352, 288))
@@ -673,7 +785,8 @@ def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() ->
 
     config, nothing = GanConfig(channels=128), dict[str, np.ndarray]()
     with pytest.raises(
-        CodecError, match="expected a network that takes at most 8 GiB for a picture, found 128 channels at 8192x4352"
+        CodecError,
+        match="expected a network that takes at most 8 GiB for a picture, found 128 channels at 8192x4352",
     ):
         gan(config, nothing, info(8192, 4352))
     check_size(config, info(1280, 720))
@@ -694,6 +807,12 @@ def test_many_tables_of_contents_take_no_longer_than_one(tree: Tree, tmp_path: P
 def test_a_cluster_that_never_ends_is_not_walked_without_end(tree: Tree, tmp_path: Path) -> None:
     only(tree, SEGMENT).claimed = (1 << 56) - 1
     path = tmp_path / "attack.mkv"
-    path.write_bytes(write(tree).split(b"\x1f\x43\xb6\x75")[0] + b"\x1f\x43\xb6\x75\xff" + b"\xec\x80" * (MAX_LIVE_ELEMENTS + 1))
-    with pytest.raises(CodecError, match="expected at most 2,097,152 elements in clusters of unknown size"):
+    path.write_bytes(
+        write(tree).split(b"\x1f\x43\xb6\x75")[0]
+        + b"\x1f\x43\xb6\x75\xff"
+        + b"\xec\x80" * (MAX_LIVE_ELEMENTS + 1)
+    )
+    with pytest.raises(
+        CodecError, match="expected at most 2,097,152 elements in clusters of unknown size"
+    ):
         check_bounds(str(path))

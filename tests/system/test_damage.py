@@ -51,7 +51,10 @@ def made(clip_path: Path, path: Path, reader: ProcessPoolExecutor, **options: ob
 
 @pytest.fixture(scope="module", params=LAYOUTS)
 def whole(
-    request: pytest.FixtureRequest, clip_path: Path, tmp_path_factory: pytest.TempPathFactory, reader: ProcessPoolExecutor
+    request: pytest.FixtureRequest,
+    clip_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    reader: ProcessPoolExecutor,
 ) -> Whole:
     path = tmp_path_factory.mktemp("damage") / "whole.mkv"
     return made(clip_path, path, reader, colour="track", **LAYOUTS[request.param])
@@ -59,7 +62,10 @@ def whole(
 
 @pytest.fixture(scope="module", params=["intra", "low-delay", "random-access"])
 def plain(
-    request: pytest.FixtureRequest, clip_path: Path, tmp_path_factory: pytest.TempPathFactory, reader: ProcessPoolExecutor
+    request: pytest.FixtureRequest,
+    clip_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    reader: ProcessPoolExecutor,
 ) -> Whole:
     """HEVC without a byte of Tinct, which is what layout `in-band` is."""
     path = tmp_path_factory.mktemp("damage") / "plain.mkv"
@@ -85,7 +91,11 @@ def frames_of(whole: Whole, path: Path) -> tuple[list[tinct.Frame], Damage]:
 
 def changed(whole: Whole, target: Path, track: str, numbers: range, data: bytes | None) -> Path:
     """The file without some packets of a track, or with other bytes in their place."""
-    remux(whole.path, target, packet=lambda name, n, old: data if name == track and n in numbers else old)
+    remux(
+        whole.path,
+        target,
+        packet=lambda name, n, old: data if name == track and n in numbers else old,
+    )
     return target
 
 
@@ -112,7 +122,9 @@ def test_a_file_cut_anywhere_shows_what_is_left(whole: Whole, tmp_path: Path) ->
         assert damage.missing_frames == FRAMES - len(frames)
         assert len(frames) >= before
         before = len(frames)
-        for ours, theirs in zip(frames[: (len(frames) - 2) // GROUP * GROUP], whole.frames, strict=False):
+        for ours, theirs in zip(
+            frames[: (len(frames) - 2) // GROUP * GROUP], whole.frames, strict=False
+        ):
             assert same(ours, theirs)
     assert before == FRAMES
     assert refused < 40
@@ -120,11 +132,18 @@ def test_a_file_cut_anywhere_shows_what_is_left(whole: Whole, tmp_path: Path) ->
 
 def test_any_single_packet_may_be_lost(whole: Whole, tmp_path: Path) -> None:
     for track, number in packets(whole):
-        frames, damage = frames_of(whole, changed(whole, tmp_path / "a.mkv", track, range(number, number + 1), None))
+        frames, damage = frames_of(
+            whole, changed(whole, tmp_path / "a.mkv", track, range(number, number + 1), None)
+        )
         assert damage, (track, number)
-        assert len(frames) + damage.missing_frames >= FRAMES - 1, (track, number)  # before the first there is nothing to repeat
+        assert len(frames) + damage.missing_frames >= FRAMES - 1, (
+            track,
+            number,
+        )  # before the first there is nothing to repeat
         assert damage.concealed_frames + damage.missing_frames + damage.packets > 0
-        far = [frame for frame in frames if abs(frame.pts - pts_of(whole, track, number)) > 2 * GROUP]
+        far = [
+            frame for frame in frames if abs(frame.pts - pts_of(whole, track, number)) > 2 * GROUP
+        ]
         if track == "luma":
             assert all(same(frame, whole.frames[frame.pts]) for frame in far), number
 
@@ -148,11 +167,19 @@ def test_bits_flipped_in_any_packet_are_named(whole: Whole, tmp_path: Path) -> N
         assert damage.broken_checksums == 1
 
 
-def test_colour_of_a_broken_key_frame_comes_from_the_nearest_whole_one(whole: Whole, tmp_path: Path) -> None:
+def test_colour_of_a_broken_key_frame_comes_from_the_nearest_whole_one(
+    whole: Whole, tmp_path: Path
+) -> None:
     """As if neither it nor what is predicted from it were there: not grey, not wrong, and counted."""
-    later = range(2, 99) if len({bool(p.is_keyframe) for p in track_packets(whole.path, "colour")}) > 1 else range(2, 3)
+    later = (
+        range(2, 99)
+        if len({bool(p.is_keyframe) for p in track_packets(whole.path, "colour")}) > 1
+        else range(2, 3)
+    )
     without, _ = frames_of(whole, changed(whole, tmp_path / "b.mkv", "colour", later, None))
-    frames, damage = frames_of(whole, changed(whole, tmp_path / "a.mkv", "colour", range(2, 3), b"\0\0\0\3\x02\x01\xd0"))
+    frames, damage = frames_of(
+        whole, changed(whole, tmp_path / "a.mkv", "colour", range(2, 3), b"\0\0\0\3\x02\x01\xd0")
+    )
     assert len(frames) == FRAMES
     assert damage.packets >= 1
     assert damage.concealed_frames >= GROUP
@@ -161,7 +188,9 @@ def test_colour_of_a_broken_key_frame_comes_from_the_nearest_whole_one(whole: Wh
 
 
 def test_luma_that_is_lost_for_long_is_repeated_and_counted(whole: Whole, tmp_path: Path) -> None:
-    frames, damage = frames_of(whole, changed(whole, tmp_path / "a.mkv", "luma", range(9, 26), None))
+    frames, damage = frames_of(
+        whole, changed(whole, tmp_path / "a.mkv", "luma", range(9, 26), None)
+    )
     assert [frame.pts for frame in frames] == list(range(FRAMES))
     assert damage.concealed_frames >= 15
 
@@ -171,7 +200,9 @@ def test_what_is_predicted_from_a_lost_picture_is_still_shown(
     structure: str, clip_path: Path, tmp_path: Path, reader: ProcessPoolExecutor
 ) -> None:
     """There is one intra picture, at the start: nothing else could bring the video back."""
-    whole = made(clip_path, tmp_path / "whole.mkv", reader, colour="track", structure=structure, group=GROUP)
+    whole = made(
+        clip_path, tmp_path / "whole.mkv", reader, colour="track", structure=structure, group=GROUP
+    )
     data = whole.path.read_bytes()
     first, *others = map(bytes, track_packets(whole.path, "luma"))
     (tmp_path / "a.mkv").write_bytes(data.replace(first[4:], bytes(len(first) - 4)))
@@ -183,10 +214,14 @@ def test_what_is_predicted_from_a_lost_picture_is_still_shown(
         assert len(frames) + damage.missing_frames == FRAMES
         assert damage.missing_frames <= 2
         assert damage
-    for packet in map(bytes, track_packets(whole.path, "colour")):  # the first one, too: grey is better than nothing
+    for packet in map(
+        bytes, track_packets(whole.path, "colour")
+    ):  # the first one, too: grey is better than nothing
         (tmp_path / "a.mkv").write_bytes(data.replace(packet[4:], bytes(len(packet) - 4)))
         frames, damage = frames_of(whole, tmp_path / "a.mkv")
-        assert [np.array_equal(a.y, b.y) for a, b in zip(frames, whole.frames, strict=True)] == [True] * FRAMES
+        assert [np.array_equal(a.y, b.y) for a, b in zip(frames, whole.frames, strict=True)] == [
+            True
+        ] * FRAMES
         assert damage.concealed_frames >= 1
 
 
@@ -212,7 +247,9 @@ def test_a_plain_file_cut_anywhere_shows_what_is_left(plain: Whole, tmp_path: Pa
             assert counts[-1] == 0, length
             continue
         counts.append(len(frames))
-        assert all(same(ours, theirs) for ours, theirs in zip(frames[:-4], plain.frames, strict=False))
+        assert all(
+            same(ours, theirs) for ours, theirs in zip(frames[:-4], plain.frames, strict=False)
+        )
     assert counts == sorted(counts)
     assert counts[-1] > 30
 
@@ -222,7 +259,10 @@ def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(plain: Whole, tmp_path
     random = Random(0)
     with av.open(str(plain.path)) as container:
         coded = [packet for packet in container.demux(video=0) if packet.size]
-        all_intra, packets = all(packet.is_keyframe for packet in coded), [bytes(packet) for packet in coded]
+        all_intra, packets = (
+            all(packet.is_keyframe for packet in coded),
+            [bytes(packet) for packet in coded],
+        )
     data = plain.path.read_bytes()
     (tmp_path / "a.mkv").write_bytes(data.replace(packets[0][4:], bytes(len(packets[0]) - 4)))
     if all_intra:
@@ -243,14 +283,20 @@ def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(plain: Whole, tmp_path
             assert sum(not same(frame, plain.frames[frame.pts]) for frame in frames) <= 1
 
 
-def test_broken_intra_pictures_are_shown_from_the_first_one_on(tmp_path: Path, reader: ProcessPoolExecutor) -> None:
+def test_broken_intra_pictures_are_shown_from_the_first_one_on(
+    tmp_path: Path, reader: ProcessPoolExecutor
+) -> None:
     """Each stands alone, so what decodes of it is worth showing: H.264 whose packets have lost their ends."""
     source = tmp_path / "a.mkv"
-    write_clip(source, frames=8, size=(192, 144), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    write_clip(
+        source, frames=8, size=(192, 144), codec="libx264", codec_options={"g": "1", "qp": "10"}
+    )
     data = bytearray(source.read_bytes())
     for _, packet in payloads(source, "video"):
         start = data.index(packet)
-        data[start + len(packet) * 2 // 3 : start + len(packet)] = bytes(len(packet) - len(packet) * 2 // 3)
+        data[start + len(packet) * 2 // 3 : start + len(packet)] = bytes(
+            len(packet) - len(packet) * 2 // 3
+        )
     source.write_bytes(data)
     frames, damage = reader.submit(read, str(source)).result(60)
     assert len(frames) == 8
@@ -259,25 +305,43 @@ def test_broken_intra_pictures_are_shown_from_the_first_one_on(tmp_path: Path, r
 
 def test_damage_that_only_the_first_reading_sees_is_told(tmp_path: Path) -> None:
     """A second reading, for an update, ends with the last frame and does not know that some are missing."""
-    film = {"codec": "libx264", "codec_options": {"g": "10", "qp": "4", "x264-params": "open-gop=1:bframes=3"}}
+    film = {
+        "codec": "libx264",
+        "codec_options": {"g": "10", "qp": "4", "x264-params": "open-gop=1:bframes=3"},
+    }
     write_clip(tmp_path / "whole.mkv", frames=40, size=(96, 64), **film)  # type: ignore[arg-type]
-    with av.open(str(tmp_path / "whole.mkv")) as given, av.open(str(tmp_path / "a.mkv"), "w") as out:
+    with (
+        av.open(str(tmp_path / "whole.mkv")) as given,
+        av.open(str(tmp_path / "a.mkv"), "w") as out,
+    ):
         copy = out.add_stream_from_template(given.streams.video[0])
-        for packet in [packet for packet in given.demux(video=0) if packet.size][3:]:  # what is left begins within a group
+        for packet in [packet for packet in given.demux(video=0) if packet.size][
+            3:
+        ]:  # what is left begins within a group
             packet.stream = copy
             out.mux(packet)
     options = {"colour": "track", "colouriser": "compact", "group": 8, "qp": 8}
     reports = [
-        tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / f"{adapt}.mkv"), tinct.EncodeConfig(adapt=adapt, **options))  # type: ignore[arg-type]
+        tinct.encode(
+            str(tmp_path / "a.mkv"),
+            str(tmp_path / f"{adapt}.mkv"),
+            tinct.EncodeConfig(adapt=adapt, **options),
+        )  # type: ignore[arg-type]
         for adapt in ("off", "2steps")
     ]
     assert reports[0].damaged == reports[1].damaged > 0
 
 
-def test_quality_is_that_of_the_same_frames_where_the_first_is_lost(whole: Whole, clip_path: Path, tmp_path: Path) -> None:
+def test_quality_is_that_of_the_same_frames_where_the_first_is_lost(
+    whole: Whole, clip_path: Path, tmp_path: Path
+) -> None:
     first = bytes(track_packets(whole.path, "luma")[0])
-    (tmp_path / "a.mkv").write_bytes(whole.path.read_bytes().replace(first[4:], bytes(len(first) - 4)))
-    lost, kept = (tinct.verify(str(path), str(clip_path)) for path in (tmp_path / "a.mkv", whole.path))
+    (tmp_path / "a.mkv").write_bytes(
+        whole.path.read_bytes().replace(first[4:], bytes(len(first) - 4))
+    )
+    lost, kept = (
+        tinct.verify(str(path), str(clip_path)) for path in (tmp_path / "a.mkv", whole.path)
+    )
     assert lost.psnr is not None
     assert kept.psnr is not None
     assert abs(lost.psnr[0].mean_db - kept.psnr[0].mean_db) < 1

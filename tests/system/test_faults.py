@@ -22,7 +22,9 @@ from tinct.errors import CodecError
 from tinct.evaluation.sweeps import resume
 from tinct.files import GROWING, Growing, alone_in, remove_stale
 
-linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mounts, /proc and /dev/full are Linux's")
+linux_only = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="mounts, /proc and /dev/full are Linux's"
+)
 TRACK = ("--colour", "track", "--colouriser", "none", "--quiet")
 
 
@@ -45,7 +47,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("sweep", 1, marks=pytest.mark.slow),
     ],
 )
-def test_a_killed_run_leaves_nothing_or_all_and_the_next_ends_the_same(work: Path, kind: str, kills: int) -> None:
+def test_a_killed_run_leaves_nothing_or_all_and_the_next_ends_the_same(
+    work: Path, kind: str, kills: int
+) -> None:
     """A few of the 200 kills of docs/security.md, at other moments each day."""
     outcome = faults.measure(kind, kills, work, seed=time.time_ns())
     assert outcome.wrong == []
@@ -57,7 +61,9 @@ def test_two_runs_of_a_sweep_with_midnight_between_are_alike(tmp_path: Path) -> 
 
     def results(name: str, **point: object) -> dict[str, object]:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "points.jsonl").write_text(json.dumps({"clip": "short", "size_bytes": 900} | point) + "\n")
+        (tmp_path / name / "points.jsonl").write_text(
+            json.dumps({"clip": "short", "size_bytes": 900} | point) + "\n"
+        )
         return faults.result_of(tmp_path / name)
 
     before = results("before", date="2026-11-26", encode_seconds=1.5)
@@ -71,7 +77,9 @@ def hidden(folder: Path) -> list[Path]:
 
 def at_work(arguments: list[str | Path], folder: Path, others: int) -> "subprocess.Popen[bytes]":
     """A run that has its hidden file by now, beside those of others."""
-    process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, arguments)], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinct", *map(str, arguments)], stderr=subprocess.PIPE
+    )
     end = time.monotonic() + 60
     while len(hidden(folder)) <= others:
         assert process.poll() is None
@@ -80,7 +88,9 @@ def at_work(arguments: list[str | Path], folder: Path, others: int) -> "subproce
     return process
 
 
-def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(work: Path, tmp_path: Path) -> None:
+def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(
+    work: Path, tmp_path: Path
+) -> None:
     live = at_work(["encode", work / "clip.mkv", tmp_path / "a.mkv", *TRACK], tmp_path, 0)
     live.send_signal(signal.SIGSTOP)
     try:
@@ -120,7 +130,12 @@ except KeyboardInterrupt:
 
 def test_an_interrupt_while_a_file_is_made_leaves_none(tmp_path: Path) -> None:
     """In a process of its own, whose main thread alone hears of it."""
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(tmp_path / "a.mkv")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "a.mkv")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -179,12 +194,26 @@ def test_stale_folders_go_too_and_nothing_else_does(tmp_path: Path) -> None:
         remove_stale(tmp_path)
         assert growing.path.is_dir()
         assert not stale.exists()
-        assert sorted(path.name for path in tmp_path.iterdir() if path != growing.path) == [".pictures", f"visible{GROWING}"]
+        assert sorted(path.name for path in tmp_path.iterdir() if path != growing.path) == [
+            ".pictures",
+            f"visible{GROWING}",
+        ]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(clip_path: Path, tmp_path: Path) -> None:
     """The second would remove what the first is at work on."""
-    done = run("evaluate", clip_path, "--codec", "x265", "--qp", "32", "--frames", "2", "--out", tmp_path / "r")
+    done = run(
+        "evaluate",
+        clip_path,
+        "--codec",
+        "x265",
+        "--qp",
+        "32",
+        "--frames",
+        "2",
+        "--out",
+        tmp_path / "r",
+    )
     assert done.returncode == 0
     with alone_in(tmp_path / "r"), pytest.raises(CodecError, match="expected nobody at work in"):
         resume(tmp_path / "r")
@@ -214,7 +243,10 @@ def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-FULL = [("encode", "a.mkv"), *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures"))]
+FULL = [
+    ("encode", "a.mkv"),
+    *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures")),
+]
 
 
 @linux_only
@@ -225,22 +257,36 @@ def test_a_disk_that_fills_up_is_one_line_and_empty_again(
 ) -> None:
     disk = mounted(f"size={kilobytes}k")
     arguments = TRACK if command == "encode" else ("--quiet",)
-    said = one_line(run(command, work / ("clip.mkv" if command == "encode" else "tinct.mkv"), disk / output, *arguments), 2)
+    said = one_line(
+        run(
+            command,
+            work / ("clip.mkv" if command == "encode" else "tinct.mkv"),
+            disk / output,
+            *arguments,
+        ),
+        2,
+    )
     assert re.search("expected to write .*No space left", said)
     assert list(disk.iterdir()) == []
 
 
 @linux_only
 @pytest.mark.parametrize("command", ["encode", "decode"])
-def test_a_read_only_disk_is_refused(work: Path, mounted: Callable[[str], Path], command: str) -> None:
+def test_a_read_only_disk_is_refused(
+    work: Path, mounted: Callable[[str], Path], command: str
+) -> None:
     disk = mounted("size=1m,ro")
     assert "expected to write in" in one_line(run(command, work / "tinct.mkv", disk / "a.mkv"), 2)
 
 
 @linux_only
-def test_a_disk_with_room_but_for_no_file_is_one_line(work: Path, mounted: Callable[[str], Path]) -> None:
+def test_a_disk_with_room_but_for_no_file_is_one_line(
+    work: Path, mounted: Callable[[str], Path]
+) -> None:
     disk = mounted("size=8m,nr_inodes=1")
-    assert "No space left" in one_line(run("decode", work / "tinct.mkv", disk / "a.mkv", "--quiet"), 2)
+    assert "No space left" in one_line(
+        run("decode", work / "tinct.mkv", disk / "a.mkv", "--quiet"), 2
+    )
 
 
 def test_a_file_that_appears_while_another_grows_is_kept(work: Path, tmp_path: Path) -> None:
@@ -260,7 +306,9 @@ def test_a_file_that_appears_while_another_grows_is_kept(work: Path, tmp_path: P
     assert target.read_bytes() == b"precious"
 
 
-def test_a_file_that_appears_while_choices_are_weighed_is_kept(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_appears_while_choices_are_weighed_is_kept(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before the hidden file is there."""
     target = tmp_path / "a.mkv"
     plan = tinct.encoder.api.make_plan
@@ -278,25 +326,38 @@ def test_a_file_that_appears_while_choices_are_weighed_is_kept(work: Path, tmp_p
 # ── inputs ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_input_that_vanishes_while_it_is_coded_leaves_nothing(work: Path, tmp_path: Path) -> None:
+def test_an_input_that_vanishes_while_it_is_coded_leaves_nothing(
+    work: Path, tmp_path: Path
+) -> None:
     """Its sound is read at the end, from a file that is not there any more."""
     source = tmp_path / "in.mkv"
     source.write_bytes((work / "clip.mkv").read_bytes())
     config = tinct.EncodeConfig(colour="track", colouriser="none")
     with pytest.raises(CodecError, match="found nothing at"):
-        tinct.encode(str(source), str(tmp_path / "a.mkv"), config, progress=lambda *_: source.unlink(missing_ok=True))
+        tinct.encode(
+            str(source),
+            str(tmp_path / "a.mkv"),
+            config,
+            progress=lambda *_: source.unlink(missing_ok=True),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_input_that_vanishes_while_it_is_decoded_is_read_to_its_end(work: Path, tmp_path: Path) -> None:
+def test_an_input_that_vanishes_while_it_is_decoded_is_read_to_its_end(
+    work: Path, tmp_path: Path
+) -> None:
     source = tmp_path / "in.mkv"
     source.write_bytes((work / "tinct.mkv").read_bytes())
-    report = tinct.decode(str(source), str(tmp_path / "a.y4m"), progress=lambda *_: source.unlink(missing_ok=True))
+    report = tinct.decode(
+        str(source), str(tmp_path / "a.y4m"), progress=lambda *_: source.unlink(missing_ok=True)
+    )
     assert report.frames == 90
 
 
 @pytest.mark.parametrize("kind", ["mkv", "y4m"])
-def test_an_input_that_grows_is_coded_as_far_as_it_was_read(work: Path, tmp_path: Path, kind: str) -> None:
+def test_an_input_that_grows_is_coded_as_far_as_it_was_read(
+    work: Path, tmp_path: Path, kind: str
+) -> None:
     """As of a recorder that is still at work."""
     whole = work / "clip.mkv"
     if kind == "y4m":
@@ -311,7 +372,10 @@ def test_an_input_that_grows_is_coded_as_far_as_it_was_read(work: Path, tmp_path
             file.write(next(rest, b""))
 
     report = tinct.encode(
-        str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(colour="track", colouriser="none"), progress=grow
+        str(source),
+        str(tmp_path / "a.mkv"),
+        tinct.EncodeConfig(colour="track", colouriser="none"),
+        progress=grow,
     )
     video = tinct.open(str(tmp_path / "a.mkv"))
     assert len(list(video)) == report.frames >= 40
@@ -319,7 +383,9 @@ def test_an_input_that_grows_is_coded_as_far_as_it_was_read(work: Path, tmp_path
 
 
 @pytest.mark.parametrize("change", ["vanishes", "shrinks"])
-def test_an_input_that_changes_before_it_is_read_again_leaves_nothing(work: Path, tmp_path: Path, change: str) -> None:
+def test_an_input_that_changes_before_it_is_read_again_leaves_nothing(
+    work: Path, tmp_path: Path, change: str
+) -> None:
     """The paper's network is trained between two readings."""
     pytest.importorskip("torch")
     source = tmp_path / "in.mkv"
@@ -331,7 +397,9 @@ def test_an_input_that_changes_before_it_is_read_again_leaves_nothing(work: Path
             write_clip(source, frames=9)
 
     config = tinct.preset("paper", recipe="cpu", channels=8, adapt="2steps")
-    with pytest.raises(CodecError, match="found nothing at" if change == "vanishes" else "expected the same video"):
+    with pytest.raises(
+        CodecError, match="found nothing at" if change == "vanishes" else "expected the same video"
+    ):
         tinct.encode(str(source), str(tmp_path / "a.mkv"), config, training=meddle)
     assert [path.name for path in tmp_path.iterdir()] == (["in.mkv"] if change == "shrinks" else [])
 
@@ -340,7 +408,13 @@ def test_an_input_that_changes_before_it_is_read_again_leaves_nothing(work: Path
 
 
 def shell(redirection: str, *arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
-    command = ["bash", "-c", f'exec "$0" -m tinct "$@" {redirection}', sys.executable, *map(str, arguments)]
+    command = [
+        "bash",
+        "-c",
+        f'exec "$0" -m tinct "$@" {redirection}',
+        sys.executable,
+        *map(str, arguments),
+    ]
     return subprocess.run(command, capture_output=True, check=False, timeout=60)
 
 
@@ -359,7 +433,10 @@ def test_a_reader_that_goes_away_is_one_line(work: Path, arguments: tuple[str, .
 
 def test_a_full_disk_behind_stdout_is_one_line(work: Path) -> None:
     done = shell("> /dev/full", "info", work / "tinct.mkv")
-    assert (done.returncode, done.stderr) == (2, b"tinct: expected to write to stdout, found No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        b"tinct: expected to write to stdout, found No space left on device\n",
+    )
 
 
 def test_closed_standard_streams_are_no_other_files(work: Path, tmp_path: Path) -> None:
@@ -369,5 +446,8 @@ def test_closed_standard_streams_are_no_other_files(work: Path, tmp_path: Path) 
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
     said = shell("1>&-", "decode", work / "tinct.mkv", "-")
-    assert (said.returncode, said.stderr) == (2, b"tinct: expected to write to stdout, found it closed; name a file\n")
+    assert (said.returncode, said.stderr) == (
+        2,
+        b"tinct: expected to write to stdout, found it closed; name a file\n",
+    )
     assert shell("2>&-", "info", tmp_path / "none").returncode == 2

@@ -28,7 +28,13 @@ GROUND = LAYERS[0]
 PLACES = [place for layer in LAYERS for place in layer]
 # Imports that look upwards on purpose: `Frame.rgb` is there for users and imports when it is called.
 ALLOWED = {("frames", "colour")}
-TORCH = ("networks/trainable/", "adapt/", "training/", "colouring/adapting.py", "evaluation/metrics.py")
+TORCH = (
+    "networks/trainable/",
+    "adapt/",
+    "training/",
+    "colouring/adapting.py",
+    "evaluation/metrics.py",
+)
 PYAV = ("media/", "bitstream/", "decoder/", "evaluation/")
 WITHOUT_PYAV = ("bitstream/manifest.py", "bitstream/qp.py")
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -40,7 +46,11 @@ def place_of(path: Path) -> str:
 
 
 def is_for_types(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -73,7 +83,9 @@ def test_a_folder_imports_only_from_layers_above_it(path: Path) -> None:
     layer = next(number for number, places in enumerate(LAYERS) if place in places)
     allowed = {place, *(name for places in LAYERS[:layer] for name in places)}
     if layer <= 1:
-        allowed |= set(LAYERS[layer])  # the ground is checked for circles below; media and motion are one storey
+        allowed |= set(
+            LAYERS[layer]
+        )  # the ground is checked for circles below; media and motion are one storey
     allowed -= {"media"} if place == "motion" else set()
     assert imported_places(path) <= allowed
 
@@ -83,11 +95,22 @@ def test_every_module_has_its_layer() -> None:
 
 
 def test_modules_import_each_other_in_no_circle() -> None:
-    modules = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
+    modules = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in FILES
+    }
     edges = {}
     for name, path in modules.items():
-        wanted = {n if n in modules else n.rpartition(".")[0] for n in imported_modules(path) if n.startswith("tinct")}
-        edges[name] = {other for other in wanted if other in modules and other not in (name, "tinct")}
+        wanted = {
+            n if n in modules else n.rpartition(".")[0]
+            for n in imported_modules(path)
+            if n.startswith("tinct")
+        }
+        edges[name] = {
+            other for other in wanted if other in modules and other not in (name, "tinct")
+        }
     edges["tinct"] = set()  # the lazy table of the public names
     edges["tinct.frames"] -= {"tinct.colour"}
     while True:
@@ -115,7 +138,9 @@ def test_init_files_are_empty() -> None:
 
 def test_only_the_command_line_prints() -> None:
     for path in FILES:
-        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        ]
         prints = any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls)
         # the output of `usage` is read by the process that starts it
         assert not prints or place_of(path) == "cli" or path.name == "usage.py", path
@@ -124,12 +149,19 @@ def test_only_the_command_line_prints() -> None:
 def loaded(code: str) -> set[str]:
     """Modules in a fresh interpreter after `code`."""
     report = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", report], capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", report], capture_output=True, check=True, text=True
+    )
     return set(done.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
-    "code", ["import tinct", "import tinct.cli.app; tinct.cli.app.main(['--help'])", "import tinct; tinct.EncodeConfig"]
+    "code",
+    [
+        "import tinct",
+        "import tinct.cli.app; tinct.cli.app.main(['--help'])",
+        "import tinct; tinct.EncodeConfig",
+    ],
 )
 def test_help_loads_no_video_library(code: str) -> None:
     assert not loaded(code) & {"av", "cv2", "torch", "rich"}
@@ -137,7 +169,9 @@ def test_help_loads_no_video_library(code: str) -> None:
 
 @pytest.mark.parametrize("command", ["info", "decode", "verify"])
 def test_reading_loads_no_network(tinct_path: Path, tmp_path: Path, command: str) -> None:
-    arguments = [command, str(tinct_path)] + ([str(tmp_path / "a.mkv")] if command == "decode" else [])
+    arguments = [command, str(tinct_path)] + (
+        [str(tmp_path / "a.mkv")] if command == "decode" else []
+    )
     names = loaded(f"import tinct.cli.app; tinct.cli.app.main({arguments})")
     assert "av" in names
     assert "torch" not in names

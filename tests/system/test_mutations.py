@@ -25,4 +25,6 @@ def test_repetitions_do_not_grow_beyond_their_bound_nor_share_what_they_hold() -
 
 def test_a_mutation_is_its_number() -> None:
     data = write([Node(CLUSTER, inner=[Node(0xA3, bytes(1000))] * 5)])
-    assert [mutated(data, Random(seed)) for seed in range(50)] == [mutated(data, Random(seed)) for seed in range(50)]
+    assert [mutated(data, Random(seed)) for seed in range(50)] == [
+        mutated(data, Random(seed)) for seed in range(50)
+    ]

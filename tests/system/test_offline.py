@@ -35,8 +35,13 @@ ALONE = [
     '"$@"; code=$?; cat /proc/net/snmp >&2; exit $code',
     "sh",
 ]
-can_be_alone = shutil.which("unshare") is not None and subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
-needs_unshare = pytest.mark.skipif(not can_be_alone, reason="needs unshare, and the right to use it")
+can_be_alone = (
+    shutil.which("unshare") is not None
+    and subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
+)
+needs_unshare = pytest.mark.skipif(
+    not can_be_alone, reason="needs unshare, and the right to use it"
+)
 
 
 def sent(said: str) -> int:
@@ -48,7 +53,9 @@ def sent(said: str) -> int:
 
 def guarded(*arguments: str) -> None:
     command = [sys.executable, "-c", GUARD + RUN, *arguments]
-    done = subprocess.run([*ALONE, *command] if can_be_alone else command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*ALONE, *command] if can_be_alone else command, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "asked for" not in done.stderr
     if can_be_alone:
@@ -61,10 +68,17 @@ PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "
 
 @pytest.mark.parametrize(
     "options",
-    [["--colour", "in-band"], [*TRACK, "--colouriser", "none"], [*TRACK, "--colouriser", "compact"], PAPER],
+    [
+        ["--colour", "in-band"],
+        [*TRACK, "--colouriser", "none"],
+        [*TRACK, "--colouriser", "compact"],
+        PAPER,
+    ],
     ids=["in-band", "none", "compact", "gan"],
 )
-def test_encode_and_decode_ask_nothing_of_a_network(options: list[str], clip_path: Path, tmp_path: Path) -> None:
+def test_encode_and_decode_ask_nothing_of_a_network(
+    options: list[str], clip_path: Path, tmp_path: Path
+) -> None:
     guarded("encode", str(clip_path), str(tmp_path / "a.mkv"), "--quiet", *options)
     guarded("decode", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--quiet")
 
@@ -78,6 +92,8 @@ def test_the_guard_sees_an_attempt() -> None:
 @needs_unshare
 def test_the_kernel_sees_an_attempt() -> None:
     code = "import socket\nsocket.create_connection(('192.0.2.1', 80), 5)"
-    done = subprocess.run([*ALONE, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*ALONE, sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert sent(done.stderr) > 0

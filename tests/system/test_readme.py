@@ -19,7 +19,9 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 @pytest.fixture
 def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with talk.mp4, which is the current one."""
-    write_clip(tmp_path / "talk.mp4", frames=30, codec="libx264", codec_options={"crf": "10"}, audio="aac")
+    write_clip(
+        tmp_path / "talk.mp4", frames=30, codec="libx264", codec_options={"crf": "10"}, audio="aac"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -33,7 +35,10 @@ def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert report.frames == 30
     assert (talk / "talk.mkv").stat().st_size == report.size_bytes
     assert 36 < report.psnr[0].mean_db < 42
-    assert capsys.readouterr().out == f"{report.size_bytes:,} bytes, PSNR Y {report.psnr[0].mean_db:.2f} dB\n"
+    assert (
+        capsys.readouterr().out
+        == f"{report.size_bytes:,} bytes, PSNR Y {report.psnr[0].mean_db:.2f} dB\n"
+    )
     assert isinstance(rgb, np.ndarray)
     last = list(tinct.open("talk.mp4"))[-1].rgb()
     assert (rgb.dtype, rgb.shape) == (np.uint8, last.shape)
@@ -54,7 +59,9 @@ def test_command_lines_work(talk: Path) -> None:
 def test_colouring_lines_work(talk: Path) -> None:
     """The lines in between are the painter's: the talk's own colour is put into the frames that are asked for."""
     assert [line.split()[0] for line in LINES[2:4]] == ["keyframes", "colourise"]
-    write_clip(talk / "grey.mp4", frames=30, codec="libx264", pix_fmt="gray", codec_options={"crf": "10"})
+    write_clip(
+        talk / "grey.mp4", frames=30, codec="libx264", pix_fmt="gray", codec_options={"crf": "10"}
+    )
     done = run(*LINES[2].split())
     assert done.returncode == 0, done.stderr
     coloured = list(tinct.open("talk.mp4"))
@@ -64,19 +71,35 @@ def test_colouring_lines_work(talk: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert all(np.ptp(frame.cr) > 30 for frame in tinct.open("colour.mp4"))
     Image.fromarray(coloured[20].rgb()).save("face.png")
-    exec(BLOCKS[1].replace("12.5", "0.8"), {"tinct": tinct, "image": Image.fromarray(coloured[0].rgb())})
+    exec(
+        BLOCKS[1].replace("12.5", "0.8"),
+        {"tinct": tinct, "image": Image.fromarray(coloured[0].rgb())},
+    )
     assert len(list(tinct.open("colour.mkv"))) == 30
 
 
 @pytest.mark.slow
 def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert [line.split()[0] for line in LINES[4:]] == ["evaluate", "evaluate", "report", "reproduce"]
+    assert [line.split()[0] for line in LINES[4:]] == [
+        "evaluate",
+        "evaluate",
+        "report",
+        "reproduce",
+    ]
     for line in LINES[4:]:
-        done = run(*line.replace("--qp 27 32 37 42", "--qp 27 42").split())  # two of its points a curve are enough here
+        done = run(
+            *line.replace("--qp 27 32 37 42", "--qp 27 42").split()
+        )  # two of its points a curve are enough here
         assert done.returncode == 0, done.stderr
     assert (talk / "results" / "report.html").exists()
-    shorter = BLOCKS[2].replace("27, 32, 37, 42", "27, 42").replace("[:4], points[4:]", "[:2], points[2:]")
-    exec(shorter.replace("tinct:intra", "tinct:intra,adapt=off"), {"tinct": tinct})  # which the line above has done
+    shorter = (
+        BLOCKS[2]
+        .replace("27, 32, 37, 42", "27, 42")
+        .replace("[:4], points[4:]", "[:2], points[2:]")
+    )
+    exec(
+        shorter.replace("tinct:intra", "tinct:intra,adapt=off"), {"tinct": tinct}
+    )  # which the line above has done
     assert re.fullmatch(r"[+-]\d+\.\d\d \(overlap \d+%\)\n", capsys.readouterr().out)
 
 
@@ -89,6 +112,11 @@ def test_tree_is_the_package() -> None:
 
 
 def test_every_option_of_encode_is_in_the_table() -> None:
-    shown = set(re.findall(r"^  (--[\w-]+)", run("encode", "--help").stdout.decode(), re.MULTILINE)) - {"--help"}
+    shown = set(
+        re.findall(r"^  (--[\w-]+)", run("encode", "--help").stdout.decode(), re.MULTILINE)
+    ) - {"--help"}
     rows = "\n".join(line for line in README.splitlines() if line.startswith("| `--"))
-    assert set(re.findall(r"`(--[\w-]+)`", "\n".join(row.split("|")[1] for row in rows.splitlines()))) == shown
+    assert (
+        set(re.findall(r"`(--[\w-]+)`", "\n".join(row.split("|")[1] for row in rows.splitlines())))
+        == shown
+    )

@@ -8,7 +8,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import SHARED_CLIPS, assert_same_frames, attached, one_line, psnr, run, sample_clip, track_packets
+from helpers import (
+    SHARED_CLIPS,
+    assert_same_frames,
+    attached,
+    one_line,
+    psnr,
+    run,
+    sample_clip,
+    track_packets,
+)
 from synthetic import Planes, clip, frames, info, write_clip
 
 import tinct
@@ -40,7 +49,11 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "low-delay-crf": {"structure": "low-delay", "crf": 31.0},
     "intra-bitrate": {"bitrate_kbps": 120.0, "colour": "track", "colouriser": "none"},
     "intra-bitrate-in-band": {"bitrate_kbps": 120.0, "colour": "in-band"},
-    "random-access-bitrate": {"structure": "random-access", "bitrate_kbps": 120.0, "colour": "track"},
+    "random-access-bitrate": {
+        "structure": "random-access",
+        "bitrate_kbps": 120.0,
+        "colour": "track",
+    },
 }
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
 FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
@@ -61,7 +74,10 @@ def code(source: Path, target: Path, **options: Any) -> tuple[tinct.EncodeReport
     check = tinct.verify(str(target), str(source))
     assert check.whole
     assert check.psnr is not None
-    assert all(close(*pair) for pair in zip(report.psnr, check.psnr, strict=True)), (report.psnr, check.psnr)
+    assert all(close(*pair) for pair in zip(report.psnr, check.psnr, strict=True)), (
+        report.psnr,
+        check.psnr,
+    )
     return report, found
 
 
@@ -69,7 +85,9 @@ def close(a: Psnr, b: Psnr) -> bool:
     return abs(a.mean_db - b.mean_db) < 1e-9 and abs(a.pooled_db - b.pooled_db) < 1e-9
 
 
-def assert_between(psnr: tuple[Psnr, Psnr, Psnr], luma_db: tuple[float, float], colour_db: tuple[float, float]) -> None:
+def assert_between(
+    psnr: tuple[Psnr, Psnr, Psnr], luma_db: tuple[float, float], colour_db: tuple[float, float]
+) -> None:
     for plane, (low, high) in zip(psnr, (luma_db, colour_db, colour_db), strict=True):
         assert low < plane.mean_db < high, psnr
         assert low < plane.pooled_db < high, psnr
@@ -83,10 +101,15 @@ def small_clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_shows_what_the_encoder_measured(small_clip: Path, tmp_path: Path, layout: str) -> None:
+def test_every_layout_shows_what_the_encoder_measured(
+    small_clip: Path, tmp_path: Path, layout: str
+) -> None:
     options = LAYOUTS[layout]
     report, found = code(small_clip, tmp_path / "a.mkv", **options)
-    assert_between(report.psnr, *((RATE_DB, RATE_COLOUR_DB) if "bitrate_kbps" in options else (QP_32_DB, COLOUR_DB)))
+    assert_between(
+        report.psnr,
+        *((RATE_DB, RATE_COLOUR_DB) if "bitrate_kbps" in options else (QP_32_DB, COLOUR_DB)),
+    )
     manifest = read_file_manifest(str(tmp_path / "a.mkv"))
     assert report.plan.layout == (manifest.layout if manifest else "in-band")
     if options.get("colour") == "track":
@@ -111,7 +134,9 @@ SIZED = {
 
 @pytest.mark.parametrize("count", [1, 2, 7])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_odd_tiny_and_short_videos_come_back_in_full(tmp_path: Path, size: tuple[int, int], count: int) -> None:
+def test_odd_tiny_and_short_videos_come_back_in_full(
+    tmp_path: Path, size: tuple[int, int], count: int
+) -> None:
     for depth, pix_fmt in FORMATS.items():
         write_clip(tmp_path / f"a{depth}.mkv", frames=count, size=size, pix_fmt=pix_fmt)
     for (name, options), depth in product(SIZED.items(), FORMATS):
@@ -139,7 +164,10 @@ def test_full_range_comes_back_as_it_was(tmp_path: Path, depth: int) -> None:
 TIMES = [0, 40, 73, 120, 121, 300, 1000, 1017, 1500, 1999, 2500]
 
 
-@pytest.mark.parametrize("layout", ["intra-track", "intra-full", "intra-in-band", "random-access-track", "random-access-in-band"])
+@pytest.mark.parametrize(
+    "layout",
+    ["intra-track", "intra-full", "intra-in-band", "random-access-track", "random-access-in-band"],
+)
 def test_variable_times_come_back_to_the_millisecond(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "a.mkv", frames=len(TIMES), vfr=TIMES)
     _, found = code(tmp_path / "a.mkv", tmp_path / "b.mkv", **LAYOUTS[layout])
@@ -147,7 +175,9 @@ def test_variable_times_come_back_to_the_millisecond(tmp_path: Path, layout: str
     assert found[0].info.frame_rate is None
 
 
-@pytest.mark.parametrize("rate", [Fraction(30000, 1001), Fraction(24), Fraction(15, 2), Fraction(120)], ids=str)
+@pytest.mark.parametrize(
+    "rate", [Fraction(30000, 1001), Fraction(24), Fraction(15, 2), Fraction(120)], ids=str
+)
 @pytest.mark.parametrize("layout", ["intra-track", "random-access-in-band"])
 def test_constant_rates_are_exact(tmp_path: Path, rate: Fraction, layout: str) -> None:
     write_clip(tmp_path / "a.mkv", frames=40, rate=rate)
@@ -168,7 +198,9 @@ def test_the_same_encode_gives_the_same_bytes(clip_path: Path, tmp_path: Path, l
 def test_another_process_decodes_the_same_pixels(tinct_path: Path, tmp_path: Path) -> None:
     result = run("decode", tinct_path, tmp_path / "a.mkv")
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
-    assert_same_pixels(list(open_source(str(tmp_path / "a.mkv"))), list(tinct.open(str(tinct_path))))
+    assert_same_pixels(
+        list(open_source(str(tmp_path / "a.mkv"))), list(tinct.open(str(tinct_path)))
+    )
 
 
 def assert_same_pixels(found: list[Frame], expected: list[Frame]) -> None:
@@ -179,8 +211,21 @@ def assert_same_pixels(found: list[Frame], expected: list[Frame]) -> None:
     )
 
 
-def test_another_process_encodes_the_same_bytes(clip_path: Path, tinct_path: Path, tmp_path: Path) -> None:
-    result = run("encode", clip_path, tmp_path / "a.mkv", "--colour", "track", "--group", 8, "--colouriser", "none", "--quiet")
+def test_another_process_encodes_the_same_bytes(
+    clip_path: Path, tinct_path: Path, tmp_path: Path
+) -> None:
+    result = run(
+        "encode",
+        clip_path,
+        tmp_path / "a.mkv",
+        "--colour",
+        "track",
+        "--group",
+        8,
+        "--colouriser",
+        "none",
+        "--quiet",
+    )
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert (tmp_path / "a.mkv").read_bytes() == tinct_path.read_bytes()
 
@@ -193,18 +238,28 @@ def test_plain_hevc_has_no_byte_of_tinct(plain_path: Path, tmp_path: Path) -> No
     assert b"tinct" not in plain_path.read_bytes().lower()
     result = run("decode", plain_path, tmp_path / "a.mkv")
     assert "no Tinct in it: its 40 frames are written as they are" in one_line(result, 0)
-    assert_same_pixels(list(open_source(str(tmp_path / "a.mkv"))), list(tinct.open(str(plain_path))))
+    assert_same_pixels(
+        list(open_source(str(tmp_path / "a.mkv"))), list(tinct.open(str(plain_path)))
+    )
 
 
 def test_in_band_at_an_odd_size_says_what_to_crop(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=2, size=(63, 48))
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="in-band"))
-    assert attached(tmp_path / "b.mkv") == {"tinct.json": b'{"tinct":1,"layout":"in-band","size":[63,48],"rate":[25,1],"frames":2}'}
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="in-band")
+    )
+    assert attached(tmp_path / "b.mkv") == {
+        "tinct.json": b'{"tinct":1,"layout":"in-band","size":[63,48],"rate":[25,1],"frames":2}'
+    }
 
 
 @pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
-def test_where_nothing_pays_the_file_is_plain_hevc_to_the_byte(tmp_path: Path, structure: str) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (30, 6, 8), np.uint8)  # of blocks: every frame is a cut
+def test_where_nothing_pays_the_file_is_plain_hevc_to_the_byte(
+    tmp_path: Path, structure: str
+) -> None:
+    noise = np.random.default_rng(1).integers(
+        0, 256, (30, 6, 8), np.uint8
+    )  # of blocks: every frame is a cut
     flat = np.full((24, 32), 128, np.uint8)
     planes: list[Planes] = [(np.kron(y, np.ones((8, 8), np.uint8)), flat, flat) for y in noise]
     with open_sink(str(tmp_path / "a.mkv"), info()) as sink:
@@ -219,9 +274,13 @@ def test_where_nothing_pays_the_file_is_plain_hevc_to_the_byte(tmp_path: Path, s
 
 def test_full_key_frames_alone_are_plain_hevc(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=1)
-    report = tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.preset("paper", colouriser="none"))
+    report = tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.preset("paper", colouriser="none")
+    )
     assert not report.tinct
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "c.mkv"), tinct.EncodeConfig(colour="in-band"))
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "c.mkv"), tinct.EncodeConfig(colour="in-band")
+    )
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "c.mkv").read_bytes()
 
 
@@ -239,7 +298,11 @@ def assert_cuts_are_slices(path: Path, cuts: list[tuple[float, float | None]]) -
     assert rate is not None
     for start, duration in cuts:
         first = int(np.ceil(round(start * float(rate), 6)))
-        last = len(whole) if duration is None else int(np.ceil(round((start + duration) * float(rate), 6)))
+        last = (
+            len(whole)
+            if duration is None
+            else int(np.ceil(round((start + duration) * float(rate), 6)))
+        )
         video = tinct.open(str(path), start_seconds=start, duration_seconds=duration)
         found = list(video)
         wanted = [Frame(f.y, f.cb, f.cr, n, f.info) for n, f in enumerate(whole[first:last])]
@@ -249,7 +312,9 @@ def assert_cuts_are_slices(path: Path, cuts: list[tuple[float, float | None]]) -
 
 
 @pytest.mark.parametrize("layout", CUT_LAYOUTS)
-def test_a_cut_gives_the_same_frames_as_the_whole(clip_path: Path, tmp_path: Path, layout: str) -> None:
+def test_a_cut_gives_the_same_frames_as_the_whole(
+    clip_path: Path, tmp_path: Path, layout: str
+) -> None:
     tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.EncodeConfig(**LAYOUTS[layout]))
     cuts = [(0.0, 0.2), (0.32, None), (0.5, 0.3), (0.68, 0.04), (1.2, 9.0), (1.56, None)]
     assert_cuts_are_slices(tmp_path / "a.mkv", cuts)
@@ -257,10 +322,15 @@ def test_a_cut_gives_the_same_frames_as_the_whole(clip_path: Path, tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", CUT_LAYOUTS)
-def test_a_cut_deep_in_a_long_video_gives_the_same_frames(long_clip: Path, tmp_path: Path, layout: str) -> None:
+def test_a_cut_deep_in_a_long_video_gives_the_same_frames(
+    long_clip: Path, tmp_path: Path, layout: str
+) -> None:
     """27 s at 10 frames a second: colour has to be entered at an IDR picture behind the first."""
     tinct.encode(str(long_clip), str(tmp_path / "a.mkv"), tinct.EncodeConfig(**LAYOUTS[layout]))
-    assert_cuts_are_slices(tmp_path / "a.mkv", [(0.3, 0.5), (9.0, 1.5), (10.0, 0.3), (19.95, 0.5), (24.0, 1.0), (26.5, None)])
+    assert_cuts_are_slices(
+        tmp_path / "a.mkv",
+        [(0.3, 0.5), (9.0, 1.5), (10.0, 0.3), (19.95, 0.5), (24.0, 1.0), (26.5, None)],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +347,9 @@ def test_a_cut_behind_the_end_is_refused(tinct_path: Path) -> None:
 
 def test_a_cut_of_a_variable_rate_keeps_the_distances(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=len(TIMES), vfr=TIMES)
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track"))
+    tinct.encode(
+        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track")
+    )
     found = list(tinct.open(str(tmp_path / "b.mkv"), start_seconds=0.3, duration_seconds=1.5))
     assert [f.pts for f in found] == [t - 300 for t in TIMES if 300 <= t < 1800]
 
@@ -293,7 +365,11 @@ def test_a_cut_of_a_slow_video_reaches_back_far_enough(tmp_path: Path, structure
     assert [f.pts for f in whole] == times
     for start in (3.0, 100.0, 500.0, 874.0):
         video = tinct.open(str(tmp_path / "b.mkv"), start_seconds=start)
-        wanted = [Frame(f.y, f.cb, f.cr, f.pts - round(1000 * start), f.info) for f in whole if f.pts >= 1000 * start]
+        wanted = [
+            Frame(f.y, f.cb, f.cr, f.pts - round(1000 * start), f.info)
+            for f in whole
+            if f.pts >= 1000 * start
+        ]
         assert_same_frames(list(video), wanted)
         assert not video.damage
 
@@ -304,17 +380,31 @@ def test_a_cut_beside_an_intra_picture_gives_the_same_frames(tmp_path: Path) -> 
     write_clip(tmp_path / "a.mkv", frames=560, size=(96, 80))
     config = tinct.EncodeConfig(structure="random-access", colour="track", group=6)
     tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), config)
-    entries = [round(p.pts / 40) for p in track_packets(tmp_path / "b.mkv", "luma") if p.is_keyframe]
+    entries = [
+        round(p.pts / 40) for p in track_packets(tmp_path / "b.mkv", "luma") if p.is_keyframe
+    ]
     assert len(entries) > 2
-    assert_cuts_are_slices(tmp_path / "b.mkv", [(n / 25, 0.2) for entry in entries[1:] for n in range(entry - 8, entry + 9)])
+    assert_cuts_are_slices(
+        tmp_path / "b.mkv",
+        [(n / 25, 0.2) for entry in entries[1:] for n in range(entry - 8, entry + 9)],
+    )
 
 
 def test_a_cut_of_a_video_that_starts_late_counts_from_the_files_start(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=30, delay=10, audio="flac")
-    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="track", group=4))
+    tinct.encode(
+        str(tmp_path / "a.mkv"),
+        str(tmp_path / "b.mkv"),
+        tinct.EncodeConfig(colour="track", group=4),
+    )
     whole = list(tinct.open(str(tmp_path / "b.mkv")))
     assert [f.pts for f in whole] == list(range(10, 40))
-    cuts = [(0.0, 0.6, range(10, 15)), (0.2, None, range(5, 35)), (0.8, 0.4, range(10)), (1.4, 1.0, range(5))]
+    cuts = [
+        (0.0, 0.6, range(10, 15)),
+        (0.2, None, range(5, 35)),
+        (0.8, 0.4, range(10)),
+        (1.4, 1.0, range(5)),
+    ]
     for start, duration, wanted in cuts:
         video = tinct.open(str(tmp_path / "b.mkv"), start_seconds=start, duration_seconds=duration)
         assert [f.pts for f in video] == list(wanted), (start, duration)
@@ -333,7 +423,9 @@ def test_y4m_goes_through_pipes(tmp_path: Path, depth: int) -> None:
     given = run("decode", tmp_path / "a.mkv", "-")
     assert given.returncode == 0
     assert given.stdout.startswith(b"YUV4MPEG2 W64 H48 F25:1 ")
-    coded = run("encode", "-", tmp_path / "b.mkv", "--colour", "track", "--quiet", given=given.stdout)
+    coded = run(
+        "encode", "-", tmp_path / "b.mkv", "--colour", "track", "--quiet", given=given.stdout
+    )
     assert (coded.returncode, coded.stdout, coded.stderr) == (0, b"", b"")
     back = run("decode", tmp_path / "b.mkv", "-")
     assert (back.returncode, back.stderr) == (0, b"")
@@ -341,7 +433,12 @@ def test_y4m_goes_through_pipes(tmp_path: Path, depth: int) -> None:
     (tmp_path / "back.y4m").write_bytes(back.stdout)
     shown = list(open_source(str(tmp_path / "back.y4m")))
     assert len(shown) == len(found) == report.frames
-    luma = np.mean([psnr(a.y, b.y, 255 << (depth - 8)) for a, b in zip(shown, open_source(str(tmp_path / "a.mkv")), strict=True)])
+    luma = np.mean(
+        [
+            psnr(a.y, b.y, 255 << (depth - 8))
+            for a, b in zip(shown, open_source(str(tmp_path / "a.mkv")), strict=True)
+        ]
+    )
     assert QP_32_DB[0] < luma < QP_32_DB[1]
 
 
@@ -411,8 +508,12 @@ def test_sample_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     short = tmp_path / "short.mkv"
     tinct.decode(str(sample_clip(name)), str(short), duration_seconds=1.0)
     report, _ = code(short, tmp_path / "a.mkv", colouriser="none")
-    plain = tinct.encode(str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
-    assert abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3  # luma is coded as plain HEVC codes it
+    plain = tinct.encode(
+        str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band")
+    )
+    assert (
+        abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3
+    )  # luma is coded as plain HEVC codes it
     assert min(p.mean_db for p in report.psnr[1:]) > 33
     assert report.size_bytes <= plain.size_bytes * 1.01
 
@@ -422,7 +523,9 @@ def test_what_a_network_saves_on_a_sample_clip(tmp_path: Path) -> None:
     """On the other one, `test_plan` looks at it."""
     short = tmp_path / "short.mkv"
     tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(short), duration_seconds=1.0)
-    plain = tinct.encode(str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
+    plain = tinct.encode(
+        str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band")
+    )
     restored, _ = code(short, tmp_path / "c.mkv", adapt="off")
     assert restored.plan.colouriser == "compact"
     assert restored.size_bytes < plain.size_bytes * 0.85
@@ -437,8 +540,12 @@ def test_real_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     short = tmp_path / "short.mkv"
     tinct.decode(str(SHARED_CLIPS / name), str(short), duration_seconds=2.0)
     report, _ = code(short, tmp_path / "a.mkv", colour="track", colouriser="none")
-    plain = tinct.encode(str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band"))
-    assert abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3  # luma is coded as plain HEVC codes it
+    plain = tinct.encode(
+        str(short), str(tmp_path / "plain.mkv"), tinct.EncodeConfig(colour="in-band")
+    )
+    assert (
+        abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3
+    )  # luma is coded as plain HEVC codes it
     assert min(p.mean_db for p in report.psnr[1:]) > 28
     assert len(track_packets(tmp_path / "a.mkv", "luma")) == report.frames
 

@@ -29,7 +29,9 @@ def samples(folder: Path, *, second: bool = False) -> Samples:
     random = np.random.default_rng(0)
     config = CompactConfig(second=second)
     luma = random.integers(0, 256, (6, config.luma_sources + 1, CROP, CROP)).astype(np.uint8)
-    chroma = random.integers(0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)).astype(np.uint8)
+    chroma = random.integers(
+        0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)
+    ).astype(np.uint8)
     luma[:, -1], chroma[:, -1] = luma[:, config.own_luma + 2], chroma[:, config.own_chroma + 2]
     Crops(luma, chroma, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (6, 1))).save(folder / "a")
     return Samples([folder / "a"], "noise")
@@ -105,9 +107,16 @@ def test_two_processes_share_each_step(tmp_path: Path) -> None:
         "training = compact.Training(given, given, recipe); training.run()\n"
         "np.savez(folder / f'{distributed.get_rank()}.npz', **training.weights())\n"
     )
-    port = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29500 + os.getpid() % 1000), "WORLD_SIZE": "2"}
+    port = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(29500 + os.getpid() % 1000),
+        "WORLD_SIZE": "2",
+    }
     runs = [
-        subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], env={**os.environ, **port, "RANK": str(rank)})
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)],
+            env={**os.environ, **port, "RANK": str(rank)},
+        )
         for rank in (0, 1)
     ]
     assert [process.wait(timeout=100) for process in runs] == [0, 0]
@@ -126,7 +135,20 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     data.mkdir()
     write_clip(data / "a.mkv", frames=10, size=(192, 176))
     (data / "b.mp4").write_bytes(b"no video")
-    options = ["--data", data, "--steps", 3, "--width", 4, "--depth", 1, "--stretches", 10, "--cache", tmp_path / "cache"]
+    options = [
+        "--data",
+        data,
+        "--steps",
+        3,
+        "--width",
+        4,
+        "--depth",
+        1,
+        "--stretches",
+        10,
+        "--cache",
+        tmp_path / "cache",
+    ]
     first = run("train", *options, "--out", tmp_path / "first.safetensors")
     assert first.returncode == 0, first.stderr
     assert b"b.mp4 is left out" in first.stderr
@@ -137,7 +159,14 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
     again = run("train", *options, "--out", tmp_path / "first.safetensors", "--quiet")
     assert again.returncode == 0, again.stderr
-    second = run("train", *options, "--first", tmp_path / "first.safetensors", "--out", tmp_path / "second.safetensors")
+    second = run(
+        "train",
+        *options,
+        "--first",
+        tmp_path / "first.safetensors",
+        "--out",
+        tmp_path / "second.safetensors",
+    )
     assert second.returncode == 0, second.stderr
     assert read_weights(tmp_path / "second.safetensors")[0].second
     in_band = run("train", *options, "--in-band", "--out", tmp_path / "in-band.safetensors")
@@ -148,11 +177,19 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
 
 def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
     """Frames near a lost packet decode without a word; they used to be learnt from."""
-    write_clip(tmp_path / "a.mkv", frames=10, size=(192, 176), codec="libx264", codec_options={"g": "1", "qp": "10"})
+    write_clip(
+        tmp_path / "a.mkv",
+        frames=10,
+        size=(192, 176),
+        codec="libx264",
+        codec_options={"g": "1", "qp": "10"},
+    )
     packet = payloads(tmp_path / "a.mkv", "video")[5][1]
     spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
     (tmp_path / "b.mkv").write_bytes(spoilt)
-    made = prepare([tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0)
+    made = prepare(
+        [tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0
+    )
     assert made.clips == ["a.mkv"]
     assert "found packets that are lost or do not" in made.failed[str(tmp_path / "b.mkv")]
 
@@ -162,8 +199,12 @@ def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path)
     data.mkdir()
     write_clip(data / "short.mkv", frames=2, size=(192, 176))
     write_clip(data / "small.mkv", frames=10, size=(96, 96))
-    said = one_line(run("train", "--data", data, "--stretches", 10, "--out", tmp_path / "a.safetensors"), 2)
-    assert "found none that serve; of small.mkv: expected at least 160x160 pixels, found 96x96" in said
+    said = one_line(
+        run("train", "--data", data, "--stretches", 10, "--out", tmp_path / "a.safetensors"), 2
+    )
+    assert (
+        "found none that serve; of small.mkv: expected at least 160x160 pixels, found 96x96" in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,19 +221,30 @@ def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path)
             ["--data", "none", "--out", "a.safetensors"],
             "clips of 160 pixels a side or more and 10 stretches of each, found none that",
         ),
-        (["--data", "none", "--out", "a.safetensors", "--stretches", "9"], "--stretches: expected 10 or more"),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--stretches", "9"],
+            "--stretches: expected 10 or more",
+        ),
         (["--data", "none", "--out", "none"], "ending in .safetensors"),
-        (["--data", "none", "--out", "a.safetensors", "--first", "b"], "weights of `compact` in b, found no such file"),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--first", "b"],
+            "weights of `compact` in b, found no such file",
+        ),
         (["--data", "none", "--out", "a.safetensors"], "serve; of a.mp4: expected a video"),
         (["--data", "none", "--out", "away/a.safetensors"], "away to exist; make it first"),
         (
             ["--data", "none", "--out", "a.safetensors", "--first", "none/a.mp4"],
             "weights of `compact` in none/a.mp4, found another",
         ),
-        (["--data", "none", "--out", "a.safetensors", "--first", SECOND], "found those of a second one"),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--first", SECOND],
+            "found those of a second one",
+        ),
     ],
 )
-def test_nothing_to_learn_from_is_one_line(tmp_path: Path, options: list[str], expected: str) -> None:
+def test_nothing_to_learn_from_is_one_line(
+    tmp_path: Path, options: list[str], expected: str
+) -> None:
     for folder in ("empty", "none"):
         (tmp_path / folder).mkdir()
     (tmp_path / "none" / "a.mp4").write_bytes(b"no video")

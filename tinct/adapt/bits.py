@@ -67,7 +67,9 @@ def allocate(
     return best
 
 
-def _by_price(options: dict[str, list[_Option]], harm: dict[str, float]) -> Iterator[dict[str, _Option]]:
+def _by_price(
+    options: dict[str, list[_Option]], harm: dict[str, float]
+) -> Iterator[dict[str, _Option]]:
     """For each price of a bit the cheapest way to send each tensor; the finest first."""
     seen = set()
     for price in PRICES:

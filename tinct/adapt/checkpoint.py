@@ -20,11 +20,18 @@ def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None
         with Growing(path) as growing:
             torch.save({**state, "fingerprint": fingerprint}, growing.path)
             growing.publish()
-    except (OSError, RuntimeError) as error:  # PyTorch's own writer raises the latter on a full disk
-        raise CodecError(f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # PyTorch's own writer raises the latter on a full disk
+        raise CodecError(
+            f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}"
+        ) from error
 
 
-def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "cpu", *, by: str = "fingerprint") -> dict[str, Any]:
+def load_checkpoint(
+    path: Path, fingerprint: str, device: torch.device | str = "cpu", *, by: str = "fingerprint"
+) -> dict[str, Any]:
     """The state that was saved. Raises CodecError for another file, and where its entry `by` is not `fingerprint`."""
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
@@ -32,13 +39,19 @@ def load_checkpoint(path: Path, fingerprint: str, device: torch.device | str = "
     except torch.OutOfMemoryError:
         raise
     except OSError as error:
-        raise CodecError(f"expected to read the checkpoint {path}, found {error.strerror or error}") from error
+        raise CodecError(
+            f"expected to read the checkpoint {path}, found {error.strerror or error}"
+        ) from error
     except (RuntimeError, ValueError, EOFError, KeyError, TypeError, UnpicklingError) as error:
         if "alloc" in str(error):  # what PyTorch says where memory runs out
             raise
-        raise CodecError(f"expected a checkpoint of this training in {path}, found another file; name a new one") from error
+        raise CodecError(
+            f"expected a checkpoint of this training in {path}, found another file; name a new one"
+        ) from error
     if found != fingerprint:
-        raise CodecError(f"expected a checkpoint of this training, its data and options in {path}, found another's; name a new one")
+        raise CodecError(
+            f"expected a checkpoint of this training, its data and options in {path}, found another's; name a new one"
+        )
     return state
 
 
@@ -49,7 +62,9 @@ def join_processes(device: str) -> None:
     try:
         distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     except (ValueError, RuntimeError) as error:
-        raise CodecError(f"expected to meet torchrun's other processes, found: {str(error).splitlines()[0]}") from error
+        raise CodecError(
+            f"expected to meet torchrun's other processes, found: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def leads() -> bool:

@@ -39,8 +39,13 @@ WATCHED_STEPS = 50  # from one look at the weighed crops to the next
 RANK_BYTES = 650  # that one rank takes, about
 UPDATE_SHARE = 0.035  # of a file, that an update may take
 MAX_WORSE = 10**0.005  # that rounding may make squared error: 0.05 dB
-AUTO_STEPS_PER_FRAME, MAX_AUTO_STEPS = 4, 2000  # of a budget "auto": in steps, so that the same video gives the same file
-Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma and chroma of the sources and the original, conditions
+AUTO_STEPS_PER_FRAME, MAX_AUTO_STEPS = (
+    4,
+    2000,
+)  # of a budget "auto": in steps, so that the same video gives the same file
+Crop = tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]  # luma and chroma of the sources and the original, conditions
 
 
 def rank_for(size_bytes: int, shape: tuple[int, int]) -> int:
@@ -67,7 +72,9 @@ class Crops:
 
     def __init__(self) -> None:
         self._seen: dict[int, Crop] = {}  # CROPS_PER_FRAME of them, one behind the other
-        self._kept: Crop | None = None  # of MAX_FRAMES + 1 frames, the first `_frames` of which count
+        self._kept: Crop | None = (
+            None  # of MAX_FRAMES + 1 frames, the first `_frames` of which count
+        )
         self._frames, self._every, self._count = 0, 1, 0
 
     def see(self, original: Frame, frame: References) -> None:
@@ -77,11 +84,18 @@ class Crops:
         chroma = np.concatenate((frame.chroma, np.stack((original.cb, original.cr))[None]))
         lumas, chromas = [], []
         for _ in range(CROPS_PER_FRAME):
-            row, column = (int(random.integers(0, (side - min(SIDE, side)) // CELL + 1)) * CELL for side in (high, wide))
+            row, column = (
+                int(random.integers(0, (side - min(SIDE, side)) // CELL + 1)) * CELL
+                for side in (high, wide)
+            )
             end_row, end_column = min(row + SIDE, high), min(column + SIDE, wide)
             lumas.append(luma[:, row:end_row, column:end_column])
             chromas.append(chroma[:, :, row // 2 : end_row // 2, column // 2 : end_column // 2])
-        self._seen[original.pts] = np.stack(lumas), np.stack(chromas), np.stack([frame.conditions] * CROPS_PER_FRAME)
+        self._seen[original.pts] = (
+            np.stack(lumas),
+            np.stack(chromas),
+            np.stack([frame.conditions] * CROPS_PER_FRAME),
+        )
 
     def take(self, pts: int) -> None:
         crops = self._seen.pop(pts, None)
@@ -93,7 +107,9 @@ class Crops:
 
     def _keep(self, crops: Crop) -> None:
         if self._kept is None:
-            luma, chroma, conditions = (np.empty((MAX_FRAMES + 1, *part.shape), part.dtype) for part in crops)
+            luma, chroma, conditions = (
+                np.empty((MAX_FRAMES + 1, *part.shape), part.dtype) for part in crops
+            )
             self._kept = luma, chroma, conditions
         for kept, part in zip(self._kept, crops, strict=True):
             kept[self._frames] = part
@@ -107,7 +123,9 @@ class Crops:
     def all(self) -> list[Crop]:
         if self._kept is None:
             return []
-        luma, chroma, conditions = (part[: self._frames].reshape(-1, *part.shape[2:]) for part in self._kept)
+        luma, chroma, conditions = (
+            part[: self._frames].reshape(-1, *part.shape[2:]) for part in self._kept
+        )
         return list(zip(luma, chroma, conditions, strict=True))
 
 
@@ -169,7 +187,9 @@ def tune(
         model.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
         return _mean_error(model, watched)
 
-    found = allocate(learnt, lambda _: range(4, 9), error, error_per_bit=error_per_bit, most_ratio=MAX_WORSE)
+    found = allocate(
+        learnt, lambda _: range(4, 9), error, error_per_bit=error_per_bit, most_ratio=MAX_WORSE
+    )
     return Tuned(rank, encode_weights(found.tensors), updated(network, found.values(learnt)))
 
 
@@ -184,7 +204,11 @@ def _changeable(model: Compact, rank: int) -> dict[str, nn.Parameter]:
         change, shift = _Change(layer.weight, rank, random), _Shift(len(layer.weight))
         parametrize.register_parametrization(layer, "weight", change)
         parametrize.register_parametrization(layer, "bias", shift)
-        update |= {f"{name}.bias": shift.shift, f"{name}.left": change.left, f"{name}.right": change.right}
+        update |= {
+            f"{name}.bias": shift.shift,
+            f"{name}.left": change.left,
+            f"{name}.right": change.right,
+        }
     return update
 
 
@@ -205,17 +229,31 @@ def _learn(
     while (spent := budget.spent(steps, seconds)) < 1:
         began = time.monotonic()
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (steps + 1) / WARM_UP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * spent))
-        loss = _log_error(plane_errors(model, _batch([crops[i] for i in random.integers(len(crops), size=BATCH)], peak))).mean()
+            group["lr"] = (
+                LEARNING_RATE
+                * min(1, (steps + 1) / WARM_UP_STEPS)
+                * (0.5 + 0.5 * math.cos(math.pi * spent))
+            )
+        loss = _log_error(
+            plane_errors(
+                model, _batch([crops[i] for i in random.integers(len(crops), size=BATCH)], peak)
+            )
+        ).mean()
         found = float(loss.detach())
         if not math.isfinite(found):
-            raise CodecError(f"expected a finite loss in training, found {found} at step {steps}; encode with --adapt off")
+            raise CodecError(
+                f"expected a finite loss in training, found {found} at step {steps}; encode with --adapt off"
+            )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         steps, seconds = steps + 1, seconds + time.monotonic() - began
         if progress is not None:
-            watched_db = 10 * math.log10(4 / _mean_error(model, watched)) if steps % WATCHED_STEPS == 0 else None
+            watched_db = (
+                10 * math.log10(4 / _mean_error(model, watched))
+                if steps % WATCHED_STEPS == 0
+                else None
+            )
             progress(Step(steps, spent, {"error_db": found}, watched_db))
     return {name: tensor.detach().numpy() for name, tensor in update.items()}
 
@@ -234,11 +272,15 @@ def _mean_error(model: Compact, batches: list[Batch]) -> float:
 
 def _spread(crops: list[Crop]) -> list[list[Crop]]:
     chosen = np.linspace(0, len(crops) - 1, min(WEIGHED_CROPS, len(crops))).round().astype(int)
-    return [[crops[i] for i in chosen[first : first + BATCH]] for first in range(0, len(chosen), BATCH)]
+    return [
+        [crops[i] for i in chosen[first : first + BATCH]] for first in range(0, len(chosen), BATCH)
+    ]
 
 
 def _batch(crops: list[Crop], peak: int) -> Batch:
     luma, chroma, conditions = (np.stack(part) for part in zip(*crops, strict=True))
     planes = (torch.from_numpy(part.astype(np.float32) / peak) for part in (luma, chroma))
-    luma_cells, chroma_cells = (cells(part, side) for part, side in zip(planes, (CELL, CELL // 2), strict=True))
+    luma_cells, chroma_cells = (
+        cells(part, side) for part, side in zip(planes, (CELL, CELL // 2), strict=True)
+    )
     return luma_cells, chroma_cells, torch.from_numpy(conditions)

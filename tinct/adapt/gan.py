@@ -62,24 +62,48 @@ class Training:
     """
 
     def __init__(
-        self, samples: Samples, config: GanConfig, recipe: Recipe, *, content: Vgg19 | None = None, device: str = "cpu"
+        self,
+        samples: Samples,
+        config: GanConfig,
+        recipe: Recipe,
+        *,
+        content: Vgg19 | None = None,
+        device: str = "cpu",
     ) -> None:
         self._samples, self._config, self._recipe = samples, config, recipe
         self._fingerprint = _fingerprint(samples, config, recipe)
-        self._device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else "cpu")
+        self._device = torch.device(
+            f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if device == "cuda" else "cpu"
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
-            self._objective = objective_of(config, recipe, samples.to_rgb, content and content.to(self._device))
+            self._objective = objective_of(
+                config, recipe, samples.to_rgb, content and content.to(self._device)
+            )
         self._objective.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # PyTorch's types lack it
-        self._terms = torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
+        self._terms = (
+            torch.compile(self._objective.terms) if device == "cuda" else self._objective.terms
+        )
         betas = (recipe.beta1, 0.999)
-        self._optimiser = torch.optim.Adam(self._objective.makers(), lr=recipe.learning_rate, betas=betas)
-        self._opponent = torch.optim.Adam(self._objective.judges(), lr=recipe.judge_rate, betas=betas)
-        self._mean = {name: value.clone() for name, value in self._objective.maker.state_dict().items()}
+        self._optimiser = torch.optim.Adam(
+            self._objective.makers(), lr=recipe.learning_rate, betas=betas
+        )
+        self._opponent = torch.optim.Adam(
+            self._objective.judges(), lr=recipe.judge_rate, betas=betas
+        )
+        self._mean = {
+            name: value.clone() for name, value in self._objective.maker.state_dict().items()
+        }
         self._best, self._best_db = self._mean, -math.inf
         self.steps, self.seconds = 0, 0.0
 
-    def run(self, budget: Budget, *, checkpoint: Path | None = None, progress: Callable[[Step], None] | None = None) -> nn.Module:
+    def run(
+        self,
+        budget: Budget,
+        *,
+        checkpoint: Path | None = None,
+        progress: Callable[[Step], None] | None = None,
+    ) -> nn.Module:
         """Train until the budget is spent, on from `checkpoint` where that exists; `result`.
 
         Ctrl-C is heard between two steps, when the checkpoint has been saved. Raises CodecError for a checkpoint of another
@@ -97,7 +121,9 @@ class Training:
             self.save(checkpoint)
         return self.result()
 
-    def _run(self, budget: Budget, checkpoint: Path | None, progress: Callable[[Step], None] | None) -> None:
+    def _run(
+        self, budget: Budget, checkpoint: Path | None, progress: Callable[[Step], None] | None
+    ) -> None:
         saved, terms = self.seconds, dict[str, float]()
         while (spent := budget.spent(self.steps, self.seconds)) < 1:
             with held_back():
@@ -105,7 +131,9 @@ class Training:
                 terms |= self._step(spent)  # those that are not of every step stay in sight
                 self.steps += 1
                 self.seconds += self._agreed(time.monotonic() - began)
-                watched_db = self._watch() if self.steps == 1 or self.steps % HELD_OUT_STEPS == 0 else None
+                watched_db = (
+                    self._watch() if self.steps == 1 or self.steps % HELD_OUT_STEPS == 0 else None
+                )
             if progress is not None and leads():
                 progress(Step(self.steps, spent, dict(terms), watched_db))
             if checkpoint is not None and self.seconds - saved > CHECKPOINT_SECONDS:
@@ -116,7 +144,9 @@ class Training:
         """The generator as a decoder would have it, folded."""
         self._check_weights()
         best = self._recipe.keeps_best and self._best_db > self._agreed(self.held_out_db())
-        kept = {name: value.clone() for name, value in (self._best if best else self._kept()).items()}
+        kept = {
+            name: value.clone() for name, value in (self._best if best else self._kept()).items()
+        }
         found = new_generator(self._config, norm=self._recipe.norm)
         found.load_state_dict({name: value.cpu() for name, value in kept.items()})
         return fold(found) if isinstance(found, Generator) else found.eval()
@@ -137,7 +167,10 @@ class Training:
         """Look at the held-out frame, and keep the weights with which it was best."""
         found = self.held_out_db()
         if self._recipe.keeps_best and (agreed := self._agreed(found)) > self._best_db:
-            self._best, self._best_db = {name: value.clone() for name, value in self._kept().items()}, agreed
+            self._best, self._best_db = (
+                {name: value.clone() for name, value in self._kept().items()},
+                agreed,
+            )
         return found
 
     def _agreed(self, value: float) -> float:
@@ -151,10 +184,16 @@ class Training:
 
     def _check_weights(self) -> None:
         """A step can move weights out of all numbers, which only the next one's loss would show."""
-        held = self._objective.state_dict().values()  # of CycleGAN also what its pools have in store
-        weights = (value for value in held if isinstance(value, Tensor) and value.is_floating_point())
+        held = (
+            self._objective.state_dict().values()
+        )  # of CycleGAN also what its pools have in store
+        weights = (
+            value for value in held if isinstance(value, Tensor) and value.is_floating_point()
+        )
         if not all(bool(torch.isfinite(value).all()) for value in weights):
-            raise CodecError(f"expected finite weights in training, found others after step {self.steps}; {AFTER_NAN}")
+            raise CodecError(
+                f"expected finite weights in training, found others after step {self.steps}; {AFTER_NAN}"
+            )
 
     def save(self, path: Path) -> None:
         """All that the next step depends on; the file is whole or not there. Of several processes one writes."""
@@ -180,26 +219,41 @@ class Training:
     def _step(self, spent: float) -> dict[str, float]:
         recipe = self._recipe
         for group in self._optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0)
+            group["lr"] = recipe.learning_rate * (
+                0.5 + 0.5 * math.cos(math.pi * spent) if recipe.decay else 1.0
+            )
         self._objective.train()
         luma, target = self._crop()
         judged = recipe.judged_at(self.steps)
         with self._mixed(), self._drawn():
             output, terms = self._terms(luma, target, judged=judged)
         found = self._finite({name: value for name, (_, value) in terms.items()})
-        total = sum((weight * value for weight, value in terms.values()), torch.zeros((), device=self._device))
+        total = sum(
+            (weight * value for weight, value in terms.values()),
+            torch.zeros((), device=self._device),
+        )
         _descend(total, self._optimiser, self._objective.makers())
         with self._mixed():
-            against = self._objective.judge_terms(luma, target, output.detach().float()) if judged else {}
+            against = (
+                self._objective.judge_terms(luma, target, output.detach().float()) if judged else {}
+            )
         if against:
             found |= self._finite(against)
-            _descend(sum(against.values(), torch.zeros((), device=self._device)), self._opponent, self._objective.judges())
-        share(statistics for statistics in self._objective.buffers() if statistics.is_floating_point())  # of batch norm
+            _descend(
+                sum(against.values(), torch.zeros((), device=self._device)),
+                self._opponent,
+                self._objective.judges(),
+            )
+        share(
+            statistics for statistics in self._objective.buffers() if statistics.is_floating_point()
+        )  # of batch norm
         self._average()
         return found
 
     def _mixed(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")
+        return torch.autocast(
+            self._device.type, torch.bfloat16, enabled=self._device.type == "cuda"
+        )
 
     @contextmanager
     def _drawn(self) -> Iterator[None]:
@@ -234,8 +288,15 @@ class Training:
         number = below(count)
         high, wide = min(self._recipe.crop, height), min(self._recipe.crop, width)
         top, left = below(height - high + 1), below(width - wide + 1)
-        window = (slice(number, number + 1), slice(None), slice(top, top + high), slice(left, left + wide))
-        return padded(self._input(luma[window]), 1, LEAST_SIDE), padded(self._target(self._samples.rgb[window]), 1, LEAST_SIDE)
+        window = (
+            slice(number, number + 1),
+            slice(None),
+            slice(top, top + high),
+            slice(left, left + wide),
+        )
+        return padded(self._input(luma[window]), 1, LEAST_SIDE), padded(
+            self._target(self._samples.rgb[window]), 1, LEAST_SIDE
+        )
 
     def _input(self, luma: Tensor) -> Tensor:
         return self._placed(luma.float() * (2 / self._samples.peak) - 1)
@@ -248,7 +309,9 @@ class Training:
 
     @torch.no_grad()
     def _average(self) -> None:
-        keep = min(self._recipe.averaging, (1 + self.steps) / (10 + self.steps))  # the first steps are soon forgotten
+        keep = min(
+            self._recipe.averaging, (1 + self.steps) / (10 + self.steps)
+        )  # the first steps are soon forgotten
         for name, value in self._objective.maker.state_dict().items():
             if value.is_floating_point():
                 self._mean[name].lerp_(value, 1 - keep)
@@ -256,7 +319,9 @@ class Training:
                 self._mean[name].copy_(value)
 
 
-def _descend(loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]) -> None:
+def _descend(
+    loss: Tensor, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter]
+) -> None:
     """A step down the gradient; its mean over all processes where there are several (torchrun)."""
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -274,6 +339,12 @@ def asked_for(config: GanConfig, recipe: Recipe) -> str:
 def _fingerprint(samples: Samples, config: GanConfig, recipe: Recipe) -> str:
     """Of everything that decides what the weights become."""
     digest = hashlib.sha256(f"{asked_for(config, recipe)}{samples.peak}".encode())
-    for pictures in (samples.luma, samples.rgb, samples.held_luma, samples.held_rgb, samples.to_rgb):
+    for pictures in (
+        samples.luma,
+        samples.rgb,
+        samples.held_luma,
+        samples.held_rgb,
+        samples.to_rgb,
+    ):
         digest.update(pictures.numpy().tobytes())
     return digest.hexdigest()

@@ -32,7 +32,11 @@ from tinct.networks.weights import encode_weights
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
 JUDGED_SIDE = 512  # of what is held out and weighed: whole frames where they are no larger
-MIN_BITS, MAX_BITS, VECTOR_BITS = 4, 8, 8  # of weights; of tensors of one dimension, which hardly cost anything
+MIN_BITS, MAX_BITS, VECTOR_BITS = (
+    4,
+    8,
+    8,
+)  # of weights; of tensors of one dimension, which hardly cost anything
 MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
 UNDONE = (8, 3, 1)  # by how many times learning the rounding lessens what it does: hoped for first
 RELEARNING_STEPS = 100
@@ -61,7 +65,9 @@ class KeyFrames:
     def add(self, original: Frame, decoded_y: np.ndarray, *, key: bool) -> None:
         if not key:
             self._between += 1
-            if self._between & (self._between - 1) == 0:  # ends up in the second half, however long the video
+            if (
+                self._between & (self._between - 1) == 0
+            ):  # ends up in the second half, however long the video
                 window = _middle(decoded_y.shape)
                 self._held_out = decoded_y[window], original.rgb()[window]
             return
@@ -99,25 +105,43 @@ def prepare(config: EncodeConfig) -> Tuition:
     terms = config.losses.split("+") if config.losses is not None else default_losses(config.recipe)
     recipe = replace(RECIPES[config.recipe].with_only(set(terms)), conditional=config.conditional)
     shapes(gan_config(config))
-    device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    device = (
+        config.device
+        if config.device != "auto"
+        else ("cuda" if torch.cuda.is_available() else "cpu")
+    )
     if device == "cuda" and not torch.cuda.is_available():
-        raise CodecError("--device: expected a GPU that PyTorch can use, found none; use --device cpu")
+        raise CodecError(
+            "--device: expected a GPU that PyTorch can use, found none; use --device cpu"
+        )
     join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, asked_for(gan_config(config), recipe), by="asked_for")
-    wants_vgg = recipe.content > 0 and config.generator == "multiresunet"  # the others' losses are their own
+    wants_vgg = (
+        recipe.content > 0 and config.generator == "multiresunet"
+    )  # the others' losses are their own
     content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if wants_vgg else None
     return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
 
 
-def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None) -> tuple[nn.Module, int]:
+def trained(
+    tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None
+) -> tuple[nn.Module, int]:
     """The generator, folded, and the steps that made it."""
     budget = Budget.parse(tuition.budget, len(samples.luma))
     try:
         with memory_errors():
-            training = Training(samples, tuition.config, tuition.recipe, content=tuition.content, device=tuition.device)
-            return training.run(budget, checkpoint=tuition.checkpoint, progress=progress), training.steps
+            training = Training(
+                samples,
+                tuition.config,
+                tuition.recipe,
+                content=tuition.content,
+                device=tuition.device,
+            )
+            return training.run(
+                budget, checkpoint=tuition.checkpoint, progress=progress
+            ), training.steps
     except MemoryError as error:
         raise CodecError(
             f"expected memory enough to train with --channels {tuition.config.channels}, found none left; use fewer; "
@@ -127,7 +151,13 @@ def trained(tuition: Tuition, samples: Samples, progress: Callable[[Step], None]
 
 @memory_errors()
 def coded(
-    generator: nn.Module, config: GanConfig, samples: Samples, *, error_per_bit: float, steps: int, device: str = "cpu"
+    generator: nn.Module,
+    config: GanConfig,
+    samples: Samples,
+    *,
+    error_per_bit: float,
+    steps: int,
+    device: str = "cpu",
 ) -> Update:
     """The generator, trained for `steps`, with the bits of each tensor at the least cost; `error_per_bit` as `allocate` has it.
 
@@ -140,13 +170,23 @@ def coded(
     teacher = copy.deepcopy(generator).to(device)
     steps = min(RELEARNING_STEPS, steps)
     for undone in UNDONE:
-        sent = allocate(tensors, _bits, weigh.error, error_per_bit=undone * error_per_bit, most_ratio=MAX_WORSE**undone)
-        learnt = Allocation(relearn(teacher, sent.tensors, partial(_part, samples, device), steps=steps), 1.0)
+        sent = allocate(
+            tensors,
+            _bits,
+            weigh.error,
+            error_per_bit=undone * error_per_bit,
+            most_ratio=MAX_WORSE**undone,
+        )
+        learnt = Allocation(
+            relearn(teacher, sent.tensors, partial(_part, samples, device), steps=steps), 1.0
+        )
         learnt = replace(learnt, ratio=weigh.error(learnt.values(tensors)) / exact)
         best = min(sent, learnt, key=lambda some: some.ratio)
         if best.ratio <= MAX_WORSE:
             break
-    return Update(config, encode_weights(best.tensors), best.values(tensors), 10 * math.log10(best.ratio))
+    return Update(
+        config, encode_weights(best.tensors), best.values(tensors), 10 * math.log10(best.ratio)
+    )
 
 
 def _part(samples: Samples, device: str, step: int) -> torch.Tensor:
@@ -156,14 +196,18 @@ def _part(samples: Samples, device: str, step: int) -> torch.Tensor:
     number = int(random.integers(count))
     firsts = [int(random.integers(0, max(1, side - JUDGED_SIDE + 1))) for side in shape]
     rows, columns = (slice(first, first + JUDGED_SIDE) for first in firsts)
-    return (samples.luma[number : number + 1, :, rows, columns].float() * (2 / samples.peak) - 1).to(device)
+    return (
+        samples.luma[number : number + 1, :, rows, columns].float() * (2 / samples.peak) - 1
+    ).to(device)
 
 
 class _Scales:
     """Squared error of a generator's R'G'B' on crops of key frames."""
 
     def __init__(self, config: GanConfig, samples: Samples) -> None:
-        self._objective = objective_of(config, Recipe(content=0.0, norm=False), samples.to_rgb, None).eval()
+        self._objective = objective_of(
+            config, Recipe(content=0.0, norm=False), samples.to_rgb, None
+        ).eval()
         count = len(samples.luma)
         chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
         window = _middle(samples.luma.shape[2:])
@@ -177,8 +221,13 @@ class _Scales:
 
     @torch.no_grad()
     def error(self, weights: Mapping[str, np.ndarray]) -> float:
-        self._objective.maker.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
-        errors = [float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean()) for luma, rgb in self._pairs]
+        self._objective.maker.load_state_dict(
+            {name: torch.from_numpy(weight) for name, weight in weights.items()}
+        )
+        errors = [
+            float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean())
+            for luma, rgb in self._pairs
+        ]
         return max(float(np.mean(errors)), 1e-9)
 
 
@@ -194,4 +243,6 @@ def _bits(tensor: np.ndarray) -> range:
 
 def _planes(luma: np.ndarray) -> torch.Tensor:
     """[N, H, W] as [N, 1, H, W]; PyTorch does little with unsigned 16 bit."""
-    return torch.from_numpy((luma if luma.dtype == np.uint8 else luma.astype(np.int16)).copy())[:, None]
+    return torch.from_numpy((luma if luma.dtype == np.uint8 else luma.astype(np.int16)).copy())[
+        :, None
+    ]

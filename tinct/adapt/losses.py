@@ -57,5 +57,9 @@ def blur(picture: Tensor, gain: float) -> Tensor:
     row = torch.exp(-(taps**2) / (2 * BLUR_VARIANCE))
     channels = picture.shape[1]
     padded = functional.pad(picture, (BLUR_RADIUS,) * 4, mode="replicate")
-    across = functional.conv2d(padded, row.view(1, 1, 1, -1).expand(channels, -1, -1, -1), groups=channels)
-    return gain * functional.conv2d(across, row.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels)
+    across = functional.conv2d(
+        padded, row.view(1, 1, 1, -1).expand(channels, -1, -1, -1), groups=channels
+    )
+    return gain * functional.conv2d(
+        across, row.view(1, 1, -1, 1).expand(channels, -1, -1, -1), groups=channels
+    )

@@ -59,7 +59,9 @@ class Recipe:
 
 
 PAPER = Recipe()
-CPU = Recipe(learning_rate=3e-3, crop=512, decay=True, averaging=0.99, keeps_best=True, judge_every=4)
+CPU = Recipe(
+    learning_rate=3e-3, crop=512, decay=True, averaging=0.99, keeps_best=True, judge_every=4
+)
 RECIPES = {"paper": PAPER, "cpu": CPU}
 
 
@@ -81,7 +83,9 @@ class Objective(nn.Module):
         made: Tensor = self.maker(luma)
         return made
 
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    def terms(
+        self, luma: Tensor, target: Tensor, *, judged: bool
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         """The makers' picture, and (weight, value) of each term of their loss, the judges' opinion only where `judged`."""
         raise NotImplementedError
 
@@ -93,9 +97,14 @@ class Objective(nn.Module):
 class Mixed(Objective):
     """Equation 10: G against D, with MSE, VGG-19 content and colour losses. `to_rgb` [3, 4] is for output in Y'CbCr."""
 
-    def __init__(self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None) -> None:
+    def __init__(
+        self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None
+    ) -> None:
         assert (content is not None) == (recipe.content > 0)
-        super().__init__(Generator(config, norm=recipe.norm), Discriminator(config.channels, conditional=recipe.conditional))
+        super().__init__(
+            Generator(config, norm=recipe.norm),
+            Discriminator(config.channels, conditional=recipe.conditional),
+        )
         self._recipe = recipe
         self._in_rgb = config.output == "rgb"
         self.register_buffer("to_rgb", to_rgb.float(), persistent=False)
@@ -108,7 +117,9 @@ class Mixed(Objective):
         matrix = self.get_buffer("to_rgb")
         return torch.einsum("oc,nchw->nohw", matrix[:, :3], made) + matrix[:, 3].view(1, 3, 1, 1)
 
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    def terms(
+        self, luma: Tensor, target: Tensor, *, judged: bool
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         recipe, output = self._recipe, self.picture(luma).float()
         from_zero, target_from_zero = (output + 1) / 2, (target + 1) / 2
         terms = {}
@@ -119,7 +130,10 @@ class Mixed(Objective):
         if recipe.mse > 0:
             terms["mse"] = (recipe.mse, losses.mse_loss(output, target))
         if (vgg := self._content[0]) is not None:
-            terms["content"] = (recipe.content, losses.content_loss(vgg(from_zero), vgg(target_from_zero)))
+            terms["content"] = (
+                recipe.content,
+                losses.content_loss(vgg(from_zero), vgg(target_from_zero)),
+            )
         if recipe.colour > 0:
             terms["colour"] = (recipe.colour, losses.colour_loss(from_zero, target_from_zero))
         return output, terms
@@ -127,21 +141,32 @@ class Mixed(Objective):
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
         if self._recipe.gan == 0:
             return {}
-        return {"discriminator": losses.discriminator_loss(self.judge(target, luma), self.judge(output, luma))}
+        return {
+            "discriminator": losses.discriminator_loss(
+                self.judge(target, luma), self.judge(output, luma)
+            )
+        }
 
 
 L1_WEIGHT = 100.0  # pix2pix
 FEATURES_WEIGHT = 10.0  # pix2pixHD
 CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
 POOL = 50  # pictures made earlier that CycleGAN's discriminators are shown again
-FIRST_SPREAD = 0.02  # standard deviation of convolutions' weights before training, in all their papers
+FIRST_SPREAD = (
+    0.02  # standard deviation of convolutions' weights before training, in all their papers
+)
 
 
-def objective_of(config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None) -> Objective:
+def objective_of(
+    config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None
+) -> Objective:
     """What trains a generator of any kind."""
     if config.kind == "multiresunet":
         return Mixed(config, recipe, to_rgb, content)
-    rivals: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {"pix2pixhd": Pix2PixHd, "cyclegan": CycleGan}
+    rivals: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {
+        "pix2pixhd": Pix2PixHd,
+        "cyclegan": CycleGan,
+    }
     found = rivals.get(config.kind, Pix2Pix)(config)
     for module in found.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -157,7 +182,9 @@ class Pix2Pix(Objective):
     def __init__(self, config: GanConfig) -> None:
         super().__init__(UNet(config), PatchDiscriminator(4, config.channels))
 
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    def terms(
+        self, luma: Tensor, target: Tensor, *, judged: bool
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         output = self.picture(luma)
         terms = {"l1": (L1_WEIGHT, functional.l1_loss(output, target))}
         if judged:
@@ -166,7 +193,9 @@ class Pix2Pix(Objective):
         return output, terms
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
-        (real, _), (fake, _) = (self.judge(torch.cat([picture, luma], dim=1)) for picture in (target, output))
+        (real, _), (fake, _) = (
+            self.judge(torch.cat([picture, luma], dim=1)) for picture in (target, output)
+        )
         return {"discriminator": losses.discriminator_loss(real, fake)}
 
 
@@ -174,24 +203,39 @@ class Pix2PixHd(Objective):
     """Least-squares GAN at two scales, conditional, and 10 times the difference of the discriminators' features."""
 
     def __init__(self, config: GanConfig) -> None:
-        super().__init__(ResNet(config), nn.ModuleList(PatchDiscriminator(4, config.channels) for _ in range(2)))
+        super().__init__(
+            ResNet(config), nn.ModuleList(PatchDiscriminator(4, config.channels) for _ in range(2))
+        )
 
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    def terms(
+        self, luma: Tensor, target: Tensor, *, judged: bool
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         output = self.picture(luma)
         fakes, reals = self._seen(output, luma), self._seen(target, luma)
         gan = torch.stack([losses.least_squares(logits, 1.0) for logits, _ in fakes]).sum()
-        pairs = [(f, r) for (_, fake), (_, real) in zip(fakes, reals, strict=True) for f, r in zip(fake, real, strict=True)]
+        pairs = [
+            (f, r)
+            for (_, fake), (_, real) in zip(fakes, reals, strict=True)
+            for f, r in zip(fake, real, strict=True)
+        ]
         features = torch.stack([functional.l1_loss(f, r.detach()) for f, r in pairs]).sum()
         return output, {"gan": (1.0, gan), "features": (FEATURES_WEIGHT, features)}
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
         scales = zip(self._seen(target, luma), self._seen(output, luma), strict=True)
-        return {"discriminator": torch.stack([losses.least_squares_judge(real, fake) for (real, _), (fake, _) in scales]).sum()}
+        return {
+            "discriminator": torch.stack(
+                [losses.least_squares_judge(real, fake) for (real, _), (fake, _) in scales]
+            ).sum()
+        }
 
     def _seen(self, picture: Tensor, luma: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
         """What each discriminator says: of the picture, and of it at half the size."""
         both = torch.cat([picture, luma], dim=1)
-        return [judge(both if scale == 0 else functional.avg_pool2d(both, 2)) for scale, judge in enumerate(self.judge.children())]
+        return [
+            judge(both if scale == 0 else functional.avg_pool2d(both, 2))
+            for scale, judge in enumerate(self.judge.children())
+        ]
 
 
 class CycleGan(Objective):
@@ -202,7 +246,10 @@ class CycleGan(Objective):
     """
 
     def __init__(self, config: GanConfig) -> None:
-        super().__init__(ResNet(config), nn.ModuleList(PatchDiscriminator(inputs, config.channels) for inputs in (3, 1)))
+        super().__init__(
+            ResNet(config),
+            nn.ModuleList(PatchDiscriminator(inputs, config.channels) for inputs in (3, 1)),
+        )
         self.back = ResNet(config, outputs=1)
         self._pools: tuple[list[Tensor], list[Tensor]] = ([], [])
         self._made = 0
@@ -210,18 +257,32 @@ class CycleGan(Objective):
     def makers(self) -> Iterator[nn.Parameter]:
         return chain(self.maker.parameters(), self.back.parameters())
 
-    def terms(self, luma: Tensor, target: Tensor, *, judged: bool) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
+    def terms(
+        self, luma: Tensor, target: Tensor, *, judged: bool
+    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
         coloured, greyed = self.maker(luma), self.back(target)
-        gan = losses.least_squares(self._logits(0, coloured), 1.0) + losses.least_squares(self._logits(1, greyed), 1.0)
-        cycle = functional.l1_loss(self.back(coloured), luma) + functional.l1_loss(self.maker(greyed), target)
-        same = functional.l1_loss(self.maker(target), target) + functional.l1_loss(self.back(luma), luma)
-        return coloured, {"gan": (1.0, gan), "cycle": (CYCLE_WEIGHT, cycle), "identity": (IDENTITY_WEIGHT, same)}
+        gan = losses.least_squares(self._logits(0, coloured), 1.0) + losses.least_squares(
+            self._logits(1, greyed), 1.0
+        )
+        cycle = functional.l1_loss(self.back(coloured), luma) + functional.l1_loss(
+            self.maker(greyed), target
+        )
+        same = functional.l1_loss(self.maker(target), target) + functional.l1_loss(
+            self.back(luma), luma
+        )
+        return coloured, {
+            "gan": (1.0, gan),
+            "cycle": (CYCLE_WEIGHT, cycle),
+            "identity": (IDENTITY_WEIGHT, same),
+        }
 
     def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             greyed = self.back(target).to(target.dtype)
         self._made += 1
-        shown, shown_grey = (self._pooled(number, picture) for number, picture in enumerate((output, greyed)))
+        shown, shown_grey = (
+            self._pooled(number, picture) for number, picture in enumerate((output, greyed))
+        )
         colour = losses.least_squares_judge(self._logits(0, target), self._logits(0, shown))
         grey = losses.least_squares_judge(self._logits(1, luma), self._logits(1, shown_grey))
         return {"discriminator": colour, "discriminator of luma": grey}

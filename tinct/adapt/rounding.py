@@ -35,7 +35,11 @@ class _Rounded(nn.Module):
 
 
 def relearn(
-    network: nn.Module, sent: Mapping[str, Quantised], inputs: Callable[[int], Tensor], *, steps: int
+    network: nn.Module,
+    sent: Mapping[str, Quantised],
+    inputs: Callable[[int], Tensor],
+    *,
+    steps: int,
 ) -> dict[str, Quantised]:
     """The tensors of `network` as `sent`, with other integers, by which it comes nearer to what it makes of `inputs` now.
 
@@ -44,11 +48,16 @@ def relearn(
     """
     learner = copy.deepcopy(network)
     parts: dict[str, tuple[Any, str]] = {
-        name: (learner.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]) for name in sent
+        name: (learner.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
+        for name in sent
     }
-    rounded = {name: _Rounded(tensor) for name, tensor in sent.items() if getattr(*parts[name]).ndim > 1}
+    rounded = {
+        name: _Rounded(tensor) for name, tensor in sent.items() if getattr(*parts[name]).ndim > 1
+    }
     for name, rounding in rounded.items():
-        parametrize.register_parametrization(*parts[name], rounding.to(next(network.parameters()).device))
+        parametrize.register_parametrization(
+            *parts[name], rounding.to(next(network.parameters()).device)
+        )
     optimiser = torch.optim.Adam(learner.parameters(), lr=LEARNING_RATE)
     for step in range(steps):
         for group in optimiser.param_groups:
@@ -65,7 +74,11 @@ def relearn(
         module, part = parts[name]
         if name in rounded:
             exact = module.parametrizations[part].original.detach()
-            found[name] = Quantised(rounded[name].integers(exact).round().cpu().numpy().astype(np.int32), tensor.steps, tensor.bits)
+            found[name] = Quantised(
+                rounded[name].integers(exact).round().cpu().numpy().astype(np.int32),
+                tensor.steps,
+                tensor.bits,
+            )
         else:
             found[name] = quantise(getattr(module, part).detach().cpu().numpy(), tensor.bits)
     return found

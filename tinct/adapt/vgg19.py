@@ -21,7 +21,28 @@ VGG19_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 WITHOUT_VGG19 = "or train without it: --content-loss none"
 FETCH_SECONDS = 20.0  # without a word from the server
-VGG19_WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512, 512, 512, 512)  # 0: 2x2 max pool
+VGG19_WIDTHS = (
+    64,
+    64,
+    0,
+    128,
+    128,
+    0,
+    256,
+    256,
+    256,
+    256,
+    0,
+    512,
+    512,
+    512,
+    512,
+    0,
+    512,
+    512,
+    512,
+    512,
+)  # 0: 2x2 max pool
 
 
 class Vgg19(nn.Module):
@@ -53,7 +74,11 @@ def find_vgg19(path: Path | None) -> Vgg19:
     """
     if path is not None:
         return load_vgg19(path)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tinct" / Path(VGG19_URL).name
+    cache = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "tinct"
+        / Path(VGG19_URL).name
+    )
     if not cache.is_file():
         try:
             with urllib.request.urlopen(VGG19_URL, timeout=FETCH_SECONDS) as answer:
@@ -83,7 +108,9 @@ def load_vgg19(path: Path) -> Vgg19:
     Raises CodecError where the file is missing, another one, or not of these shapes. Only tensors are read from it.
     """
     if not path.is_file():
-        raise CodecError(f"expected VGG-19 weights in {path}, found no such file; fetch {VGG19_URL}, {WITHOUT_VGG19}")
+        raise CodecError(
+            f"expected VGG-19 weights in {path}, found no such file; fetch {VGG19_URL}, {WITHOUT_VGG19}"
+        )
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != VGG19_SHA256:
@@ -96,10 +123,17 @@ def load_vgg19(path: Path) -> Vgg19:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise CodecError(f"expected a PyTorch file of VGG-19 weights in {path}, found something else; fetch {VGG19_URL}") from error
+        raise CodecError(
+            f"expected a PyTorch file of VGG-19 weights in {path}, found something else; fetch {VGG19_URL}"
+        ) from error
     if not isinstance(state, Mapping) or any(
-        not isinstance(state.get(name), Tensor) or state[name].shape != weight.shape for name, weight in wanted.items()
+        not isinstance(state.get(name), Tensor) or state[name].shape != weight.shape
+        for name, weight in wanted.items()
     ):
-        raise CodecError(f"expected torchvision's VGG-19 weights in {path}, found other names or shapes; fetch {VGG19_URL}")
-    network.load_state_dict({name: state[name] for name in wanted})  # those of the classifier stay behind
+        raise CodecError(
+            f"expected torchvision's VGG-19 weights in {path}, found other names or shapes; fetch {VGG19_URL}"
+        )
+    network.load_state_dict(
+        {name: state[name] for name in wanted}
+    )  # those of the classifier stay behind
     return network.eval()

@@ -16,7 +16,16 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.bitstream.hevc import Packet, coded_shape
-from tinct.bitstream.manifest import COLOUR, LUMA, MANIFEST_NAME, UPDATE_NAME, Layout, Manifest, read_manifest, write_manifest
+from tinct.bitstream.manifest import (
+    COLOUR,
+    LUMA,
+    MANIFEST_NAME,
+    UPDATE_NAME,
+    Layout,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.limits import (
@@ -44,7 +53,9 @@ class Spool:
     def write(self, packets: list[Packet]) -> None:
         for packet in packets:
             self._first = self._first or packet.data
-            self.file.write(self._RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data)))
+            self.file.write(
+                self._RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data))
+            )
             self.file.write(packet.data)
             self.size_bytes += len(packet.data)
 
@@ -62,7 +73,12 @@ class Spool:
 
 
 def mux(
-    path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None, update: bytes | None = None
+    path: Path,
+    info: VideoInfo,
+    spools: list[Spool],
+    manifest: Manifest | None,
+    source: str | None,
+    update: bytes | None = None,
 ) -> list[str]:
     """Write the file: tracks in order of decoding time, the other streams of `source` beside them, the manifest, the update.
 
@@ -73,13 +89,22 @@ def mux(
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise
-        raise CodecError(f'expected Matroska to take the tracks, found "{reason(error)}"') from error
+        raise CodecError(
+            f'expected Matroska to take the tracks, found "{reason(error)}"'
+        ) from error
 
 
 def _mux(
-    path: Path, info: VideoInfo, spools: list[Spool], manifest: Manifest | None, source: str | None, update: bytes | None
+    path: Path,
+    info: VideoInfo,
+    spools: list[Spool],
+    manifest: Manifest | None,
+    source: str | None,
+    update: bytes | None,
 ) -> list[str]:
-    with av.open(f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
+    with av.open(
+        f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}
+    ) as out:
         streams = [_add_track(out, spool, info, named=manifest is not None) for spool in spools]
         if manifest is not None:
             out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
@@ -100,7 +125,9 @@ def _mux(
 
 def in_coding_order(spools: list[Spool]) -> Iterator[tuple[str, Packet]]:
     """Packets of all tracks by their decoding time, each with its track's name."""
-    return heapq.merge(*(zip(repeat(spool.name), spool.read()) for spool in spools), key=lambda item: item[1].dts)
+    return heapq.merge(
+        *(zip(repeat(spool.name), spool.read()) for spool in spools), key=lambda item: item[1].dts
+    )
 
 
 def _kept(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
@@ -141,11 +168,17 @@ def read_file_manifest(path: str) -> Manifest | None:
     those that it names.
     """
     with open_input(path) as container:
-        attached = [s for s in container.streams if s.type == "attachment" and getattr(s, "name", None) == MANIFEST_NAME]
+        attached = [
+            s
+            for s in container.streams
+            if s.type == "attachment" and getattr(s, "name", None) == MANIFEST_NAME
+        ]
         names = [s.metadata.get("title") for s in container.streams.video]
         if not attached:
             if LUMA in names and COLOUR in names:
-                raise CodecError(f"expected {MANIFEST_NAME} beside Tinct's tracks, found none in {path}; get the original file")
+                raise CodecError(
+                    f"expected {MANIFEST_NAME} beside Tinct's tracks, found none in {path}; get the original file"
+                )
             return None
         if len(attached) > 1:
             raise CodecError(f"expected one {MANIFEST_NAME}, found {len(attached)} in {path}")
@@ -159,13 +192,23 @@ def read_update(path: str, manifest: Manifest) -> bytes | None:
     if manifest.update is None:
         return None
     with open_input(path) as container:
-        found = [s.data for s in container.streams if s.type == "attachment" and getattr(s, "name", None) == UPDATE_NAME]  # type: ignore[attr-defined]
+        found = [
+            s.data
+            for s in container.streams
+            if s.type == "attachment" and getattr(s, "name", None) == UPDATE_NAME
+        ]  # type: ignore[attr-defined]
     if len(found) != 1:
-        raise CodecError(f"expected one {UPDATE_NAME}, found {len(found) or 'none'} in {path}; get the original file")
+        raise CodecError(
+            f"expected one {UPDATE_NAME}, found {len(found) or 'none'} in {path}; get the original file"
+        )
     if len(found[0]) > MAX_UPDATE_BYTES:
-        raise CodecError(f"damaged {UPDATE_NAME}: expected at most {MAX_UPDATE_BYTES:,} bytes, found {len(found[0]):,}")
+        raise CodecError(
+            f"damaged {UPDATE_NAME}: expected at most {MAX_UPDATE_BYTES:,} bytes, found {len(found[0]):,}"
+        )
     if hash_of(found[0]) != manifest.update:
-        raise CodecError(f"damaged {UPDATE_NAME}: expected {manifest.update}, found {hash_of(found[0])}; get the file again")
+        raise CodecError(
+            f"damaged {UPDATE_NAME}: expected {manifest.update}, found {hash_of(found[0])}; get the file again"
+        )
     return bytes(found[0])
 
 
@@ -180,13 +223,20 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
     wanted = [LUMA] if manifest.layout == "in-band" else [LUMA, COLOUR]
     for name in wanted:
         if name not in tracks:
-            raise CodecError(f"expected a track {name} for layout {manifest.layout}, found none in {path}; get the file again")
+            raise CodecError(
+                f"expected a track {name} for layout {manifest.layout}, found none in {path}; get the file again"
+            )
         codec = tracks[name].codec_context  # None where FFmpeg does not know the codec
         if codec is None or codec.name != "hevc":
-            raise CodecError(f"expected HEVC in track {name}, found {codec.name if codec else 'an unknown codec'} in {path}")
+            raise CodecError(
+                f"expected HEVC in track {name}, found {codec.name if codec else 'an unknown codec'} in {path}"
+            )
     width, height = manifest.size
     chroma = ((height + 1) // 2, (width + 1) // 2)
-    shapes = {LUMA: (height, width), COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width)}
+    shapes = {
+        LUMA: (height, width),
+        COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width),
+    }
     for name in wanted:
         context = tracks[name].codec_context
         _check_planes(path, name, manifest.layout, context.pix_fmt or "of no known kind")
@@ -201,11 +251,21 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
 def _check_planes(path: str, name: str, layout: Layout, pixels: str) -> None:
     grey = pixels.startswith("gray")
     allowed = {("chroma", COLOUR): grey, ("full", COLOUR): not grey, ("in-band", LUMA): not grey}
-    if not allowed.get((layout, name), True) or pixels not in ("gray", "gray10le", "yuv420p", "yuvj420p", "yuv420p10le"):
-        raise CodecError(f"expected other pixels in track {name} for layout {layout}, found {pixels} in {path}; get the file again")
+    if not allowed.get((layout, name), True) or pixels not in (
+        "gray",
+        "gray10le",
+        "yuv420p",
+        "yuvj420p",
+        "yuv420p10le",
+    ):
+        raise CodecError(
+            f"expected other pixels in track {name} for layout {layout}, found {pixels} in {path}; get the file again"
+        )
 
 
 def video_tracks(container: InputContainer, manifest: Manifest) -> dict[str, VideoStream]:
     """The tracks of an opened Tinct file by name, as `read_file_manifest` has checked them."""
     named = {stream.metadata.get("title"): stream for stream in container.streams.video}
-    return {name: named[name] for name in ((LUMA,) if manifest.layout == "in-band" else (LUMA, COLOUR))}
+    return {
+        name: named[name] for name in ((LUMA,) if manifest.layout == "in-band" else (LUMA, COLOUR))
+    }

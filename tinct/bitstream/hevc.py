@@ -23,7 +23,10 @@ from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.media.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
-MIN_HEIGHT, MIN_WIDTH = 16, 18  # pixels; x265 refuses less than 16, and at 16 wide see `_size_options`
+MIN_HEIGHT, MIN_WIDTH = (
+    16,
+    18,
+)  # pixels; x265 refuses less than 16, and at 16 wide see `_size_options`
 REORDER_DELAY = 2  # pictures by which x265's B pictures put off decoding
 CODED_MARGIN = 128  # pixels that a coded picture, its rows aligned, may be larger a side than what is shown of it
 _opening = threading.Lock()  # x265 fills tables of the whole process at first
@@ -73,9 +76,15 @@ class HevcSettings:
         common = ["frame-threads=1", "info=0", "log-level=none"]
         offset = self.chroma_qp_offset
         common += [f"cbqpoffs={offset}", f"crqpoffs={offset}"] if offset else []
-        hdr = [f"master-display={self.info.hdr.master_display}"] if self.info.hdr.master_display else []
+        hdr = (
+            [f"master-display={self.info.hdr.master_display}"]
+            if self.info.hdr.master_display
+            else []
+        )
         hdr += [f"max-cll={self.info.hdr.max_cll}"] if self.info.hdr.max_cll else []
-        return ":".join(chosen + fixed + common + [STRUCTURES[self.structure]] + hdr + _size_options(shape))
+        return ":".join(
+            chosen + fixed + common + [STRUCTURES[self.structure]] + hdr + _size_options(shape)
+        )
 
 
 def _size_options(shape: tuple[int, int]) -> list[str]:
@@ -87,7 +96,9 @@ def _size_options(shape: tuple[int, int]) -> list[str]:
     halved: nothing is coded 16 wide.
     """
     height, width = shape
-    options = ["pools=none", "weightp=0"] if min(height, width) <= 64 else [f"pools={os.cpu_count()}"]
+    options = (
+        ["pools=none", "weightp=0"] if min(height, width) <= 64 else [f"pools={os.cpu_count()}"]
+    )
     if width in (32, 64):
         options.append(f"ctu={width // 2}")
     if width <= 48:
@@ -113,17 +124,27 @@ class HevcEncoder:
         context.framerate = settings.info.mean_rate
         context.flags |= Flags.global_header
         tags = settings.info.colour
-        context.color_primaries, context.color_trc, context.colorspace = tags.primaries, tags.transfer, tags.matrix
+        context.color_primaries, context.color_trc, context.colorspace = (
+            tags.primaries,
+            tags.transfer,
+            tags.matrix,
+        )
         context.color_range = colour_range(tags.full_range)
         context.sample_aspect_ratio = settings.info.sample_aspect_ratio
-        context.options = {"preset": settings.preset, "forced-idr": "1", "x265-params": settings.x265_params(self.shape)}
+        context.options = {
+            "preset": settings.preset,
+            "forced-idr": "1",
+            "x265-params": settings.x265_params(self.shape),
+        }
         if settings.tune != "none":
             context.options = {**context.options, "tune": settings.tune}
         try:
             with _opening:
                 context.open()
         except FFmpegError as error:
-            raise CodecError(f"x265 refused {context.width}x{context.height} {self._format}: {error}") from error
+            raise CodecError(
+                f"x265 refused {context.width}x{context.height} {self._format}: {error}"
+            ) from error
         self._context = context
         self._count = 0  # pictures taken
         self._repeated = context.extradata or b""
@@ -141,7 +162,9 @@ class HevcEncoder:
         return [self._packet(p) for p in self._context.encode(None)]
 
     def _packet(self, packet: av.Packet) -> Packet:
-        data = bytes(packet).removeprefix(self._repeated)  # x265 writes them again with every intra picture of `intra`
+        data = bytes(packet).removeprefix(
+            self._repeated
+        )  # x265 writes them again with every intra picture of `intra`
         if packet.is_keyframe:
             data = self._messages + data
         assert packet.pts is not None
@@ -202,7 +225,9 @@ class PictureKind:
 
     @classmethod
     def of(cls, picture: "av.VideoFrame | av.VideoCodecContext") -> "PictureKind":
-        return cls(picture.width, picture.height, picture.format.name if picture.format is not None else "")
+        return cls(
+            picture.width, picture.height, picture.format.name if picture.format is not None else ""
+        )
 
 
 class HevcDecoder:
@@ -214,17 +239,23 @@ class HevcDecoder:
     from a broken one are left out: colour is better propagated from a key frame that is whole.
     """
 
-    def __init__(self, header: bytes | None, *, low_delay: bool = False, kind: PictureKind | None = None) -> None:
+    def __init__(
+        self, header: bytes | None, *, low_delay: bool = False, kind: PictureKind | None = None
+    ) -> None:
         context = av.CodecContext.create("hevc", "r")
         assert isinstance(context, av.VideoCodecContext)
         context.extradata = header
         context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
-        options = {"err_detect": "explode"} if low_delay else {}  # a picture whose reference is lost is then an error
+        options = (
+            {"err_detect": "explode"} if low_delay else {}
+        )  # a picture whose reference is lost is then an error
         if kind is not None:
             options["max_pixels"] = str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))
         context.options = options
         if not low_delay:
-            context.flags |= Flags.output_corrupt  # else nothing that is predicted from a lost picture is shown
+            context.flags |= (
+                Flags.output_corrupt
+            )  # else nothing that is predicted from a lost picture is shown
         self._context, self._kind, self._only_sound = context, kind, low_delay
         self._sound = True  # what is decoded now stands on nothing broken
         self._begun = False  # there has been a picture that stands alone
@@ -252,27 +283,37 @@ class HevcDecoder:
             self._sound = False
             return []
         self.unanswered -= len(pictures)
-        return [(f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_good(f)]
+        return [
+            (f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_good(f)
+        ]
 
     def _is_good(self, picture: av.VideoFrame) -> bool:
         """Whether a picture is of use; counts damage."""
         assert picture.pts is not None
         fits = self._kind is None or self._kind == PictureKind.of(picture)
         in_order = picture.pts > self._last_pts
-        self._sound = fits and in_order and not picture.is_corrupt and (self._sound or picture.key_frame)
-        self.damaged += not self._sound if self._only_sound else picture.is_corrupt or not fits or not in_order
+        self._sound = (
+            fits and in_order and not picture.is_corrupt and (self._sound or picture.key_frame)
+        )
+        self.damaged += (
+            not self._sound if self._only_sound else picture.is_corrupt or not fits or not in_order
+        )
         if in_order:
             self._last_pts = picture.pts
         self._begun = self._begun or picture.key_frame or self._sound
         return fits and in_order and self._begun and (self._sound or not self._only_sound)
 
 
-def code_pictures(pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:
+def code_pictures(
+    pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
+) -> list[tuple[float, Planes]]:
     """Each picture's bits and what decodes from them, padded as coded."""
     height, width = pictures[0][0].shape
     encoder = HevcEncoder(settings, (height, width), grey=grey)
     decoder = HevcDecoder(encoder.header)
-    packets = [p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)] + encoder.flush()
+    packets = [
+        p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)
+    ] + encoder.flush()
     decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
     decoded.update(decoder.flush())
     bits = {p.pts: 8.0 * len(p.data) for p in packets}
@@ -293,7 +334,8 @@ def coded_shape(shape: tuple[int, int], *, grey: bool) -> tuple[int, int]:
     """Height and width that x265 takes for a picture of `shape`: at least 16 x 18, and even where there is chroma."""
     step = 1 if grey else 2
     height, width = (
-        max(least, (side + step - 1) // step * step) for side, least in zip(shape, (MIN_HEIGHT, MIN_WIDTH), strict=True)
+        max(least, (side + step - 1) // step * step)
+        for side, least in zip(shape, (MIN_HEIGHT, MIN_WIDTH), strict=True)
     )
     return height, width
 

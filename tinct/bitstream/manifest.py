@@ -112,12 +112,22 @@ from tinct.limits import (
     MAX_RATE_TERM,
     MAX_SIDE,
 )
-from tinct.networks.gan_config import LEVELS, MAX_CHANNELS, MIN_CHANNELS, GanConfig, GeneratorKind, Output, Residual
+from tinct.networks.gan_config import (
+    LEVELS,
+    MAX_CHANNELS,
+    MIN_CHANNELS,
+    GanConfig,
+    GeneratorKind,
+    Output,
+    Residual,
+)
 from tinct.networks.weights import HASH_DIGITS
 
 VERSION = 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
-ATTACHMENT_BYTES = 70  # that a manifest takes beside its own, with what else marks a file of Tinct's
+ATTACHMENT_BYTES = (
+    70  # that a manifest takes beside its own, with what else marks a file of Tinct's
+)
 IDR_SECONDS = 10.0  # the colour track can be entered at least this often
 LUMA, COLOUR = "luma", "colour"
 NETWORK_NAMES = ("fast", "best", "in-band")
@@ -175,23 +185,31 @@ def write_manifest(manifest: Manifest) -> bytes:
 def read_manifest(data: bytes) -> Manifest:
     """The inverse of `write_manifest` for bytes from strangers; CodecError names what is wrong."""
     if len(data) > MAX_MANIFEST_BYTES:
-        raise CodecError(f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}")
+        raise CodecError(
+            f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}"
+        )
     for kind, most, found in (
         ("lists", MAX_MANIFEST_LISTS, data.count(b"[") + data.count(b"{")), ("keys", MAX_MANIFEST_KEYS, data.count(b":"))
     ):  # fmt: skip
         if found > most:
-            raise CodecError(f"damaged {MANIFEST_NAME}: expected at most {most} {kind}, found {found:,}; get the file again")
+            raise CodecError(
+                f"damaged {MANIFEST_NAME}: expected at most {most} {kind}, found {found:,}; get the file again"
+            )
     try:
         fields = json.loads(data.decode(), object_pairs_hook=_without_repeats)
     except ValueError as error:
-        raise CodecError(f"damaged {MANIFEST_NAME}: expected JSON, found {data[:20]!r}; get the file again") from error
+        raise CodecError(
+            f"damaged {MANIFEST_NAME}: expected JSON, found {data[:20]!r}; get the file again"
+        ) from error
     version = fields.get("tinct") if isinstance(fields, dict) else None
     if not _is_count(version, 1, MAX_FRAMES):
         raise CodecError(
             f"damaged {MANIFEST_NAME}: expected a format version, found {json.dumps(version)[:40]}; get the file again"
         )
     if version != VERSION:
-        raise CodecError(f"expected Tinct format version {VERSION}, found {version}; it takes a newer tinct to read it")
+        raise CodecError(
+            f"expected Tinct format version {VERSION}, found {version}; it takes a newer tinct to read it"
+        )
     _check_fields(fields)
     rate = fields.get("rate")
     return Manifest(
@@ -230,22 +248,34 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "tinct": True,
         "layout": fields.get("layout", "chroma") in ("chroma", "full", "in-band"),
         "size": _are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
-        "rate": _are_counts(rate, 1, MAX_RATE_TERM, length=2) and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
+        "rate": _are_counts(rate, 1, MAX_RATE_TERM, length=2)
+        and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
         "frames": _is_count(frames, 1, MAX_FRAMES),
         "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
         "open": _are_times(fields.get("open", [])),
         "colouriser": colouriser in ("none", "compact", "gan"),
-        "network": "network" not in fields if colouriser != "compact" else _is_network(fields.get("network"), in_band=in_band),
+        "network": "network" not in fields
+        if colouriser != "compact"
+        else _is_network(fields.get("network"), in_band=in_band),
         "qps": "qps" not in fields if colouriser != "compact" else _are_qps(fields.get("qps")),
-        "generator": "generator" not in fields if colouriser != "gan" else _is_generator(fields.get("generator")),
-        "rank": "rank" not in fields or (colouriser == "compact" and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
-        "update": _is_hash(fields.get("update")) if colouriser == "gan" or "rank" in fields else "update" not in fields,
-        "plain": isinstance(plain, list) and len(plain) == 3 and all(_are_times(times) for times in plain),
+        "generator": "generator" not in fields
+        if colouriser != "gan"
+        else _is_generator(fields.get("generator")),
+        "rank": "rank" not in fields
+        or (colouriser == "compact" and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
+        "update": _is_hash(fields.get("update"))
+        if colouriser == "gan" or "rank" in fields
+        else "update" not in fields,
+        "plain": isinstance(plain, list)
+        and len(plain) == 3
+        and all(_are_times(times) for times in plain),
     }
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):
             found = json.dumps(fields.get(key))[:40]
-            raise CodecError(f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, found {found}")
+            raise CodecError(
+                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, found {found}"
+            )
 
 
 def _is_count(value: object, low: int, high: int) -> bool:
@@ -253,16 +283,29 @@ def _is_count(value: object, low: int, high: int) -> bool:
 
 
 def _are_counts(values: object, low: int, high: int, length: int | None = None) -> bool:
-    return isinstance(values, list) and (length is None or len(values) == length) and all(_is_count(v, low, high) for v in values)
+    return (
+        isinstance(values, list)
+        and (length is None or len(values) == length)
+        and all(_is_count(v, low, high) for v in values)
+    )
 
 
 def _are_times(values: object) -> bool:
-    return isinstance(values, list) and _are_counts(values, 0, MAX_FRAMES) and all(a < b for a, b in pairwise(values))
+    return (
+        isinstance(values, list)
+        and _are_counts(values, 0, MAX_FRAMES)
+        and all(a < b for a, b in pairwise(values))
+    )
 
 
 def _is_network(value: object, *, in_band: bool) -> bool:
     """A name that is installed, and a hash; in-band there is one network, which is for nothing else."""
-    named = isinstance(value, list) and len(value) == 2 and value[0] in NETWORK_NAMES and _is_hash(value[1])
+    named = (
+        isinstance(value, list)
+        and len(value) == 2
+        and value[0] in NETWORK_NAMES
+        and _is_hash(value[1])
+    )
     return named and (value[0] == "in-band") == in_band  # type: ignore[index]
 
 
@@ -284,7 +327,9 @@ def _generator_fields(config: GanConfig) -> dict[str, Any]:
 
 def _generator(fields: dict[str, Any]) -> GanConfig:
     attention = fields.get("attention")
-    return GanConfig(**{**fields, **({"attention": tuple(attention)} if attention is not None else {})})
+    return GanConfig(
+        **{**fields, **({"attention": tuple(attention)} if attention is not None else {})}
+    )
 
 
 def _is_generator(value: object) -> bool:
@@ -293,7 +338,8 @@ def _is_generator(value: object) -> bool:
     allowed = {
         "kind": value.get("kind", "multiresunet") in get_args(GeneratorKind),
         "channels": _is_count(value.get("channels", MIN_CHANNELS), MIN_CHANNELS, MAX_CHANNELS),
-        "attention": _are_counts(levels := value.get("attention", []), 1, LEVELS) and sorted(set(levels)) == levels,
+        "attention": _are_counts(levels := value.get("attention", []), 1, LEVELS)
+        and sorted(set(levels)) == levels,
         "residual": value.get("residual", "global") in get_args(Residual),
         "output": value.get("output", "rgb") in get_args(Output),
     }

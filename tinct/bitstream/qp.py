@@ -1,6 +1,21 @@
 """QP arithmetic of HEVC: chroma's QP at a luma QP, and the QPs of key frames and of the others at a key boost."""
 
-CHROMA_QP = {30: 29, 31: 30, 32: 31, 33: 32, 34: 33, 35: 33, 36: 34, 37: 34, 38: 35, 39: 35, 40: 36, 41: 36, 42: 37, 43: 37}
+CHROMA_QP = {
+    30: 29,
+    31: 30,
+    32: 31,
+    33: 32,
+    34: 33,
+    35: 33,
+    36: 34,
+    37: 34,
+    38: 35,
+    39: 35,
+    40: 36,
+    41: 36,
+    42: 37,
+    43: 37,
+}
 MAX_QP = 51
 
 

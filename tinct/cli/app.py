@@ -13,7 +13,12 @@ from tinct.cli.say import DONE, INTERRUPTED, REFUSED, _say
 from tinct.errors import CodecError
 from tinct.interrupt import keep_interrupts
 
-SEVERAL = ("--codec", "--qp", "--points", "--clips")  # of `evaluate` and `reproduce`: they take all words up to the next option
+SEVERAL = (
+    "--codec",
+    "--qp",
+    "--points",
+    "--clips",
+)  # of `evaluate` and `reproduce`: they take all words up to the next option
 app = typer.Typer(
     name="tinct", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
     help="A video codec that sends luma and restores colour at the decoder.",
@@ -29,7 +34,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes one line on stderr and an exit code."""
     arguments = _repeated(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
-    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, stream=sys.stderr, format="%(name)s: %(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.ERROR,
+        stream=sys.stderr,
+        format="%(name)s: %(message)s",
+    )
     signal.signal(signal.SIGTERM, _interrupt)
     keep_interrupts()
     _hold_standard_streams()
@@ -52,7 +61,9 @@ def main(arguments: list[str] | None = None) -> None:
                 logging.getLogger(__name__).exception("traceback")
             _say(f"expected to use {error.filename}, found {error.strerror}")
         else:
-            _say(f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}")
+            _say(
+                f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}"
+            )
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
         code = REFUSED
     except MemoryError:
@@ -94,10 +105,16 @@ def _repeated(arguments: list[str]) -> list[str]:
 def _interrupted(arguments: list[str]) -> str:
     same = "the same call goes on"
     command = arguments[0] if arguments else ""
-    kept = {"batch": same, "evaluate": "--resume goes on", "reproduce": same, "train": same}.get(command)
+    kept = {"batch": same, "evaluate": "--resume goes on", "reproduce": same, "train": same}.get(
+        command
+    )
     if command == "encode" and any(word.partition("=")[0] == "--checkpoint" for word in arguments):
         return f"interrupted, nothing was written but the checkpoint of a training; {same}"
-    return f"interrupted, what was finished is kept; {kept}" if kept else "interrupted, nothing was written"
+    return (
+        f"interrupted, what was finished is kept; {kept}"
+        if kept
+        else "interrupted, nothing was written"
+    )
 
 
 def _interrupt(*_: object) -> None:

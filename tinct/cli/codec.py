@@ -63,7 +63,9 @@ if TYPE_CHECKING:
 
 def encode(
     source: Source,
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="The Matroska file to write, *.mkv.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="The Matroska file to write, *.mkv.")
+    ],
     preset: Preset = "default",
     structure: Structure = None,
     qp: Qp = None,
@@ -111,7 +113,12 @@ def encode(
     )  # fmt: skip
     with _bars(quiet) as bars:
         report = run(
-            source, output, settings, overwrite=overwrite, progress=_counter(bars, "encoding"), training=_training(bars, quiet)
+            source,
+            output,
+            settings,
+            overwrite=overwrite,
+            progress=_counter(bars, "encoding"),
+            training=_training(bars, quiet),
         )
     _tell(report, [] if quiet else _encode_lines(report, output), source, "coded")
 
@@ -120,7 +127,9 @@ def batch(
     source: Annotated[str, typer.Argument(metavar="IN", help="A folder of videos.")],
     output: Annotated[str, typer.Argument(metavar="OUT", help="The folder for a .mkv of each.")],
     jobs: Annotated[int, typer.Option(help="Files at a time.")] = 1,
-    engine: Annotated[str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")] = "local",
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")
+    ] = "local",
     preset: Preset = "default",
     structure: Structure = None,
     qp: Qp = None,
@@ -155,14 +164,21 @@ def batch(
         _say(f"{path} failed: {reason}")
     if not quiet:
         counts = f"{len(report.encoded)} encoded, {len(report.skipped)} there already, {len(report.failed)} failed"
-        print(f"{counts}; {report.source_bytes:,} bytes became {report.size_bytes:,}", file=sys.stderr)
+        print(
+            f"{counts}; {report.source_bytes:,} bytes became {report.size_bytes:,}", file=sys.stderr
+        )
     if report.failed:
         raise typer.Exit(DAMAGED)
 
 
 def decode(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A Tinct file, or any video.")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m.")],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m."
+        ),
+    ],
     start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
     duration: Annotated[float | None, typer.Option(help="Seconds to decode; default all.")] = None,
     overwrite: Overwrite = False,
@@ -173,7 +189,14 @@ def decode(
     from tinct.decoder.api import decode as run
 
     with _progress("decoding", quiet or output == "-") as progress:
-        report = run(source, output, start_seconds=start, duration_seconds=duration, overwrite=overwrite, progress=progress)
+        report = run(
+            source,
+            output,
+            start_seconds=start,
+            duration_seconds=duration,
+            overwrite=overwrite,
+            progress=progress,
+        )
     _notes(report.notes)
     if not report.tinct:
         _say(f"{source} has no Tinct in it: its {report.frames} frames are written as they are")
@@ -196,7 +219,9 @@ def info(
 
 def verify(
     source: Annotated[str, typer.Argument(metavar="FILE")],
-    against: Annotated[str | None, typer.Option(help="The source, to measure PSNR against.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The source, to measure PSNR against.")
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

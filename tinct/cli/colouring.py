@@ -10,19 +10,41 @@ from tinct.cli.say import _bars, _colour_lines, _counter, _extra, _notes, _tell
 
 
 def colourise(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="Any video; its own colour is not looked at.")],
-    output: Annotated[str, typer.Argument(metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m.")],
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="Any video; its own colour is not looked at.")
+    ],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m."
+        ),
+    ],
     reference: Annotated[
         list[str] | None,
-        typer.Option(metavar="MOMENT=FILE", help="A coloured picture of a frame, by number or time; may be repeated."),
+        typer.Option(
+            metavar="MOMENT=FILE",
+            help="A coloured picture of a frame, by number or time; may be repeated.",
+        ),
     ] = None,
-    references: Annotated[str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")] = None,
-    leave_grey: Annotated[bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")] = False,
-    adapt: Annotated[float | None, typer.Option(metavar="SECONDS", help="Train on the references first.")] = None,
+    references: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")
+    ] = None,
+    leave_grey: Annotated[
+        bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")
+    ] = False,
+    adapt: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Train on the references first.")
+    ] = None,
     confidence: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv."
+        ),
     ] = None,
-    page: Annotated[str | None, typer.Option(metavar="FILE", help="An HTML page of how colour goes along the video.")] = None,
+    page: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="An HTML page of how colour goes along the video."),
+    ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -47,7 +69,9 @@ def colourise(
 
 def keyframes(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Any video.")],
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="The new folder for PNGs, named by frame number.")],
+    out: Annotated[
+        str, typer.Option(metavar="FOLDER", help="The new folder for PNGs, named by frame number.")
+    ],
     count: Annotated[str, typer.Option(help="How many frames: auto or a number.")] = "auto",
     quiet: Quiet = False,
     debug: Debug = False,
@@ -58,7 +82,13 @@ def keyframes(
     number = _auto_or_number("count", count)
     with _bars(quiet) as bars:
         looked, written = _counter(bars, "looking"), _counter(bars, "writing", waits=True)
-        numbers, notes = run(source, out, count=cast("int | Literal['auto']", number), looked=looked, progress=written)
+        numbers, notes = run(
+            source,
+            out,
+            count=cast("int | Literal['auto']", number),
+            looked=looked,
+            progress=written,
+        )
     _notes(notes)
     if not quiet:
         print(f"{out}: frames {', '.join(map(str, numbers))}", file=sys.stderr)

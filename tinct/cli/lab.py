@@ -16,15 +16,31 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Videos to measure on.")] = None,
-    codec: Annotated[list[str] | None, typer.Option(help="family[:structure][,option=value]..., such as x265:intra.")] = None,
+    clips: Annotated[
+        list[str] | None, typer.Argument(metavar="CLIP...", help="Videos to measure on.")
+    ] = None,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="family[:structure][,option=value]..., such as x265:intra."),
+    ] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default 27 32 37 42.")] = None,
     out: Annotated[str | None, typer.Option(help="The new folder for results.")] = None,
-    resume: Annotated[str | None, typer.Option(help="Go on with a results folder; its finished points are kept.")] = None,
-    frames: Annotated[int | None, typer.Option(help="The first frames of each clip, 0 for all. Default 96.")] = None,
-    points: Annotated[list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Points at a time; times are comparable only at 1. Default 1.")] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")] = "local",
+    resume: Annotated[
+        str | None, typer.Option(help="Go on with a results folder; its finished points are kept.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="The first frames of each clip, 0 for all. Default 96.")
+    ] = None,
+    points: Annotated[
+        list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Points at a time; times are comparable only at 1. Default 1."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")
+    ] = "local",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -33,7 +49,9 @@ def evaluate(
         from tinct.evaluation import sweeps as lab
     asked = bool(clips or codec or qp or points or frames is not None)
     if resume is not None and (asked or out is not None):
-        raise CodecError("contradictory options: --resume goes on with what its folder asks for; give --jobs and --engine only")
+        raise CodecError(
+            "contradictory options: --resume goes on with what its folder asks for; give --jobs and --engine only"
+        )
     if resume is None and (not clips or not codec or out is None):
         raise CodecError(
             "expected clips, --codec and --out, or --resume FOLDER; such as: evaluate a.mp4 --codec tinct x265 --out r"
@@ -44,7 +62,14 @@ def evaluate(
         else:
             assert out is not None
             first = lab.FRAMES if frames is None else frames or None
-            setup = lab.Setup(clips or [], codec or [], qp or list(lab.QPS), first, points or [], 1 if jobs is None else jobs)
+            setup = lab.Setup(
+                clips or [],
+                codec or [],
+                qp or list(lab.QPS),
+                first,
+                points or [],
+                1 if jobs is None else jobs,
+            )
             outcome = lab.start(setup, Path(out), engine=_engine(engine), progress=progress)
     _outcome_notes(outcome, resume or str(out), f"--resume {resume or out}")
     if not quiet:
@@ -54,7 +79,9 @@ def evaluate(
 
 
 def report(
-    results: Annotated[str, typer.Argument(metavar="RESULTS", help="A folder that `evaluate` wrote.")],
+    results: Annotated[
+        str, typer.Argument(metavar="RESULTS", help="A folder that `evaluate` wrote.")
+    ],
     debug: Debug = False,
 ) -> None:
     """Write RESULTS/report.html, which works from disk, and RESULTS/report.md."""
@@ -66,7 +93,10 @@ def report(
 
 def reproduce(
     what: Annotated[
-        list[str], typer.Argument(metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7.")
+        list[str],
+        typer.Argument(
+            metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7."
+        ),
     ],
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default the table's own.")] = None,
@@ -76,7 +106,10 @@ def reproduce(
     content_loss: ContentLoss = None,
     vgg19: Vgg19 = None,
     frames: Annotated[int, typer.Option(help="The first frames of each clip, 0 for all.")] = 96,
-    out: Annotated[str | None, typer.Option(help="The folder for results; a run that was interrupted goes on in it.")] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(help="The folder for results; a run that was interrupted goes on in it."),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -88,11 +121,21 @@ def reproduce(
         print("\n".join(_published_lines(published.sequences(), published.means())))
         return
     if not clips or out is None:
-        raise CodecError("expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r")
-    experiment = lab.Experiment(64 if channels is None else channels, recipe or "paper", budget, content_loss, vgg19)
+        raise CodecError(
+            "expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r"
+        )
+    experiment = lab.Experiment(
+        64 if channels is None else channels, recipe or "paper", budget, content_loss, vgg19
+    )
     with _progress("measuring", quiet, "points") as progress:
         outcome = lab.reproduce(
-            what, clips, qp or lab.usual_qps(what), experiment, Path(out), frames=frames or None, progress=progress
+            what,
+            clips,
+            qp or lab.usual_qps(what),
+            experiment,
+            Path(out),
+            frames=frames or None,
+            progress=progress,
         )
     _outcome_notes(outcome, out, "the same call")
     print("\n".join((Path(out) / f"{table}.md").read_text() for table in what), end="")
@@ -102,15 +145,29 @@ def reproduce(
 
 def train(
     data: Annotated[str, typer.Option(help="A folder of videos to learn from.")],
-    out: Annotated[str, typer.Option(help="The weights to write, *.safetensors; a run that was interrupted goes on.")],
-    first: Annotated[str | None, typer.Option(help="Weights of a first pass: train a second one on what they make.")] = None,
-    in_band: Annotated[bool, typer.Option("--in-band", help="Learn to restore what was coded with its colour.")] = False,
+    out: Annotated[
+        str,
+        typer.Option(
+            help="The weights to write, *.safetensors; a run that was interrupted goes on."
+        ),
+    ],
+    first: Annotated[
+        str | None,
+        typer.Option(help="Weights of a first pass: train a second one on what they make."),
+    ] = None,
+    in_band: Annotated[
+        bool, typer.Option("--in-band", help="Learn to restore what was coded with its colour.")
+    ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps of 16 crops.")] = 30_000,
     width: Annotated[int, typer.Option(min=1, help="Channels of the network.")] = 32,
     depth: Annotated[int, typer.Option(min=1, help="3x3 convolutions of the network.")] = 3,
-    stretches: Annotated[int, typer.Option(min=1, help="Stretches of each video to make samples of.")] = 20,
+    stretches: Annotated[
+        int, typer.Option(min=1, help="Stretches of each video to make samples of.")
+    ] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
-    cache: Annotated[str | None, typer.Option(help="Where samples are kept, beside the weights unless given.")] = None,
+    cache: Annotated[
+        str | None, typer.Option(help="Where samples are kept, beside the weights unless given.")
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -118,11 +175,15 @@ def train(
     with _extra("networks", "training"):
         from tinct.networks.compact_config import CompactConfig
         from tinct.training import compact as loop
-    recipe = loop.Recipe(CompactConfig(width, depth, second=in_band or first is not None), steps=steps, seed=seed)
+    recipe = loop.Recipe(
+        CompactConfig(width, depth, second=in_band or first is not None), steps=steps, seed=seed
+    )
 
     def show(point: loop.Point) -> None:
         if not quiet:
-            _say(f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, Y of held-out crops {point.psnr_y_db:.3f} dB")
+            _say(
+                f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, Y of held-out crops {point.psnr_y_db:.3f} dB"
+            )
 
     with _progress("samples", quiet, "stretches") as prepared:
         made = loop.train(
@@ -140,7 +201,9 @@ def _outcome_notes(outcome: "Outcome", folder: str, again: str) -> None:
     for line in outcome.notes:
         _say(line)
     if outcome.failures:
-        _say(f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; {again} tries again")
+        _say(
+            f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; {again} tries again"
+        )
 
 
 def _rate_lines(outcome: "Outcome") -> list[str]:
@@ -155,21 +218,33 @@ def _rate_lines(outcome: "Outcome") -> list[str]:
             ours, theirs = outcome.of(clip, codec), outcome.of(clip, anchor)
             if codec != anchor and min(len(ours), len(theirs)) >= 2:
                 delta = bd_rate(theirs, ours).text()
-                lines.append(f"  {codec:<{wide[0]}}  {clip:<{wide[1]}}  {delta:<22}  against {anchor}")
+                lines.append(
+                    f"  {codec:<{wide[0]}}  {clip:<{wide[1]}}  {delta:<22}  against {anchor}"
+                )
     if not lines:
         return ["no BD-rate: it takes two codecs with points at two QPs each, on one clip"]
-    return ["BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:", *lines]
+    return [
+        "BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:",
+        *lines,
+    ]
 
 
 def _published_lines(sequences: "list[PublishedSequence]", means: "list[Mean]") -> list[str]:
     """Table 2 as printed and as computed again, and the averages of tables 3 and 4."""
     lines = [f"{'':<18}{'BD-rate, percent':^32}{'BD-PSNR, dB':^22}{'from saved bits'}"]
-    lines.append(f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   {'printed':>9}{'computed':>10}   {'alone':>12}")
+    lines.append(
+        f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   {'printed':>9}{'computed':>10}   {'alone':>12}"
+    )
     for row in sequences:
-        rate, psnr, saved = (_number(delta.value, digits) for delta, digits in ((row.rate, 2), (row.psnr, 3), (row.saved_bits, 2)))
+        rate, psnr, saved = (
+            _number(delta.value, digits)
+            for delta, digits in ((row.rate, 2), (row.psnr, 3), (row.saved_bits, 2))
+        )
         doubt = "" if row.rate_holds and row.psnr_holds else "   does not hold"
         bd_rate = f"{row.printed_rate_percent:>9.2f}{rate:>11}{row.rate.overlap:>9.0%}"
-        lines.append(f"{row.name:<18}{bd_rate}   {row.printed_psnr_db:>9.3f}{psnr:>10}   {saved:>12}{doubt}")
+        lines.append(
+            f"{row.name:<18}{bd_rate}   {row.printed_psnr_db:>9.3f}{psnr:>10}   {saved:>12}{doubt}"
+        )
     computed = [row.rate.value for row in sequences if row.rate.value is not None]
     printed = sum(row.printed_rate_percent for row in sequences) / len(sequences)
     alone = [row.saved_bits.value for row in sequences if row.saved_bits.value is not None]

@@ -37,13 +37,17 @@ def _notes(notes: list[str]) -> None:
         _say(note)
 
 
-def _tell(report: "EncodeReport | ColouriseReport", lines: Sequence[str], source: str, done: str) -> None:
+def _tell(
+    report: "EncodeReport | ColouriseReport", lines: Sequence[str], source: str, done: str
+) -> None:
     """What there is to say of a finished output; exit code 3 where its source is damaged."""
     _notes(report.notes)
     for line in lines:
         print(line, file=sys.stderr)
     if report.damaged:
-        _say(f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is {done}")
+        _say(
+            f"{source} is damaged: {report.damaged} packets or frames of it are lost, the rest is {done}"
+        )
         raise typer.Exit(DAMAGED)
 
 
@@ -61,7 +65,9 @@ def _extra(extra: str, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(what: str, quiet: bool, unit: str = "frames") -> Iterator[Callable[[int, int | None], None] | None]:
+def _progress(
+    what: str, quiet: bool, unit: str = "frames"
+) -> Iterator[Callable[[int, int | None], None] | None]:
     """A bar with frames, speed and time left, where stderr is a terminal."""
     with _bars(quiet) as bars:
         yield _counter(bars, what, unit)
@@ -74,11 +80,23 @@ def _bars(quiet: bool) -> "Iterator[Progress | None]":
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.table import Column
 
     said = TextColumn("{task.fields[said]}", table_column=Column(overflow="fold"))
-    columns = (TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), said, TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        said,
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as bars:
         yield bars
 
@@ -95,7 +113,13 @@ def _counter(
         if not bars.tasks[task].started:
             bars.start_task(task)
         rate = bars.tasks[task].speed
-        bars.update(task, completed=done, total=total, said=f"{rate:.1f} {unit}/s" if rate else "", visible=True)
+        bars.update(
+            task,
+            completed=done,
+            total=total,
+            said=f"{rate:.1f} {unit}/s" if rate else "",
+            visible=True,
+        )
 
     return update
 
@@ -104,14 +128,22 @@ def _training(bars: "Progress | None", quiet: bool) -> "Callable[[Step], None] |
     """What a training has come to: a bar of percent where there are bars, else a line for each tenth of it."""
     if quiet:
         return None
-    task = None if bars is None else bars.add_task("training", total=100, said="", visible=False, start=False)
+    task = (
+        None
+        if bars is None
+        else bars.add_task("training", total=100, said="", visible=False, start=False)
+    )
     tenth, watched = -1, ""
 
     def show(step: "Step") -> None:
         nonlocal tenth, watched
         if step.watched_db is not None:
             watched = f", watched pictures {step.watched_db:.2f} dB"
-        said = f"step {step.number}: " + " ".join(f"{name} {value:.4f}" for name, value in step.terms.items()) + watched
+        said = (
+            f"step {step.number}: "
+            + " ".join(f"{name} {value:.4f}" for name, value in step.terms.items())
+            + watched
+        )
         if bars is not None and task is not None:
             if not bars.tasks[task].started:
                 bars.start_task(task)
@@ -130,7 +162,11 @@ def _psnr_text(psnr: "tuple[Psnr, Psnr, Psnr]") -> str:
 
 
 def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
-    parts = {"luma" if report.tinct else "video": report.luma_bytes, "colour": report.colour_bytes, "update": report.update_bytes}
+    parts = {
+        "luma" if report.tinct else "video": report.luma_bytes,
+        "colour": report.colour_bytes,
+        "update": report.update_bytes,
+    }
     parts["other"] = report.size_bytes - sum(parts.values())
     sizes = ", ".join(f"{name} {size:,}" for name, size in parts.items() if size)
     lines = [
@@ -139,32 +175,49 @@ def _encode_lines(report: "EncodeReport", output: str) -> list[str]:
     ]
     plan = report.plan
     if not report.tinct and plan.plain is not None:
-        tried = "the network" if report.config.colour == "in-band" else "colour on a track of its own"
+        tried = (
+            "the network" if report.config.colour == "in-band" else "colour on a track of its own"
+        )
         lines.append(f"{tried} does not pay on this video: this is plain HEVC")
     if plan.plain is not None and plan.random_access is not None:
-        costs = {f"plain HEVC {report.config.structure}": plan.plain, "plain HEVC random-access": plan.random_access}
+        costs = {
+            f"plain HEVC {report.config.structure}": plan.plain,
+            "plain HEVC random-access": plan.random_access,
+        }
         if plan.track is not None:
             costs = {"Tinct": plan.track, **costs}
-        lines.append("on samples, bits a frame: " + ", ".join(f"{name} {cost.bits:,.0f}" for name, cost in costs.items()))
+        lines.append(
+            "on samples, bits a frame: "
+            + ", ".join(f"{name} {cost.bits:,.0f}" for name, cost in costs.items())
+        )
     return lines
 
 
 def _colour_lines(report: "ColouriseReport", output: str) -> list[str]:
     lines = [
-        f"{one.name}: frame {one.number}, match {one.match:.0%}, covers {one.covered:.0%}, {one.way}" for one in report.references
+        f"{one.name}: frame {one.number}, match {one.match:.0%}, covers {one.covered:.0%}, {one.way}"
+        for one in report.references
     ]
     mean = sum(report.trust) / len(report.trust)
-    lines.append(f"{output}: {report.frames} frames, {report.frames / report.seconds:.1f} frames/s, mean trust {mean:.0%}")
+    lines.append(
+        f"{output}: {report.frames} frames, {report.frames / report.seconds:.1f} frames/s, mean trust {mean:.0%}"
+    )
     if report.grey:
         shots = ", ".join(f"{shot.start}-{shot.stop - 1}" for shot in report.grey)
         lines.append(f"shots without a reference, left grey: frames {shots}")
     if report.helpful:
-        lines.append(f"colour of these frames would help most: {', '.join(map(str, report.helpful))}")
+        lines.append(
+            f"colour of these frames would help most: {', '.join(map(str, report.helpful))}"
+        )
     return lines
 
 
 def _info_lines(found: "FileInfo") -> list[str]:
-    kind = f"Tinct, layout {found.layout}, colouriser {found.colouriser}" if found.layout else "no Tinct in it"
+    kind = (
+        f"Tinct, layout {found.layout}, colouriser {found.colouriser}"
+        if found.layout
+        else "no Tinct in it"
+    )
     keys = f", {found.key_frames} of them key frames" if found.key_frames is not None else ""
     lines = [
         f"{_printable(found.path)}: {kind}",

@@ -63,7 +63,9 @@ def _adapted(lessons: Sequence[Lesson], budget: Budget) -> Adapted:
     taught = [_Sample.of(lesson) for i, lesson in enumerate(lessons) if i != middle]
     # a reference's own colour has to stay as it is, and to be found again where it is missing
     whole = [
-        _Sample.of(Lesson(one.target, Mix(one.target.colour, one.target.weight))) for i, one in enumerate(lessons) if i != middle
+        _Sample.of(Lesson(one.target, Mix(one.target.colour, one.target.weight)))
+        for i, one in enumerate(lessons)
+        if i != middle
     ]
     network = _network()
     optimiser = torch.optim.Adam(network.parameters(), RATE)
@@ -71,7 +73,9 @@ def _adapted(lessons: Sequence[Lesson], budget: Budget) -> Adapted:
     while (spent := budget.spent(steps, time.monotonic() - began)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - spent)
-        inputs, target, weight = (torch.stack(parts) for parts in zip(*_batch(taught, whole), strict=True))
+        inputs, target, weight = (
+            torch.stack(parts) for parts in zip(*_batch(taught, whole), strict=True)
+        )
         error = _changed(network, inputs) - target
         loss = (weight * torch.sqrt(error * error + 1e-4)).mean()
         optimiser.zero_grad()
@@ -85,7 +89,9 @@ def _adapted(lessons: Sequence[Lesson], budget: Budget) -> Adapted:
 def corrected(network: nn.Module, luma: LumaView, mixed: Mix) -> Mix:
     """The mix with the network's correction."""
     with torch.inference_mode():
-        colour = _changed(network, _inputs(luma, mixed)[None])[0].permute(1, 2, 0).numpy() * np.float32(SCALE)
+        colour = _changed(network, _inputs(luma, mixed)[None])[0].permute(
+            1, 2, 0
+        ).numpy() * np.float32(SCALE)
     return Mix(colour, mixed.trust)
 
 
@@ -124,8 +130,16 @@ def _changed(network: nn.Module, inputs: Tensor) -> Tensor:
 def _inputs(luma: LumaView, mixed: Mix) -> Tensor:
     """Luma's four phases, mixed colour and trust at chroma resolution, [7, h, w]."""
     height, width = mixed.trust.shape
-    y = np.pad(luma.full, ((0, 2 * height - luma.full.shape[0]), (0, 2 * width - luma.full.shape[1])), mode="edge")
-    phases = [y[row::2, column::2].astype(np.float32) / 255 - np.float32(0.5) for row in (0, 1) for column in (0, 1)]
+    y = np.pad(
+        luma.full,
+        ((0, 2 * height - luma.full.shape[0]), (0, 2 * width - luma.full.shape[1])),
+        mode="edge",
+    )
+    phases = [
+        y[row::2, column::2].astype(np.float32) / 255 - np.float32(0.5)
+        for row in (0, 1)
+        for column in (0, 1)
+    ]
     colour = mixed.colour / np.float32(SCALE)
     return torch.from_numpy(np.stack([*phases, colour[..., 0], colour[..., 1], mixed.trust]))
 
@@ -150,7 +164,12 @@ def _with_holes(parts: list[Tensor]) -> list[Tensor]:
     """Colour and trust taken away in some blobs, smoothly, as `mixing` does where nothing matches."""
     inputs, target, weight = parts
     noise = torch.rand(1, 1, HOLES, HOLES)
-    there = nn.functional.interpolate(noise, size=inputs.shape[1:], mode="bicubic")[0].mul(4).sub(1).clamp(0, 1)
+    there = (
+        nn.functional.interpolate(noise, size=inputs.shape[1:], mode="bicubic")[0]
+        .mul(4)
+        .sub(1)
+        .clamp(0, 1)
+    )
     return [torch.cat((inputs[:4], inputs[4:] * there)), target, weight]
 
 
@@ -159,5 +178,9 @@ def _errors(network: nn.Module, sample: _Sample) -> tuple[float, float]:
     with torch.inference_mode():
         colours = (sample.inputs[4:6], _changed(network, sample.inputs[None])[0])
         errors = [colour - sample.target for colour in colours]
-        means = [float((sample.weight * error * error).sum() / (2 * sample.weight.sum() + 1e-9)) * SCALE**2 for error in errors]
+        means = [
+            float((sample.weight * error * error).sum() / (2 * sample.weight.sum() + 1e-9))
+            * SCALE**2
+            for error in errors
+        ]
     return means[0], means[1]

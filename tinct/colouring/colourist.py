@@ -99,12 +99,24 @@ def colourise(
     outputs = [name for name in (destination, confidence, page) if name is not None]
     video = _opened(source, outputs, overwrite=overwrite)
     if not references:
-        raise CodecError("expected references, found none; `tinct keyframes VIDEO --out frames/` writes frames to colour")
+        raise CodecError(
+            "expected references, found none; `tinct keyframes VIDEO --out frames/` writes frames to colour"
+        )
     with ExitStack() as stack:
-        sink = stack.enter_context(open_sink(destination, video.info, source, keep_luma=True, overwrite=overwrite))
-        map_sink = None if confidence is None else stack.enter_context(_open_map(confidence, video.info, overwrite=overwrite))
-        shelf = stack.enter_context(Shelf(None if destination == "-" else Path(destination).absolute().parent))
-        found, laid, notes = _prepared(video, cast("Mapping[Moment, Picture]", references), shelf, looked)
+        sink = stack.enter_context(
+            open_sink(destination, video.info, source, keep_luma=True, overwrite=overwrite)
+        )
+        map_sink = (
+            None
+            if confidence is None
+            else stack.enter_context(_open_map(confidence, video.info, overwrite=overwrite))
+        )
+        shelf = stack.enter_context(
+            Shelf(None if destination == "-" else Path(destination).absolute().parent)
+        )
+        found, laid, notes = _prepared(
+            video, cast("Mapping[Moment, Picture]", references), shelf, looked
+        )
         grey = [shot for shot in found.shots if not any(one.number in shot for one in laid)]
         if grey and not leave_grey:
             raise CodecError(_missing(found, grey))
@@ -164,7 +176,9 @@ def write_keyframes(
     numbers = worth_colouring(found, None if count == "auto" else count)
     notes = list(video.notes)
     if without := [shot for shot in found.shots if not any(number in shot for number in numbers)]:
-        notes.append(f"shots without a frame: {ranges_text(without)}; {len(found.shots)} frames would reach all")
+        notes.append(
+            f"shots without a frame: {ranges_text(without)}; {len(found.shots)} frames would reach all"
+        )
     with open_sink(f"{folder}/", video.info, names=numbers) as sink:
         for done, number in enumerate(numbers, 1):
             tick = int(found.ticks[number])
@@ -181,20 +195,28 @@ def helpful(found: Survey, grey: Sequence[range], trust: Sequence[float]) -> lis
     for number in np.argsort(trust, kind="stable"):
         if len(numbers) >= HELPFUL or trust[number] >= DOUBTFUL:
             break
-        if not any(number in shot for shot in grey) and all(abs(number - other) >= APART for other in numbers):
+        if not any(number in shot for shot in grey) and all(
+            abs(number - other) >= APART for other in numbers
+        ):
             numbers.append(int(number))
     return numbers[:HELPFUL]
 
 
 def _opened(source: str, outputs: list[str], *, overwrite: bool) -> Source:
     if source == "-":
-        raise CodecError("expected a file, found stdin; the video is looked over twice: write it to a file first")
+        raise CodecError(
+            "expected a file, found stdin; the video is looked over twice: write it to a file first"
+        )
     for i, output in enumerate(outputs):
         check_output(output, source, overwrite=overwrite)
-        if output != "-" and any(Path(output).absolute() == Path(other).absolute() for other in outputs[:i]):
+        if output != "-" and any(
+            Path(output).absolute() == Path(other).absolute() for other in outputs[:i]
+        ):
             raise CodecError(f"expected a name of its own for each output, found {output} twice")
     if Path(source).is_file() and read_file_manifest(source) is not None:
-        raise CodecError(f"expected grey footage, found a Tinct file in {source}; decode it (tinct decode {source} out.mkv)")
+        raise CodecError(
+            f"expected grey footage, found a Tinct file in {source}; decode it (tinct decode {source} out.mkv)"
+        )
     return open_source(source)
 
 
@@ -203,7 +225,9 @@ def _prepared(
 ) -> tuple[Survey, list[Laid], list[str]]:
     """The first pass: shots found, references laid onto their frames and put on the shelf."""
     seconds = video.ticks * float(video.info.time_base)
-    moments = frame_numbers(references, seconds, float(seconds[-1]) + 1 / float(video.info.mean_rate))
+    moments = frame_numbers(
+        references, seconds, float(seconds[-1]) + 1 / float(video.info.mean_rate)
+    )
     laid: list[Laid] = []
     notes: list[str] = []
 
@@ -222,7 +246,9 @@ def _prepared(
 
     found = survey(video, each)
     if lost := [number for number in moments if number >= len(found.ticks)]:
-        raise CodecError(f"expected frame {lost[0]} to decode, found {len(found.ticks)} frames; name another")
+        raise CodecError(
+            f"expected frame {lost[0]} to decode, found {len(found.ticks)} frames; name another"
+        )
     if not laid:
         raise CodecError("expected a reference in colour, found none; colour one of them first")
     return found, laid, notes
@@ -236,24 +262,35 @@ def _adapted(
     from tinct.colouring.adapting import Lesson, adapt, corrected
 
     if not 0 < seconds <= MOST_SECONDS:
-        raise CodecError(f"--adapt: expected seconds above 0 and up to {MOST_SECONDS}, found {seconds:g}")
+        raise CodecError(
+            f"--adapt: expected seconds above 0 and up to {MOST_SECONDS}, found {seconds:g}"
+        )
     began = time.monotonic()
     lessons: list[Lesson] = []
     for number in numbers:
         shot = found.shot_of(number)
         before = max((n for n in numbers if n in shot and n < number), default=None)
         behind = min((n for n in numbers if n in shot and n > number), default=None)
-        if (before is None and behind is None) or (lessons and time.monotonic() - began > seconds / 2):
+        if (before is None and behind is None) or (
+            lessons and time.monotonic() - began > seconds / 2
+        ):
             continue
         others = [n for n in (before, behind) if n is not None]
-        frames = range(number if before is None else before, number + 1 if behind is None else behind + 1)
+        frames = range(
+            number if before is None else before, number + 1 if behind is None else behind + 1
+        )
         with Passage(video, found, others, shelf, frames=frames) as passage:
             made = next(islice(passage, number - frames.start, None))
-        planes = np.dstack((made.frame.cb, made.frame.cr)).astype(np.float32) / (1 << (video.info.bit_depth - 8))
+        planes = np.dstack((made.frame.cb, made.frame.cr)).astype(np.float32) / (
+            1 << (video.info.bit_depth - 8)
+        )
         lessons.append(Lesson(take_down(shelf, number), Mix(planes - np.float32(128), made.trust)))
     if len(lessons) < FEWEST_LESSONS:
         found_text = f"{len(lessons)} with a neighbour in their shot"
-        return None, f"not adapted: it takes {FEWEST_LESSONS} references, one to be held back, found {found_text}"
+        return (
+            None,
+            f"not adapted: it takes {FEWEST_LESSONS} references, one to be held back, found {found_text}",
+        )
     result = adapt(lessons, Budget(seconds=seconds))
     return None if result.network is None else partial(corrected, result.network), result.text()
 
@@ -284,6 +321,8 @@ def _open_map(path: str, info: VideoInfo, *, overwrite: bool) -> Sink:
 def _map_frame(coloured: Coloured, info: VideoInfo) -> Frame:
     """Trust as grey, 255 for 1."""
     size = (info.width, info.height)
-    y = np.rint(cv2.resize(coloured.trust, size, interpolation=cv2.INTER_LINEAR) * 255).astype(np.uint8)
+    y = np.rint(cv2.resize(coloured.trust, size, interpolation=cv2.INTER_LINEAR) * 255).astype(
+        np.uint8
+    )
     flat = np.full(info.chroma_shape, 128, np.uint8)
     return Frame(y, flat, flat, coloured.frame.pts, info)

@@ -12,7 +12,10 @@ import numpy as np
 from tinct.motion.flow import MIN_FLOW_SIDE, stilled, warp
 
 MATCH_WINDOW = 9  # samples a side, over which the two searches are compared
-CHAIN_GAIN, CHAIN_FLOOR = 0.95, 0.1  # what motion added up has to lower the mismatch by: the search itself does not drift
+CHAIN_GAIN, CHAIN_FLOOR = (
+    0.95,
+    0.1,
+)  # what motion added up has to lower the mismatch by: the search itself does not drift
 EDGE_BLUR = 5  # samples a side; between the two, so that no seam shows
 
 
@@ -46,7 +49,9 @@ def follow(luma: np.ndarray, trail: Trail, reference: np.ndarray) -> Trail:
     return Trail(stilled(luma, reference, chained * share + direct * (1 - share)), luma)
 
 
-def _search(preset: int, target: np.ndarray, source: np.ndarray, first_guess: np.ndarray | None) -> np.ndarray:
+def _search(
+    preset: int, target: np.ndarray, source: np.ndarray, first_guess: np.ndarray | None
+) -> np.ndarray:
     # a new object each time: a call on a small picture changes its settings for good
     return cv2.DISOpticalFlow.create(preset).calc(target, source, first_guess)  # type: ignore[arg-type]
 

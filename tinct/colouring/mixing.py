@@ -14,12 +14,17 @@ from tinct.motion.flow import warp
 from tinct.motion.prior import MATCH_FLOOR, MATCH_WINDOW
 from tinct.motion.views import LumaView
 
-REGION = 1 / 3  # of the width: which reference matches there decides, too; alone, a sample matches by chance
+REGION = (
+    1 / 3
+)  # of the width: which reference matches there decides, too; alone, a sample matches by chance
 DETAIL_WINDOW = 9  # chroma samples a side, over which a picture's own detail is judged
 DETAIL_FLOOR = 100.0  # squared 8-bit levels, added to the variance of the luma: flat pictures match by their noise alone
 DOUBT = 0.2  # trust is 1 / (1 + DOUBT x mismatch / detail): see docs/colourise.md for the fit
 LOST_WINDOW = 25  # chroma samples a side, over which nothing at all may match
-LOST, LOST_DOUBT = 0.8, 6.0  # where mismatch there exceeds this share of detail, trust falls with the excess squared
+LOST, LOST_DOUBT = (
+    0.8,
+    6.0,
+)  # where mismatch there exceeds this share of detail, trust falls with the excess squared
 NEAREST = 0.25  # frames: the distance that a reference has to its own frame
 TONE_SPAN = (0.25, 4.0)  # gains between two frames' brightness that are believed
 TONE_STEP = 4  # every so many samples a side tell the tone
@@ -74,7 +79,11 @@ def mix(luma: LumaView, sides: Sequence[Side]) -> Mix:
         weight = np.clip(moved[..., 3], 0, 1)
         squared = np.square(toned(own, moved[..., 0]) - own)
         error = around(squared, MATCH_WINDOW)
-        share = weight / (max(side.distance, NEAREST) * (error + MATCH_FLOOR) * (around(squared, region) + MATCH_FLOOR))
+        share = weight / (
+            max(side.distance, NEAREST)
+            * (error + MATCH_FLOOR)
+            * (around(squared, region) + MATCH_FLOOR)
+        )
         total += share
         colour += share[..., None] * moved[..., 1:3]
         lost = np.maximum(around(squared, LOST_WINDOW) / lost_detail - LOST, 0)
@@ -115,4 +124,6 @@ def _moved(side: Side, shape: tuple[int, ...]) -> np.ndarray:
 
 def variance(plane: np.ndarray) -> np.ndarray:
     """Of the samples around each."""
-    return np.maximum(around(plane * plane, DETAIL_WINDOW) - np.square(around(plane, DETAIL_WINDOW)), 0)
+    return np.maximum(
+        around(plane * plane, DETAIL_WINDOW) - np.square(around(plane, DETAIL_WINDOW)), 0
+    )

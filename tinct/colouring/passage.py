@@ -56,7 +56,13 @@ def spans(shots: Sequence[range], references: Sequence[int]) -> list[Span]:
         own = [number for number in references if number in shot]
         edges = sorted({shot.start, *own, shot.stop})
         for first, stop in pairwise(edges):
-            found.append(Span(range(first, stop), first if first in own else None, stop if stop in own else None))
+            found.append(
+                Span(
+                    range(first, stop),
+                    first if first in own else None,
+                    stop if stop in own else None,
+                )
+            )
     return found
 
 
@@ -96,7 +102,11 @@ class Passage:
         """Every frame in order; a window is under way while the caller has the one before."""
         first, stop = self._spans[0].frames.start, self._spans[-1].frames.stop
         whole = stop - first == len(self._found.ticks)
-        frames = iter(self._source) if whole else self._source.between(*self._found.ticks[[first, stop - 1]].tolist())
+        frames = (
+            iter(self._source)
+            if whole
+            else self._source.between(*self._found.ticks[[first, stop - 1]].tolist())
+        )
         waiting: deque[_Window] = deque()
         for span in self._spans:
             for window in self._begun(span, frames):
@@ -118,10 +128,16 @@ class Passage:
             lumas = [LumaView(frame.y, frame.info.bit_depth, frame.pts) for frame in held]
             sides: list[_Way] = []
             if before is not None:
-                trail = self._pool.submit(_forward, before, lumas, window.start == before.number, trail)
+                trail = self._pool.submit(
+                    _forward, before, lumas, window.start == before.number, trail
+                )
                 sides.append(_Way(before, trail))
             if behind is not None:
-                start = begin(behind.luma.matched) if window is windows[-1] else self._trail(behind.number, window.stop)
+                start = (
+                    begin(behind.luma.matched)
+                    if window is windows[-1]
+                    else self._trail(behind.number, window.stop)
+                )
                 sides.append(_Way(behind, self._pool.submit(_backward, behind, lumas, start)))
             yield _Window(window, held, lumas, sides)
 
@@ -129,7 +145,12 @@ class Passage:
         ways = [(way.reference, way.followed.result().flows) for way in window.ways]
         mixed = [
             self._pool.submit(
-                self._mixed, luma, [Side(reference, flows[i], abs(reference.number - number)) for reference, flows in ways]
+                self._mixed,
+                luma,
+                [
+                    Side(reference, flows[i], abs(reference.number - number))
+                    for reference, flows in ways
+                ],
             )
             for i, (number, luma) in enumerate(zip(window.numbers, window.lumas, strict=False))
         ]
@@ -148,7 +169,10 @@ class Passage:
         for chunk in _joined(windows[1:], AHEAD_WINDOWS):
             ticks = self._found.ticks[chunk.start : chunk.stop]
             stretch = self._source.between(int(ticks[0]), int(ticks[-1]))
-            held = [(frame.pts, LumaView(frame.y, frame.info.bit_depth, frame.pts).matched) for frame in stretch]
+            held = [
+                (frame.pts, LumaView(frame.y, frame.info.bit_depth, frame.pts).matched)
+                for frame in stretch
+            ]
             for tick, luma in reversed(held):
                 trail = follow(luma, trail, target)
                 number = int(np.searchsorted(self._found.ticks, tick))
@@ -189,7 +213,11 @@ class _Window:
 def finished(frame: Frame, mixed: Mix) -> Coloured:
     """The frame with its own luma and the mixed colour."""
     unit = 1 << (frame.info.bit_depth - 8)
-    levels = np.rint((mixed.colour + np.float32(128)) * unit).clip(0, 256 * unit - 1).astype(frame.y.dtype)
+    levels = (
+        np.rint((mixed.colour + np.float32(128)) * unit)
+        .clip(0, 256 * unit - 1)
+        .astype(frame.y.dtype)
+    )
     coloured = Frame(frame.y, levels[..., 0].copy(), levels[..., 1].copy(), frame.pts, frame.info)
     return Coloured(coloured, mixed.trust)
 
@@ -197,15 +225,27 @@ def finished(frame: Frame, mixed: Mix) -> Coloured:
 def put_away(shelf: Shelf, reference: Reference) -> None:
     depth = np.array([reference.luma.bit_depth, reference.luma.pts])
     weight = np.rint(reference.weight * 255).astype(np.uint8)
-    shelf.put(reference.number, depth, reference.luma.y, reference.colour.astype(np.float16), weight)
+    shelf.put(
+        reference.number, depth, reference.luma.y, reference.colour.astype(np.float16), weight
+    )
 
 
 def take_down(shelf: Shelf, number: int) -> Reference:
     (depth, pts), y, colour, weight = shelf.get(number)
-    return Reference(number, LumaView(y, int(depth), int(pts)), colour.astype(np.float32), weight.astype(np.float32) / 255)
+    return Reference(
+        number,
+        LumaView(y, int(depth), int(pts)),
+        colour.astype(np.float32),
+        weight.astype(np.float32) / 255,
+    )
 
 
-def _forward(reference: Reference, lumas: Sequence[LumaView], at_reference: bool, before: Future[_Followed] | None) -> _Followed:
+def _forward(
+    reference: Reference,
+    lumas: Sequence[LumaView],
+    at_reference: bool,
+    before: Future[_Followed] | None,
+) -> _Followed:
     target = reference.luma.matched
     trail = begin(target) if before is None else before.result().end
     flows = []
@@ -225,7 +265,9 @@ def _backward(reference: Reference, lumas: Sequence[LumaView], trail: Trail) -> 
 
 
 def _kept(trail: Trail) -> np.ndarray | None:
-    return None if trail.flow is None else trail.flow.astype(np.float16)  # half the memory; 1/128 of a sample at motion of 8
+    return (
+        None if trail.flow is None else trail.flow.astype(np.float16)
+    )  # half the memory; 1/128 of a sample at motion of 8
 
 
 def _joined(windows: Sequence[range], several: int) -> list[range]:

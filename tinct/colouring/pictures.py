@@ -46,7 +46,9 @@ def given_one_by_one(words: Sequence[str]) -> dict[Moment, Picture]:
         if not equals or not path or moment is None:
             raise CodecError(f"--reference: expected MOMENT=FILE with {MOMENT}; found {word}")
         if moment in found:
-            raise CodecError(f"--reference: expected one picture for {name}, found {found[moment]} and {path}")
+            raise CodecError(
+                f"--reference: expected one picture for {name}, found {found[moment]} and {path}"
+            )
         found[moment] = path
     return found
 
@@ -55,21 +57,27 @@ def in_folder(folder: str | Path) -> dict[Moment, Picture]:
     """The pictures of a folder, each named by the moment that it shows; hidden files are left out."""
     path = Path(folder)
     if not path.is_dir():
-        raise CodecError(f"--references: expected a folder of pictures, found {'a file' if path.exists() else 'nothing'} at {path}")
+        raise CodecError(
+            f"--references: expected a folder of pictures, found {'a file' if path.exists() else 'nothing'} at {path}"
+        )
     found: dict[Moment, Picture] = {}
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") or not file.is_file():
             continue
         moment = parse_moment(file.stem)
         if moment is None:
-            raise CodecError(f"expected pictures named by {MOMENT} in {path}, found {file.name}; rename it or take it out")
+            raise CodecError(
+                f"expected pictures named by {MOMENT} in {path}, found {file.name}; rename it or take it out"
+            )
         if moment in found:
             raise CodecError(
                 f"expected one picture for {file.stem} in {path}, found {Path(str(found[moment])).name} and {file.name}"
             )
         found[moment] = file
     if not found:
-        raise CodecError(f"expected pictures in {path}, found none; `tinct keyframes VIDEO --out {path}` writes frames to colour")
+        raise CodecError(
+            f"expected pictures in {path}, found none; `tinct keyframes VIDEO --out {path}` writes frames to colour"
+        )
     return found
 
 
@@ -78,22 +86,30 @@ def name_of(picture: Picture, moment: Moment) -> str:
     return str(picture) if isinstance(picture, str | Path) else f"the reference at {moment}"
 
 
-def frame_numbers(moments: Mapping[Moment, Picture], times_seconds: np.ndarray, end_seconds: float) -> dict[int, Moment]:
+def frame_numbers(
+    moments: Mapping[Moment, Picture], times_seconds: np.ndarray, end_seconds: float
+) -> dict[int, Moment]:
     """Which frame each moment names; a time names the frame that is shown then. `times_seconds` are of all frames, sorted."""
     found: dict[int, Moment] = {}
     for moment, picture in moments.items():
         name = name_of(picture, moment)
         if isinstance(moment, int | np.integer):
             if not 0 <= moment < len(times_seconds):
-                raise CodecError(f"expected frames 0 to {len(times_seconds) - 1} to be named, found {moment} for {name}")
+                raise CodecError(
+                    f"expected frames 0 to {len(times_seconds) - 1} to be named, found {moment} for {name}"
+                )
             number = int(moment)
         else:
             if not 0 <= moment < end_seconds:
-                raise CodecError(f"expected times from 0 to the video's end at {end_seconds:.3f} s, found {moment:g} s for {name}")
+                raise CodecError(
+                    f"expected times from 0 to the video's end at {end_seconds:.3f} s, found {moment:g} s for {name}"
+                )
             number = max(0, int(np.searchsorted(times_seconds, moment + 1e-6, side="right")) - 1)
         if number in found:
             other = name_of(moments[found[number]], found[number])
-            raise CodecError(f"expected one reference for frame {number}, found {other} and {name}; take one out")
+            raise CodecError(
+                f"expected one reference for frame {number}, found {other} and {name}; take one out"
+            )
         found[number] = moment
     return dict(sorted(found.items()))
 
@@ -104,17 +120,27 @@ def read_picture(picture: Picture, name: str) -> tuple[np.ndarray, np.ndarray]:
     A file is turned as its EXIF data says, and brought to sRGB where it has a profile of its own.
     """
     assert not isinstance(picture, Frame)
-    image = _from_array(picture, name) if isinstance(picture, np.ndarray) else _opened(picture, name)
+    image = (
+        _from_array(picture, name) if isinstance(picture, np.ndarray) else _opened(picture, name)
+    )
     width, height = image.size
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise CodecError(f"expected a picture of 1 to {MAX_SIDE} pixels a side, found {width}x{height} in {name}")
+        raise CodecError(
+            f"expected a picture of 1 to {MAX_SIDE} pixels a side, found {width}x{height} in {name}"
+        )
     try:
         image = ImageOps.exif_transpose(image)
         alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
         rgb = _to_srgb(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CodecError(f'expected a whole picture, found "{error}" in {name}; save it again') from error
-    weight = np.ones((rgb.height, rgb.width), np.float32) if alpha is None else np.asarray(alpha, np.float32) / np.float32(255)
+        raise CodecError(
+            f'expected a whole picture, found "{error}" in {name}; save it again'
+        ) from error
+    weight = (
+        np.ones((rgb.height, rgb.width), np.float32)
+        if alpha is None
+        else np.asarray(alpha, np.float32) / np.float32(255)
+    )
     return np.asarray(rgb), weight
 
 
@@ -128,28 +154,44 @@ def _opened(picture: str | Path | Image.Image, name: str) -> Image.Image:
     try:
         return Image.open(picture)
     except UnidentifiedImageError as error:
-        raise CodecError(f"expected a picture in a format that Pillow reads, found none in {name}; save it as PNG") from error
+        raise CodecError(
+            f"expected a picture in a format that Pillow reads, found none in {name}; save it as PNG"
+        ) from error
     except (OSError, Image.DecompressionBombError) as error:
         raise CodecError(f'expected a picture, found "{error}" in {name}') from error
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (3, 4) or 0 in array.shape:
-        raise CodecError(f"expected uint8 [H, W, 3] or [H, W, 4], found {array.dtype} {list(array.shape)} for {name}")
+    if (
+        array.dtype != np.uint8
+        or array.ndim != 3
+        or array.shape[2] not in (3, 4)
+        or 0 in array.shape
+    ):
+        raise CodecError(
+            f"expected uint8 [H, W, 3] or [H, W, 4], found {array.dtype} {list(array.shape)} for {name}"
+        )
     return Image.fromarray(array)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):  # Pillow would cut these off at 255
+    if image.mode.startswith("I;16") or image.mode in (
+        "I",
+        "F",
+    ):  # Pillow would cut these off at 255
         levels = np.asarray(image, np.float32)
-        return Image.fromarray(np.rint(levels * (255 / 65535)).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(
+            np.rint(levels * (255 / 65535)).clip(0, 255).astype(np.uint8)
+        ).convert("RGB")
     profile = image.info.get("icc_profile")
     plain = image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
     if not profile:
         return plain.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        converted = ImageCms.profileToProfile(plain, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        converted = ImageCms.profileToProfile(
+            plain, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     except (ImageCms.PyCMSError, OSError) as error:
         raise ValueError(f"a colour profile that cannot be used: {error}") from error
     assert converted is not None

@@ -14,7 +14,9 @@ class Shelf:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed with the shelf
-        self._places: dict[Hashable, tuple[int, int]] = {}  # where each row begins, and of how many arrays
+        self._places: dict[
+            Hashable, tuple[int, int]
+        ] = {}  # where each row begins, and of how many arrays
 
     def __enter__(self) -> "Shelf":
         return self
@@ -28,7 +30,9 @@ class Shelf:
             for array in arrays:
                 np.save(self._file, array, allow_pickle=False)
         except OSError as error:
-            raise CodecError(f'expected room for working data, found "{error.strerror or error}"; free some space') from error
+            raise CodecError(
+                f'expected room for working data, found "{error.strerror or error}"; free some space'
+            ) from error
 
     def get(self, key: Hashable) -> list[np.ndarray]:
         place, count = self._places[key]

@@ -38,14 +38,21 @@ class Strip:
     Without true colour there is nothing to compare `flicker` with: it counts change of chroma along motion, 0 where a shot starts.
     """
 
-    def __init__(self, info: VideoInfo, references: Collection[int], starts: Collection[int]) -> None:
+    def __init__(
+        self, info: VideoInfo, references: Collection[int], starts: Collection[int]
+    ) -> None:
         self._starts = frozenset(starts)
         self.trust, self.colourfulness, self.flicker = array("d"), array("d"), array("d")
         self.thumbnails: dict[int, bytes] = {}
         scale = min(1.0, SEEN_SIDE / max(info.width, info.height))
-        self._info = replace(info, width=max(2, round(info.width * scale)), height=max(2, round(info.height * scale)))
+        self._info = replace(
+            info, width=max(2, round(info.width * scale)), height=max(2, round(info.height * scale))
+        )
         # the matrix of a video without tags follows from its own height
-        self._info = replace(self._info, colour=replace(info.colour, matrix=matrix_or_default(info.colour.matrix, info.height)))
+        self._info = replace(
+            self._info,
+            colour=replace(info.colour, matrix=matrix_or_default(info.colour.matrix, info.height)),
+        )
         shown = np.linspace(0, (info.frame_count or 1) - 1, THUMBNAILS).round().astype(int).tolist()
         self._shown = {*shown, *sorted(references)[:MOST_REFERENCES]}
         self._before: Frame | None = None
@@ -71,7 +78,9 @@ class Strip:
         return Frame(y, cb, cr, frame.pts, self._info)
 
 
-def write_page(path: Path, name: str, strip: Strip, report: "ColouriseReport", *, overwrite: bool) -> None:
+def write_page(
+    path: Path, name: str, strip: Strip, report: "ColouriseReport", *, overwrite: bool
+) -> None:
     """The page at `path`, whole or not at all."""
     try:
         with Growing(path, replaces=overwrite) as growing:
@@ -88,7 +97,9 @@ def _change(frame: Frame, before: Frame) -> float:
     unit = 1 << (frame.info.bit_depth - 8)
     now, then = (LumaView(f.y, f.info.bit_depth, f.pts) for f in (frame, before))
     flow = motion(now, then)
-    chroma, chroma_before = (np.dstack((f.cb, f.cr)).astype(np.float32) / unit for f in (frame, before))
+    chroma, chroma_before = (
+        np.dstack((f.cb, f.cr)).astype(np.float32) / unit for f in (frame, before)
+    )
     moved = chroma_before if flow is None else warp(chroma_before, flow)
     return float(np.abs(chroma - moved).mean())
 
@@ -124,22 +135,37 @@ def _page(name: str, strip: Strip, report: "ColouriseReport") -> str:
 
 def _chart(strip: Strip, report: "ColouriseReport") -> str:
     """Three curves over one axis of frames, as SVG."""
-    series = (("trust", strip.trust, 1.0), ("colourfulness", strip.colourfulness, 0.0), ("flicker", strip.flicker, 0.0))
+    series = (
+        ("trust", strip.trust, 1.0),
+        ("colourfulness", strip.colourfulness, 0.0),
+        ("flicker", strip.flicker, 0.0),
+    )
     height = len(series) * (ROW_HEIGHT + ROW_GAP) + 20
     bottom = height - 20
-    parts = [f'<svg viewBox="0 0 {CHART_WIDTH} {height}" role="img" aria-label="trust, colourfulness and flicker by frame">']
+    parts = [
+        f'<svg viewBox="0 0 {CHART_WIDTH} {height}" role="img" aria-label="trust, colourfulness and flicker by frame">'
+    ]
     for shot in report.grey:
         left, right = (_x(number, report.frames) for number in (shot.start, shot.stop))
-        parts.append(f'<rect class="grey" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{bottom}"/>')
-    parts += [f'<line class="shot" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>' for x in _starts(report)]
+        parts.append(
+            f'<rect class="grey" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{bottom}"/>'
+        )
+    parts += [
+        f'<line class="shot" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>'
+        for x in _starts(report)
+    ]
     for row, (name, values, least) in enumerate(series):
-        parts.append(_curve(name, values, least, row * (ROW_HEIGHT + ROW_GAP) + ROW_GAP / 2, report.frames))
+        parts.append(
+            _curve(name, values, least, row * (ROW_HEIGHT + ROW_GAP) + ROW_GAP / 2, report.frames)
+        )
     for one in report.references:
         x = _x(one.number + 0.5, report.frames)
         title = f"<title>{escape(one.name)}, frame {one.number}</title>"
         parts.append(f'<path class="reference" d="M{x:.1f} {bottom - 8}l6 10h-12z">{title}</path>')
     parts.append(f'<text x="{LEFT}" y="{height - 2}">0</text>')
-    parts.append(f'<text x="{CHART_WIDTH}" y="{height - 2}" text-anchor="end">frame {report.frames - 1}</text></svg>')
+    parts.append(
+        f'<text x="{CHART_WIDTH}" y="{height - 2}" text-anchor="end">frame {report.frames - 1}</text></svg>'
+    )
     return "".join(parts)
 
 
@@ -149,7 +175,9 @@ def _starts(report: "ColouriseReport") -> list[float]:
 
 def _curve(name: str, values: Sequence[float], least: float, top: float, frames: int) -> str:
     """One row: a curve from 0 to the largest value, or `least` if that is more, with its name and its mean."""
-    groups = [part for part in np.array_split(np.asarray(values), min(COLUMNS, frames)) if len(part)]
+    groups = [
+        part for part in np.array_split(np.asarray(values), min(COLUMNS, frames)) if len(part)
+    ]
     peak = max(least, float(np.max(values)), 1e-3)
     points = " ".join(
         f"{_x((i + 0.5) * frames / len(groups), frames):.1f},{top + ROW_HEIGHT * (1 - part.mean() / peak):.1f}"

@@ -9,7 +9,9 @@ import numpy as np
 from tinct.frames import Frame
 from tinct.motion.shots import look
 
-RENEWAL = 1.0  # of the picture's variance, new since the last key: then `auto` colours another frame
+RENEWAL = (
+    1.0  # of the picture's variance, new since the last key: then `auto` colours another frame
+)
 MARGIN = 2  # frames left free at both ends of a shot: cuts are often a frame of both
 
 
@@ -27,7 +29,10 @@ class Survey:
     @property
     def shots(self) -> list[range]:
         """The frames of each shot."""
-        return [range(first, stop) for first, stop in zip(self.starts, [*self.starts[1:], len(self.ticks)], strict=True)]
+        return [
+            range(first, stop)
+            for first, stop in zip(self.starts, [*self.starts[1:], len(self.ticks)], strict=True)
+        ]
 
     def shot_of(self, number: int) -> range:
         return next(shot for shot in self.shots if number in shot)
@@ -59,11 +64,15 @@ def worth_colouring(found: Survey, count: int | None = None) -> list[int]:
     total = min(count, len(found.ticks)) if count is not None else None
     while gains and (total is None or sum(keys.values()) < total):
         _, _, shot = heapq.heappop(gains)
-        if keys[shot] >= len(shot) or (total is None and _change(found, shot) / keys[shot] <= 2 * RENEWAL):
+        if keys[shot] >= len(shot) or (
+            total is None and _change(found, shot) / keys[shot] <= 2 * RENEWAL
+        ):
             continue
         keys[shot] += 1
         heapq.heappush(gains, (-_gain(found, shot, keys[shot]), shot.start, shot))
-    return sorted(number for shot, several in keys.items() for number in spread(found, shot, several))
+    return sorted(
+        number for shot, several in keys.items() for number in spread(found, shot, several)
+    )
 
 
 def spread(found: Survey, shot: range, count: int) -> list[int]:

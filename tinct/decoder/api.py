@@ -37,7 +37,12 @@ def decode(
     extras = None if source == "-" else source
     count = 0
     with open_sink(
-        destination, video.info, extras, start_seconds=video.start_seconds, duration_seconds=duration_seconds, overwrite=overwrite
+        destination,
+        video.info,
+        extras,
+        start_seconds=video.start_seconds,
+        duration_seconds=duration_seconds,
+        overwrite=overwrite,
     ) as sink:
         for frame in video:
             sink.write(frame)

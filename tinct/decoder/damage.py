@@ -16,7 +16,9 @@ class Damage:
     broken_checksums: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.packets or self.concealed_frames or self.missing_frames or self.broken_checksums)
+        return bool(
+            self.packets or self.concealed_frames or self.missing_frames or self.broken_checksums
+        )
 
     def __str__(self) -> str:
         return (

@@ -14,7 +14,11 @@ from tinct.frames import VideoInfo
 from tinct.media.demux import MILLISECOND, open_input, packets_of
 
 logger = logging.getLogger(__name__)
-LOOK_BACK_SECONDS = (0.0, 30.0, 300.0)  # behind the usual distance, for where the tracks can be entered
+LOOK_BACK_SECONDS = (
+    0.0,
+    30.0,
+    300.0,
+)  # behind the usual distance, for where the tracks can be entered
 
 
 def _from_entry(held: list[Packet], key: Packet) -> list[Packet]:

@@ -89,7 +89,11 @@ class InBand:
         while self._waiting:
             front = self._waiting[0]
             if self._judge is not None and front.second > self._judged:
-                whole = last or self._waiting[-1].second > front.second or len(self._waiting) >= self._most_judged
+                whole = (
+                    last
+                    or self._waiting[-1].second > front.second
+                    or len(self._waiting) >= self._most_judged
+                )
                 if not whole:
                     break
                 self._decide(self._judge, front.second)
@@ -100,7 +104,10 @@ class InBand:
 
     def _decide(self, judge: Judge, second: int) -> None:
         group = [waiting for waiting in self._waiting if waiting.second == second]
-        made = [waiting.restored.result() if waiting.restored is not None else waiting.coded for waiting in group]
+        made = [
+            waiting.restored.result() if waiting.restored is not None else waiting.coded
+            for waiting in group
+        ]
         times = [waiting.view.luma.pts for waiting in group]
         pass_by(self._plain, second, judge(times, made, [waiting.coded for waiting in group]))
         self._judged = second

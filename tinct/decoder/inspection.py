@@ -44,10 +44,17 @@ class FileInfo:
     def rate_kbps(self) -> dict[str, float]:
         """Kilobits a second of each part, over the duration of the video."""
         seconds = self.duration_seconds
-        return {part: size * 8 / 1000 / seconds for part, size in self.bytes_by_part.items()} if seconds else {}
+        return (
+            {part: size * 8 / 1000 / seconds for part, size in self.bytes_by_part.items()}
+            if seconds
+            else {}
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "rate_kbps": {part: round(rate, 3) for part, rate in self.rate_kbps.items()}}
+        return {
+            **asdict(self),
+            "rate_kbps": {part: round(rate, 3) for part, rate in self.rate_kbps.items()},
+        }
 
 
 @dataclass
@@ -93,8 +100,16 @@ def info(path: str) -> FileInfo:
 
 
 def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]:
-    names = {} if manifest is None else {s.index: name for name, s in video_tracks(container, manifest).items()}
-    tracks = {s.index: _Track(names.get(s.index, s.type)) for s in container.streams if s.type in ("video", "audio", "subtitle")}
+    names = (
+        {}
+        if manifest is None
+        else {s.index: name for name, s in video_tracks(container, manifest).items()}
+    )
+    tracks = {
+        s.index: _Track(names.get(s.index, s.type))
+        for s in container.streams
+        if s.type in ("video", "audio", "subtitle")
+    }
     try:
         for packet in packets_of(container):
             track = tracks.get(packet.stream_index)
@@ -105,7 +120,10 @@ def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]
             track.keyframes += packet.is_keyframe
             track.reordered |= packet.pts < track.last_pts
             track.last_pts = packet.pts
-    except (FFmpegError, OSError) as error:  # what is there is counted; `verify` says what is missing
+    except (
+        FFmpegError,
+        OSError,
+    ) as error:  # what is there is counted; `verify` says what is missing
         logger.info("%s ends early: %s", container.name, error)
     return list(tracks.values())
 
@@ -132,7 +150,9 @@ class Verification:
         return not self.damage
 
 
-def verify(path: str, against: str | None = None, *, progress: Progress | None = None) -> Verification:
+def verify(
+    path: str, against: str | None = None, *, progress: Progress | None = None
+) -> Verification:
     """Decode every frame, and measure it against the source where one is given.
 
     Raises CodecError where the two are not the same frames.
@@ -155,7 +175,9 @@ def verify(path: str, against: str | None = None, *, progress: Progress | None =
         if ours is None and video.damage.missing_frames:
             break
         if ours is None or theirs is None:
-            raise CodecError(f"expected as many frames in {against} as in {path}, found {'more' if ours is None else 'fewer'}")
+            raise CodecError(
+                f"expected as many frames in {against} as in {path}, found {'more' if ours is None else 'fewer'}"
+            )
         for plane, error in zip(errors, plane_errors(ours, theirs), strict=True):
             plane.append(error)
         if progress is not None:
@@ -167,4 +189,6 @@ def verify(path: str, against: str | None = None, *, progress: Progress | None =
 def _check_same(ours: VideoInfo, theirs: VideoInfo, path: str, against: str) -> None:
     a, b = ((v.width, v.height, v.bit_depth) for v in (ours, theirs))
     if a != b:
-        raise CodecError(f"expected {a[0]}x{a[1]}, {a[2]} bit in {against} as in {path}; found {b[0]}x{b[1]}, {b[2]} bit")
+        raise CodecError(
+            f"expected {a[0]}x{a[1]}, {a[2]} bit in {against} as in {path}; found {b[0]}x{b[1]}, {b[2]} bit"
+        )

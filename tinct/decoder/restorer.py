@@ -83,7 +83,9 @@ class Restorer:
         self._pool = ThreadPoolExecutor(os.cpu_count())
         self._in_band: InBand | None = None
         if around is not None:
-            self._in_band = InBand(info, around, self.plain, judge, self._pool, pending_frames=PENDING_FRAMES)
+            self._in_band = InBand(
+                info, around, self.plain, judge, self._pool, pending_frames=PENDING_FRAMES
+            )
 
     def __enter__(self) -> "Restorer":
         return self
@@ -102,7 +104,11 @@ class Restorer:
             self._luma_seen = pts
             y, cb, cr = self._cropped(planes)
             if self._in_band is not None:
-                return self._in_band.push(KeyView(LumaView(y, self._info.bit_depth, pts, self._qp(pts, key=False)), cb, cr))
+                return self._in_band.push(
+                    KeyView(
+                        LumaView(y, self._info.bit_depth, pts, self._qp(pts, key=False)), cb, cr
+                    )
+                )
             return [Frame(y, cb, cr, pts, self._info)]
         if track == COLOUR:
             self._colour_seen = pts
@@ -131,7 +137,9 @@ class Restorer:
         self._chroma.append((pts, unstack_chroma(planes[0], (height, width))))
 
     def _insert(self, view: LumaView) -> None:
-        insort(self._luma, view, key=lambda other: other.pts)  # whole key frames come ahead of the luma track
+        insort(
+            self._luma, view, key=lambda other: other.pts
+        )  # whole key frames come ahead of the luma track
 
     def _begin_groups(self, *, last: bool) -> None:
         """Start to propagate every group that is whole: the next key frame and everything before it are here.
@@ -140,13 +148,17 @@ class Restorer:
         such as luma beside whole key frames in a row.
         """
         while self._chroma and (
-            last or self._luma_seen > self._chroma[0][0] or max(len(self._luma), len(self._chroma)) > self._most_held
+            last
+            or self._luma_seen > self._chroma[0][0]
+            or max(len(self._luma), len(self._chroma)) > self._most_held
         ):
             pts, (cb, cr) = self._chroma.popleft()
             members = []
             while self._luma and self._luma[0].pts < pts:
                 members.append(self._luma.popleft())
-            if not (self._luma and self._luma[0].pts == pts):  # the key frame's luma is lost: it cannot be aligned
+            if not (
+                self._luma and self._luma[0].pts == pts
+            ):  # the key frame's luma is lost: it cannot be aligned
                 self._luma.extendleft(reversed(members))
                 continue
             key = KeyView(replace(self._luma[0], qp=self._qp(pts, key=True)), cb, cr)
@@ -161,20 +173,37 @@ class Restorer:
         if not members:
             return
         usable = [self._key] if self._key is not None else []
-        if following is not None and not (self._key is not None and self._key.luma.pts in self._open_keys):
+        if following is not None and not (
+            self._key is not None and self._key.luma.pts in self._open_keys
+        ):
             usable.append(following)
         if not usable:
             self.colourless += len(members)
-        first = self._key if self._key is not None and members[0].pts == self._key.luma.pts else None
+        first = (
+            self._key if self._key is not None and members[0].pts == self._key.luma.pts else None
+        )
         between = members if first is None else members[1:]
-        between = [replace(view, qp=self._qp(view.pts, key=True)) if view.pts in self._lost_keys else view for view in between]
+        between = [
+            replace(view, qp=self._qp(view.pts, key=True)) if view.pts in self._lost_keys else view
+            for view in between
+        ]
         past = [self._key is not None and self._key.luma.pts in times for times in self.plain]
         passed_by = self._colouriser is none or not usable or all(past)
         restored = (none if passed_by else self._colouriser)(between, usable, self._pool)
-        prior = none(between, usable, self._pool) if not passed_by and (any(past) or self._judge is not None) else None
+        prior = (
+            none(between, usable, self._pool)
+            if not passed_by and (any(past) or self._judge is not None)
+            else None
+        )
         if first is not None:
-            self._waiting.append(_Waiting(None, [first.luma], [_known((first.luma.y, first.cb, first.cr))], None))
-        self._waiting.append(_Waiting(self._key.luma.pts if self._key is not None else None, between, restored, prior))
+            self._waiting.append(
+                _Waiting(None, [first.luma], [_known((first.luma.y, first.cb, first.cr))], None)
+            )
+        self._waiting.append(
+            _Waiting(
+                self._key.luma.pts if self._key is not None else None, between, restored, prior
+            )
+        )
 
     def _finished(self, keep: int) -> list[Frame]:
         """Frames of the groups at the front that are done; waits for them while more than `keep` frames wait behind the first."""
@@ -192,27 +221,50 @@ class Restorer:
         if group.prior is not None and planes:
             prior = [future.result() for future in group.prior]
             if self._judge is not None and group.key is not None:
-                pass_by(self.plain, group.key, self._judge([view.pts for view in group.luma], planes, prior))
-            planes = [shown(made, start, self.plain, group.key) for made, start in zip(planes, prior, strict=True)]
-        return [Frame(y, cb, cr, view.pts, self._info) for (y, cb, cr), view in zip(planes, group.luma, strict=True)]
+                pass_by(
+                    self.plain,
+                    group.key,
+                    self._judge([view.pts for view in group.luma], planes, prior),
+                )
+            planes = [
+                shown(made, start, self.plain, group.key)
+                for made, start in zip(planes, prior, strict=True)
+            ]
+        return [
+            Frame(y, cb, cr, view.pts, self._info)
+            for (y, cb, cr), view in zip(planes, group.luma, strict=True)
+        ]
 
     def _view(self, y: np.ndarray, pts: int) -> LumaView:
         shape = (self._info.height, self._info.width)
         self._check(y, shape)
-        return LumaView(np.ascontiguousarray(y[: shape[0], : shape[1]]), self._info.bit_depth, pts, self._qp(pts, key=False))
+        return LumaView(
+            np.ascontiguousarray(y[: shape[0], : shape[1]]),
+            self._info.bit_depth,
+            pts,
+            self._qp(pts, key=False),
+        )
 
     def _qp(self, pts: int, *, key: bool) -> int:
         """About what luma at a time was coded at."""
         if not self._qps:
             return MIDDLE_QP
-        _, of_keys, of_others = self._qps[max(bisect_right(self._qps, pts, key=lambda row: row[0]) - 1, 0)]
+        _, of_keys, of_others = self._qps[
+            max(bisect_right(self._qps, pts, key=lambda row: row[0]) - 1, 0)
+        ]
         return of_keys if key else of_others
 
     def _cropped(self, planes: Planes) -> Planes:
-        shapes = ((self._info.height, self._info.width), self._info.chroma_shape, self._info.chroma_shape)
+        shapes = (
+            (self._info.height, self._info.width),
+            self._info.chroma_shape,
+            self._info.chroma_shape,
+        )
         for plane, shape in zip(planes, shapes, strict=True):
             self._check(plane, shape)
-        return tuple(np.ascontiguousarray(p[:h, :w]) for p, (h, w) in zip(planes, shapes, strict=True))
+        return tuple(
+            np.ascontiguousarray(p[:h, :w]) for p, (h, w) in zip(planes, shapes, strict=True)
+        )
 
     def _check(self, plane: np.ndarray, shape: tuple[int, int]) -> None:
         dtype = np.uint8 if self._info.bit_depth == 8 else np.uint16

@@ -22,7 +22,14 @@ from tinct.bitstream.hevc import HevcDecoder, PictureKind
 from tinct.bitstream.manifest import COLOUR, IDR_SECONDS, LUMA, Manifest
 from tinct.decoder.colourisers import around_of, colouriser_of
 from tinct.decoder.damage import Damage
-from tinct.decoder.entry import LOOK_BACK_SECONDS, _first_tick, _from_entry, _names, _readable, _time
+from tinct.decoder.entry import (
+    LOOK_BACK_SECONDS,
+    _first_tick,
+    _from_entry,
+    _names,
+    _readable,
+    _time,
+)
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
 from tinct.files import identity
@@ -43,17 +50,23 @@ class Video:
     file with no Tinct in it, whose frames come as they are. `damage` is of the iteration that ended last.
     """
 
-    def __init__(self, path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> None:
+    def __init__(
+        self, path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None
+    ) -> None:
         self.path = path
         self.damage = Damage()
         self._lost_keys = 0
         self._lost_key_times: set[int] = set()
-        self._keys: deque[tuple[int, bool]] = deque()  # times of key frames to come, and whether their colour is whole
+        self._keys: deque[tuple[int, bool]] = (
+            deque()
+        )  # times of key frames to come, and whether their colour is whole
         self._key_is_whole, self._keyless = True, 0
         self._identity = identity(path)
         self.manifest = None if path == "-" else read_file_manifest(path)
         if self.manifest is None:
-            self._plain: Source | None = open_source(path, start_seconds=start_seconds, duration_seconds=duration_seconds)
+            self._plain: Source | None = open_source(
+                path, start_seconds=start_seconds, duration_seconds=duration_seconds
+            )
             self.info, self.start_seconds = self._plain.info, self._plain.start_seconds
             return
         self._plain = None
@@ -65,7 +78,11 @@ class Video:
         self._around = around_of(self.manifest, whole)
         self._reach = 0  # ticks before the cut that its first frame is restored from, about where the rate varies
         if self._around is not None:
-            self._reach = REACH if self.manifest.rate else math.ceil(REACH / float(whole.mean_rate) / whole.time_base)
+            self._reach = (
+                REACH
+                if self.manifest.rate
+                else math.ceil(REACH / float(whole.mean_rate) / whole.time_base)
+            )
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
@@ -92,19 +109,31 @@ class Video:
             )
         last = end if self._end is None else min(self._end, end)
         if last <= first:
-            raise CodecError(f"expected a frame in the time asked for, the first is at {float(first / whole.frame_rate):.3f} s")
+            raise CodecError(
+                f"expected a frame in the time asked for, the first is at {float(first / whole.frame_rate):.3f} s"
+            )
         count = last - max(self._start, first)
-        return dataclasses.replace(whole, frame_count=count, duration_seconds=float((last - self._start) / whole.frame_rate))
+        return dataclasses.replace(
+            whole,
+            frame_count=count,
+            duration_seconds=float((last - self._start) / whole.frame_rate),
+        )
 
     def _concealed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         """The frames of the cut; at a constant rate, short gaps are filled with the frame before."""
         before: Frame | None = None
         count = filled = 0
         for frame in frames:
-            if count == self.info.frame_count:  # more than the manifest says: they have no place in the video
+            if (
+                count == self.info.frame_count
+            ):  # more than the manifest says: they have no place in the video
                 self.damage.packets += 1
                 continue
-            gap = frame.pts - before.pts - 1 if before is not None and self.info.frame_rate is not None else 0
+            gap = (
+                frame.pts - before.pts - 1
+                if before is not None and self.info.frame_rate is not None
+                else 0
+            )
             # the source may have had gaps too, which its number of frames leaves out: but not more than one for each
             fills = filled + gap <= (self.info.frame_count or 0) + MAX_GAP_FRAMES
             if before is not None and fills and 0 < gap <= MAX_GAP_FRAMES:
@@ -114,7 +143,9 @@ class Video:
             yield frame
             before, count = frame, count + 1
         if before is None:
-            raise CodecError(f"expected frames that decode from {self.start_seconds:.3f} s on, found none in {self.path}")
+            raise CodecError(
+                f"expected frames that decode from {self.start_seconds:.3f} s on, found none in {self.path}"
+            )
         self.damage.missing_frames = max(0, (self.info.frame_count or 0) - count - filled)
 
     def _in_cut(self, frames: Generator[Frame, None, None]) -> Iterator[Frame]:
@@ -152,7 +183,9 @@ class Video:
         ):
             streams = video_tracks(container, manifest)
             # frame threads would hold colour back behind the luma that waits for it
-            decoders = {name: _decoder(stream.codec_context, name) for name, stream in streams.items()}
+            decoders = {
+                name: _decoder(stream.codec_context, name) for name, stream in streams.items()
+            }
             try:
                 pictures = self._pictures(decoders, self._packets(container, streams))
                 for picture in pictures if self._around is None else self._reached(pictures):
@@ -171,10 +204,14 @@ class Video:
         try:
             file = open(self.path, "rb")  # noqa: SIM115  the caller closes it
         except OSError as error:
-            raise CodecError(f"expected {self.path} to stay while it is read, found {error.strerror}") from error
+            raise CodecError(
+                f"expected {self.path} to stay while it is read, found {error.strerror}"
+            ) from error
         if identity(self.path) != self._identity:
             file.close()
-            raise CodecError(f"expected the same file when it is read again, found another in {self.path}; open it anew")
+            raise CodecError(
+                f"expected the same file when it is read again, found another in {self.path}; open it anew"
+            )
         return file
 
     def _pictures(
@@ -193,12 +230,16 @@ class Video:
             for pts, planes in decoder.flush():
                 yield name, pts, planes
 
-    def _packets(self, container: InputContainer, streams: dict[str, VideoStream]) -> Iterator[tuple[str, int, bytes]]:
+    def _packets(
+        self, container: InputContainer, streams: dict[str, VideoStream]
+    ) -> Iterator[tuple[str, int, bytes]]:
         """Packets as (track, pts, data) from the last point where both tracks can be entered before the cut starts."""
         assert self.manifest is not None
         names = _names(streams)
         earliest = self._entry_seconds() if self._start > 0 else 0.0
-        if earliest > 0:  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
+        if (
+            earliest > 0
+        ):  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
             container.seek(int(earliest * av.time_base))
         packets = _readable(container, list(streams.values()))
         if self._start > 0:
@@ -207,7 +248,9 @@ class Video:
         for packet in packets:
             keys += names[packet.stream_index] == COLOUR
             yield names[packet.stream_index], _time(packet, self.info), bytes(packet)
-        self._lost_keys = max(0, self.manifest.keys - keys) if self._start == 0 else 0  # how many a cut has is not known
+        self._lost_keys = (
+            max(0, self.manifest.keys - keys) if self._start == 0 else 0
+        )  # how many a cut has is not known
 
     def _entry_seconds(self) -> float:
         """Where reading has to start for the cut: at the usual distance, further back in a slow video or a foreign file."""
@@ -224,7 +267,9 @@ class Video:
                     return earliest
         return 0.0
 
-    def _needed(self, packets: Iterator[Packet], names: dict[int, str]) -> tuple[list[Packet], bool]:
+    def _needed(
+        self, packets: Iterator[Packet], names: dict[int, str]
+    ) -> tuple[list[Packet], bool]:
         """Packets up to where the cut starts on every track, less the luma before the last key frame in front of it.
 
         Also whether there is such a key frame, and luma to enter at by its time.
@@ -245,10 +290,16 @@ class Video:
         if COLOUR in names.values() and key is None:
             return held, False
         entry = _time(key, self.info) if key is not None else self._start - self._reach
-        luma = [p for p in held if names[p.stream_index] == LUMA and p.is_keyframe and _time(p, self.info) <= entry]
+        luma = [
+            p
+            for p in held
+            if names[p.stream_index] == LUMA and p.is_keyframe and _time(p, self.info) <= entry
+        ]
         return held, bool(luma) or self.manifest.layout == "full"  # whose luma are all entry points
 
-    def _reached(self, pictures: Iterator[tuple[str, int, Planes]]) -> Iterator[tuple[str, int, Planes]]:
+    def _reached(
+        self, pictures: Iterator[tuple[str, int, Planes]]
+    ) -> Iterator[tuple[str, int, Planes]]:
         """In-band pictures from the first on that one of the cut is restored from."""
         early: deque[tuple[str, int, Planes]] = deque(maxlen=REACH + 1)
         for picture in pictures:

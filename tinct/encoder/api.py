@@ -73,7 +73,9 @@ def encode(
     _check_adapt(source, config)
     video = open_source(source)
     _check_size(video.info, config, tuition)
-    samples, frames = sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
+    samples, frames = (
+        sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
+    )
     plan = make_plan(samples, config)
     del samples
     tunes = _tunes(source, config, plan)
@@ -85,18 +87,29 @@ def encode(
             for count, frame_count in coding.run(frames):
                 if progress is not None:
                     progress(count, frame_count)
-            damaged = video.damaged  # a second reading counts anew, and not what lies behind the last frame
+            damaged = (
+                video.damaged
+            )  # a second reading counts anew, and not what lies behind the last frame
             for count, frame_count in coding.adapt(tuition, iter(video), training):
                 if progress is not None:
                     progress(count, frame_count)
             extras_of = None if source == "-" else source
-            notes = mux(growing.path, video.info, coding.tracks(), coding.manifest(), extras_of, coding.update)
+            notes = mux(
+                growing.path,
+                video.info,
+                coding.tracks(),
+                coding.manifest(),
+                extras_of,
+                coding.update,
+            )
             size = growing.path.stat().st_size
             if process_number() == 0:  # of torchrun's processes, which train together, one writes
                 growing.publish()
     except OSError as error:
         found = error.strerror or error
-        raise CodecError(f"expected to write {target}, found {found}; check the folder and its free space") from error
+        raise CodecError(
+            f"expected to write {target}, found {found}; check the folder and its free space"
+        ) from error
     sizes = {spool.name: spool.size_bytes for spool in coding.tracks()}
     return EncodeReport(
         frames=coding.frames,

@@ -49,20 +49,30 @@ def encode_folder(
     if jobs < 1:
         raise CodecError(f"--jobs: expected 1 or more, found {jobs}")
     pairs = _pairs(Path(source), Path(destination))
-    skipped = [target for _, target in pairs if target.is_file()]  # an output appears whole or not at all
+    skipped = [
+        target for _, target in pairs if target.is_file()
+    ]  # an output appears whole or not at all
     left = [(origin, target) for origin, target in pairs if not target.is_file()]
-    tasks = [(origin.absolute(), target.absolute(), config) for origin, target in left]  # workers may stand elsewhere
+    tasks = [
+        (origin.absolute(), target.absolute(), config) for origin, target in left
+    ]  # workers may stand elsewhere
     done: dict[int, _Encoded | CodecError] = {}
     for number, result in run(_encode_one, tasks, jobs=jobs, engine=engine):
         done[number] = result
         if progress is not None:
             progress(len(skipped) + len(done), len(pairs))
     results = [(*left[number], done[number]) for number in sorted(done)]
-    encoded = [(origin, target, result) for origin, target, result in results if isinstance(result, _Encoded)]
+    encoded = [
+        (origin, target, result)
+        for origin, target, result in results
+        if isinstance(result, _Encoded)
+    ]
     return FolderReport(
         encoded=[target for _, target, _ in encoded],
         skipped=skipped,
-        failed={origin: str(result) for origin, _, result in results if isinstance(result, CodecError)},
+        failed={
+            origin: str(result) for origin, _, result in results if isinstance(result, CodecError)
+        },
         source_bytes=sum(result.source_bytes for _, _, result in encoded),
         size_bytes=sum(result.size_bytes for _, _, result in encoded),
         notes=[f"{origin}: {note}" for origin, _, result in encoded for note in result.notes],
@@ -72,21 +82,33 @@ def encode_folder(
 def _pairs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
     """Sources, in order of name, each with its output."""
     if not source.is_dir():
-        raise CodecError(f"expected a folder of videos, found {'a file' if source.exists() else 'nothing'} at {source}")
+        raise CodecError(
+            f"expected a folder of videos, found {'a file' if source.exists() else 'nothing'} at {source}"
+        )
     if destination.exists() and not destination.is_dir():
-        raise CodecError(f"expected a folder for the outputs, found a file at {destination}; name another")
+        raise CodecError(
+            f"expected a folder for the outputs, found a file at {destination}; name another"
+        )
     if source.resolve() == destination.resolve():
         raise CodecError(f"expected another folder for the outputs than {source}")
     outputs = destination.resolve()
     inside = source.resolve() in outputs.parents  # then what an earlier call wrote is no source
-    found = [path for path in sorted(source.rglob("*")) if _is_video(path) and not (inside and outputs in path.resolve().parents)]
+    found = [
+        path
+        for path in sorted(source.rglob("*"))
+        if _is_video(path) and not (inside and outputs in path.resolve().parents)
+    ]
     if not found:
-        raise CodecError(f"expected videos below {source}, found no file named as one ({', '.join(SUFFIXES)})")
+        raise CodecError(
+            f"expected videos below {source}, found no file named as one ({', '.join(SUFFIXES)})"
+        )
     pairs: dict[Path, Path] = {}
     for path in found:
         target = destination / path.relative_to(source).with_suffix(".mkv")
         if target in pairs:
-            raise CodecError(f"expected one source for {target}, found {pairs[target]} and {path}; rename one")
+            raise CodecError(
+                f"expected one source for {target}, found {pairs[target]} and {path}; rename one"
+            )
         pairs[target] = path
     return [(path, target) for target, path in pairs.items()]
 
@@ -112,7 +134,9 @@ def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CodecError(f"expected to make the folder {target.parent}, found {error.strerror or error}") from error
+        raise CodecError(
+            f"expected to make the folder {target.parent}, found {error.strerror or error}"
+        ) from error
     try:
         source_bytes = source.stat().st_size
         report = encode(str(source), str(target), config)
@@ -120,5 +144,9 @@ def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
         raise CodecError(f"expected a video file, found nothing at {source} by now") from error
     except MemoryError as error:
         raise CodecError("not enough memory for this video; fewer --jobs take less") from error
-    damage = [f"damaged: {report.damaged} packets or frames of it are lost, the rest is coded"] if report.damaged else []
+    damage = (
+        [f"damaged: {report.damaged} packets or frames of it are lost, the rest is coded"]
+        if report.damaged
+        else []
+    )
     return _Encoded(source_bytes, report.size_bytes, [*report.notes, *damage])

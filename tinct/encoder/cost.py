@@ -13,7 +13,9 @@ from tinct.media.planes import Planes
 from tinct.networks.interface import Judge
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
-INTRA_STEP = 4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
+INTRA_STEP = (
+    4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
+)
 KEYINT = 250  # frames; x265's default distance of intra pictures
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
@@ -51,7 +53,9 @@ def exchange_rate(here: Cost, near: Cost) -> float:
 def judge_by(originals: Mapping[int, Frame]) -> Judge:
     """Says which planes of a group are nearer to the originals before the network than after it."""
 
-    def judge(times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]) -> tuple[bool, ...]:
+    def judge(
+        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
+    ) -> tuple[bool, ...]:
         error = {}
         for name, group in (("restored", restored), ("prior", prior)):
             error[name] = np.zeros(3)
@@ -70,13 +74,17 @@ def plain_cost(samples: Samples, settings: HevcSettings) -> Cost:
     errors: list[tuple[float, float, float]] = []
     for stretch in samples.stretches:
         frames = stretch[:: frame_step(settings.structure)]
-        coded = spread_intra_bits(samples.code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings)
+        coded = spread_intra_bits(
+            samples.code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings
+        )
         bits += [b for b, _ in coded]
         errors += [picture_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
     return Cost(float(np.mean(bits)), mean_errors(errors))
 
 
-def spread_intra_bits(coded: list[tuple[float, Planes]], settings: HevcSettings) -> list[tuple[float, Planes]]:
+def spread_intra_bits(
+    coded: list[tuple[float, Planes]], settings: HevcSettings
+) -> list[tuple[float, Planes]]:
     """With the first picture's bits spread as in a long video, where few pictures are intra."""
     if settings.structure == "intra" or len(coded) < 2:
         return coded
@@ -92,7 +100,10 @@ def picture_errors(frame: Frame, planes: Planes) -> tuple[float, float, float]:
 
 
 def chroma_errors(frame: Frame, chroma: Planes) -> tuple[float, float]:
-    cb, cr = (squared_error(a, b, frame.info.bit_depth) for a, b in zip((frame.cb, frame.cr), chroma, strict=True))
+    cb, cr = (
+        squared_error(a, b, frame.info.bit_depth)
+        for a, b in zip((frame.cb, frame.cr), chroma, strict=True)
+    )
     return cb, cr
 
 

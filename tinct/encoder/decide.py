@@ -53,12 +53,24 @@ def _met(plan: Plan, wanted_bits: float) -> Plan:
 
 
 def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
-    settings = HevcSettings(config.structure, samples.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune)
+    settings = HevcSettings(
+        config.structure, samples.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune
+    )
     near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
-    near_settings, ra_settings = replace(settings, qp=near_qp), replace(settings, structure="random-access")
+    near_settings, ra_settings = (
+        replace(settings, qp=near_qp),
+        replace(settings, structure="random-access"),
+    )
     if restores_in_band(config):
         plain, near = (plain_cost(samples, trial) for trial in (settings, near_settings))
-        return Plan("in-band", qp, slope=_slope(plain, near), colouriser="compact", network="in-band", plain=plain)
+        return Plan(
+            "in-band",
+            qp,
+            slope=_slope(plain, near),
+            colouriser="compact",
+            network="in-band",
+            plain=plain,
+        )
     if config.colour == "in-band":
         return Plan("in-band", qp)
     trials = list(dict.fromkeys((settings, near_settings, ra_settings)))
@@ -70,7 +82,12 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if config.key_form == "full":
         assert config.group != "auto"
         network = "gan" if config.colouriser == "gan" else "none"
-        return replace(measured, layout="full", spacing=Spacing(config.group, end_keys=False), colouriser=network)
+        return replace(
+            measured,
+            layout="full",
+            spacing=Spacing(config.group, end_keys=False),
+            colouriser=network,
+        )
     if may_restore(config):
         rate = exchange_rate(plain, near)
         choice, track = best_choice(samples, config, qp, plain, rate)
@@ -90,12 +107,20 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
 
 def _slope(plain: Cost, near: Cost) -> float:
     """D per bit a frame, of plain HEVC, from one QP to another."""
-    return max((near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0), 0.0)
+    return max(
+        (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0), 0.0
+    )
 
 
 def _qp_for(bitrate_kbps: float, samples: Samples, config: EncodeConfig) -> int:
     """The QP at which plain HEVC takes about `bitrate_kbps`: bits halve about every 6 QP, how fast is measured."""
-    settings = HevcSettings(config.structure, samples.info, qp=PILOT_QP, preset=config.x265_preset, tune=config.x265_tune)
+    settings = HevcSettings(
+        config.structure,
+        samples.info,
+        qp=PILOT_QP,
+        preset=config.x265_preset,
+        tune=config.x265_tune,
+    )
     here = plain_cost(samples, settings).bits
     further = plain_cost(samples, replace(settings, qp=PILOT_QP + 4)).bits
     wanted = bitrate_kbps * 1000 / float(samples.info.mean_rate)

@@ -128,4 +128,6 @@ def _open_error(shot: list[Seen], spacing: Spacing) -> float:
 
 def _error(seen: Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
     picture = np.square(blend(seen.small.luma, keys) - seen.small.picture)
-    return sum(w * float(e) for w, e in zip(spacing.weights, picture.mean((0, 1)), strict=True) if w)
+    return sum(
+        w * float(e) for w, e in zip(spacing.weights, picture.mean((0, 1)), strict=True) if w
+    )

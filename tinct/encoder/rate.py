@@ -23,7 +23,9 @@ RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
 class RateControl:
     """QP along the video: constant, or all-intra steered towards `bitrate_kbps` frame by frame."""
 
-    def __init__(self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self, config: EncodeConfig, plan: Plan, info: VideoInfo, spent_bytes: Callable[[], int]
+    ) -> None:
         self._steered = config.bitrate_kbps is not None and config.structure == "intra"
         self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.mean_rate)  # bits a frame
         self._total = info.frame_count
@@ -44,7 +46,10 @@ class RateControl:
             left = window if self._total is None else max(1, min(window, self._total - done))
             affordable = max((self._wanted * (done + left) - spent) / left, self._wanted / 8)
             recent = max(spent - self._past[0][0], 1) / (len(self._past) - 1)
-            ideal = float(np.mean([qp for _, qp in self._past])) + math.log(recent / affordable) / RATE_STEP
+            ideal = (
+                float(np.mean([qp for _, qp in self._past]))
+                + math.log(recent / affordable) / RATE_STEP
+            )
             if abs(ideal - self._qp) > RATE_SLACK:
                 self._qp = min(max(self._qp + (1 if ideal > self._qp else -1), 0), MAX_QP)
         return self._qp
@@ -56,5 +61,13 @@ def with_x265_rate(settings: HevcSettings, config: EncodeConfig, plan: Plan) -> 
         return replace(settings, qp=None, crf=config.crf)
     if config.bitrate_kbps is None:
         return settings
-    colour_kbps = plan.colour_bits * float(settings.info.mean_rate) / 1000 if plan.layout != "in-band" else 0.0
-    return replace(settings, qp=None, bitrate_kbps=max(config.bitrate_kbps - colour_kbps, MIN_LUMA_SHARE * config.bitrate_kbps))
+    colour_kbps = (
+        plan.colour_bits * float(settings.info.mean_rate) / 1000
+        if plan.layout != "in-band"
+        else 0.0
+    )
+    return replace(
+        settings,
+        qp=None,
+        bitrate_kbps=max(config.bitrate_kbps - colour_kbps, MIN_LUMA_SHARE * config.bitrate_kbps),
+    )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def _check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:
     """Refuse an output that cannot be, and a source that is encoded already."""
     if target.suffix.lower() != ".mkv" or target.is_dir():
-        raise CodecError(f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file")
+        raise CodecError(
+            f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file"
+        )
     check_output(str(target), source, overwrite=overwrite)
     if source != "-" and read_file_manifest(source) is not None:
         raise CodecError(
@@ -32,7 +34,9 @@ def _check_size(info: VideoInfo, config: EncodeConfig, tuition: "Tuition | None"
     """Refuse a group that no decoder holds, and pictures that a network trained on them cannot take."""
     longest = longest_group(info.width, info.height)
     if isinstance(config.group, int) and config.group > longest:
-        raise CodecError(f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}")
+        raise CodecError(
+            f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}"
+        )
     if tuition is not None:
         from tinct.networks.gan import check_size
 
@@ -44,7 +48,9 @@ def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
     if config.colouriser != "gan":
         return None
     if source == "-":
-        raise CodecError("expected a file with --colouriser gan, which reads the video twice; found a pipe: save it first")
+        raise CodecError(
+            "expected a file with --colouriser gan, which reads the video twice; found a pipe: save it first"
+        )
     try:
         from tinct.adapt.gan_update import prepare
     except ModuleNotFoundError as error:
@@ -62,7 +68,9 @@ def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
     check_output(config.checkpoint, source, overwrite=True)
     if checkpoint.is_dir() or checkpoint.absolute() == target.absolute():
         found = "a folder" if checkpoint.is_dir() else "the output"
-        raise CodecError(f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; name another, such as run.ckpt")
+        raise CodecError(
+            f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; name another, such as run.ckpt"
+        )
 
 
 def _check_adapt(source: str, config: EncodeConfig) -> None:
@@ -70,9 +78,13 @@ def _check_adapt(source: str, config: EncodeConfig) -> None:
     if config.adapt in ("auto", "off") or config.colouriser == "gan":
         return
     if source == "-":
-        raise CodecError(f"expected a file with --adapt {config.adapt}, which reads the video twice; found a pipe: save it first")
+        raise CodecError(
+            f"expected a file with --adapt {config.adapt}, which reads the video twice; found a pipe: save it first"
+        )
     if find_spec("torch") is None:
-        raise CodecError("--adapt needs torch, which is not installed; get all of it: pip install 'tinct[networks]'")
+        raise CodecError(
+            "--adapt needs torch, which is not installed; get all of it: pip install 'tinct[networks]'"
+        )
 
 
 def _tunes(source: str, config: EncodeConfig, plan: Plan) -> bool:

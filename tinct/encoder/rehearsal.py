@@ -25,8 +25,16 @@ from tinct.psnr import plane_errors
 class Rehearsal:
     """All-intra samples in layout `chroma`. Luma that was coded once at a QP is kept."""
 
-    def __init__(self, samples: Samples, config: EncodeConfig, qp: int, colouriser: Colouriser) -> None:
-        self._samples, self._info, self._config, self._qp, self._colouriser = samples, samples.info, config, qp, colouriser
+    def __init__(
+        self, samples: Samples, config: EncodeConfig, qp: int, colouriser: Colouriser
+    ) -> None:
+        self._samples, self._info, self._config, self._qp, self._colouriser = (
+            samples,
+            samples.info,
+            config,
+            qp,
+            colouriser,
+        )
         self._seen: list[list[Seen]] = [list(look(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
@@ -51,14 +59,20 @@ class Rehearsal:
                     later = colour.get(original.pts, 0.0) if original.pts != first else 0.0
                     bits.append(luma_bits + later)
                     errors.append(plane_errors(original, shown))
-                    luma_db[original.pts in colour].append(-10 * math.log10(max(errors[-1][0], FLAT_ERROR)))
+                    luma_db[original.pts in colour].append(
+                        -10 * math.log10(max(errors[-1][0], FLAT_ERROR))
+                    )
             if luma_db[True] and luma_db[False]:
                 spreads_db.append(float(np.mean(luma_db[True]) - np.mean(luma_db[False])))
         entered = self._info.frame_count or len(bits)
         frames_per_idr = min(entered, IDR_SECONDS * float(self._info.mean_rate))
         y, cb, cr = np.mean(errors, axis=0)
         overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / frames_per_idr
-        return Cost(float(np.mean(bits)) + overhead, (float(y), float(cb), float(cr)), float(np.mean(spreads_db or [0.0])))
+        return Cost(
+            float(np.mean(bits)) + overhead,
+            (float(y), float(cb), float(cr)),
+            float(np.mean(spreads_db or [0.0])),
+        )
 
     def key_bits(self, choice: Choice) -> float:
         """What one more key frame takes: its finer luma, and its colour."""
@@ -80,14 +94,21 @@ class Rehearsal:
         luma = self._coded(stretch, keys, key_qp(self._qp, choice.boost))
         luma |= self._coded(stretch, others, other_qp(self._qp, choice.boost))
         settings = self._settings("colour", choice.colour_qp)
-        stacked = self._samples.code([(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True)
+        stacked = self._samples.code(
+            [(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True
+        )
         colour = {key.pts: coded for key, coded in zip(keys, stacked, strict=True)}
         originals = {f.pts: f for group in cut for f in group.frames}
         open_keys = {group.frames[0].pts for group in cut if not group.closed}
         shown: list[Frame] = []
         qps = [(0, key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost))]
         with Restorer(
-            self._info, "chroma", colouriser=self._colouriser, open_keys=open_keys, qps=qps, judge=judge_by(originals)
+            self._info,
+            "chroma",
+            colouriser=self._colouriser,
+            open_keys=open_keys,
+            qps=qps,
+            judge=judge_by(originals),
         ) as restorer:
             for pts in originals:
                 if pts in key_times:
@@ -97,12 +118,25 @@ class Rehearsal:
         done = [(originals[frame.pts], frame, luma[frame.pts][0]) for frame in shown]
         return done, {pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()}
 
-    def _coded(self, stretch: int, frames: list[Frame], qp: int) -> dict[int, tuple[float, np.ndarray]]:
+    def _coded(
+        self, stretch: int, frames: list[Frame], qp: int
+    ) -> dict[int, tuple[float, np.ndarray]]:
         missing = [f for f in frames if (stretch, qp, f.pts) not in self._luma]
         if missing:
-            coded = self._samples.code([(f.y,) for f in missing], self._settings("intra", qp), grey=True)
-            self._luma.update(((stretch, qp, f.pts), (bits, planes[0])) for f, (bits, planes) in zip(missing, coded, strict=True))
+            coded = self._samples.code(
+                [(f.y,) for f in missing], self._settings("intra", qp), grey=True
+            )
+            self._luma.update(
+                ((stretch, qp, f.pts), (bits, planes[0]))
+                for f, (bits, planes) in zip(missing, coded, strict=True)
+            )
         return {f.pts: self._luma[stretch, qp, f.pts] for f in frames}
 
     def _settings(self, structure: str, qp: int) -> HevcSettings:
-        return HevcSettings(structure, self._info, qp=qp, preset=self._config.x265_preset, tune=self._config.x265_tune)
+        return HevcSettings(
+            structure,
+            self._info,
+            qp=qp,
+            preset=self._config.x265_preset,
+            tune=self._config.x265_tune,
+        )

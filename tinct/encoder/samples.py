@@ -20,7 +20,9 @@ MAX_STRETCHES = 3
 WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
 FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
 MAX_SAMPLE_BYTES = 256 << 20
-MAX_RESTORED_SAMPLES = 25_000_000  # of luma that a network's choices are weighed on: two stretches of 640x360
+MAX_RESTORED_SAMPLES = (
+    25_000_000  # of luma that a network's choices are weighed on: two stretches of 640x360
+)
 MAX_WINDOW_SAMPLES = 250_000  # of luma in a picture; of a larger one a window is taken
 WINDOW_STEP = 16  # samples; x265's blocks stay whole
 PLACES = 5  # where a window may lie, along each side
@@ -36,14 +38,22 @@ class Samples:
     info: VideoInfo
     scale: float = 1.0
 
-    def code(self, pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool) -> list[tuple[float, Planes]]:
+    def code(
+        self, pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
+    ) -> list[tuple[float, Planes]]:
         """The bits that each would take as a whole picture, and what decodes from it, padded as coded."""
-        return [(self.scale * bits, planes) for bits, planes in code_pictures(pictures, settings, grey=grey)]
+        return [
+            (self.scale * bits, planes)
+            for bits, planes in code_pictures(pictures, settings, grey=grey)
+        ]
 
     @property
     def whole(self) -> bool:
         """Whether they are every frame of the video."""
-        return self.info.frame_count is not None and sum(map(len, self.stretches)) == self.info.frame_count
+        return (
+            self.info.frame_count is not None
+            and sum(map(len, self.stretches)) == self.info.frame_count
+        )
 
 
 def sample(source: Source, config: EncodeConfig) -> tuple[Samples, Iterator[Frame]]:
@@ -56,7 +66,9 @@ def sample(source: Source, config: EncodeConfig) -> tuple[Samples, Iterator[Fram
         return Samples(stretches, source.info), frames
     stretches = [_windowed(stretch, _window(source.info)) for stretch in stretches]
     about = stretches[0][0].info
-    return Samples(stretches, about, source.info.width * source.info.height / (about.width * about.height)), frames
+    return Samples(
+        stretches, about, source.info.width * source.info.height / (about.width * about.height)
+    ), frames
 
 
 def may_restore(config: EncodeConfig) -> bool:
@@ -67,7 +79,9 @@ def may_restore(config: EncodeConfig) -> bool:
 def _stretches(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Iterator[Frame]]:
     frames = source.info.frame_count
     samples = source.info.width * source.info.height
-    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * (3 if source.info.bit_depth > 8 else 2)))
+    most = max(
+        MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * (3 if source.info.bit_depth > 8 else 2))
+    )
     length, count = STRETCH_FRAMES, MAX_STRETCHES
     if may_restore(config):
         length = LONGEST_RESTORED + 1
@@ -87,7 +101,10 @@ def _stretches(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Ite
 def _window(info: VideoInfo) -> tuple[int, int]:
     """Height and width of the window in large pictures."""
     part = (MAX_WINDOW_SAMPLES / (info.width * info.height)) ** 0.5
-    high, wide = (max(WINDOW_STEP, int(side * part) // WINDOW_STEP * WINDOW_STEP) for side in (info.height, info.width))
+    high, wide = (
+        max(WINDOW_STEP, int(side * part) // WINDOW_STEP * WINDOW_STEP)
+        for side in (info.height, info.width)
+    )
     return min(high, info.height), min(wide, info.width)
 
 
@@ -95,9 +112,13 @@ def _windowed(stretch: Stretch, window: tuple[int, int]) -> Stretch:
     """The place whose detail and motion are nearest to the whole picture's."""
     detail = _detail(stretch)
     high, wide = (max(1, side // COPY_STEP) for side in window)
-    steps = [np.linspace(0, side - part, PLACES).astype(int) for side, part in zip(detail.shape, (high, wide), strict=True)]
+    steps = [
+        np.linspace(0, side - part, PLACES).astype(int)
+        for side, part in zip(detail.shape, (high, wide), strict=True)
+    ]
     means = {
-        (int(row), int(column)): float(detail[row : row + high, column : column + wide].mean()) for row, column in product(*steps)
+        (int(row), int(column)): float(detail[row : row + high, column : column + wide].mean())
+        for row, column in product(*steps)
     }
     whole = float(detail.mean())
     place = min(means, key=lambda at: abs(means[at] - whole))
@@ -107,7 +128,9 @@ def _windowed(stretch: Stretch, window: tuple[int, int]) -> Stretch:
 
 def _detail(stretch: Sequence[Frame]) -> np.ndarray:
     """What is hard to code, by the size of gradients and of changes in time, on a small copy."""
-    first, last = (stretch[i].y[::COPY_STEP, ::COPY_STEP].astype(np.float32) for i in (len(stretch) // 2, -1))
+    first, last = (
+        stretch[i].y[::COPY_STEP, ::COPY_STEP].astype(np.float32) for i in (len(stretch) // 2, -1)
+    )
     across, down = (cv2.Sobel(first, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
     return np.abs(across) + np.abs(down) + 4 * np.abs(last - first)
 
@@ -118,5 +141,7 @@ def _cut(frame: Frame, row: int, column: int, window: tuple[int, int]) -> Frame:
     half_high, half_wide = info.chroma_shape
     luma = frame.y[row : row + high, column : column + wide]
     chroma = (slice(row // 2, row // 2 + half_high), slice(column // 2, column // 2 + half_wide))
-    y, cb, cr = (np.ascontiguousarray(plane) for plane in (luma, frame.cb[chroma], frame.cr[chroma]))
+    y, cb, cr = (
+        np.ascontiguousarray(plane) for plane in (luma, frame.cb[chroma], frame.cr[chroma])
+    )
     return Frame(y, cb, cr, frame.pts, info)

@@ -19,7 +19,13 @@ GROUPS = [2, 4, 8, 12, 16, 24, 32, 48]  # frames
 COLOUR_OFFSETS = [-12, -6, 0, 4]  # of the colour track's QP, key frames being fine already
 FIRST_CHOICE = (16, 16, 0)
 SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves again
-PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # times a key frame's bits: small copies do not tell the scale of luma's error
+PRICES = (
+    0.25,
+    0.5,
+    1.0,
+    2.0,
+    4.0,
+)  # times a key frame's bits: small copies do not tell the scale of luma's error
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
@@ -42,13 +48,20 @@ def spread_penalty(track: Cost) -> float:
     return SPREAD_COST * max(0.0, track.spread_db - FREE_SPREAD_DB) ** 2
 
 
-def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, rate: float) -> tuple[Choice, Cost]:
+def best_choice(
+    samples: Samples, config: EncodeConfig, qp: int, plain: Cost, rate: float
+) -> tuple[Choice, Cost]:
     """What gains most at nominal `qp` and is steady, searched along one axis after the other while it helps; what that costs."""
     from tinct.networks.compact import compact, load_network
 
     # its first pass alone: the second is better everywhere, and four times as slow
     about = samples.info
-    rehearsal = Rehearsal(samples, config, qp, compact(load_network("fast"), (about.height, about.width), about.bit_depth))
+    rehearsal = Rehearsal(
+        samples,
+        config,
+        qp,
+        compact(load_network("fast"), (about.height, about.width), about.bit_depth),
+    )
     cost = cache(rehearsal.cost)
 
     def choice(steps: Sequence[Sequence[Any]], at: Sequence[int]) -> Choice:
@@ -68,10 +81,17 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
 
     reach = max(map(len, samples.stretches))
     boosts = BOOSTS if config.key_boost == "auto" else [config.key_boost]
-    lengths = [g for g in GROUPS if g < reach or g == GROUPS[0]] if config.group == "auto" else [config.group]
+    lengths = (
+        [g for g in GROUPS if g < reach or g == GROUPS[0]]
+        if config.group == "auto"
+        else [config.group]
+    )
     steps: list[list[Any]] = [boosts, [Spacing(g) for g in lengths], COLOUR_OFFSETS]
     start = [boosts, lengths, COLOUR_OFFSETS]
-    at = [min(range(len(v)), key=lambda i: abs(v[i] - first)) for v, first in zip(start, FIRST_CHOICE, strict=True)]
+    at = [
+        min(range(len(v)), key=lambda i: abs(v[i] - first))
+        for v, first in zip(start, FIRST_CHOICE, strict=True)
+    ]
     for axis in SEARCH_ORDER if config.search == "fast" else SEARCH_ORDER * 2:
         climb(axis, at, steps)
     best = choice(steps, at)
@@ -87,4 +107,6 @@ def best_choice(samples: Samples, config: EncodeConfig, qp: int, plain: Cost, ra
 def _by_content(cost: Cost, rate: float, key_bits: float) -> Spacing:
     """Key frames by content, one more for `key_bits`, at what errors and bits count around `cost`."""
     weights = [w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True)]
-    return Spacing("auto", 1 / (cost.bits * max(rate, 1e-3)), key_bits, (weights[0], weights[1], weights[2]))
+    return Spacing(
+        "auto", 1 / (cost.bits * max(rate, 1e-3)), key_bits, (weights[0], weights[1], weights[2])
+    )

@@ -18,7 +18,14 @@ import numpy as np
 
 from tinct.bitstream.container import Spool, in_coding_order
 from tinct.bitstream.hevc import HevcDecoder, HevcSettings, coded_shape
-from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Layout, Manifest, write_manifest
+from tinct.bitstream.manifest import (
+    ATTACHMENT_BYTES,
+    COLOUR,
+    LUMA,
+    Layout,
+    Manifest,
+    write_manifest,
+)
 from tinct.bitstream.qp import key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.decoder.restorer import Restorer
@@ -48,7 +55,9 @@ if TYPE_CHECKING:
 class _Coding:
     """The encode of one video under way: encoders, spools, and the decoder's own view of what has been coded."""
 
-    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path, *, tunes: bool) -> None:
+    def __init__(
+        self, info: VideoInfo, plan: Plan, config: EncodeConfig, folder: Path, *, tunes: bool
+    ) -> None:
         self._info, self._plan, self._config, self._tunes = info, plan, config, tunes
         self._stack = ExitStack()
         self._viewing = self._stack.enter_context(ExitStack())
@@ -58,7 +67,11 @@ class _Coding:
         self.errors: Errors = (array("d"), array("d"), array("d"))
         self.spools: list[Spool] = []
         self._restores_in_band = plan.layout == "in-band" and plan.colouriser == "compact"
-        self._as_coded: Errors = (array("d"), array("d"), array("d"))  # of in-band pictures, before a network
+        self._as_coded: Errors = (
+            array("d"),
+            array("d"),
+            array("d"),
+        )  # of in-band pictures, before a network
         self._decoders: dict[str, HevcDecoder] = {}
         self._open_keys: set[int] = set()
         self._qps: list[tuple[int, int, int]] = []
@@ -84,7 +97,10 @@ class _Coding:
         if self._network is not None and self._restores_in_band:
             from tinct.networks.compact import in_band
 
-            around, judge = in_band(self._network, shape, self._info.bit_depth), judge_by(self._originals)
+            around, judge = (
+                in_band(self._network, shape, self._info.bit_depth),
+                judge_by(self._originals),
+            )
         elif self._network is not None:
             from tinct.networks.compact import compact
 
@@ -127,7 +143,10 @@ class _Coding:
             self._keep_what_pays()
 
     def adapt(
-        self, tuition: "Tuition | None", frames: Iterator[Frame], training: "Callable[[Step], None] | None"
+        self,
+        tuition: "Tuition | None",
+        frames: Iterator[Frame],
+        training: "Callable[[Step], None] | None",
     ) -> Iterator[tuple[int, int | None]]:
         """Train on the video where that is asked for, then take the decoder's view again; yields how far that is.
 
@@ -147,13 +166,22 @@ class _Coding:
         assert self._key_frames is not None
         group = self._config.group
         if isinstance(group, int) and self.frames < group:
-            raise CodecError(f"expected a video of at least one group of {group} frames to train on, found {self.frames}")
+            raise CodecError(
+                f"expected a video of at least one group of {group} frames to train on, found {self.frames}"
+            )
         if self._keys == self.frames:
             return  # cuts all along: there is nothing for a network to make
         samples, self._key_frames = self._key_frames.samples(), None
         generator, steps = trained(tuition, samples, training)
         price = self._plan.slope / self.frames
-        update = self._update = coded(generator, tuition.config, samples, error_per_bit=price, steps=steps, device=tuition.device)
+        update = self._update = coded(
+            generator,
+            tuition.config,
+            samples,
+            error_per_bit=price,
+            steps=steps,
+            device=tuition.device,
+        )
         yield from self._view_again(gan(update.config, update.weights, self._info), None, frames)
 
     def _tune(
@@ -165,17 +193,29 @@ class _Coding:
 
         assert self._network is not None
         found, self._crops = crops.all(), None
-        rank = rank_for(sum(spool.size_bytes for spool in self.spools), (self._info.width, self._info.height))
+        rank = rank_for(
+            sum(spool.size_bytes for spool in self.spools), (self._info.width, self._info.height)
+        )
         if rank == 0 or not found:
             return
         error_per_bit = self._plan.slope / self.frames
         budget = budget_of(self._config.adapt, self.frames, len(found))
         peak = (1 << self._info.bit_depth) - 1
-        tuned = tune(self._network, found, peak, rank=rank, budget=budget, error_per_bit=error_per_bit, progress=training)
+        tuned = tune(
+            self._network,
+            found,
+            peak,
+            rank=rank,
+            budget=budget,
+            error_per_bit=error_per_bit,
+            progress=training,
+        )
         del found, crops  # a hundred megabytes
         before = (self._plain, self.errors)
         self.errors = (array("d"), array("d"), array("d"))
-        colouriser = compact(tuned.network, (self._info.height, self._info.width), self._info.bit_depth)
+        colouriser = compact(
+            tuned.network, (self._info.height, self._info.width), self._info.bit_depth
+        )
         yield from self._view_again(colouriser, judge_by(self._originals), frames)
         saved = -self._cost(self.errors).log_distortion(self._cost(before[1]))
         if saved > error_per_bit * 8 * len(tuned.data):
@@ -197,19 +237,27 @@ class _Coding:
         self._network, self._plain, self.errors = None, (), self._as_coded
         without = self._cost(self.errors)
         part = 8 * (size - self._manifest_bytes()) / (without.bits * self.frames)
-        if self._config.colouriser == "compact" or -cost.log_distortion(without) > self._plan.slope * self._plan.plain.bits * part:
+        if (
+            self._config.colouriser == "compact"
+            or -cost.log_distortion(without) > self._plan.slope * self._plan.plain.bits * part
+        ):
             self._network, self._plain, self.errors = with_it
 
     def _manifest_bytes(self) -> int:
         manifest = self.manifest()
         return 0 if manifest is None else len(write_manifest(manifest)) + ATTACHMENT_BYTES
 
-    def _view_again(self, colouriser: Colouriser, judge: Judge | None, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
+    def _view_again(
+        self, colouriser: Colouriser, judge: Judge | None, frames: Iterator[Frame]
+    ) -> Iterator[tuple[int, int | None]]:
         """What the decoder shows of the packets that are there, with another network."""
         for errors in self.errors:
             del errors[:]
         self._view_with(judge, colouriser)
-        self._decoders = {spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR) for spool in self.spools}
+        self._decoders = {
+            spool.name: HevcDecoder(spool.header, low_delay=spool.name == COLOUR)
+            for spool in self.spools
+        }
         for name, packet in in_coding_order(self.spools):
             self._show_again(name, self._decoders[name].decode(packet.data, packet.pts), frames)
             yield len(self.errors[0]), self.frames
@@ -218,7 +266,9 @@ class _Coding:
         self._compare(self._restorer.flush())
         yield self.frames, self.frames
 
-    def _view_with(self, judge: Judge | None, colouriser: Colouriser, around: Around | None = None) -> None:
+    def _view_with(
+        self, judge: Judge | None, colouriser: Colouriser, around: Around | None = None
+    ) -> None:
         """The decoder's view from here on; the one before lets go of its network."""
         self._viewing.close()
         restorer = Restorer(
@@ -228,12 +278,16 @@ class _Coding:
         self._restorer = self._viewing.enter_context(restorer)
         self._plain = restorer.plain
 
-    def _show_again(self, name: str, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]) -> None:
+    def _show_again(
+        self, name: str, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]
+    ) -> None:
         for pts, _ in pictures:
             while self._reviewed < pts:  # both tracks' pictures come in order of time
                 original = next(frames, None)
                 if original is None or original.pts > pts:
-                    raise CodecError("expected the same video when it is read again, found another; let it rest while it is coded")
+                    raise CodecError(
+                        "expected the same video when it is read again, found another; let it rest while it is coded"
+                    )
                 self._originals[original.pts] = original
                 self._reviewed = original.pts
         self._show(name, pictures)
@@ -261,13 +315,21 @@ class _Coding:
         return learnt.data if learnt is not None else None
 
     def tracks(self) -> list[Spool]:
-        return self.spools if self.layout == self._plan.layout else [replace(self._spool(COLOUR), name=LUMA)]
+        return (
+            self.spools
+            if self.layout == self._plan.layout
+            else [replace(self._spool(COLOUR), name=LUMA)]
+        )
 
     def manifest(self) -> Manifest | None:
         """None for plain HEVC, which has no need of one."""
         info = self._info
         shape = (info.height, info.width)
-        if self.layout == "in-band" and self._network is None and coded_shape(shape, grey=False) == shape:
+        if (
+            self.layout == "in-band"
+            and self._network is None
+            and coded_shape(shape, grey=False) == shape
+        ):
             return None
         keys = self._keys if self.layout != "in-band" else 0
         return Manifest(
@@ -289,24 +351,37 @@ class _Coding:
         # between intra pictures x265 has to keep to a bitrate itself; a CRF is its own in any case
         x265_rates = self._config.structure != "intra" or self._config.crf is not None
         rated = with_x265_rate(settings, self._config, self._plan) if x265_rates else settings
-        rate = RateControl(self._config, self._plan, self._info, lambda: sum(spool.size_bytes for spool in self.spools))
+        rate = RateControl(
+            self._config,
+            self._plan,
+            self._info,
+            lambda: sum(spool.size_bytes for spool in self.spools),
+        )
         if self._plan.layout == "in-band":
             yield from self._coded_in_band(frames, rated, rate)
         else:
             yield from self._coded_tracks(frames, rated, settings, rate)
 
-    def _coded_in_band(self, frames: Iterator[Frame], settings: HevcSettings, rate: RateControl) -> Iterator[_Coded]:
+    def _coded_in_band(
+        self, frames: Iterator[Frame], settings: HevcSettings, rate: RateControl
+    ) -> Iterator[_Coded]:
         coder = PictureTrack(settings, self._info, grey=False)
         self._open(LUMA, coder.header)
         nominal = self._plan.qp if self._config.crf is None else round(self._config.crf)
         self._qps.append((0, nominal, nominal))
         for frame in frames:
             self._count(frame)
-            yield [(LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, rate.qp(self.frames)))]
+            yield [
+                (LUMA, coder.encode((frame.y, frame.cb, frame.cr), frame.pts, rate.qp(self.frames)))
+            ]
         yield [(LUMA, coder.flush())]
 
     def _coded_tracks(
-        self, frames: Iterator[Frame], luma_settings: HevcSettings, settings: HevcSettings, rate: RateControl
+        self,
+        frames: Iterator[Frame],
+        luma_settings: HevcSettings,
+        settings: HevcSettings,
+        rate: RateControl,
     ) -> Iterator[_Coded]:
         plan, config, info = self._plan, self._config, self._info
         boost = plan.key_boost
@@ -328,7 +403,12 @@ class _Coding:
                     packets.append((COLOUR, colour.encode(group, of_keys)))
                 if position > 0 or plan.layout == "chroma":
                     own_qp = of_keys if position == 0 else of_others
-                    packets.append((LUMA, luma.encode(luma_planes(frame, config.compatible), frame.pts, own_qp)))
+                    packets.append(
+                        (
+                            LUMA,
+                            luma.encode(luma_planes(frame, config.compatible), frame.pts, own_qp),
+                        )
+                    )
                 yield packets
         yield [(COLOUR, colour.flush()), (LUMA, luma.flush())]
 
@@ -341,7 +421,11 @@ class _Coding:
     def _note_qps(self, pts: int, of_keys: int, of_others: int) -> None:
         if self._network is None:
             return
-        if not self._qps or max(abs(of_keys - self._qps[-1][1]), abs(of_others - self._qps[-1][2])) >= NOTED_QP_STEP:
+        if (
+            not self._qps
+            or max(abs(of_keys - self._qps[-1][1]), abs(of_others - self._qps[-1][2]))
+            >= NOTED_QP_STEP
+        ):
             self._qps.append((pts, of_keys, of_others))
 
     def _count(self, frame: Frame) -> None:

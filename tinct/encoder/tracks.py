@@ -24,7 +24,11 @@ class PictureTrack:
     def __init__(self, settings: HevcSettings, info: VideoInfo, *, grey: bool) -> None:
         shape = (info.height, info.width)
         varies = settings.structure in ("intra", "intra-main") and settings.qp is not None
-        self._coder = IntraEncoder(settings, shape, grey=grey) if varies else HevcEncoder(settings, shape, grey=grey)
+        self._coder = (
+            IntraEncoder(settings, shape, grey=grey)
+            if varies
+            else HevcEncoder(settings, shape, grey=grey)
+        )
         self.header = self._coder.header
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
@@ -40,7 +44,9 @@ class PictureTrack:
 class ChromaTrack:
     """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
 
-    def __init__(self, settings: HevcSettings, info: VideoInfo, *, key_qp: int, colour_qp: int) -> None:
+    def __init__(
+        self, settings: HevcSettings, info: VideoInfo, *, key_qp: int, colour_qp: int
+    ) -> None:
         self._settings, self._info = settings, info
         self._offset = colour_qp - chroma_qp(key_qp)
         self._key_qp = key_qp
@@ -92,7 +98,9 @@ def colour_track(settings: HevcSettings, plan: Plan, info: VideoInfo) -> ChromaT
     """The track of the plan's layout that colour goes into."""
     if plan.layout == "full":
         return FullTrack(settings, info)
-    bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))  # the luma track has the tags
+    bare = replace(
+        settings, structure="colour", info=replace(info, hdr=Hdr())
+    )  # the luma track has the tags
     return ChromaTrack(bare, info, key_qp=key_qp(plan.qp, plan.key_boost), colour_qp=plan.colour_qp)
 
 

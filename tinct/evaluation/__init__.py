@@ -8,4 +8,16 @@ from tinct.evaluation.bd import Delta
 from tinct.evaluation.points import RDPoint, bd_quality, bd_rate
 from tinct.evaluation.sweeps import Failure, Outcome, Setup, load, resume, start, sweep
 
-__all__ = ["Delta", "Failure", "Outcome", "RDPoint", "Setup", "bd_quality", "bd_rate", "load", "resume", "start", "sweep"]
+__all__ = [
+    "Delta",
+    "Failure",
+    "Outcome",
+    "RDPoint",
+    "Setup",
+    "bd_quality",
+    "bd_rate",
+    "load",
+    "resume",
+    "start",
+    "sweep",
+]

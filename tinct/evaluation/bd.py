@@ -27,7 +27,9 @@ class Curve:
     def of(cls, points: Sequence[tuple[float, float]]) -> "Curve":
         """From (rate, quality) pairs in any order. Raises CodecError for fewer than two."""
         if len(points) < 2:
-            raise CodecError(f"expected at least two rate points for a Bjøntegaard delta, found {len(points)}; measure more QPs")
+            raise CodecError(
+                f"expected at least two rate points for a Bjøntegaard delta, found {len(points)}; measure more QPs"
+            )
         rates, qualities = zip(*sorted(set(points)), strict=True)
         return cls(tuple(map(float, rates)), tuple(map(float, qualities)))
 
@@ -58,7 +60,9 @@ def rate_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
 
 def quality_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
     """BD-PSNR, or the same of another metric: mean difference of quality at equal rate."""
-    return _delta("quality", anchor, test, method, _overlap(np.log10(anchor.rates), np.log10(test.rates)))
+    return _delta(
+        "quality", anchor, test, method, _overlap(np.log10(anchor.rates), np.log10(test.rates))
+    )
 
 
 def _overlap(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
@@ -81,6 +85,15 @@ def _delta(kind: str, anchor: Curve, test: Curve, method: Method, overlap: float
         return Delta(None, overlap, "no common interval")
     function = bjontegaard.bd_rate if kind == "rate" else bjontegaard.bd_psnr
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # it warns of small overlaps; ours stands beside every number
-        value = function(anchor.rates, anchor.qualities, test.rates, test.qualities, method=method, require_matching_points=False)
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # it warns of small overlaps; ours stands beside every number
+        value = function(
+            anchor.rates,
+            anchor.qualities,
+            test.rates,
+            test.qualities,
+            method=method,
+            require_matching_points=False,
+        )
     return Delta(float(value), overlap)

@@ -18,16 +18,22 @@ from tinct.media.planes import pixel_format, to_av_frame
 from tinct.media.source import open_source
 
 
-def hevc(source: str, target: str, structure: str, qp: str, preset: str, chroma_qp_offset: str = "0") -> None:
+def hevc(
+    source: str, target: str, structure: str, qp: str, preset: str, chroma_qp_offset: str = "0"
+) -> None:
     """4:2:0 HEVC: to the byte what `tinct encode --colour in-band` writes, where the offset is 0."""
     video = open_source(source)
     info = video.info
-    settings = HevcSettings(structure, info, int(qp), preset=preset, chroma_qp_offset=int(chroma_qp_offset))
+    settings = HevcSettings(
+        structure, info, int(qp), preset=preset, chroma_qp_offset=int(chroma_qp_offset)
+    )
     encoder = HevcEncoder(settings, (info.height, info.width), grey=False)
     with tempfile.TemporaryFile() as file:
         spool = Spool(LUMA, encoder.header, file)
         for frame in video:
-            spool.write(encoder.encode((frame.y, frame.cb, frame.cr), frame.pts, idr=structure == "intra"))
+            spool.write(
+                encoder.encode((frame.y, frame.cb, frame.cr), frame.pts, idr=structure == "intra")
+            )
         spool.write(encoder.flush())
         mux(Path(target), info, [spool], None, None)
 
@@ -38,7 +44,9 @@ def ffmpeg(encoder: str, source: str, target: str, options: dict[str, str]) -> N
     info = video.info
     shape = (info.height + info.height % 2, info.width + info.width % 2)
     pixels = pixel_format(info.bit_depth)
-    with av.open(f"file:{target}", "w", format="matroska", container_options={"fflags": "+bitexact"}) as out:
+    with av.open(
+        f"file:{target}", "w", format="matroska", container_options={"fflags": "+bitexact"}
+    ) as out:
         stream = out.add_stream(encoder, rate=info.mean_rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = shape

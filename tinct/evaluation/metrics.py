@@ -21,7 +21,13 @@ from tinct import colour
 from tinct.frames import Frame
 from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS, squared_error
 
-MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli and Bovik 2003, section 3.2
+MS_SSIM_WEIGHTS = (
+    0.0448,
+    0.2856,
+    0.3001,
+    0.2363,
+    0.1333,
+)  # Wang, Simoncelli and Bovik 2003, section 3.2
 SSIM_WINDOW = 11  # pixels: the Gaussian of sigma 1.5 cut at 3.5 sigma, as in Wang et al. 2004
 SSIM_SIGMA = 1.5
 VMAF_SIDE = 32  # pixels; of four scales the last has to hold a filter
@@ -79,7 +85,12 @@ def ssim(pair: Pair, plane: Plane) -> float:
         return np.nan
     return float(
         structural_similarity(
-            source, decoded, data_range=_peak(pair), gaussian_weights=True, sigma=SSIM_SIGMA, use_sample_covariance=False
+            source,
+            decoded,
+            data_range=_peak(pair),
+            gaussian_weights=True,
+            sigma=SSIM_SIGMA,
+            use_sample_covariance=False,
         )
     )
 
@@ -101,7 +112,13 @@ def ms_ssim(pair: Pair) -> float:
         last = scale == len(MS_SSIM_WEIGHTS) - 1
         product *= max(similarity if last else contrast, 0.0) ** weight
         source, decoded = (
-            cv2.resize(p[: p.shape[0] // 2 * 2, : p.shape[1] // 2 * 2], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            cv2.resize(
+                p[: p.shape[0] // 2 * 2, : p.shape[1] // 2 * 2],
+                None,
+                fx=0.5,
+                fy=0.5,
+                interpolation=cv2.INTER_AREA,
+            )
             for p in (source, decoded)
         )
     return product
@@ -149,7 +166,10 @@ def vmaf(pair: Pair) -> float:
         source, decoded = tensor(pair.source), tensor(pair.decoded)
         motion = model.compute_motion2(cat([tensor(frame) for frame in ends if frame is not None]))
         number = 0 if pair.before is None else 1
-        detail, fidelity = model.compute_adm_score(source, decoded), model.compute_vif_features(source, decoded)
+        detail, fidelity = (
+            model.compute_adm_score(source, decoded),
+            model.compute_vif_features(source, decoded),
+        )
         return float(model.predict(detail, motion[number : number + 1], fidelity))
 
 
@@ -186,7 +206,9 @@ METRICS: dict[str, Metric] = {
     "flicker_u": Metric("flicker U", "levels", -1, partial(flicker, plane="cb")),
     "flicker_v": Metric("flicker V", "levels", -1, partial(flicker, plane="cr")),
     "colourfulness": Metric("colourfulness", "M3", 0, partial(colourfulness, of="decoded")),
-    "colourfulness_source": Metric("colourfulness of the source", "M3", 0, partial(colourfulness, of="source")),
+    "colourfulness_source": Metric(
+        "colourfulness of the source", "M3", 0, partial(colourfulness, of="source")
+    ),
 }
 if find_spec("vmaf_torch") is not None:  # the extra tinct[vmaf]
     METRICS["vmaf"] = Metric("VMAF", "", 1, vmaf)
@@ -206,7 +228,11 @@ def pairs(source: Iterable[Frame], decoded: Iterable[Frame]) -> Iterator[Pair]:
 
 
 def measure(
-    source: Iterable[Frame], decoded: Iterable[Frame], names: Sequence[str] = tuple(METRICS), *, threads: int = 1
+    source: Iterable[Frame],
+    decoded: Iterable[Frame],
+    names: Sequence[str] = tuple(METRICS),
+    *,
+    threads: int = 1,
 ) -> dict[str, list[float]]:
     """The series of each metric, one number a frame; `threads` frames at a time."""
     series: dict[str, list[float]] = {name: [] for name in names}
@@ -218,7 +244,9 @@ def measure(
     with ThreadPoolExecutor(threads) as pool:
         coming: deque[Future[list[float]]] = deque()
         for pair in pairs(source, decoded):
-            coming.append(pool.submit(lambda pair: [METRICS[name].measure(pair) for name in names], pair))
+            coming.append(
+                pool.submit(lambda pair: [METRICS[name].measure(pair) for name in names], pair)
+            )
             if len(coming) > threads:
                 keep(coming.popleft().result())
         for values in coming:
@@ -253,7 +281,9 @@ def _similarity(a: np.ndarray, b: np.ndarray, peak: float) -> tuple[float, float
     radius = SSIM_WINDOW // 2
 
     def blur(x: np.ndarray) -> np.ndarray:
-        return cv2.GaussianBlur(x, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA)[radius:-radius, radius:-radius]
+        return cv2.GaussianBlur(x, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA)[
+            radius:-radius, radius:-radius
+        ]
 
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     mean_a, mean_b = blur(a), blur(b)

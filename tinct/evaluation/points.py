@@ -76,7 +76,10 @@ class RDPoint:
         """The mean of a metric over all frames but those of the numbers `without`; None where it is not known."""
         if not without:
             return self.means.get(metric)
-        kept = {name: [v for i, v in enumerate(values) if i not in without] for name, values in self.series.items()}
+        kept = {
+            name: [v for i, v in enumerate(values) if i not in without]
+            for name, values in self.series.items()
+        }
         return means(kept).get(metric)
 
 
@@ -90,7 +93,9 @@ def means(series: dict[str, list[float | None]]) -> dict[str, float]:
             if name in (*PLANES, "psnr_rgb"):
                 found[name + POOLED] = _pooled(defined)
     if all(name + POOLED in found for name in PLANES):
-        found["psnr_yuv611" + POOLED] = float(np.dot(PLANE_WEIGHTS, [found[name + POOLED] for name in PLANES]))
+        found["psnr_yuv611" + POOLED] = float(
+            np.dot(PLANE_WEIGHTS, [found[name + POOLED] for name in PLANES])
+        )
     return found
 
 
@@ -98,7 +103,9 @@ def better(metric: str) -> int:
     """+1 where more of a metric is better, -1 where less is, 0 where it is no quality. Raises CodecError for no metric."""
     name = metric.removesuffix(POOLED)
     if name not in METRICS or (name != metric and not name.startswith("psnr_")):
-        raise CodecError(f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; found {metric}")
+        raise CodecError(
+            f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; found {metric}"
+        )
     return METRICS[name].better
 
 
@@ -134,14 +141,22 @@ def bd_quality(
 
 
 def _curves(
-    anchor: Sequence[RDPoint], test: Sequence[RDPoint], metric: str, accounting: Accounting, keys: bool
+    anchor: Sequence[RDPoint],
+    test: Sequence[RDPoint],
+    metric: str,
+    accounting: Accounting,
+    keys: bool,
 ) -> tuple[Curve, Curve]:
     sign = better(metric)
     if sign == 0:
-        raise CodecError(f"expected a metric of quality, found {metric}; there is no Bjøntegaard delta of it")
+        raise CodecError(
+            f"expected a metric of quality, found {metric}; there is no Bjøntegaard delta of it"
+        )
     materials = sorted({point.material for point in (*anchor, *test)})
     if len(materials) > 1:
-        raise CodecError(f"expected the points of one clip in a Bjøntegaard delta, found {', '.join(materials)}")
+        raise CodecError(
+            f"expected the points of one clip in a Bjøntegaard delta, found {', '.join(materials)}"
+        )
 
     without = set() if keys else {number for point in test for number in point.keys}
 
@@ -192,9 +207,13 @@ def external_points(path: Path, measured: dict[str, RDPoint]) -> tuple[list[RDPo
             if point.material == ours.material:
                 found.append(point)
             else:
-                left_out[point.clip] = f"{point.codec} on {point.clip} is left out: {point.material}, ours is {ours.material}"
+                left_out[point.clip] = (
+                    f"{point.codec} on {point.clip} is left out: {point.material}, ours is {ours.material}"
+                )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CodecError(f"expected a JSON list of rate points in {path}, found {type(error).__name__}: {error}") from error
+        raise CodecError(
+            f"expected a JSON list of rate points in {path}, found {type(error).__name__}: {error}"
+        ) from error
     return found, list(left_out.values())
 
 
@@ -208,18 +227,33 @@ def _point(fields_read: Any) -> RDPoint:
 def _checked(point: RDPoint) -> RDPoint:
     """The point, whose fields came from a file. Raises ValueError for a field of another kind or out of range."""
     counts = (point.width, point.height, point.frames, point.size_bytes)
-    spent = (point.encode_seconds, point.encode_peak_megabytes, point.decode_seconds, point.decode_peak_megabytes)
+    spent = (
+        point.encode_seconds,
+        point.encode_peak_megabytes,
+        point.decode_seconds,
+        point.decode_peak_megabytes,
+    )
     right = {
-        "a name": all(isinstance(text, str) for text in (point.clip, point.codec, point.command, point.note, point.date)),
+        "a name": all(
+            isinstance(text, str)
+            for text in (point.clip, point.codec, point.command, point.note, point.date)
+        ),
         "a file": point.file is None or isinstance(point.file, str),
-        "a count": all(_is_number(n, 1) and isinstance(n, int) for n in counts) and isinstance(point.qp, int),
-        "a duration": _is_number(point.seconds) and point.seconds > 0 and all(n is None or _is_number(n, 0) for n in spent),
+        "a count": all(_is_number(n, 1) and isinstance(n, int) for n in counts)
+        and isinstance(point.qp, int),
+        "a duration": _is_number(point.seconds)
+        and point.seconds > 0
+        and all(n is None or _is_number(n, 0) for n in spent),
         "a mean": _is_table(point.means, _is_number),
         "a part": _is_table(point.parts, lambda n: _is_number(n, 0)),
         "a version": _is_table(point.versions, lambda text: isinstance(text, str)),
         "a series": _is_table(
             point.series,
-            lambda s: isinstance(s, list) and len(s) == point.frames and all(v is None or _is_number(v) for v in s),
+            lambda s: (
+                isinstance(s, list)
+                and len(s) == point.frames
+                and all(v is None or _is_number(v) for v in s)
+            ),
         ),
         "a key frame": isinstance(point.keys, list) and all(_is_number(n, 0) for n in point.keys),
     }
@@ -229,7 +263,12 @@ def _checked(point: RDPoint) -> RDPoint:
 
 
 def _is_number(value: Any, low: float = -math.inf) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= low
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= low
+    )
 
 
 def _is_table(value: Any, holds: Callable[[Any], bool]) -> bool:

@@ -33,11 +33,17 @@ class Sequence:
 
     @property
     def rate_holds(self) -> bool:
-        return self.rate.value is not None and abs(self.rate.value - self.printed_rate_percent) <= TOLERANCE_PERCENT
+        return (
+            self.rate.value is not None
+            and abs(self.rate.value - self.printed_rate_percent) <= TOLERANCE_PERCENT
+        )
 
     @property
     def psnr_holds(self) -> bool:
-        return self.psnr.value is not None and abs(self.psnr.value - self.printed_psnr_db) <= TOLERANCE_DB
+        return (
+            self.psnr.value is not None
+            and abs(self.psnr.value - self.printed_psnr_db) <= TOLERANCE_DB
+        )
 
 
 @dataclass(frozen=True)
@@ -72,23 +78,37 @@ def means() -> list[Mean]:
     for (table, variant), values in rows.items():
         printed = values.pop(MEAN_ROW, None)
         if printed is not None and values:
-            found.append(Mean(table, variant, printed, float(np.mean(list(values.values()))), len(values)))
+            found.append(
+                Mean(table, variant, printed, float(np.mean(list(values.values()))), len(values))
+            )
     return found
 
 
-def printed(table: str, clip: str, qp: int, variant: str) -> tuple[float | None, float | None, float | None]:
+def printed(
+    table: str, clip: str, qp: int, variant: str
+) -> tuple[float | None, float | None, float | None]:
     """PSNR in dB, SSIM and kbit/s that a table prints for the sequence that a clip is called after; None where it prints none.
 
     A size or a rate may stand behind the name. "With SA" of Table 4 is the proposed codec of Table 3: their averages are one.
     """
     if (table, variant) == ("table4", "with SA"):
         table, variant = "table3", "proposed RC"
-    for row in _table("table7" if table == "table7" else "table2" if table == "table2" else "ablations"):
-        if not _plain(clip).startswith(_plain(row["sequence"])) or int(row["qp"]) != qp or row.get("table", table[-1]) != table[-1]:
+    for row in _table(
+        "table7" if table == "table7" else "table2" if table == "table2" else "ablations"
+    ):
+        if (
+            not _plain(clip).startswith(_plain(row["sequence"]))
+            or int(row["qp"]) != qp
+            or row.get("table", table[-1]) != table[-1]
+        ):
             continue
         if table == "table2":
             column = {"HEVC 4:2:0": "hm", "proposed": "proposed"}.get(variant)
-            return (float(row[f"{column}_psnr_db"]), None, float(row[f"{column}_kbps"])) if column else (None, None, None)
+            return (
+                (float(row[f"{column}_psnr_db"]), None, float(row[f"{column}_kbps"]))
+                if column
+                else (None, None, None)
+            )
         if row.get("variant", row.get("model")) == variant:
             return float(row["psnr_db"]), float(row["ssim"]), None
     return None, None, None

@@ -49,7 +49,9 @@ def write_report(folder: Path) -> list[Path]:
     """Write `report.html` and `report.md` into a results folder. Raises CodecError where there is no point to report."""
     outcome = load(folder)
     if not outcome.points:
-        raise CodecError(f"expected points in {folder}, found none; measure some with: tinct evaluate --resume {folder}")
+        raise CodecError(
+            f"expected points in {folder}, found none; measure some with: tinct evaluate --resume {folder}"
+        )
     table = deltas(outcome)
     pictures, frames = _pictures(outcome, folder)
     html, markdown = folder / HTML, folder / MARKDOWN
@@ -57,7 +59,9 @@ def write_report(folder: Path) -> list[Path]:
         html.write_text(_page(outcome, table, pictures, frames))
         markdown.write_text(_markdown(outcome, table))
     except OSError as error:
-        raise CodecError(f"expected to write {html} and {markdown}, found {error.strerror}") from error
+        raise CodecError(
+            f"expected to write {html} and {markdown}, found {error.strerror}"
+        ) from error
     return [html, markdown]
 
 
@@ -71,8 +75,13 @@ def deltas(outcome: Outcome) -> dict[str, dict[str, dict[str, Any]]]:
             anchor = outcome.anchor_of(codec)
             if codec == anchor:
                 continue
-            rows = {clip: _row(outcome.of(clip, anchor), outcome.of(clip, codec), metric) for clip in outcome.clips}
-            found.setdefault(metric, {})[codec] = {clip: row for clip, row in rows.items() if row is not None}
+            rows = {
+                clip: _row(outcome.of(clip, anchor), outcome.of(clip, codec), metric)
+                for clip in outcome.clips
+            }
+            found.setdefault(metric, {})[codec] = {
+                clip: row for clip, row in rows.items() if row is not None
+            }
     return found
 
 
@@ -91,15 +100,29 @@ def _row(anchor: list[RDPoint], test: list[RDPoint], metric: str) -> dict[str, A
         row["paper"] = bd_rate(anchor, test, metric, accounting="paper").value
     keys = {number for point in test for number in point.keys}
     if keys:
-        inner = _has_curves(anchor, test, metric, keys)  # not where every frame is a key frame, or no frame is known
+        inner = _has_curves(
+            anchor, test, metric, keys
+        )  # not where every frame is a key frame, or no frame is known
         row["inner"] = bd_rate(anchor, test, metric, keys=False).value if inner else None
         if "paper" in row:
-            row["paper_inner"] = bd_rate(anchor, test, metric, accounting="paper", keys=False).value if inner else None
+            row["paper_inner"] = (
+                bd_rate(anchor, test, metric, accounting="paper", keys=False).value
+                if inner
+                else None
+            )
     return row
 
 
-def _has_curves(anchor: list[RDPoint], test: list[RDPoint], metric: str, without: Collection[int] = ()) -> bool:
-    return min(sum(p.value(metric, without=without) is not None for p in points) for points in (anchor, test)) >= 2
+def _has_curves(
+    anchor: list[RDPoint], test: list[RDPoint], metric: str, without: Collection[int] = ()
+) -> bool:
+    return (
+        min(
+            sum(p.value(metric, without=without) is not None for p in points)
+            for points in (anchor, test)
+        )
+        >= 2
+    )
 
 
 # ── pictures ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,28 +132,46 @@ def _pictures(outcome: Outcome, folder: Path) -> tuple[dict[str, list[Picture]],
     """For each clip: source, grey base, anchor and Tinct of one frame, and that frame's number."""
     pictures, frames = {}, {}
     for clip in outcome.clips:
-        tests = [_nearest(points) for codec in outcome.codecs if (points := _ours(outcome, folder, clip, codec))][:MAX_TINCT]
+        tests = [
+            _nearest(points)
+            for codec in outcome.codecs
+            if (points := _ours(outcome, folder, clip, codec))
+        ][:MAX_TINCT]
         path = folder / CLIPS / f"{clip}.mkv"
         if not tests or not path.exists():
             continue
         number = _telling_frame(tests[0])
         source = next(islice(iter(open_source(str(path))), number, None))
-        anchors = [p for p in outcome.of(clip, outcome.anchor_of(tests[0].codec)) if _is_there(folder, p)]
+        anchors = [
+            p for p in outcome.of(clip, outcome.anchor_of(tests[0].codec)) if _is_there(folder, p)
+        ]
         shown = [Picture("source", "as it came", source.rgb())]
         base = _base(folder / str(tests[0].file), source, number)
-        shown.append(Picture("grey base", f"what {tests[0].codec} sends of every frame", base.rgb()))
-        matched = [min(anchors, key=lambda p: abs(math.log(p.size_bytes / tests[0].size_bytes)))] if anchors else []
+        shown.append(
+            Picture("grey base", f"what {tests[0].codec} sends of every frame", base.rgb())
+        )
+        matched = (
+            [min(anchors, key=lambda p: abs(math.log(p.size_bytes / tests[0].size_bytes)))]
+            if anchors
+            else []
+        )
         for point in (*matched, *tests):
             frame = next(islice(iter(Video(str(folder / str(point.file)))), number, None))
             frame = Frame(*_cropped(frame, source.info), source.pts, source.info)
-            shown.append(Picture(f"{point.codec}, QP {point.qp}", _caption(point, number), frame.rgb()))
+            shown.append(
+                Picture(f"{point.codec}, QP {point.qp}", _caption(point, number), frame.rgb())
+            )
         pictures[clip], frames[clip] = shown, number
     return pictures, frames
 
 
 def _ours(outcome: Outcome, folder: Path, clip: str, codec: str) -> list[RDPoint]:
     """Points of a codec of ours that has a grey base, with their files."""
-    points = [p for p in outcome.of(clip, codec) if codec.startswith("tinct") and p.keys and "ciede2000" in p.series]
+    points = [
+        p
+        for p in outcome.of(clip, codec)
+        if codec.startswith("tinct") and p.keys and "ciede2000" in p.series
+    ]
     return [p for p in points if _is_there(folder, p)]
 
 
@@ -145,7 +186,10 @@ def _nearest(points: list[RDPoint]) -> RDPoint:
 
 def _telling_frame(point: RDPoint) -> int:
     """The frame between key frames that comes out worst in colour: nobody shall say that we picked a good one."""
-    worst = [(value or 0) * (i not in set(point.keys)) for i, value in enumerate(point.series["ciede2000"])]
+    worst = [
+        (value or 0) * (i not in set(point.keys))
+        for i, value in enumerate(point.series["ciede2000"])
+    ]
     return int(np.argmax(worst))
 
 
@@ -167,15 +211,20 @@ def _base(path: Path, source: Frame, number: int) -> Frame:
 
 def _cropped(frame: Frame, info: VideoInfo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     height, width = info.chroma_shape
-    return frame.y[: info.height, : info.width], frame.cb[:height, :width], frame.cr[:height, :width]
+    return (
+        frame.y[: info.height, : info.width],
+        frame.cb[:height, :width],
+        frame.cr[:height, :width],
+    )
 
 
 def _caption(point: RDPoint, number: int) -> str:
-    values = {name: point.series[name][number] for name in ("psnr_yuv611", "psnr_u", "psnr_v", "ciede2000")}
+    values = {
+        name: point.series[name][number]
+        for name in ("psnr_yuv611", "psnr_u", "psnr_v", "ciede2000")
+    }
     yuv, u, v, colour = (math.nan if value is None else value for value in values.values())
-    return (
-        f"{point.rate_kbps():,.0f} kbit/s; this frame: {yuv:.2f} dB (6Y+U+V)/8, U {u:.2f} dB, V {v:.2f} dB, CIEDE2000 {colour:.2f}"
-    )
+    return f"{point.rate_kbps():,.0f} kbit/s; this frame: {yuv:.2f} dB (6Y+U+V)/8, U {u:.2f} dB, V {v:.2f} dB, CIEDE2000 {colour:.2f}"
 
 
 def _encoded(pictures: dict[str, list[Picture]]) -> tuple[dict[str, list[dict[str, str]]], int]:
@@ -185,7 +234,10 @@ def _encoded(pictures: dict[str, list[Picture]]) -> tuple[dict[str, list[dict[st
         if sum(len(d) for shown in data.values() for d in shown) <= PICTURES_BYTES:
             break
     found = {
-        clip: [{"title": p.title, "caption": p.caption, "src": data_uri(d)} for p, d in zip(shown, data[clip], strict=True)]
+        clip: [
+            {"title": p.title, "caption": p.caption, "src": data_uri(d)}
+            for p, d in zip(shown, data[clip], strict=True)
+        ]
         for clip, shown in pictures.items()
     }
     return found, quality
@@ -194,7 +246,12 @@ def _encoded(pictures: dict[str, list[Picture]]) -> tuple[dict[str, list[dict[st
 # ── the page ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _page(outcome: Outcome, table: dict[str, Any], pictures: dict[str, list[Picture]], frames: dict[str, int]) -> str:
+def _page(
+    outcome: Outcome,
+    table: dict[str, Any],
+    pictures: dict[str, list[Picture]],
+    frames: dict[str, int],
+) -> str:
     encoded, quality = _encoded(pictures)
     data = {
         "clips": outcome.clips,
@@ -211,8 +268,14 @@ def _page(outcome: Outcome, table: dict[str, Any], pictures: dict[str, list[Pict
         "setup": _setup(outcome),
     }
     template, style, script = (_asset(name) for name in ("report.html", "report.css", "report.js"))
-    text = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return template.replace("/*style*/", shared_style() + style).replace("/*script*/", script).replace("/*data*/", text)
+    text = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False).replace(
+        "<", "\\u003c"
+    )
+    return (
+        template.replace("/*style*/", shared_style() + style)
+        .replace("/*script*/", script)
+        .replace("/*data*/", text)
+    )
 
 
 def _asset(name: str) -> str:
@@ -241,13 +304,19 @@ def _point(point: RDPoint) -> dict[str, Any]:
 
 
 def _parts(point: RDPoint) -> dict[str, int]:
-    return {part: point.parts[part] for part in PARTS if part in point.parts} or {"video": point.size_bytes}
+    return {part: point.parts[part] for part in PARTS if part in point.parts} or {
+        "video": point.size_bytes
+    }
 
 
 def _notes(outcome: Outcome) -> list[str]:
     notes = [f"{codec} is skipped: {reason}" for codec, reason in outcome.skipped.items()]
     notes += [f"Refused: {failure}" for failure in outcome.failures]
-    external = {f"{p.codec}: {p.note}; its rates lack the container's bytes" for p in outcome.points if p.note}
+    external = {
+        f"{p.codec}: {p.note}; its rates lack the container's bytes"
+        for p in outcome.points
+        if p.note
+    }
     return [*notes, *outcome.notes, *sorted(external)]
 
 
@@ -256,11 +325,15 @@ def _setup(outcome: Outcome) -> dict[str, Any]:
     measured = [point for point in outcome.points if point.versions]
 
     def all_of(name: str) -> str:
-        return ", ".join(sorted({str(found) for point in measured if (found := getattr(point, name))}))
+        return ", ".join(
+            sorted({str(found) for point in measured if (found := getattr(point, name))})
+        )
 
     versions: dict[str, str] = {}
     for name in dict.fromkeys(name for point in measured for name in point.versions):
-        versions[name] = " and ".join(sorted({point.versions[name] for point in measured if name in point.versions}))
+        versions[name] = " and ".join(
+            sorted({point.versions[name] for point in measured if name in point.versions})
+        )
     return {
         "date": all_of("date"), "machine": all_of("machine"), "jobs": all_of("jobs"), "qps": setup.qps,
         "frames": setup.frames or "all", "versions": versions,
@@ -302,7 +375,11 @@ def _markdown(outcome: Outcome, table: dict[str, Any]) -> str:
         *(f"- {note}" for note in _notes(outcome)), "",
     ]  # fmt: skip
     tests = [codec for codec in outcome.codecs if codec != outcome.anchor_of(codec)]
-    lines += ["## BD-rate on (6Y+U+V)/8 PSNR, percent (PCHIP; overlap of the curves)", "", *_clip_table(outcome, table, tests)]
+    lines += [
+        "## BD-rate on (6Y+U+V)/8 PSNR, percent (PCHIP; overlap of the curves)",
+        "",
+        *_clip_table(outcome, table, tests),
+    ]
     lines += _other_structures(outcome)
     lines += [
         "## BD-rate on each metric, mean of the clips where it is defined, percent",
@@ -319,7 +396,10 @@ def _markdown(outcome: Outcome, table: dict[str, Any]) -> str:
 
 
 def _grid(head: list[str], rows: Iterable[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |" for row in (head, ["---"] * len(head), *rows)] + [""]
+    return [
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+        for row in (head, ["---"] * len(head), *rows)
+    ] + [""]
 
 
 def _clip_table(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[str]:
@@ -346,7 +426,10 @@ def _other_structures(outcome: Outcome) -> list[str]:
         return []
     table: dict[str, dict[str, dict[str, Any]]] = {"psnr_yuv611": {}}
     for codec in others:
-        rows = {clip: _row(outcome.of(clip, anchors[0]), outcome.of(clip, codec), "psnr_yuv611") for clip in outcome.clips}
+        rows = {
+            clip: _row(outcome.of(clip, anchors[0]), outcome.of(clip, codec), "psnr_yuv611")
+            for clip in outcome.clips
+        }
         table["psnr_yuv611"][codec] = {clip: row for clip, row in rows.items() if row is not None}
     title = f"## The other structures against {anchors[0]}: BD-rate on (6Y+U+V)/8 PSNR, percent"
     return [title, "", *_grid(["clip", *others], _clip_rows(outcome, table, others))]
@@ -354,7 +437,11 @@ def _other_structures(outcome: Outcome) -> list[str]:
 
 def _metric_table(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list[str]:
     named = _metrics(outcome.points)
-    rows = [[named[m]["title"], *(_mean(table, m, codec, "rate") for codec in tests)] for m in TABLES if m in named]
+    rows = [
+        [named[m]["title"], *(_mean(table, m, codec, "rate") for codec in tests)]
+        for m in TABLES
+        if m in named
+    ]
     return _grid(["metric", *tests], rows)
 
 
@@ -365,7 +452,10 @@ def _accounts(outcome: Outcome, table: dict[str, Any], tests: list[str]) -> list
         "all bits, without key frames": ("inner", "rate"),
         "paper, without key frames": ("paper_inner", "inner", "paper", "rate"), "all bits, cubic": ("cubic",),
     }  # fmt: skip
-    rows = [[title, *(_mean(table, "psnr_yuv611", codec, *fields) for codec in tests)] for title, fields in kinds.items()]
+    rows = [
+        [title, *(_mean(table, "psnr_yuv611", codec, *fields) for codec in tests)]
+        for title, fields in kinds.items()
+    ]
     return _grid(["accounting", *tests], rows)
 
 
@@ -375,9 +465,22 @@ def _costs(outcome: Outcome) -> list[str]:
         points = [p for p in outcome.points if p.codec == codec and p.encode_seconds is not None]
         if points:
             frames = sum(p.frames for p in points)
-            encode, decode = (sum(getattr(p, f"{side}_seconds") for p in points) for side in ("encode", "decode"))
-            peaks = [max(getattr(p, f"{side}_peak_megabytes") for p in points) for side in ("encode", "decode")]
-            rows.append([codec, f"{frames / encode:.1f}", f"{frames / decode:.1f}", f"{peaks[0]:.0f}", f"{peaks[1]:.0f}"])
+            encode, decode = (
+                sum(getattr(p, f"{side}_seconds") for p in points) for side in ("encode", "decode")
+            )
+            peaks = [
+                max(getattr(p, f"{side}_peak_megabytes") for p in points)
+                for side in ("encode", "decode")
+            ]
+            rows.append(
+                [
+                    codec,
+                    f"{frames / encode:.1f}",
+                    f"{frames / decode:.1f}",
+                    f"{peaks[0]:.0f}",
+                    f"{peaks[1]:.0f}",
+                ]
+            )
     head = ["codec", "encoded frames/s", "decoded frames/s", "encode, peak MB", "decode, peak MB"]
     return _grid(head, rows)
 

@@ -18,7 +18,13 @@ from tinct.evaluation.sweeps import Outcome, Setup, in_full, load, resume, start
 from tinct.frames import Progress
 from tinct.workers import Engine
 
-TABLES = {"table2": (27, 32, 37, 42), "table3": (37,), "table4": (37,), "table6": (37,), "table7": (27,)}  # and their QPs
+TABLES = {
+    "table2": (27, 32, 37, 42),
+    "table3": (37,),
+    "table4": (37,),
+    "table6": (37,),
+    "table7": (27,),
+}  # and their QPs
 HEVC, NONE = "HEVC 4:2:0", "none"
 METRICS = ("psnr_rgb", "psnr_y", "psnr_yuv611", "ssim_y")
 PROPOSED = "proposed"
@@ -76,7 +82,10 @@ def codecs_of(table: str, experiment: Experiment) -> dict[str, str]:
             "G1 gan+100mse": variant("", g1),
             "G2 G1+100color": variant("", (*g1, "colour")),
             **(
-                {"G3 G1+1000content": variant("", (*g1, "content")), "G4 all": variant("", (*g1, "colour", "content"))}
+                {
+                    "G3 G1+1000content": variant("", (*g1, "content")),
+                    "G4 all": variant("", (*g1, "colour", "content")),
+                }
                 if experiment.content_loss != "none"
                 else {}
             ),
@@ -98,8 +107,12 @@ def usual_qps(tables: Sequence[str]) -> list[int]:
     """Those of the paper. Raises CodecError for tables that have not the same."""
     found = {TABLES.get(table, ()) for table in tables}
     if len(found) > 1:
-        text = ", ".join(f"{table} ({' '.join(map(str, TABLES.get(table, ())))})" for table in tables)
-        raise CodecError(f"expected tables of the same QPs, found {text}; do them one after the other, or name --qp")
+        text = ", ".join(
+            f"{table} ({' '.join(map(str, TABLES.get(table, ())))})" for table in tables
+        )
+        raise CodecError(
+            f"expected tables of the same QPs, found {text}; do them one after the other, or name --qp"
+        )
     return list(found.pop())
 
 
@@ -128,15 +141,24 @@ def reproduce(
     A run that was interrupted goes on in its folder. Raises CodecError for other tables' folder, and before any work for what
     cannot be measured.
     """
-    variants = {table: {name: at_home(codec) for name, codec in codecs_of(table, experiment).items()} for table in tables}
+    variants = {
+        table: {name: at_home(codec) for name, codec in codecs_of(table, experiment).items()}
+        for table in tables
+    }
     every = dict.fromkeys(codec for codecs in variants.values() for codec in codecs.values())
     _check(list(every))
     found = _measured(Setup(list(clips), list(every), list(qps), frames), out, engine, progress)
     for table, codecs in variants.items():
         names = {codec: name for name, codec in codecs.items()}
-        rows = [_row(table, point, names[point.codec], found) for point in found.points if point.codec in names]
+        rows = [
+            _row(table, point, names[point.codec], found)
+            for point in found.points
+            if point.codec in names
+        ]
         rows.sort(key=lambda row: (row.clip, row.qp, list(codecs).index(row.variant)))
-        (out / f"{table}.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        (out / f"{table}.json").write_text(
+            json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+        )
         (out / f"{table}.md").write_text(to_markdown(rows, found, codecs))
     return found
 
@@ -148,10 +170,16 @@ def to_markdown(rows: Sequence[Row], outcome: Outcome, codecs: dict[str, str]) -
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        theirs = [_text(row.printed_psnr_db, 3), _text(row.printed_ssim, 3), _text(row.printed_kbps, 1)]
+        theirs = [
+            _text(row.printed_psnr_db, 3),
+            _text(row.printed_ssim, 3),
+            _text(row.printed_kbps, 1),
+        ]
         ours = [_text(row.ours.get(name), 4 if name.startswith("ssim") else 2) for name in METRICS]
         rates = [_text(row.paper_kbps, 1), _text(row.all_bits_kbps, 1)]
-        lines.append("| " + " | ".join([row.clip, str(row.qp), row.variant, *theirs, *ours, *rates]) + " |")
+        lines.append(
+            "| " + " | ".join([row.clip, str(row.qp), row.variant, *theirs, *ours, *rates]) + " |"
+        )
     lines += ["", *_deltas(outcome, codecs)]
     return "\n".join(lines) + "\n"
 
@@ -168,24 +196,49 @@ def _deltas(outcome: Outcome, codecs: dict[str, str]) -> list[str]:
                     bd_rate(anchor, points, "psnr_rgb", accounting=accounting, keys=False).text()
                     for accounting in ("paper", "all bits")
                 )
-                found.append(f"- {clip}, {variant}: BD-rate {without} without the network's bits, {whole} with all")
+                found.append(
+                    f"- {clip}, {variant}: BD-rate {without} without the network's bits, {whole} with all"
+                )
     return found
 
 
-def _measured(setup: Setup, out: Path, engine: Engine, progress: Callable[[int, int], None] | None) -> Outcome:
+def _measured(
+    setup: Setup, out: Path, engine: Engine, progress: Callable[[int, int], None] | None
+) -> Outcome:
     if not out.is_dir() or not any(out.iterdir()):
         return start(setup, out, engine=engine, progress=progress)
     if load(out).setup != in_full(setup):
-        raise CodecError(f"expected the folder of these very tables in {out}, found another's; name a new one with --out")
+        raise CodecError(
+            f"expected the folder of these very tables in {out}, found another's; name a new one with --out"
+        )
     return resume(out, engine=engine, progress=progress)
 
 
 def _row(table: str, point: RDPoint, variant: str, outcome: Outcome) -> Row:
-    psnr, similarity, kbps = printed(table, point.clip, point.qp, HEVC if variant == HEVC else variant)
+    psnr, similarity, kbps = printed(
+        table, point.clip, point.qp, HEVC if variant == HEVC else variant
+    )
     # HEVC has no key frames of its own
-    keys = {key for other in outcome.points if (other.clip, other.qp) == (point.clip, point.qp) for key in other.keys}
-    ours = {name: value for name in METRICS if (value := point.value(name, without=keys)) is not None}
-    return Row(point.clip, point.qp, variant, psnr, similarity, kbps, ours, point.rate_kbps("paper"), point.rate_kbps("all bits"))
+    keys = {
+        key
+        for other in outcome.points
+        if (other.clip, other.qp) == (point.clip, point.qp)
+        for key in other.keys
+    }
+    ours = {
+        name: value for name in METRICS if (value := point.value(name, without=keys)) is not None
+    }
+    return Row(
+        point.clip,
+        point.qp,
+        variant,
+        psnr,
+        similarity,
+        kbps,
+        ours,
+        point.rate_kbps("paper"),
+        point.rate_kbps("all bits"),
+    )
 
 
 def _text(value: float | None, digits: int) -> str:

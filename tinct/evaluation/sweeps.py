@@ -27,7 +27,19 @@ from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.decoder.inspection import info as file_info
 from tinct.errors import CodecError
 from tinct.evaluation import codecs, usage
-from tinct.evaluation.codecs import DECODED, FAMILIES, INPUT, OUTPUT, STRUCTURES, Codec, at_home, decode, missing, parse, versions
+from tinct.evaluation.codecs import (
+    DECODED,
+    FAMILIES,
+    INPUT,
+    OUTPUT,
+    STRUCTURES,
+    Codec,
+    at_home,
+    decode,
+    missing,
+    parse,
+    versions,
+)
 from tinct.evaluation.metrics import leave_threads_to_us, measure
 from tinct.evaluation.points import RAW, RDPoint, external_points, means, read_points, to_line
 from tinct.files import alone_in
@@ -40,7 +52,14 @@ logger = logging.getLogger(__name__)
 FRAMES = 96  # of each clip, unless told otherwise
 QPS = (27, 32, 37, 42)  # of JVET's common test conditions, each 5 coarser
 DIGITS = 4  # of the series
-SWEEP, POINTS, FAILURES, CLIPS, FILES, WORK = "sweep.json", "points.jsonl", "failures.jsonl", "clips", "files", "work"
+SWEEP, POINTS, FAILURES, CLIPS, FILES, WORK = (
+    "sweep.json",
+    "points.jsonl",
+    "failures.jsonl",
+    "clips",
+    "files",
+    "work",
+)
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,9 @@ class Outcome:
         if not measured:
             return codec
         structure = self._structure_of(codec)
-        return max(measured, key=lambda c: (c.family == "x265", c.structure == structure, not c.options)).name
+        return max(
+            measured, key=lambda c: (c.family == "x265", c.structure == structure, not c.options)
+        ).name
 
     def _structure_of(self, codec: str) -> str | None:
         """Of a codec measured elsewhere it is what its name or its configuration's says."""
@@ -104,11 +125,15 @@ class Outcome:
             return parse(codec).structure
         words = "".join(f"{p.codec} {p.command}" for p in self.points if p.codec == codec).lower()
         plain = words.replace("-", "").replace("_", "").replace(" ", "")
-        return next((structure for structure in STRUCTURES if structure.replace("-", "") in plain), None)
+        return next(
+            (structure for structure in STRUCTURES if structure.replace("-", "") in plain), None
+        )
 
     def of(self, clip: str, codec: str) -> list[RDPoint]:
         """One codec's points on one clip, finest QP first."""
-        return sorted((p for p in self.points if (p.clip, p.codec) == (clip, codec)), key=lambda p: p.qp)
+        return sorted(
+            (p for p in self.points if (p.clip, p.codec) == (clip, codec)), key=lambda p: p.qp
+        )
 
     @property
     def clips(self) -> list[str]:
@@ -144,11 +169,21 @@ def sweep(
 
 def in_full(setup: Setup) -> Setup:
     """The same with every path in full, as a results folder keeps it."""
-    clips, external = ([str(Path(name).absolute()) for name in names] for names in (setup.clips, setup.external))
-    return replace(setup, clips=clips, codecs=[at_home(codec) for codec in setup.codecs], external=external)
+    clips, external = (
+        [str(Path(name).absolute()) for name in names] for names in (setup.clips, setup.external)
+    )
+    return replace(
+        setup, clips=clips, codecs=[at_home(codec) for codec in setup.codecs], external=external
+    )
 
 
-def start(setup: Setup, folder: Path, *, engine: Engine = "local", progress: Callable[[int, int], None] | None = None) -> Outcome:
+def start(
+    setup: Setup,
+    folder: Path,
+    *,
+    engine: Engine = "local",
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
     """A new sweep into a new or empty folder."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CodecError(
@@ -160,12 +195,18 @@ def start(setup: Setup, folder: Path, *, engine: Engine = "local", progress: Cal
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SWEEP).write_text(json.dumps(asdict(setup), indent=1) + "\n")
     except OSError as error:
-        raise CodecError(f"expected to make the folder {folder}, found {error.strerror}; name another with --out") from error
+        raise CodecError(
+            f"expected to make the folder {folder}, found {error.strerror}; name another with --out"
+        ) from error
     return resume(folder, engine=engine, progress=progress)
 
 
 def resume(
-    folder: Path, *, jobs: int | None = None, engine: Engine = "local", progress: Callable[[int, int], None] | None = None
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    engine: Engine = "local",
+    progress: Callable[[int, int], None] | None = None,
 ) -> Outcome:
     """Measure what a results folder still lacks. `progress` hears of points done and points in all."""
     folder = folder.absolute()  # workers may stand elsewhere
@@ -174,7 +215,9 @@ def resume(
         return _resumed(folder, jobs, engine, progress)
 
 
-def _resumed(folder: Path, jobs: int | None, engine: Engine, progress: Callable[[int, int], None] | None) -> Outcome:
+def _resumed(
+    folder: Path, jobs: int | None, engine: Engine, progress: Callable[[int, int], None] | None
+) -> Outcome:
     outcome = load(folder)
     setup = outcome.setup if jobs is None else replace(outcome.setup, jobs=jobs)
     _check(setup)
@@ -188,7 +231,11 @@ def _resumed(folder: Path, jobs: int | None, engine: Engine, progress: Callable[
     codecs = [codec for codec in map(parse, setup.codecs) if codec.name not in outcome.skipped]
     done = {point.key for point in outcome.points}
     wanted = [(clip, codec, qp) for clip, codec, qp in product(clips, codecs, setup.qps)]
-    tasks = [(clip, codec, qp, str(folder), setup.jobs) for clip, codec, qp in wanted if (clip.name, codec.name, qp) not in done]
+    tasks = [
+        (clip, codec, qp, str(folder), setup.jobs)
+        for clip, codec, qp in wanted
+        if (clip.name, codec.name, qp) not in done
+    ]
     failures = []
     with _appending(folder / POINTS) as append:
         for number, result in run(measure_point, tasks, jobs=setup.jobs, engine=engine):
@@ -201,7 +248,10 @@ def _resumed(folder: Path, jobs: int | None, engine: Engine, progress: Callable[
                 done.add(result.key)
                 _checkpoint(folder, _kept(clip.name, codec, qp)).unlink(missing_ok=True)
             if progress is not None:
-                progress(len(wanted) - len(tasks) + len(failures) + len(done) - len(outcome.points), len(wanted))
+                progress(
+                    len(wanted) - len(tasks) + len(failures) + len(done) - len(outcome.points),
+                    len(wanted),
+                )
     lines = folder / (FAILURES + ".new")
     lines.write_text("".join(json.dumps(asdict(failure)) + "\n" for failure in failures))
     lines.replace(folder / FAILURES)
@@ -213,7 +263,9 @@ def load(folder: Path) -> Outcome:
     """What a results folder holds, points measured elsewhere among it."""
     setup = _read_setup(folder)
     points, notes = read_points(folder / POINTS) if (folder / POINTS).exists() else ([], [])
-    failures, wrong = _read_failures(folder / FAILURES) if (folder / FAILURES).exists() else ([], [])
+    failures, wrong = (
+        _read_failures(folder / FAILURES) if (folder / FAILURES).exists() else ([], [])
+    )
     points, odd = _of_one_material(points)
     notes += wrong + odd
     order = {name: number for number, name in enumerate([*map(_name, setup.clips), *setup.codecs])}
@@ -222,7 +274,11 @@ def load(folder: Path) -> Outcome:
     for path in setup.external:
         others, left_out = external_points(Path(path), measured)
         points, notes = points + others, notes + left_out
-    skipped = {codec.name: reason for codec in map(parse, setup.codecs) if (reason := missing(codec)) is not None}
+    skipped = {
+        codec.name: reason
+        for codec in map(parse, setup.codecs)
+        if (reason := missing(codec)) is not None
+    }
     return Outcome(setup, points, failures, skipped, notes + _same_files(points))
 
 
@@ -233,10 +289,14 @@ def _read_setup(folder: Path) -> Setup:
         setup = Setup(**{name: value for name, value in fields_read.items() if name in known})
         names = [*setup.clips, *setup.codecs, *setup.external]
         counts = [*setup.qps, setup.jobs, setup.frames or 1]
-        if not all(isinstance(name, str) for name in names) or not all(type(n) is int for n in counts):
+        if not all(isinstance(name, str) for name in names) or not all(
+            type(n) is int for n in counts
+        ):
             raise ValueError("values of another kind")
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise CodecError(f"expected a results folder with {SWEEP}, found {error} in {folder}; make one with --out") from error
+        raise CodecError(
+            f"expected a results folder with {SWEEP}, found {error} in {folder}; make one with --out"
+        ) from error
     return setup
 
 
@@ -268,9 +328,13 @@ def _same_files(points: list[RDPoint]) -> list[str]:
     seen: dict[tuple[str, str, int, str], RDPoint] = {}
     notes = []
     for point in points:
-        first = seen.setdefault((point.clip, point.codec, point.size_bytes, json.dumps(point.means)), point)
+        first = seen.setdefault(
+            (point.clip, point.codec, point.size_bytes, json.dumps(point.means)), point
+        )
         if first is not point:
-            notes.append(f"{point.codec} on {point.clip} is the same at QP {first.qp} and {point.qp}")
+            notes.append(
+                f"{point.codec} on {point.clip} is the same at QP {first.qp} and {point.qp}"
+            )
     return notes
 
 
@@ -289,7 +353,9 @@ def measure_point(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> 
     try:
         return _measured(clip, codec, qp, folder, jobs)
     except OSError as error:
-        raise CodecError(f"expected to write into {folder}, found {error.strerror}; the point is refused") from error
+        raise CodecError(
+            f"expected to write into {folder}, found {error.strerror}; the point is refused"
+        ) from error
 
 
 def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPoint:
@@ -299,12 +365,19 @@ def _measured(clip: Clip, codec: Codec, qp: int, folder: str, jobs: int) -> RDPo
     with tempfile.TemporaryDirectory(dir=Path(folder) / WORK) as work:
         _give_input(clip, Path(work), family.reads)
         kept = _kept(clip.name, codec, qp)
-        encoding, resumed = _encoded(command, work, _checkpoint(Path(folder), kept) if codecs.trains(codec) else None)
+        encoding, resumed = _encoded(
+            command, work, _checkpoint(Path(folder), kept) if codecs.trains(codec) else None
+        )
         decoding = _spent(decode_command, work)
         coded = Path(work) / (OUTPUT + family.writes)
         threads = max((os.cpu_count() or 1) // jobs, 1)
-        series = measure(open_source(clip.path), _decoded(Path(work) / DECODED, clip.info), threads=threads)
-        rounded = {name: [None if v != v else round(v, DIGITS) for v in values] for name, values in series.items()}
+        series = measure(
+            open_source(clip.path), _decoded(Path(work) / DECODED, clip.info), threads=threads
+        )
+        rounded = {
+            name: [None if v != v else round(v, DIGITS) for v in values]
+            for name, values in series.items()
+        }
         frames = len(rounded["psnr_y"])
         point = RDPoint(
             clip=clip.name, codec=codec.name, qp=qp, width=clip.info.width, height=clip.info.height, frames=frames,
@@ -325,7 +398,10 @@ def _check(setup: Setup) -> None:
     for option, values in (("clip", setup.clips), ("--codec", setup.codecs), ("--qp", setup.qps)):
         if not values:
             raise CodecError(f"expected at least one {option}, found none")
-    given = {"clips of different names": [_name(clip) for clip in setup.clips], "every codec once": setup.codecs}
+    given = {
+        "clips of different names": [_name(clip) for clip in setup.clips],
+        "every codec once": setup.codecs,
+    }
     for kind, values in {**given, "every QP once": [str(qp) for qp in setup.qps]}.items():
         if twice := {value for value in values if values.count(value) > 1}:
             raise CodecError(f"expected {kind}, found {', '.join(sorted(twice))} more than once")
@@ -345,7 +421,9 @@ def _check(setup: Setup) -> None:
 
 
 def _cut_all(setup: Setup, folder: Path, engine: Engine) -> list[Clip]:
-    tasks = [(path, str(folder / CLIPS / f"{_name(path)}.mkv"), setup.frames) for path in setup.clips]
+    tasks = [
+        (path, str(folder / CLIPS / f"{_name(path)}.mkv"), setup.frames) for path in setup.clips
+    ]
     clips = dict(run(cut_clip, tasks, jobs=setup.jobs, engine=engine))
     for result in clips.values():
         if isinstance(result, CodecError):
@@ -401,7 +479,9 @@ def _checkpoint(folder: Path, kept: Path) -> Path:
     return (folder / kept).with_suffix(".ckpt")
 
 
-def _encoded(command: list[str], work: str, checkpoint: Path | None) -> tuple[dict[str, float], bool]:
+def _encoded(
+    command: list[str], work: str, checkpoint: Path | None
+) -> tuple[dict[str, float], bool]:
     """What an encode took, and whether that is but the end of it: a training that was killed goes on from its checkpoint."""
     if checkpoint is None:
         return _spent(command, work), False
@@ -409,7 +489,9 @@ def _encoded(command: list[str], work: str, checkpoint: Path | None) -> tuple[di
     try:
         return _spent([*command, f"--checkpoint={checkpoint.absolute()}"], work), resumed
     except CodecError as error:
-        if "a checkpoint of this training" in str(error):  # of other versions, say: the next try begins anew
+        if "a checkpoint of this training" in str(
+            error
+        ):  # of other versions, say: the next try begins anew
             checkpoint.unlink()
         raise
 
@@ -417,7 +499,9 @@ def _encoded(command: list[str], work: str, checkpoint: Path | None) -> tuple[di
 def _spent(command: list[str], work: str) -> dict[str, float]:
     """Seconds and peak megabytes of a command; CodecError with its last words where it fails."""
     between = [sys.executable, "-I", "-S", str(usage.__file__)]
-    done = subprocess.run([*between, *command], cwd=work, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*between, *command], cwd=work, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         words = done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no word"]
         raise CodecError(f"{_shown(command)} failed: {words[-1]}")
@@ -429,19 +513,35 @@ def _decoded(path: Path, info: VideoInfo) -> Iterator[Frame]:
     source = open_source(str(path))
     found = source.info
     if found.frame_count != info.frame_count:
-        raise CodecError(f"expected {info.frame_count} decoded frames, found {found.frame_count}; the point is refused")
-    if found.bit_depth != info.bit_depth or found.width - info.width not in (0, 1) or found.height - info.height not in (0, 1):
+        raise CodecError(
+            f"expected {info.frame_count} decoded frames, found {found.frame_count}; the point is refused"
+        )
+    if (
+        found.bit_depth != info.bit_depth
+        or found.width - info.width not in (0, 1)
+        or found.height - info.height not in (0, 1)
+    ):
         text = "{0.width}x{0.height} of {0.bit_depth} bit".format
-        raise CodecError(f"expected decoded frames of {text(info)}, found {text(found)}; the point is refused")
+        raise CodecError(
+            f"expected decoded frames of {text(info)}, found {text(found)}; the point is refused"
+        )
     height, width = info.chroma_shape
     for frame in source:
-        y, cb, cr = frame.y[: info.height, : info.width], frame.cb[:height, :width], frame.cr[:height, :width]
+        y, cb, cr = (
+            frame.y[: info.height, : info.width],
+            frame.cb[:height, :width],
+            frame.cr[:height, :width],
+        )
         yield Frame(y, cb, cr, frame.pts, info)  # y4m names no matrix: the source's is shown
 
 
 def _parts(coded: Path) -> dict[str, int]:
     """Bytes by part; a raw bitstream is all video."""
-    return file_info(str(coded)).bytes_by_part if coded.suffix == ".mkv" else {"video": coded.stat().st_size}
+    return (
+        file_info(str(coded)).bytes_by_part
+        if coded.suffix == ".mkv"
+        else {"video": coded.stat().st_size}
+    )
 
 
 def key_frames(path: str) -> list[int]:
@@ -463,7 +563,9 @@ def track_times(path: str) -> dict[str, set[int]]:
         found: dict[str, set[int]] = {name: set() for name in tracks}
         for packet in container.demux(list(tracks.values())):
             if packet.size and packet.pts is not None:
-                name = next(name for name, stream in tracks.items() if stream.index == packet.stream.index)
+                name = next(
+                    name for name, stream in tracks.items() if stream.index == packet.stream.index
+                )
                 found[name].add(packet.pts)
     return found
 
@@ -485,5 +587,8 @@ def _machine() -> str:
     model: Any = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+        model = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
+            model,
+        )
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"

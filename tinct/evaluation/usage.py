@@ -16,7 +16,14 @@ def main(command: Sequence[str]) -> int:
     began = time.monotonic()
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    print(json.dumps({"seconds": time.monotonic() - began, "peak_megabytes": usage.ru_maxrss * 1024 / 1_000_000}))
+    print(
+        json.dumps(
+            {
+                "seconds": time.monotonic() - began,
+                "peak_megabytes": usage.ru_maxrss * 1024 / 1_000_000,
+            }
+        )
+    )
     return os.waitstatus_to_exitcode(status)
 
 

@@ -36,7 +36,9 @@ def open_input(path: str) -> InputContainer:
     if file.is_dir():
         raise CodecError(f"expected a video file, found a folder at {path}; name a file in it")
     if not file.is_file():
-        raise CodecError(f"expected a video file, found a pipe or device at {path}; give YUV4MPEG2 on stdin as -")
+        raise CodecError(
+            f"expected a video file, found a pipe or device at {path}; give YUV4MPEG2 on stdin as -"
+        )
     try:
         if file.stat().st_size == 0:
             raise CodecError(f"expected a video file, found an empty file at {path}")
@@ -49,12 +51,18 @@ def open_input(path: str) -> InputContainer:
             },
         )  # fmt: skip
     except ArgumentError as error:  # what FFmpeg says of a format that is not on the list
-        raise CodecError(f"expected a video file, found text, pictures, a list of files or a rare format in {path}") from error
+        raise CodecError(
+            f"expected a video file, found text, pictures, a list of files or a rare format in {path}"
+        ) from error
     except (FFmpegError, OSError) as error:
-        raise CodecError(f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it') from error
+        raise CodecError(
+            f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it'
+        ) from error
     if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:
         container.close()
-        raise CodecError(f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first")
+        raise CodecError(
+            f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first"
+        )
     return container
 
 

@@ -21,16 +21,30 @@ from tinct.limits import (
     MAX_UPDATE_BYTES,
 )
 
-EBML, SEGMENT, TRACKS, TRACK, CLUSTER, VOID, CRC = 0x1A45DFA3, 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xEC, 0xBF
+EBML, SEGMENT, TRACKS, TRACK, CLUSTER, VOID, CRC = (
+    0x1A45DFA3,
+    0x18538067,
+    0x1654AE6B,
+    0xAE,
+    0x1F43B675,
+    0xEC,
+    0xBF,
+)
 SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
-OWN_LIMITS = {"tinct.json": MAX_MANIFEST_BYTES, "update.bin": MAX_UPDATE_BYTES}  # by attachment, bytes
+OWN_LIMITS = {
+    "tinct.json": MAX_MANIFEST_BYTES,
+    "update.bin": MAX_UPDATE_BYTES,
+}  # by attachment, bytes
 _AFTER_CLUSTER = {  # what ends one of unknown size: all that may stand beside it
     CLUSTER, SEEK_HEAD, TRACKS, ATTACHMENTS, 0x1549A966, 0x1C53BB6B, 0x1254C367, 0x1043A770,
 }  # fmt: skip
 _CHECKED = (TRACKS, ATTACHMENTS, CLUSTER)  # what a decoder reads
 _CHUNK_BYTES = 1 << 20
-MAX_FIELDS, MAX_NAME_BYTES = 32, 16  # of an attachment, that are looked at: its own names are shorter
+MAX_FIELDS, MAX_NAME_BYTES = (
+    32,
+    16,
+)  # of an attachment, that are looked at: its own names are shorter
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,9 @@ def _parts(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
 
 def _check_count(what: str, count: int, most: int) -> None:
     if count > most:
-        raise CodecError(f"expected at most {most:,} {what} in a file, found {count:,} or more; no recorder writes so many")
+        raise CodecError(
+            f"expected at most {most:,} {what} in a file, found {count:,} or more; no recorder writes so many"
+        )
 
 
 def check_bounds(path: str) -> None:
@@ -117,7 +133,11 @@ def check_bounds(path: str) -> None:
         segment, found = _segment(file), parts(file)
         starts = {part.end for part in found} | ({segment.start} if segment is not None else set())
         for part in found:
-            for inner in elements(file, part.start, part.end) if part.identity in (SEEK_HEAD, TRACKS, ATTACHMENTS) else ():
+            for inner in (
+                elements(file, part.start, part.end)
+                if part.identity in (SEEK_HEAD, TRACKS, ATTACHMENTS)
+                else ()
+            ):
                 walked += 1
                 counts[inner.identity] = counts.get(inner.identity, 0) + 1
                 _check_count("elements", walked, MAX_ELEMENTS)
@@ -125,7 +145,10 @@ def check_bounds(path: str) -> None:
                     _check_seek(file, inner, segment, starts, path)
                 if inner.identity == ATTACHED_FILE and counts[ATTACHED_FILE] <= MAX_ATTACHMENTS:
                     _check_attachment(file, inner, path)
-            if part.identity not in (CLUSTER, VOID) and (size := part.end - part.start) > MAX_HEAD_BYTES:
+            if (
+                part.identity not in (CLUSTER, VOID)
+                and (size := part.end - part.start) > MAX_HEAD_BYTES
+            ):
                 raise CodecError(
                     f"expected at most {MAX_HEAD_BYTES:,} bytes beside the pictures and sound, found {size:,} in {path}"
                 )
@@ -133,9 +156,13 @@ def check_bounds(path: str) -> None:
     _check_count("tracks", counts[TRACK], MAX_TRACKS)
 
 
-def _check_seek(file: BinaryIO, seek: Element, segment: Element, starts: set[int], path: str) -> None:
+def _check_seek(
+    file: BinaryIO, seek: Element, segment: Element, starts: set[int], path: str
+) -> None:
     """Refuse a line of the table of contents that leads to an element inside another, which no bound would see."""
-    fields = {field.identity: field for field in islice(elements(file, seek.start, seek.end), MAX_FIELDS)}
+    fields = {
+        field.identity: field for field in islice(elements(file, seek.start, seek.end), MAX_FIELDS)
+    }
     if not {SEEK_ID, SEEK_POSITION} <= fields.keys():
         return
     identity, position = (_short(file, fields[name]) for name in (SEEK_ID, SEEK_POSITION))
@@ -162,7 +189,9 @@ def _check_attachment(file: BinaryIO, attached: Element, path: str) -> None:
             size = inner.end - inner.start
     known = name.rstrip(b"\0").decode(errors="replace")
     if size > (most := OWN_LIMITS.get(known, size)):
-        raise CodecError(f"damaged {known}: expected at most {most:,} bytes, found {size:,} in {path}; get the file again")
+        raise CodecError(
+            f"damaged {known}: expected at most {most:,} bytes, found {size:,} in {path}; get the file again"
+        )
 
 
 def broken_checksums(file: BinaryIO) -> int:

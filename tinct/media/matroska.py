@@ -12,7 +12,13 @@ from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VOID, elements, elements_of
 # metadata. FFmpeg is made to leave room for it by a track name that is too long; nothing else in the file moves.
 ROOM = " " * 250
 _NAME, _VIDEO, _COLOUR, _MASTERING = 0x536E, 0xE0, 0x55B0, 0x55D0
-_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _MAX_CLL, _MAX_FALL = 0x54B0, 0x54BA, 0x54B2, 0x55BC, 0x55BD
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _MAX_CLL, _MAX_FALL = (
+    0x54B0,
+    0x54BA,
+    0x54B2,
+    0x55BC,
+    0x55BD,
+)
 _ASPECT_UNIT = 3  # display width and height are a ratio, not pixels
 # G, B, R, white: x then y of each; then most and least luminance, as in `Hdr.master_display`
 _MASTERING_IDS = (0x55D3, 0x55D4, 0x55D5, 0x55D6, 0x55D1, 0x55D2, 0x55D7, 0x55D8, 0x55D9, 0x55DA)
@@ -23,12 +29,18 @@ def complete_matroska(path: Path, info: VideoInfo) -> None:
     with path.open("r+b") as file:
         start, end = 0, file.seek(0, os.SEEK_END)
         for wanted in (SEGMENT, TRACKS, TRACK):
-            start, end = next((e.start, e.end) for e in elements(file, start, end) if e.identity == wanted)
+            start, end = next(
+                (e.start, e.end) for e in elements(file, start, end) if e.identity == wanted
+            )
         file.seek(start)
         fields = dict(elements_of(file.read(end - start)))
         fields[_NAME] = fields[_NAME].removesuffix(ROOM.encode())
         fields[_VIDEO] = _complete_video(fields[_VIDEO], info)
-        entry = b"".join(_element(identity, data) for identity, data in fields.items() if data or identity != _NAME)
+        entry = b"".join(
+            _element(identity, data)
+            for identity, data in fields.items()
+            if data or identity != _NAME
+        )
         room = end - start - len(entry)
         assert room >= 9, room
         file.seek(start)
@@ -50,7 +62,9 @@ def _complete_video(data: bytes, info: VideoInfo) -> bytes:
     if info.hdr.master_display:
         units = [50000] * 8 + [10000] * 2
         values = map(int, re.findall(r"\d+", info.hdr.master_display))
-        numbers = (struct.pack(">d", value / unit) for value, unit in zip(values, units, strict=True))
+        numbers = (
+            struct.pack(">d", value / unit) for value, unit in zip(values, units, strict=True)
+        )
         colour += _element(_MASTERING, b"".join(map(_element, _MASTERING_IDS, numbers)))
     if colour:
         fields[_COLOUR] = colour
@@ -64,4 +78,8 @@ def _number(value: int) -> bytes:
 
 def _element(identity: int, data: bytes) -> bytes:
     """EBML: identity, size in two bytes, data."""
-    return identity.to_bytes((identity.bit_length() + 7) // 8, "big") + (0x4000 | len(data)).to_bytes(2, "big") + data
+    return (
+        identity.to_bytes((identity.bit_length() + 7) // 8, "big")
+        + (0x4000 | len(data)).to_bytes(2, "big")
+        + data
+    )

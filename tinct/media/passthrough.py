@@ -16,7 +16,17 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
-from tinct.media.demux import MILLISECOND, OWN_ATTACHMENTS, AnyPacket, is_flush, is_own, open_input, origin, packets_of, reason
+from tinct.media.demux import (
+    MILLISECOND,
+    OWN_ATTACHMENTS,
+    AnyPacket,
+    is_flush,
+    is_own,
+    open_input,
+    origin,
+    packets_of,
+    reason,
+)
 
 logger = logging.getLogger(__name__)
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -44,10 +54,17 @@ class Extras:
     """
 
     def __init__(
-        self, path: str, out: OutputContainer, *, start_seconds: float = 0.0, duration_seconds: float | None = None
+        self,
+        path: str,
+        out: OutputContainer,
+        *,
+        start_seconds: float = 0.0,
+        duration_seconds: float | None = None,
     ) -> None:
         self.notes: list[str] = []
-        self.video_metadata: dict[str, str] = {}  # title and language of the video track, for the writer of `out`
+        self.video_metadata: dict[
+            str, str
+        ] = {}  # title and language of the video track, for the writer of `out`
         self._out, self._path = out, path
         self._matroska = out.format.name == "matroska"
         self._container = open_input(path)
@@ -60,7 +77,9 @@ class Extras:
         out.metadata.update(_kept_tags(self._container.metadata))
         self._add_chapters()
         self._reading: Generator[AnyPacket, None, None] = self._packets()
-        self._ready: list[tuple[float, int, AnyPacket]] = []  # a heap by time: subtitles may stand far ahead in a file
+        self._ready: list[
+            tuple[float, int, AnyPacket]
+        ] = []  # a heap by time: subtitles may stand far ahead in a file
         self._count = 0
         self._read = -math.inf  # seconds on the output's clock up to which the file is read
 
@@ -92,14 +111,19 @@ class Extras:
             index, kind = packet.stream_index, packet.stream.type
             try:
                 self._out.mux(self._tracks[index].packets(packet, self._shift))
-            except (av.error.InvalidDataError, av.error.ArgumentError):  # of the packet; a full disk is another error
+            except (
+                av.error.InvalidDataError,
+                av.error.ArgumentError,
+            ):  # of the packet; a full disk is another error
                 note = f"damaged packets of {kind} track {index} are left out"
                 if note not in self.notes:
                     self.notes.append(note)
 
     def _paces(self, packet: AnyPacket) -> bool:
         """Whether where this packet stands says how far the file is read: audio, or anything where there is none."""
-        return packet.stream.type == "audio" or not any(self._container.streams[n].type == "audio" for n in self._tracks)
+        return packet.stream.type == "audio" or not any(
+            self._container.streams[n].type == "audio" for n in self._tracks
+        )
 
     def close(self) -> None:
         self._reading.close()
@@ -107,7 +131,11 @@ class Extras:
 
     def _add(self, stream: Stream) -> None:
         what = f"{stream.type} track {stream.index}"
-        codec = stream.codec_context.name if stream.codec_context is not None else getattr(stream, "name", None)
+        codec = (
+            stream.codec_context.name
+            if stream.codec_context is not None
+            else getattr(stream, "name", None)
+        )
         added = False
         if isinstance(stream, VideoStream):
             if stream.disposition & Disposition.attached_pic:
@@ -129,7 +157,9 @@ class Extras:
         if stream.type == "data" and codec == "bin_data" and self._container.chapters():
             return  # the text of MP4's chapters, which are carried as such
         if not added:
-            self.notes.append(f"{what} ({codec or 'unknown'}) is left out: {self._out.format.name} does not take it")
+            self.notes.append(
+                f"{what} ({codec or 'unknown'}) is left out: {self._out.format.name} does not take it"
+            )
 
     def _add_copy(self, stream: Stream) -> bool:
         if not _takes(self._out.format.name, stream):
@@ -144,18 +174,25 @@ class Extras:
     def _add_aac(self, stream: AudioStream) -> bool:
         if self._matroska or stream.codec_context is None or not stream.codec_context.sample_rate:
             return False
-        rate = min((rate for rate in _AAC_RATES if rate >= stream.codec_context.sample_rate), default=_AAC_RATES[-1])
+        rate = min(
+            (rate for rate in _AAC_RATES if rate >= stream.codec_context.sample_rate),
+            default=_AAC_RATES[-1],
+        )
         target = self._out.add_stream("aac", rate=rate)
         target.codec_context.layout = "mono" if stream.codec_context.channels == 1 else "stereo"
         _copy_tags(stream, target)
         self._tracks[stream.index] = _Aac(target)
-        self.notes.append(f"audio track {stream.index} ({stream.codec_context.name}) is converted to AAC")
+        self.notes.append(
+            f"audio track {stream.index} ({stream.codec_context.name}) is converted to AAC"
+        )
         return True
 
     def _add_text(self, stream: SubtitleStream) -> bool:
         if stream.codec_context is None or stream.codec_context.name not in _TEXT_CODECS:
             return False
-        target = self._out.add_stream("subrip" if self._matroska else "mov_text", time_base=MILLISECOND)
+        target = self._out.add_stream(
+            "subrip" if self._matroska else "mov_text", time_base=MILLISECOND
+        )
         _copy_tags(stream, target)
         self._tracks[stream.index] = _Text(stream, target)
         return True
@@ -164,7 +201,9 @@ class Extras:
         if not self._matroska:
             return False
         self._out.add_attachment(
-            stream.name or f"attachment{stream.index}", stream.mimetype or "application/octet-stream", stream.data
+            stream.name or f"attachment{stream.index}",
+            stream.mimetype or "application/octet-stream",
+            stream.data,
         )
         return True
 
@@ -213,7 +252,11 @@ class Extras:
                 if is_flush(packet):
                     continue
                 position = self._position(packet)
-                if position == "after" and self._paces(packet) and self._seconds(packet) > float(self._end or 0) + 10:
+                if (
+                    position == "after"
+                    and self._paces(packet)
+                    and self._seconds(packet) > float(self._end or 0) + 10
+                ):
                     return  # tracks may run that much apart
                 if position == "in":
                     yield packet
@@ -253,7 +296,9 @@ class _Copy:
         if first is not None and first < 0 and not self._keep_early:
             if packet.stream.type != "subtitle":
                 return []
-            packet.duration = max((packet.duration or 0) + first, 0)  # up when the cut begins: shown from there on
+            packet.duration = max(
+                (packet.duration or 0) + first, 0
+            )  # up when the cut begins: shown from there on
             packet.pts = packet.dts = 0
         if not self._in_order(packet):
             return []
@@ -264,7 +309,9 @@ class _Copy:
         """Whether a muxer takes it: one time that damage has moved would end the whole file."""
         if packet.dts is None:
             return True
-        if (self._last is not None and packet.dts < self._last) or (packet.pts is not None and packet.pts < packet.dts):
+        if (self._last is not None and packet.dts < self._last) or (
+            packet.pts is not None and packet.pts < packet.dts
+        ):
             return False
         self._last = packet.dts
         return True
@@ -331,7 +378,9 @@ class _Aac:
         except FFmpegError:
             return coded
         for frame in frames:
-            frame.pts = round(((frame.pts or 0) * (frame.time_base or 0) - shift) * frame.sample_rate)
+            frame.pts = round(
+                ((frame.pts or 0) * (frame.time_base or 0) - shift) * frame.sample_rate
+            )
             frame.time_base = Fraction(1, frame.sample_rate)
             if frame.pts >= 0:
                 coded += self._encoded(frame)
@@ -346,7 +395,9 @@ class _Aac:
         if (kind := (frame.format.name, frame.layout.name, frame.sample_rate)) != self._kind:
             coded += self._left()
             context = self._target.codec_context
-            self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate, context.frame_size or None)
+            self._resampler = av.AudioResampler(
+                context.format, context.layout, context.sample_rate, context.frame_size or None
+            )
             self._kind = kind
         assert self._resampler is not None
         for part in self._resampler.resample(frame):
@@ -357,7 +408,11 @@ class _Aac:
         """What the resampler has kept."""
         if self._resampler is None:
             return []
-        return [packet for part in self._resampler.resample(None) for packet in self._target.encode(part)]
+        return [
+            packet
+            for part in self._resampler.resample(None)
+            for packet in self._target.encode(part)
+        ]
 
 
 def _takes(format_name: str, stream: Stream) -> bool:
@@ -382,7 +437,11 @@ def _first_packet(path: str, index: int) -> bytes | None:
 
 def _kept_tags(tags: dict[str, str]) -> dict[str, str]:
     """Tags without those of the container they came from; Matroska's statistics end in a language ("BPS-eng")."""
-    kept = {key: value for key, value in tags.items() if key.lower().split("-")[0] not in _STALE_TAGS and not key.startswith("_")}
+    kept = {
+        key: value
+        for key, value in tags.items()
+        if key.lower().split("-")[0] not in _STALE_TAGS and not key.startswith("_")
+    }
     if "title" not in kept and "name" in kept:
         kept["title"] = kept.pop("name")  # MP4's word for a track's title
     return kept

@@ -29,7 +29,9 @@ def to_av_frame(planes: Planes, format_name: str, shape: tuple[int, int]) -> av.
     frame = av.VideoFrame(shape[1], shape[0], format_name)
     assert len(frame.planes) == len(planes), (format_name, len(planes))
     for target, plane in zip(frame.planes, planes, strict=True):
-        rows(target, plane.dtype)[: target.height, : target.width] = pad(plane, (target.height, target.width))
+        rows(target, plane.dtype)[: target.height, : target.width] = pad(
+            plane, (target.height, target.width)
+        )
     return frame
 
 

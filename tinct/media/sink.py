@@ -67,19 +67,35 @@ def open_sink(
     suffix = destination.suffix.lower()
     folder = path.endswith(("/", os.sep)) or destination.is_dir() or not suffix
     if not folder and suffix not in SUFFIXES:
-        raise CodecError(f"expected a name ending in {', '.join(SUFFIXES)}, or a folder for PNGs, found {path}")
+        raise CodecError(
+            f"expected a name ending in {', '.join(SUFFIXES)}, or a folder for PNGs, found {path}"
+        )
     if not destination.absolute().parent.is_dir():
-        raise CodecError(f"expected the folder {destination.absolute().parent} to exist; make it first")
+        raise CodecError(
+            f"expected the folder {destination.absolute().parent} to exist; make it first"
+        )
     if folder and destination.is_symlink():
-        raise CodecError(f"expected a folder for PNGs, found a symbolic link at {path}; name the folder itself")
+        raise CodecError(
+            f"expected a folder for PNGs, found a symbolic link at {path}; name the folder itself"
+        )
     if folder and destination.exists() and not destination.is_dir():
-        raise CodecError(f"expected a folder for PNGs, found a file at {path}; a video's name ends in {', '.join(SUFFIXES)}")
+        raise CodecError(
+            f"expected a folder for PNGs, found a file at {path}; a video's name ends in {', '.join(SUFFIXES)}"
+        )
     if folder and destination.exists() and any(destination.iterdir()):
-        raise CodecError(f"expected a new or an empty folder for PNGs, found files in {path}; name another")
+        raise CodecError(
+            f"expected a new or an empty folder for PNGs, found files in {path}; name another"
+        )
 
     def make(temporary: Path) -> _Writer:
         if folder:
-            return _Pngs(temporary, info, _left_out(extras_from), count() if names is None else iter(names), keep_luma=keep_luma)
+            return _Pngs(
+                temporary,
+                info,
+                _left_out(extras_from),
+                count() if names is None else iter(names),
+                keep_luma=keep_luma,
+            )
         if suffix == ".y4m":
             return _Y4m(temporary.open("wb"), info, _left_out(extras_from))
         return _Film(temporary, suffix, info, extras_from, start_seconds, duration_seconds)
@@ -93,7 +109,11 @@ def _left_out(path: str | None) -> list[str]:
         return []
     with open_input(path) as container:
         kinds = {stream.type for stream in container.streams} & {"audio", "subtitle"}
-    return [f"{' and '.join(sorted(kinds))} left out: this output holds pictures only"] if kinds else []
+    return (
+        [f"{' and '.join(sorted(kinds))} left out: this output holds pictures only"]
+        if kinds
+        else []
+    )
 
 
 class Sink:
@@ -102,7 +122,9 @@ class Sink:
     As a context manager it closes, or aborts when an exception passes through.
     """
 
-    def __init__(self, begin: Callable[[], Growing] | None, make: Callable[[Path], _Writer], name: str) -> None:
+    def __init__(
+        self, begin: Callable[[], Growing] | None, make: Callable[[Path], _Writer], name: str
+    ) -> None:
         self._name, self._to_disk, self._finished = name, begin is not None, False
         self._growing: Growing | None = None
         self._writer: _Writer | None = None
@@ -143,7 +165,12 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is None:
             self.close()
         else:
@@ -158,7 +185,9 @@ class Sink:
             return result
         except (FFmpegError, OSError) as error:
             advice = "; check the folder and its free space" if self._to_disk else ""
-            raise CodecError(f'expected to write {self._name}, found "{reason(error)}"{advice}') from error
+            raise CodecError(
+                f'expected to write {self._name}, found "{reason(error)}"{advice}'
+            ) from error
         finally:
             if not done:
                 self.abort()
@@ -181,18 +210,35 @@ class _Film:
         container = {".mkv": "matroska", ".mov": "mov"}.get(suffix, "mp4")
         # bitexact: no random identifiers, so that the same frames make the same file
         options = {"fflags": "+bitexact"} | ({"write_crc": "0"} if suffix == ".mkv" else {})
-        self._out = av.open(f"file:{path.absolute()}", "w", format=container, container_options=options)
-        self._stream = _add_ffv1(self._out, info) if suffix == ".mkv" else _add_h264(self._out, info, self.notes)
+        self._out = av.open(
+            f"file:{path.absolute()}", "w", format=container, container_options=options
+        )
+        self._stream = (
+            _add_ffv1(self._out, info)
+            if suffix == ".mkv"
+            else _add_h264(self._out, info, self.notes)
+        )
         _describe_output(self._stream, info)
         self._extras = None
         if extras_from is not None:
-            self._extras = Extras(extras_from, self._out, start_seconds=start_seconds, duration_seconds=duration_seconds)
+            self._extras = Extras(
+                extras_from,
+                self._out,
+                start_seconds=start_seconds,
+                duration_seconds=duration_seconds,
+            )
             self._stream.metadata.update(self._extras.video_metadata)
             self._extras.notes += self.notes
             self.notes = self._extras.notes  # one list: more is noted on the way
-        self._completed = path if suffix == ".mkv" and (info.sample_aspect_ratio != 1 or info.hdr != Hdr()) else None
+        self._completed = (
+            path
+            if suffix == ".mkv" and (info.sample_aspect_ratio != 1 or info.hdr != Hdr())
+            else None
+        )
         if self._completed:
-            self._stream.metadata["title"] = self._stream.metadata.get("title", "")[:MAX_TITLE] + ROOM
+            self._stream.metadata["title"] = (
+                self._stream.metadata.get("title", "")[:MAX_TITLE] + ROOM
+            )
 
     def write(self, frame: Frame) -> None:
         if self._extras is not None:
@@ -227,7 +273,9 @@ def _add_h264(out: OutputContainer, info: VideoInfo, notes: list[str]) -> VideoS
     stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
     stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
     if (stream.width, stream.height) != (info.width, info.height):
-        notes.append(f"{info.width}x{info.height} is padded to {stream.width}x{stream.height}: H.264 has even sides only")
+        notes.append(
+            f"{info.width}x{info.height} is padded to {stream.width}x{stream.height}: H.264 has even sides only"
+        )
     return stream
 
 
@@ -235,7 +283,9 @@ def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
     sides = (info.width, info.height)
     # FFV1 refuses to halve an odd side where the second half would be even, since chroma would not come out
     slices = "4" if min(sides) >= 64 and all(side % 4 != 3 for side in sides) else "1"
-    stream = out.add_stream("ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"})
+    stream = out.add_stream(
+        "ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"}
+    )
     stream.width, stream.height = info.width, info.height
     stream.thread_type = "SLICE"
     return stream
@@ -275,14 +325,20 @@ class _Y4m:
         self._file = file
         rate = info.mean_rate
         if info.frame_rate is None:
-            self.notes.append(f"Y4M has no times: frames of a variable rate are written at {float(rate):.3f} a second")
+            self.notes.append(
+                f"Y4M has no times: frames of a variable rate are written at {float(rate):.3f} a second"
+            )
         if info.rotation or info.hdr != Hdr():
             self.notes.append("Y4M keeps neither rotation nor HDR10 metadata")
         aspect = info.sample_aspect_ratio
         chroma = "420mpeg2" if info.bit_depth == 8 else "420p10 XYSCSS=420P10"
-        span = {None: "", False: " XCOLORRANGE=LIMITED", True: " XCOLORRANGE=FULL"}[info.colour.full_range]
+        span = {None: "", False: " XCOLORRANGE=LIMITED", True: " XCOLORRANGE=FULL"}[
+            info.colour.full_range
+        ]
         size = f"W{info.width} H{info.height} F{rate.numerator}:{rate.denominator}"
-        file.write(f"YUV4MPEG2 {size} Ip A{aspect.numerator}:{aspect.denominator} C{chroma}{span}\n".encode())
+        file.write(
+            f"YUV4MPEG2 {size} Ip A{aspect.numerator}:{aspect.denominator} C{chroma}{span}\n".encode()
+        )
 
     def write(self, frame: Frame) -> None:
         self._file.write(b"FRAME\n")
@@ -309,13 +365,23 @@ def _stdout() -> BinaryIO:
 class _Pngs:
     """A folder of 000000.png and so on, as coded (not rotated): 8-bit RGB, 16-bit for a 10-bit video."""
 
-    def __init__(self, folder: Path, info: VideoInfo, notes: list[str], names: Iterator[int], *, keep_luma: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        info: VideoInfo,
+        notes: list[str],
+        names: Iterator[int],
+        *,
+        keep_luma: bool,
+    ) -> None:
         self.notes = [*notes, "pictures are not rotated"] if info.rotation else notes
         self._folder, self._names, self._keep_luma = folder, names, keep_luma
         self._rgb = to_rgb if info.bit_depth == 8 else to_rgb16
 
     def write(self, frame: Frame) -> None:
-        done, data = cv2.imencode(".png", cv2.cvtColor(self._rgb(frame, keep_luma=self._keep_luma), cv2.COLOR_RGB2BGR))
+        done, data = cv2.imencode(
+            ".png", cv2.cvtColor(self._rgb(frame, keep_luma=self._keep_luma), cv2.COLOR_RGB2BGR)
+        )
         assert done
         (self._folder / f"{next(self._names):06}.png").write_bytes(data.tobytes())
 

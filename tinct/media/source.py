@@ -33,7 +33,9 @@ from tinct.media.planes import from_av_frame, rows
 from tinct.media.timing import DEFAULT_RATE, Timing, cut, cut_info, scan
 
 
-def open_source(path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None) -> "Source":
+def open_source(
+    path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None
+) -> "Source":
     """A video to iterate over; `path` "-" is YUV4MPEG2 on stdin. A cut is made at whole frames and counts from 0."""
     if path == "-":
         return _open_pipe(start_seconds, duration_seconds)
@@ -146,7 +148,9 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         frames = _decode(container, stream, "stdin", lambda: None)
         first = next(frames, None)
     except (FFmpegError, OSError) as error:
-        raise CodecError(f'expected YUV4MPEG2 on stdin (ffmpeg -i in -f yuv4mpegpipe - | ...), found "{reason(error)}"') from error
+        raise CodecError(
+            f'expected YUV4MPEG2 on stdin (ffmpeg -i in -f yuv4mpegpipe - | ...), found "{reason(error)}"'
+        ) from error
     if first is None:
         raise CodecError("expected YUV4MPEG2 on stdin, found no frame")
     rate = stream.average_rate or DEFAULT_RATE
@@ -173,14 +177,18 @@ def _video_stream(container: InputContainer, path: str) -> VideoStream:
         raise CodecError(f"expected a video track, found {', '.join(kinds)} in {path}")
     stream = next((s for s in candidates if s.disposition & Disposition.default), candidates[0])
     if stream.codec_context is None:
-        raise CodecError(f"expected a video codec that FFmpeg decodes, found an unknown one in {path}; convert it first")
+        raise CodecError(
+            f"expected a video codec that FFmpeg decodes, found an unknown one in {path}; convert it first"
+        )
     return stream
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: str) -> av.VideoFrame:
     frame = next(_decode(container, only_video(container, stream), path, lambda: None), None)
     if frame is None:
-        raise CodecError(f"expected frames to decode, found none in {path}; check that ffmpeg plays it")
+        raise CodecError(
+            f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
+        )
     _refuse_interlaced(frame, path)
     return frame
 
@@ -193,7 +201,9 @@ def _refuse_interlaced(frame: av.VideoFrame, path: str) -> None:
         )
 
 
-def _decode(container: InputContainer, stream: VideoStream, path: str, on_damage: Callable[[], None]) -> Iterator[av.VideoFrame]:
+def _decode(
+    container: InputContainer, stream: VideoStream, path: str, on_damage: Callable[[], None]
+) -> Iterator[av.VideoFrame]:
     """Frames in order of time; a packet that cannot be decoded is reported and left out.
 
     What is predicted from a lost picture is shown as far as that goes, but for what comes before the first whole one.
@@ -207,7 +217,9 @@ def _decode(container: InputContainer, stream: VideoStream, path: str, on_damage
             on_damage()  # the file is cut off or broken here: show what came before
             packet = None
         except (FFmpegError, OSError) as error:
-            raise CodecError(f'expected to read {path} to its end, found "{reason(error)}"') from error
+            raise CodecError(
+                f'expected to read {path} to its end, found "{reason(error)}"'
+            ) from error
         try:
             for frame in stream.decode(packet):
                 begun = begun or frame.key_frame or not frame.is_corrupt
@@ -227,7 +239,12 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
         try:
             container.seek(max(pts - back * second, stream.start_time or 0), stream=stream)
             packet = next(container.demux(stream), None)
-            if packet is not None and packet.pts is not None and packet.pts <= pts and packet.is_keyframe:
+            if (
+                packet is not None
+                and packet.pts is not None
+                and packet.pts <= pts
+                and packet.is_keyframe
+            ):
                 container.seek(max(pts - back * second, stream.start_time or 0), stream=stream)
                 return
         except FFmpegError:
@@ -238,7 +255,9 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
 # ── what a frame is ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _describe(frame: av.VideoFrame, stream: VideoStream, timing: Timing, notes: list[str]) -> VideoInfo:
+def _describe(
+    frame: av.VideoFrame, stream: VideoStream, timing: Timing, notes: list[str]
+) -> VideoInfo:
     colour = _colour(frame, stream)
     depth = 10 if max(component.bits for component in frame.format.components) > 8 else 8
     info = VideoInfo(
@@ -288,12 +307,17 @@ def _rotation(frame: av.VideoFrame, notes: list[str]) -> int:
         notes.append("mirroring in the display matrix is not kept")
     clockwise = -frame.rotation % 360
     if clockwise % 90:
-        notes.append(f"rotation by {clockwise} degrees is taken as {round(clockwise / 90) * 90 % 360}")
+        notes.append(
+            f"rotation by {clockwise} degrees is taken as {round(clockwise / 90) * 90 % 360}"
+        )
     return round(clockwise / 90) * 90 % 360
 
 
 def _hdr(frame: av.VideoFrame) -> Hdr:
-    display, light = _side_data(frame, "MASTERING_DISPLAY_METADATA"), _side_data(frame, "CONTENT_LIGHT_LEVEL")
+    display, light = (
+        _side_data(frame, "MASTERING_DISPLAY_METADATA"),
+        _side_data(frame, "CONTENT_LIGHT_LEVEL"),
+    )
     max_cll = "{},{}".format(*struct.unpack_from("=2I", light)) if light is not None else None
     return Hdr(_master_display(display) if display is not None else None, max_cll)
 
@@ -309,10 +333,16 @@ def _master_display(data: bytes) -> str | None:
     numbers = struct.unpack_from("=22i", data)
     if not (numbers[20] and numbers[21]):
         return None
-    values = [Fraction(n, d) if d else Fraction(0) for n, d in zip(numbers[0:20:2], numbers[1:20:2], strict=True)]
+    values = [
+        Fraction(n, d) if d else Fraction(0)
+        for n, d in zip(numbers[0:20:2], numbers[1:20:2], strict=True)
+    ]
     red, green, blue, white = ([round(v * 50000) for v in values[i : i + 2]] for i in (0, 2, 4, 6))
     least, most = (round(v * 10000) for v in values[8:])
-    points = "".join(f"{name}({x},{y})" for name, (x, y) in (("G", green), ("B", blue), ("R", red), ("WP", white)))
+    points = "".join(
+        f"{name}({x},{y})"
+        for name, (x, y) in (("G", green), ("B", blue), ("R", red), ("WP", white))
+    )
     return f"{points}L({most},{least})"
 
 
@@ -335,11 +365,23 @@ def _is_grey(pixel_format: av.VideoFormat) -> bool:
 
 def _note_conversion(pixel_format: av.VideoFormat, info: VideoInfo, notes: list[str]) -> None:
     name = pixel_format.name
-    if name.startswith("yuva") or name in ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16le"):
+    if name.startswith("yuva") or name in (
+        "rgba",
+        "bgra",
+        "argb",
+        "abgr",
+        "gbrap",
+        "ya8",
+        "ya16le",
+    ):
         notes.append("transparency is left out")
     if name not in _PLANAR:
         target = "gray" if _is_grey(pixel_format) else "4:2:0"
-        matrix = f" by the matrix of {'BT.709' if info.colour.matrix == BT709 else 'BT.601'}" if _is_rgb(pixel_format) else ""
+        matrix = (
+            f" by the matrix of {'BT.709' if info.colour.matrix == BT709 else 'BT.601'}"
+            if _is_rgb(pixel_format)
+            else ""
+        )
         notes.append(f"{name} is converted to {info.bit_depth}-bit {target}{matrix}")
 
 
@@ -351,7 +393,9 @@ def _to_frame(raw: av.VideoFrame, pts: int, info: VideoInfo) -> Frame:
 
 def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
     # one thread: with more, swscale's rows differ from run to run at odd heights (met with 17x33 in FFmpeg 8)
-    name = ("gray" if _is_grey(raw.format) else "yuv420p") + ("10le" if info.bit_depth == 10 else "")
+    name = ("gray" if _is_grey(raw.format) else "yuv420p") + (
+        "10le" if info.bit_depth == 10 else ""
+    )
     quality = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
     if _is_rgb(raw.format):
         # swscale's name for BT.601 is 5; RGB itself is always full range
@@ -360,7 +404,9 @@ def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
             dst_colorspace=1 if info.colour.matrix == BT709 else 5,
         )  # fmt: skip
     same = 2 if info.colour.full_range or _is_grey(raw.format) else 1
-    return raw.reformat(format=name, src_color_range=same, dst_color_range=same, interpolation=quality, threads=1)
+    return raw.reformat(
+        format=name, src_color_range=same, dst_color_range=same, interpolation=quality, threads=1
+    )
 
 
 def _planes(raw: av.VideoFrame, info: VideoInfo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

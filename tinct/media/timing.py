@@ -56,30 +56,40 @@ def scan(container: InputContainer, stream: VideoStream, path: str) -> Timing:
             break  # decoding meets it again and counts it
         if packet is None or is_flush(packet):
             break
-        if packet.is_discard or (hidden and not bytes(packet)[0] & 0x10):  # VP8's frame header says if it is shown
+        if packet.is_discard or (
+            hidden and not bytes(packet)[0] & 0x10
+        ):  # VP8's frame header says if it is shown
             continue
         count += 1
         last_duration = packet.duration or 0
         if packet.pts is not None:
             times.append(packet.pts)
     if count == 0:
-        raise CodecError(f"expected frames to decode, found none in {path}; check that ffmpeg plays it")
+        raise CodecError(
+            f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
+        )
     base = stream.time_base or MILLISECOND
     rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
     if len(times) < count:
         rate = Fraction(stream.guessed_rate or stream.average_rate or DEFAULT_RATE)
         return Timing(base, rate, Fraction(0), 0, np.arange(count), timed=False)
-    return _judge(np.sort(np.frombuffer(times, np.int64)), base, rates, last_duration, origin(container))
+    return _judge(
+        np.sort(np.frombuffer(times, np.int64)), base, rates, last_duration, origin(container)
+    )
 
 
-def _judge(pts: np.ndarray, base: Fraction, rates: list[Fraction], last_duration: int, origin: Fraction) -> Timing:
+def _judge(
+    pts: np.ndarray, base: Fraction, rates: list[Fraction], last_duration: int, origin: Fraction
+) -> Timing:
     rate = constant_rate(pts, base, rates)
     zero = int(pts[0]) * base
     time_base = MILLISECOND if rate is None else 1 / rate
     delay = max(0, round((zero - origin) / time_base))
     elapsed = (pts - pts[0]).astype(np.float64) * float(base / time_base)
     ticks = np.rint(elapsed).astype(np.int64) + delay
-    return Timing(base, rate, zero, delay, ticks, timed=True, last_seconds=float(last_duration * base))
+    return Timing(
+        base, rate, zero, delay, ticks, timed=True, last_seconds=float(last_duration * base)
+    )
 
 
 def constant_rate(pts: np.ndarray, base: Fraction, rates: list[Fraction]) -> Fraction | None:
@@ -109,7 +119,9 @@ def _usual(rate: Fraction) -> Fraction:
     return Fraction(rate)
 
 
-def cut(time_base: Fraction, start_seconds: float, duration_seconds: float | None) -> tuple[int, int | None]:
+def cut(
+    time_base: Fraction, start_seconds: float, duration_seconds: float | None
+) -> tuple[int, int | None]:
     """First tick and the one after the last; a frame belongs to the cut if it starts in it, give or take 1 µs."""
     duration = 1 if duration_seconds is None else duration_seconds
     if not 0 <= start_seconds < MAX_SECONDS or not 0 < duration < MAX_SECONDS:
@@ -128,11 +140,15 @@ def cut_info(info: VideoInfo, timing: Timing, start: int, end: int | None) -> Vi
     ticks = timing.ticks[timing.ticks >= start]
     if len(ticks) == 0:
         length = float(timing.ticks[-1] * timing.time_base)
-        raise CodecError(f"expected a start before the last frame at {length:.3f} s, found {float(start * timing.time_base):.3f} s")
+        raise CodecError(
+            f"expected a start before the last frame at {length:.3f} s, found {float(start * timing.time_base):.3f} s"
+        )
     if end is not None and ticks[-1] >= end:
         ticks = ticks[ticks < end]
         if len(ticks) == 0:
-            raise CodecError("expected a frame in the time asked for, found none; ask for a longer duration")
+            raise CodecError(
+                "expected a frame in the time asked for, found none; ask for a longer duration"
+            )
     shown = float(timing.time_base) if timing.rate else timing.last_seconds
     seconds = float((ticks[-1] - start) * timing.time_base) + shown
     return replace(info, frame_count=len(ticks), duration_seconds=seconds)

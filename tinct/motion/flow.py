@@ -21,7 +21,9 @@ def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
     target, source = luma.matched, reference.matched
     if min(target.shape) < MIN_FLOW_SIDE:
         return None
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(target, source, None)  # type: ignore[call-overload]
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(
+        target, source, None
+    )  # type: ignore[call-overload]
     return scaled_flow(flow, luma.half.shape)
 
 
@@ -42,14 +44,18 @@ def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
     The flow is as large as the picture, half or twice as large.
     """
     places = scaled_flow(flow, picture.shape)
-    places = cv2.add(places, _grid(*picture.shape[:2]), None if places is flow else places)  # in place: fresh memory takes time
+    places = cv2.add(
+        places, _grid(*picture.shape[:2]), None if places is flow else places
+    )  # in place: fresh memory takes time
     return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
 
 
 @lru_cache(maxsize=4)
 def _grid(height: int, width: int) -> np.ndarray:
     """Each sample's own place (x, y), [h, w, 2]."""
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    columns, rows = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
     return np.dstack((columns, rows))
 
 
@@ -57,7 +63,9 @@ STILL_WINDOW = 9  # samples a side, over which standing still is judged
 STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
 STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
 REFINEMENTS = 0  # iterations, variational, of a fine search: half of its time goes there, and pictures are no better for it
-Flow = np.ndarray | None  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
+Flow = (
+    np.ndarray | None
+)  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
 
 
 def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> list[Flow]:
@@ -74,7 +82,9 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> li
             flows.append(None)
             continue
         # a new object each time: a call on a small picture changes its settings for good
-        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        search = cv2.DISOpticalFlow.create(
+            cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
+        )
         if fine:
             search.setVariationalRefinementIterations(REFINEMENTS)
         flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
@@ -83,7 +93,9 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> li
     return flows
 
 
-def track_both(group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
+def track_both(
+    group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
+) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
     """Flows of the frames between two key frames to each of them, in the frames' order; one key a thread."""
     return (
         pool.submit(track, group, keys[0].luma),
@@ -108,7 +120,10 @@ def track_restored(
 def stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """The flow, but none where standing still explains the picture about as well."""
     window = (STILL_WINDOW, STILL_WINDOW)
-    moved, still = (cv2.blur(cv2.absdiff(p, target).astype(np.float32), window) for p in (warp(source, flow), source))
+    moved, still = (
+        cv2.blur(cv2.absdiff(p, target).astype(np.float32), window)
+        for p in (warp(source, flow), source)
+    )
     moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
     return cv2.multiply(flow, cv2.merge((moving, moving)))
 

@@ -33,7 +33,8 @@ def blend(luma: LumaView, keys: Sequence[KeyView]) -> np.ndarray:
     if len(keys) == 2:
         other = align(luma, keys[1])
         doubt, other_doubt = (
-            np.float32(abs(luma.pts - key.luma.pts)) * np.square(mismatch(luma, warped) + MATCH_FLOOR)
+            np.float32(abs(luma.pts - key.luma.pts))
+            * np.square(mismatch(luma, warped) + MATCH_FLOOR)
             for key, warped in zip(keys, (blended, other), strict=True)
         )
         share = doubt / (doubt + other_doubt)

@@ -12,7 +12,11 @@ import numpy as np
 from tinct.motion.flow import Flow, _converted, track, warp
 from tinct.motion.views import KeyView, LumaView
 
-DISTANCE_SCALE, QP_SCALE, QP_ZERO = 4, 10, 32  # of what a network is told, see `References.conditions`
+DISTANCE_SCALE, QP_SCALE, QP_ZERO = (
+    4,
+    10,
+    32,
+)  # of what a network is told, see `References.conditions`
 REACH = 2  # frames before and behind that a frame coded with its colour is restored from
 
 
@@ -32,12 +36,18 @@ class References:
     @property
     def conditions(self) -> np.ndarray:
         """Distances and QPs as a network is told of them: [4], float32, -4 to 4."""
-        distances, qps = np.log2(self.distances) / DISTANCE_SCALE, (np.array(self.qps) - QP_ZERO) / QP_SCALE
+        distances, qps = (
+            np.log2(self.distances) / DISTANCE_SCALE,
+            (np.array(self.qps) - QP_ZERO) / QP_SCALE,
+        )
         return np.concatenate((distances, qps)).astype(np.float32)
 
 
 def reference(
-    group: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: tuple[Sequence[Flow], Sequence[Flow]]
+    group: Sequence[LumaView],
+    index: int,
+    keys: Sequence[KeyView],
+    flows: tuple[Sequence[Flow], Sequence[Flow]],
 ) -> References:
     """Of one frame of those between two key frames (the same one twice where the group is open): 5 luma and 4 chroma sources."""
     own = group[index]
@@ -59,7 +69,10 @@ def second_reference(
     What the first pass made comes first, the restored frames before and after it come last.
     """
     own = first[index]
-    neighbours = [first[index - 1] if index else keys[0], first[index + 1] if index + 1 < len(first) else keys[1]]
+    neighbours = [
+        first[index - 1] if index else keys[0],
+        first[index + 1] if index + 1 < len(first) else keys[1],
+    ]
     moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
     moved += [_towards(own, near) for near in neighbours]
     return _again(own, group[index], keys, moved, (index + 1, len(group) - index))
@@ -73,7 +86,10 @@ def in_band_reference(frames: Sequence[KeyView], index: int) -> References:
     own, last = frames[index], len(frames) - 1
     before, behind = max(index - REACH, 0), min(index + REACH, last)
     ends = (frames[before], frames[behind])
-    moved = [_towards(own, other) for other in (*ends, frames[max(index - 1, 0)], frames[min(index + 1, last)])]
+    moved = [
+        _towards(own, other)
+        for other in (*ends, frames[max(index - 1, 0)], frames[min(index + 1, last)])
+    ]
     return _again(own, own.luma, ends, moved, (max(index - before, 1), max(behind - index, 1)))
 
 

@@ -38,7 +38,9 @@ def look(frames: Iterable[Frame]) -> Iterator[Seen]:
     recent: deque[float] = deque(maxlen=CUT_MEMORY)
     for frame in frames:
         small = _small(frame)
-        enough = min(small.luma.y.shape) >= MIN_FLOW_SIDE  # without flow every motion would look like a cut
+        enough = (
+            min(small.luma.y.shape) >= MIN_FLOW_SIDE
+        )  # without flow every motion would look like a cut
         view = _tiny(small.luma if enough else LumaView(frame.y, frame.info.bit_depth, frame.pts))
         unpredicted = 0.0 if before is None else _unpredicted(view, before)
         usual = sum(recent) / len(recent) if recent else 0.0

@@ -6,7 +6,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-FULL_FLOW_AREA = 640 * 360  # luma samples; larger pictures are matched at half the resolution, at no measured loss
+FULL_FLOW_AREA = (
+    640 * 360
+)  # luma samples; larger pictures are matched at half the resolution, at no measured loss
 MIDDLE_QP = 32  # of luma whose QP nobody asks for
 
 
@@ -28,7 +30,9 @@ class LumaView:
     def half(self) -> np.ndarray:
         """8-bit luma at chroma resolution, [ceil(H/2), ceil(W/2)]."""
         height, width = self.y.shape
-        return cv2.resize(self.full, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
+        return cv2.resize(
+            self.full, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA
+        )
 
     @property
     def matched(self) -> np.ndarray:
@@ -47,7 +51,9 @@ class KeyView:
     @cached_property
     def picture(self) -> np.ndarray:
         """Luma, Cb and Cr at chroma resolution, [h, w, 3] float32: what is warped."""
-        return cv2.merge((self.luma.half, self.cb, self.cr) if self.luma.bit_depth == 8 else self._deep()).astype(np.float32)
+        return cv2.merge(
+            (self.luma.half, self.cb, self.cr) if self.luma.bit_depth == 8 else self._deep()
+        ).astype(np.float32)
 
     def _deep(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.luma.half.astype(np.uint16), self.cb, self.cr

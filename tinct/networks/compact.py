@@ -23,13 +23,23 @@ from tinct.networks.runtime import Compiled
 from tinct.networks.weights import hash_of
 
 WEIGHTS = Path(__file__).parent / "shipped"
-NETWORKS = {"fast": ("first",), "best": ("first", "second"), "in-band": ("in-band",)}  # the passes of each, as files in WEIGHTS
+NETWORKS = {
+    "fast": ("first",),
+    "best": ("first", "second"),
+    "in-band": ("in-band",),
+}  # the passes of each, as files in WEIGHTS
 
 
 class Runner:
     """A network compiled for one size of picture; called from several threads at once."""
 
-    def __init__(self, config: CompactConfig, weights: Mapping[str, np.ndarray], size: tuple[int, int], bit_depth: int) -> None:
+    def __init__(
+        self,
+        config: CompactConfig,
+        weights: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        bit_depth: int,
+    ) -> None:
         self._size = size
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
         model = build(config, weights, self._padded, bit_depth)
@@ -41,9 +51,16 @@ class Runner:
         luma = _padded(frame.luma, self._padded)
         half = (self._padded[0] // 2, self._padded[1] // 2)
         chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
-        (y,), colour = (planes[0] for planes in self._compiled([luma[None], chroma[None], frame.conditions[None]]))
+        (y,), colour = (
+            planes[0]
+            for planes in self._compiled([luma[None], chroma[None], frame.conditions[None]])
+        )
         rows, columns = (height + 1) // 2, (width + 1) // 2
-        return y[:height, :width].copy(), colour[0, :rows, :columns].copy(), colour[1, :rows, :columns].copy()
+        return (
+            y[:height, :width].copy(),
+            colour[0, :rows, :columns].copy(),
+            colour[1, :rows, :columns].copy(),
+        )
 
 
 @dataclass(frozen=True)
@@ -66,22 +83,34 @@ def load_network(name: str) -> Network:
     return Network(name, identity, tuple(read_weights(path) for path in files))
 
 
-def compact(network: Network, size: tuple[int, int], bit_depth: int, watch: Watch | None = None) -> Colouriser:
+def compact(
+    network: Network, size: tuple[int, int], bit_depth: int, watch: Watch | None = None
+) -> Colouriser:
     """The colouriser for pictures of `size` (height, width); `watch` sees what the last pass is given, on any thread."""
     runners = [Runner(config, weights, size, bit_depth) for config, weights in network.passes]
 
-    def begin(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
+    def begin(
+        luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
+    ) -> list[Future[Planes]]:
         if not luma or not keys:
             return none(luma, keys, pool)
         ends = (keys[0], keys[-1])
         flows = track_both(luma, ends, pool)
         shown = [watch if run is runners[-1] else None for run in runners]
-        restored = [pool.submit(_first_pass, runners[0], luma, i, ends, flows, shown[0]) for i in range(len(luma))]
+        restored = [
+            pool.submit(_first_pass, runners[0], luma, i, ends, flows, shown[0])
+            for i in range(len(luma))
+        ]
         if len(runners) == 1:
             return restored
-        views = [pool.submit(_view, before, done) for before, done in zip(luma, restored, strict=True)]
+        views = [
+            pool.submit(_view, before, done) for before, done in zip(luma, restored, strict=True)
+        ]
         again = track_restored(views, ends, pool)
-        return [pool.submit(_second_pass, runners[1], luma, views, i, ends, again, shown[1]) for i in range(len(luma))]
+        return [
+            pool.submit(_second_pass, runners[1], luma, views, i, ends, again, shown[1])
+            for i in range(len(luma))
+        ]
 
     return begin
 
@@ -97,7 +126,12 @@ Flows = tuple[Future[list[Flow]], Future[list[Flow]]]
 
 
 def _first_pass(
-    run: Runner, luma: Sequence[LumaView], index: int, keys: Sequence[KeyView], flows: Flows, watch: Watch | None
+    run: Runner,
+    luma: Sequence[LumaView],
+    index: int,
+    keys: Sequence[KeyView],
+    flows: Flows,
+    watch: Watch | None,
 ) -> Planes:
     laid = reference(luma, index, keys, (flows[0].result(), flows[1].result()))
     if watch is not None:

@@ -83,10 +83,14 @@ def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.nd
 
     try:
         with Growing(path) as growing:
-            growing.path.write_bytes(save(dict(weights), metadata={"compact": json.dumps(asdict(config))}))
+            growing.path.write_bytes(
+                save(dict(weights), metadata={"compact": json.dumps(asdict(config))})
+            )
             growing.publish()
     except OSError as error:
-        raise CodecError(f"expected to write weights to {path}, found {error.strerror or error}") from error
+        raise CodecError(
+            f"expected to write weights to {path}, found {error.strerror or error}"
+        ) from error
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
@@ -98,11 +102,17 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
             config = CompactConfig(**json.loads((file.metadata() or {})["compact"]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except FileNotFoundError as error:
-        raise CodecError(f"expected weights of `compact` in {path}, found no such file; make them with tinct train") from error
+        raise CodecError(
+            f"expected weights of `compact` in {path}, found no such file; make them with tinct train"
+        ) from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CodecError(f"expected weights of `compact` in {path}, found another file; make them with tinct train") from error
+        raise CodecError(
+            f"expected weights of `compact` in {path}, found another file; make them with tinct train"
+        ) from error
     if {name: value.shape for name, value in weights.items()} != config.shapes or not all(
         np.isfinite(v).all() for v in weights.values()
     ):
-        raise CodecError(f"expected weights of {config} in {path}, found others; make them with tinct train")
+        raise CodecError(
+            f"expected weights of {config} in {path}, found others; make them with tinct train"
+        )
     return config, weights

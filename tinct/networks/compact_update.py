@@ -23,7 +23,11 @@ def update_shapes(config: CompactConfig, rank: int) -> dict[str, tuple[int, ...]
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in layers(config):
         outputs, *inputs = config.shapes[f"{layer}.weight"]
-        shapes |= {f"{layer}.bias": (outputs,), f"{layer}.left": (rank, outputs), f"{layer}.right": (rank, int(np.prod(inputs)))}
+        shapes |= {
+            f"{layer}.bias": (outputs,),
+            f"{layer}.left": (rank, outputs),
+            f"{layer}.right": (rank, int(np.prod(inputs))),
+        }
     return shapes
 
 
@@ -33,7 +37,9 @@ def updated(network: Network, update: Mapping[str, np.ndarray]) -> Network:
     changed = dict(weights)
     for layer in layers(config):
         kernel = weights[f"{layer}.weight"]
-        changed[f"{layer}.weight"] = kernel + (update[f"{layer}.left"].T @ update[f"{layer}.right"]).reshape(kernel.shape)
+        changed[f"{layer}.weight"] = kernel + (
+            update[f"{layer}.left"].T @ update[f"{layer}.right"]
+        ).reshape(kernel.shape)
         changed[f"{layer}.bias"] = weights[f"{layer}.bias"] + update[f"{layer}.bias"]
     return replace(network, passes=(*passes, (config, changed)))
 

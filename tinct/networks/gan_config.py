@@ -6,7 +6,10 @@ from typing import Literal
 GeneratorKind = Literal["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
 Output = Literal["rgb", "ycbcr"]
 Residual = Literal["global", "original"]
-MIN_CHANNELS, MAX_CHANNELS = 6, 128  # a MultiResBlock gives a sixth of its channels to its first convolution
+MIN_CHANNELS, MAX_CHANNELS = (
+    6,
+    128,
+)  # a MultiResBlock gives a sixth of its channels to its first convolution
 LEVELS = 4  # of the paper's generator, each half the size of the one before
 
 

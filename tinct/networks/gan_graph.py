@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import openvino
 
 
-MULTIPLE = 1 << (LEVELS - 1)  # sides are padded to this, and to twice this at least: batch norm needs more than one value
+MULTIPLE = 1 << (
+    LEVELS - 1
+)  # sides are padded to this, and to twice this at least: batch norm needs more than one value
 RESIDUAL_BLOCKS = 4  # from encoder to decoder, on each level
 MAX_SCORES = 1 << 23  # of self-attention at a time, 32 MB
 REPAIR = 0.25  # of luma's range: luma needs small changes only, chroma all of its own
@@ -33,7 +35,10 @@ def generator_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {}
 
     def convolution(name: str, inputs: int, outputs: int, kernel: int) -> None:
-        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, inputs, kernel, kernel), (outputs,)
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (
+            (outputs, inputs, kernel, kernel),
+            (outputs,),
+        )
 
     def block(name: str, inputs: int, outputs: int) -> None:
         first, second = outputs // 6, outputs // 3
@@ -54,14 +59,19 @@ def generator_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
         for number in range(RESIDUAL_BLOCKS):
             convolution(f"P.{level}.blocks.{number}.conv3.0", w[level], w[level], 3)
     for step, level in enumerate(range(LEVELS - 1, 0, -1)):
-        shapes[f"up.{step}.weight"], shapes[f"up.{step}.bias"] = (w[level], w[level - 1], 2, 2), (w[level - 1],)
+        shapes[f"up.{step}.weight"], shapes[f"up.{step}.bias"] = (
+            (w[level], w[level - 1], 2, 2),
+            (w[level - 1],),
+        )
     for step, level in enumerate(reversed(range(LEVELS))):
         block(f"D.{step}", 2 * w[level], w[level])
     convolution("to_picture", w[0], 3, 1)
     return shapes
 
 
-def build(config: GanConfig, weights: Weights, size: tuple[int, int], bit_depth: int) -> "openvino.Model":
+def build(
+    config: GanConfig, weights: Weights, size: tuple[int, int], bit_depth: int
+) -> "openvino.Model":
     """The graph for pictures of `size` (height, width).
 
     In: luma [1, 1, H, W] as integers of `bit_depth`. Out: the picture [1, 3, H, W] in [-1, 1], as `gan.Generator` has it.
@@ -69,8 +79,12 @@ def build(config: GanConfig, weights: Weights, size: tuple[int, int], bit_depth:
     ov = load_openvino()
     op = ov.opset13
     height, width = size
-    given = op.parameter([1, 1, height, width], ov.Type.u8 if bit_depth == 8 else ov.Type.u16, "luma")
-    luma = op.subtract(op.multiply(op.convert(given, "f32"), const(2 / ((1 << bit_depth) - 1))), const(1))
+    given = op.parameter(
+        [1, 1, height, width], ov.Type.u8 if bit_depth == 8 else ov.Type.u16, "luma"
+    )
+    luma = op.subtract(
+        op.multiply(op.convert(given, "f32"), const(2 / ((1 << bit_depth) - 1))), const(1)
+    )
     down, right = (max(-side % MULTIPLE, 2 * MULTIPLE - side) for side in size)
     x = op.pad(luma, whole(0, 0, 0, 0), whole(0, 0, down, right), "edge")
     attended = []
@@ -82,7 +96,9 @@ def build(config: GanConfig, weights: Weights, size: tuple[int, int], bit_depth:
         if step:
             up = op.convolution_backprop_data(x, const(weights[f"up.{step - 1}.weight"]), [2, 2])
             x = op.add(up, const(weights[f"up.{step - 1}.bias"][None, :, None, None]))
-        passed = _residual(attended[level], weights, f"P.{level}", long_residual=config.residual == "global")
+        passed = _residual(
+            attended[level], weights, f"P.{level}", long_residual=config.residual == "global"
+        )
         x = _multires(op.concat([x, passed], 1), weights, f"D.{step}")
     x = _conv(x, weights, "to_picture")
     x = op.slice(x, whole(0, 0), whole(height, width), whole(1, 1), whole(2, 3))
@@ -118,7 +134,9 @@ def _attention(x: Any, weights: Weights, name: str) -> Any:
     """Every position sees all others, of which keys and values are pooled (Equation 4)."""
     op = load_openvino().opset13
     kernels = [weights[f"{name}.{part}.weight"] for part in "fgh"]
-    wider = kernels[2].shape[0] - kernels[0].shape[0]  # with zeros, which change no product: one width for all three
+    wider = (
+        kernels[2].shape[0] - kernels[0].shape[0]
+    )  # with zeros, which change no product: one width for all three
     kernels[:2] = [np.pad(kernel, ((0, wider), (0, 0), (0, 0), (0, 0))) for kernel in kernels[:2]]
     f, g, h = (conv(x, kernel) for kernel in kernels)
     query, key, value = (_positions(part) for part in (f, _halved(g), _halved(h)))
@@ -150,7 +168,11 @@ def _seen(query: Any, key: Any, value: Any) -> Any:
 
 
 def _halved(x: Any) -> Any:
-    return load_openvino().opset13.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], "ceil").output(0)
+    return (
+        load_openvino()
+        .opset13.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], "ceil")
+        .output(0)
+    )
 
 
 def _positions(x: Any) -> Any:

@@ -21,11 +21,17 @@ def load_openvino() -> Any:
     Raises CodecError where it does not load.
     """
     if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = cast("Any", None)  # Python's way to say that there is no such module
+        sys.modules["openvino_telemetry"] = cast(
+            "Any", None
+        )  # Python's way to say that there is no such module
         try:
             import openvino
-        except ImportError as error:  # of a broken installation, and where memory for its libraries is missing
-            raise CodecError(f'expected OpenVINO to load, found "{error}"; free memory, or install tinct again') from error
+        except (
+            ImportError
+        ) as error:  # of a broken installation, and where memory for its libraries is missing
+            raise CodecError(
+                f'expected OpenVINO to load, found "{error}"; free memory, or install tinct again'
+            ) from error
         finally:
             del sys.modules["openvino_telemetry"]
     import openvino
@@ -55,7 +61,9 @@ def conv(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
 def patches(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
     """A convolution of integers over patches side by side, as large as the kernel."""
     op = load_openvino().opset13
-    x = op.convolution(op.convert(x, "f32"), const(kernel), list(kernel.shape[2:]), [0, 0], [0, 0], [1, 1])
+    x = op.convolution(
+        op.convert(x, "f32"), const(kernel), list(kernel.shape[2:]), [0, 0], [0, 0], [1, 1]
+    )
     return x if bias is None else op.add(x, const(bias[None, :, None, None]))
 
 
@@ -89,6 +97,8 @@ def memory_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # neither has a type of its own for it on the processor
-        if "alloc" in str(error) or "failed to map" in str(error):  # a picture's memory, or a library's
+        if "alloc" in str(error) or "failed to map" in str(
+            error
+        ):  # a picture's memory, or a library's
             raise MemoryError from error
         raise

@@ -26,7 +26,9 @@ GAUSSIAN = 16  # flag beside the bits
 RATIO_UNIT = 1 << 16
 STEPS_PER_OCTAVE = 8  # of a channel's step: at most 9 % too coarse for its largest weight
 FINEST_STEP_LOG2 = -24
-CLIPPED_STEPS = 12  # how far below the step that holds a channel's largest weight a better one is looked for
+CLIPPED_STEPS = (
+    12  # how far below the step that holds a channel's largest weight a better one is looked for
+)
 HASH_DIGITS = 16  # of a SHA-256, by which a file names weights
 _HEAD = struct.Struct("<BH")
 
@@ -66,7 +68,11 @@ def quantise(tensor: np.ndarray, bits: int) -> Quantised:
         found = np.clip(np.round(rows / step), -limit, limit)
         error = ((found * step - rows) ** 2).sum(axis=1)
         better = error < best_error
-        integers[better], steps[better], best_error[better] = found[better], candidate[better], error[better]
+        integers[better], steps[better], best_error[better] = (
+            found[better],
+            candidate[better],
+            error[better],
+        )
     return Quantised(integers, steps, bits)
 
 
@@ -81,7 +87,9 @@ def encode_weights(tensors: Mapping[str, Quantised]) -> bytes:
         head += _HEAD.pack(tensor.bits + GAUSSIAN * gaussian, ratio) + tensor.steps.tobytes()
         coder.encode(symbols, _model(_probabilities(tensor.bits, gaussian, ratio)))
     data = head + coder.get_compressed().astype("<u4").tobytes()
-    assert sum(tensor.integers.size for tensor in tensors.values()) <= MAX_WEIGHTS_PER_BYTE * len(data), "no decoder takes it"
+    assert sum(tensor.integers.size for tensor in tensors.values()) <= MAX_WEIGHTS_PER_BYTE * len(
+        data
+    ), "no decoder takes it"
     return data
 
 
@@ -91,7 +99,9 @@ def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
 
     count = sum(int(np.prod(shape)) for shape in shapes.values())
     assert count <= MAX_WEIGHTS
-    if count > MAX_WEIGHTS_PER_BYTE * len(data):  # a few bytes would become much memory and many seconds of range decoding
+    if count > MAX_WEIGHTS_PER_BYTE * len(
+        data
+    ):  # a few bytes would become much memory and many seconds of range decoding
         raise _damaged()
     at, heads = 0, []
     for shape in shapes.values():
@@ -107,13 +117,17 @@ def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[s
         at += channels
     if (len(data) - at) % 4:
         raise _damaged()
-    coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, "<u4", offset=at).astype(np.uint32))
+    coder = constriction.stream.queue.RangeDecoder(
+        np.frombuffer(data, "<u4", offset=at).astype(np.uint32)
+    )
     decoded = {}
     for (name, shape), (bits, gaussian, ratio, steps) in zip(shapes.items(), heads, strict=True):
         count = int(np.prod(shape))
         try:
             symbols = coder.decode(_model(_probabilities(bits, gaussian, ratio)), count)
-        except AssertionError as error:  # what the library raises on bytes that it cannot have written
+        except (
+            AssertionError
+        ) as error:  # what the library raises on bytes that it cannot have written
             raise _damaged() from error
         integers = symbols.reshape(len(steps), -1) - _limit(bits)
         decoded[name] = Quantised(integers, steps, bits).values(shape)
@@ -128,10 +142,14 @@ def _fitted(symbols: np.ndarray, bits: int) -> tuple[bool, int]:
     k = np.abs(np.arange(-_limit(bits), _limit(bits) + 1))
     best = (np.inf, False, 1)
     for gaussian in (False, True):
-        for spread in np.geomspace(0.05, 2 * _limit(bits) + 1, 96):  # about the mean distance from 0
+        for spread in np.geomspace(
+            0.05, 2 * _limit(bits) + 1, 96
+        ):  # about the mean distance from 0
             ratio = np.exp(-1 / (2 * spread**2)) if gaussian else np.exp(-1 / spread)
             ratio = min(max(round(ratio * RATIO_UNIT), 1), RATIO_UNIT - 1)
-            weight = (ratio / RATIO_UNIT) ** (k * k if gaussian else k)  # about: the exact ones take a while
+            weight = (ratio / RATIO_UNIT) ** (
+                k * k if gaussian else k
+            )  # about: the exact ones take a while
             cost = -(counts * np.log2(np.maximum(weight / weight.sum(), 2.0**-24))).sum()
             best = min(best, (cost, gaussian, ratio))
     return best[1], best[2]
@@ -147,7 +165,9 @@ def _probabilities(bits: int, gaussian: bool, ratio: int) -> np.ndarray:
         factor = factor * square if gaussian else factor
     both = np.concatenate([weight[:0:-1], weight])
     total = 0.0
-    for value in both:  # one after another: NumPy's own sum adds in an order that depends on the machine
+    for (
+        value
+    ) in both:  # one after another: NumPy's own sum adds in an order that depends on the machine
         total += float(value)
     return both / total
 
@@ -171,4 +191,6 @@ def _rows(tensor: np.ndarray) -> np.ndarray:
 
 
 def _damaged() -> CodecError:
-    return CodecError("expected the coded weights of the network that the file names, found other bytes; get the file again")
+    return CodecError(
+        "expected the coded weights of the network that the file names, found other bytes; get the file again"
+    )

@@ -18,10 +18,22 @@ import numpy as np
 import torch
 from torch import Tensor, distributed
 
-from tinct.adapt.checkpoint import join_processes, leads, load_checkpoint, save_checkpoint, share_gradients
+from tinct.adapt.checkpoint import (
+    join_processes,
+    leads,
+    load_checkpoint,
+    save_checkpoint,
+    share_gradients,
+)
 from tinct.errors import CodecError
 from tinct.files import check_output
-from tinct.networks.compact_config import CELL, CONDITIONS, CompactConfig, read_weights, write_weights
+from tinct.networks.compact_config import (
+    CELL,
+    CONDITIONS,
+    CompactConfig,
+    read_weights,
+    write_weights,
+)
 from tinct.networks.trainable.compact import Batch, Compact, cells, plane_errors, squared
 from tinct.psnr import PLANE_WEIGHTS
 from tinct.training.samples import CROP, HELD_OUT, Crop, Prepared, Samples, prepare
@@ -66,19 +78,27 @@ class Training:
 
     def __init__(self, samples: Samples, held_out: Samples, recipe: Recipe) -> None:
         self._samples, self._held_out, self.recipe = samples, held_out, recipe
-        self._fingerprint = hashlib.sha256(repr((asdict(recipe), samples.identity)).encode()).hexdigest()
+        self._fingerprint = hashlib.sha256(
+            repr((asdict(recipe), samples.identity)).encode()
+        ).hexdigest()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(recipe.seed)
             self._network = Compact(recipe.config)
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimiser = torch.optim.Adam(self._network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
+        self._optimiser = torch.optim.Adam(
+            self._network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99)
+        )
         self._mean = {name: value.clone() for name, value in self._network.state_dict().items()}
         self.steps, self.seconds = 0, 0.0
         self.points: list[Point] = []
 
     def run(
-        self, *, checkpoint: Path | None = None, progress: Callable[[Point], None] | None = None, stop_at: int | None = None
+        self,
+        *,
+        checkpoint: Path | None = None,
+        progress: Callable[[Point], None] | None = None,
+        stop_at: int | None = None,
     ) -> None:
         """Train to the end, or to step `stop_at`, on from `checkpoint` where that exists.
 
@@ -115,9 +135,16 @@ class Training:
         recipe = self.recipe
         along = self.steps / recipe.steps
         for group in self._optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * min(1, (self.steps + 1) / WARM_UP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * along))
+            group["lr"] = (
+                recipe.learning_rate
+                * min(1, (self.steps + 1) / WARM_UP_STEPS)
+                * (0.5 + 0.5 * math.cos(math.pi * along))
+            )
         errors = plane_errors(self._network, batch)
-        loss = DECIBELS * ((errors + recipe.floor).log() * errors.new_tensor(PLANE_WEIGHTS)).sum(1).mean()
+        loss = (
+            DECIBELS
+            * ((errors + recipe.floor).log() * errors.new_tensor(PLANE_WEIGHTS)).sum(1).mean()
+        )
         found = float(loss.detach())
         if not math.isfinite(found):
             raise CodecError(
@@ -137,17 +164,29 @@ class Training:
 
     def _batch(self, step: int) -> Batch:
         """Crops of this process's share of a step, turned and mirrored, the two key frames exchanged at random."""
-        rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+        rank, world = (
+            (distributed.get_rank(), distributed.get_world_size())
+            if distributed.is_initialized()
+            else (0, 1)
+        )
         random = np.random.default_rng([self.recipe.seed, step, rank])
         count = self.recipe.batch // world
         return self._tensors(
-            [_varied(self._samples[int(i)], self.recipe, random) for i in random.integers(len(self._samples), size=count)]
+            [
+                _varied(self._samples[int(i)], self.recipe, random)
+                for i in random.integers(len(self._samples), size=count)
+            ]
         )
 
     def _tensors(self, crops: list[Crop]) -> Batch:
         luma, chroma, conditions = (np.stack(part) for part in zip(*crops, strict=True))
-        values = (torch.from_numpy(np.ascontiguousarray(part)).to(self._device) for part in (luma, chroma))
-        luma_cells, chroma_cells = (cells(value.float() / 255, side) for value, side in zip(values, (CELL, CELL // 2), strict=True))
+        values = (
+            torch.from_numpy(np.ascontiguousarray(part)).to(self._device) for part in (luma, chroma)
+        )
+        luma_cells, chroma_cells = (
+            cells(value.float() / 255, side)
+            for value, side in zip(values, (CELL, CELL // 2), strict=True)
+        )
         return luma_cells, chroma_cells, torch.from_numpy(conditions).to(self._device)
 
     @torch.no_grad()
@@ -161,7 +200,15 @@ class Training:
             after.append(plane_errors(network, batch))
             before.append(squared(batch[0][:, 0], batch[0][:, -1], (1, 2, 3)))
         y, u, v = (_mean_psnr(torch.cat(after)[:, plane]) for plane in range(3))
-        return Point(self.steps, round(self.seconds, 1), round(loss, 4), _mean_psnr(torch.cat(before)), y, u, v)
+        return Point(
+            self.steps,
+            round(self.seconds, 1),
+            round(loss, 4),
+            _mean_psnr(torch.cat(before)),
+            y,
+            u,
+            v,
+        )
 
     def _save(self, path: Path) -> None:
         if not leads():
@@ -207,13 +254,21 @@ def train(
     if out.is_dir():
         raise CodecError(f"expected a file name for the weights, found a folder at {out}")
     if stretches < HELD_OUT:
-        raise CodecError(f"--stretches: expected {HELD_OUT} or more, every {HELD_OUT}th is held out; found {stretches}")
+        raise CodecError(
+            f"--stretches: expected {HELD_OUT} or more, every {HELD_OUT}th is held out; found {stretches}"
+        )
     if first is not None and in_band:
-        raise CodecError("expected weights of a first pass or --in-band, found both; in-band there is no first pass")
+        raise CodecError(
+            "expected weights of a first pass or --in-band, found both; in-band there is no first pass"
+        )
     if (first is not None or in_band) != recipe.config.second:
-        raise CodecError("expected weights of a first pass, or --in-band, with a second pass, and only then")
+        raise CodecError(
+            "expected weights of a first pass, or --in-band, with a second pass, and only then"
+        )
     if first is not None and read_weights(first)[0].second:
-        raise CodecError(f"expected weights of a first pass in {first}, found those of a second one")
+        raise CodecError(
+            f"expected weights of a first pass in {first}, found those of a second one"
+        )
     clips = sorted(path for path in data.iterdir() if path.is_file())
     if not clips:
         raise CodecError(f"expected videos in {data}, found no file")
@@ -231,8 +286,16 @@ def train(
     training = Training(made.samples, made.held_out, recipe)
     training.run(checkpoint=out.with_suffix(".ckpt"), progress=progress)
     if leads():
-        about = {"clips": made.clips, "left_out": made.failed, "stretches": stretches, "crops": len(made.samples)}
-        about |= {"first": first and hashlib.sha256(first.read_bytes()).hexdigest(), "in_band": in_band}
+        about = {
+            "clips": made.clips,
+            "left_out": made.failed,
+            "stretches": stretches,
+            "crops": len(made.samples),
+        }
+        about |= {
+            "first": first and hashlib.sha256(first.read_bytes()).hexdigest(),
+            "in_band": in_band,
+        }
         save(training, out, about)
     return made
 
@@ -240,10 +303,17 @@ def train(
 def save(training: Training, path: Path, about: dict[str, Any]) -> None:
     """The weights, and beside them the recipe (`.json`), the log (`.jsonl`) and its plot (`.png`)."""
     write_weights(path, training.recipe.config, training.weights())
-    recipe = {**about, "recipe": asdict(training.recipe), "steps": training.steps, "seconds": round(training.seconds)}
+    recipe = {
+        **about,
+        "recipe": asdict(training.recipe),
+        "steps": training.steps,
+        "seconds": round(training.seconds),
+    }
     recipe |= {"torch": torch.__version__, "last": asdict(training.points[-1])}
     path.with_suffix(".json").write_text(json.dumps(recipe, indent=1) + "\n")
-    path.with_suffix(".jsonl").write_text("".join(json.dumps(asdict(point)) + "\n" for point in training.points))
+    path.with_suffix(".jsonl").write_text(
+        "".join(json.dumps(asdict(point)) + "\n" for point in training.points)
+    )
     plot(training.points, path.with_suffix(".png"))
 
 

@@ -26,7 +26,15 @@ from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.media.source import open_source
 from tinct.motion.flow import REFINEMENTS, track_both, track_restored
-from tinct.motion.references import DISTANCE_SCALE, QP_SCALE, QP_ZERO, References, in_band_reference, reference, second_reference
+from tinct.motion.references import (
+    DISTANCE_SCALE,
+    QP_SCALE,
+    QP_ZERO,
+    References,
+    in_band_reference,
+    reference,
+    second_reference,
+)
 from tinct.motion.shots import look
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.compact import Runner
@@ -35,19 +43,36 @@ from tinct.networks.compact_config import CONDITIONS, CompactConfig, read_weight
 CROP_PARTS = ("luma", "chroma", "conditions")  # of one place in one frame
 CROP = 160  # luma samples a side; training takes smaller ones from anywhere in it
 CROPS_PER_FRAME = 3
-FRAMES_PER_STRETCH = 10  # that are kept; all of a group are coded, since motion is tracked through them
+FRAMES_PER_STRETCH = (
+    10  # that are kept; all of a group are coded, since motion is tracked through them
+)
 WINDOW = (320, 480)  # height and width at most of what is coded
 QPS = (20, 46)
 BOOSTS = (6, 26)
 GROUPS = (3, 48)  # frames
 COLOUR_OFFSETS = (-18, -12, -12, -6)
 OPEN_SHARE = 0.1  # of groups that have one key frame only
-IN_BAND = ("low-delay", "random-access", "random-access")  # structures of what is coded with its colour; by how often each comes
+IN_BAND = (
+    "low-delay",
+    "random-access",
+    "random-access",
+)  # structures of what is coded with its colour; by how often each comes
 IN_BAND_FRAMES = 32
 HELD_OUT = 10  # every how many stretches of a clip one is watched, not learnt
 OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
 MADE_WITH = (DISTANCE_SCALE, QP_SCALE, QP_ZERO, REFINEMENTS)
-SETTINGS = (CROP_PARTS, MADE_WITH, CROP, CROPS_PER_FRAME, FRAMES_PER_STRETCH, WINDOW, QPS, *OF_TRACKS, IN_BAND, IN_BAND_FRAMES)
+SETTINGS = (
+    CROP_PARTS,
+    MADE_WITH,
+    CROP,
+    CROPS_PER_FRAME,
+    FRAMES_PER_STRETCH,
+    WINDOW,
+    QPS,
+    *OF_TRACKS,
+    IN_BAND,
+    IN_BAND_FRAMES,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +84,9 @@ class Degraded:
     keys: tuple[KeyView, KeyView]
 
 
-Crop = tuple[np.ndarray, np.ndarray, np.ndarray]  # luma, chroma and conditions of one place in one frame
+Crop = tuple[
+    np.ndarray, np.ndarray, np.ndarray
+]  # luma, chroma and conditions of one place in one frame
 
 
 @dataclass(frozen=True)
@@ -129,7 +156,9 @@ def prepare(
 
     Every HELD_OUT-th stretch of a clip is held out. A clip that does not decode is left out and named.
     """
-    identity = hashlib.sha256(repr((SETTINGS, seed, first and first.read_bytes(), in_band)).encode()).hexdigest()[:16]
+    identity = hashlib.sha256(
+        repr((SETTINGS, seed, first and first.read_bytes(), in_band)).encode()
+    ).hexdigest()[:16]
     folder, found_cache = cache / identity, cache.exists()
     folder.mkdir(parents=True, exist_ok=True)
     tasks = [
@@ -139,7 +168,9 @@ def prepare(
     ]
     missing = [task for task in tasks if not Path(task[-1]).exists()]
     failed: dict[str, str] = {}
-    for done, (number, result) in enumerate(engine.run(write_stretch, missing, jobs=os.cpu_count() or 1), 1):
+    for done, (number, result) in enumerate(
+        engine.run(write_stretch, missing, jobs=os.cpu_count() or 1), 1
+    ):
         if isinstance(result, CodecError):
             failed[missing[number][0]] = str(result)
         if progress is not None:
@@ -162,13 +193,17 @@ def prepare(
     return prepared
 
 
-def write_stretch(path: str, number: int, seed: int, first: str, in_band: bool, folder: str) -> None:
+def write_stretch(
+    path: str, number: int, seed: int, first: str, in_band: bool, folder: str
+) -> None:
     """Make one stretch's crops; a task for `engine`."""
     cv2.setNumThreads(1)
     if in_band:
         crops = in_band_crops(path, number, seed)
     else:
-        crops = stretch_crops(path, number, seed, None if not first else lambda f: _runner(first, f.luma.shape[1:])(f))
+        crops = stretch_crops(
+            path, number, seed, None if not first else lambda f: _runner(first, f.luma.shape[1:])(f)
+        )
     crops.save(Path(folder))
 
 
@@ -177,7 +212,9 @@ def _runner(first: str, size: tuple[int, int]) -> Runner:
     return Runner(*read_weights(Path(first)), size, 8)
 
 
-def stretch_crops(path: str, number: int, seed: int, first: Callable[[References], Planes] | None = None) -> Crops:
+def stretch_crops(
+    path: str, number: int, seed: int, first: Callable[[References], Planes] | None = None
+) -> Crops:
     random = _random(path, number, seed)
     group = _degraded(path, random)
     if group is None:
@@ -203,18 +240,27 @@ def in_band_crops(path: str, number: int, seed: int) -> Crops:
     height, width = frames[0].y.shape
     views = []
     for frame, (_, planes) in zip(frames, coded, strict=True):
-        y, cb, cr = (np.ascontiguousarray(p[: height // part, : width // part]) for p, part in zip(planes, (1, 2, 2), strict=True))
+        y, cb, cr = (
+            np.ascontiguousarray(p[: height // part, : width // part])
+            for p, part in zip(planes, (1, 2, 2), strict=True)
+        )
         views.append(KeyView(LumaView(y, 8, frame.pts, qp), cb, cr))
     return _kept(frames, partial(in_band_reference, views), random)
 
 
 def _random(path: str, number: int, seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, number, *hashlib.sha256(Path(path).name.encode()).digest()[:8]])
+    return np.random.default_rng(
+        [seed, number, *hashlib.sha256(Path(path).name.encode()).digest()[:8]]
+    )
 
 
-def _kept(originals: Sequence[Frame], laid: Callable[[int], References], random: np.random.Generator) -> Crops:
+def _kept(
+    originals: Sequence[Frame], laid: Callable[[int], References], random: np.random.Generator
+) -> Crops:
     """Of some of the frames."""
-    kept = sorted(random.choice(len(originals), min(FRAMES_PER_STRETCH, len(originals)), replace=False))
+    kept = sorted(
+        random.choice(len(originals), min(FRAMES_PER_STRETCH, len(originals)), replace=False)
+    )
     crops = [crop for i in kept for crop in _crops(laid(i), originals[i], random)]
     return Crops(*(np.stack(part) for part in zip(*crops, strict=True)))
 
@@ -234,7 +280,13 @@ def _second(group: Degraded, restored: list[Planes], pool: Executor) -> "partial
         views[-1].set_result(KeyView(LumaView(y, 8, luma.pts), cb, cr))
     earlier, later = track_restored(views, group.keys, pool)
     done = [view.result() for view in views]
-    return partial(second_reference, group.luma, done, keys=group.keys, flows=(earlier.result(), later.result()))
+    return partial(
+        second_reference,
+        group.luma,
+        done,
+        keys=group.keys,
+        flows=(earlier.result(), later.result()),
+    )
 
 
 def _degraded(path: str, random: np.random.Generator) -> Degraded | None:
@@ -246,13 +298,22 @@ def _degraded(path: str, random: np.random.Generator) -> Degraded | None:
     settings = HevcSettings("intra", info, qp=key_qp(qp, boost))
     ends = [frames[0], frames[-1]]
     fine = _coded_luma(ends, settings)
-    colour = replace(settings, structure="colour", qp=max(0, chroma_qp(key_qp(qp, boost)) + int(random.choice(COLOUR_OFFSETS))))
+    colour = replace(
+        settings,
+        structure="colour",
+        qp=max(0, chroma_qp(key_qp(qp, boost)) + int(random.choice(COLOUR_OFFSETS))),
+    )
     stacked = code_pictures([(stack_chroma(f.cb, f.cr),) for f in ends], colour, grey=True)
-    keys = [KeyView(view, *unstack_chroma(planes[0], info.chroma_shape)) for view, (_, planes) in zip(fine, stacked, strict=True)]
+    keys = [
+        KeyView(view, *unstack_chroma(planes[0], info.chroma_shape))
+        for view, (_, planes) in zip(fine, stacked, strict=True)
+    ]
     if random.random() < OPEN_SHARE:
         keys[1] = keys[0]
     between = frames[1:-1]
-    return Degraded(between, _coded_luma(between, replace(settings, qp=other_qp(qp, boost))), (keys[0], keys[1]))
+    return Degraded(
+        between, _coded_luma(between, replace(settings, qp=other_qp(qp, boost))), (keys[0], keys[1])
+    )
 
 
 def _coded_luma(frames: list[Frame], settings: HevcSettings) -> list[LumaView]:
@@ -277,14 +338,19 @@ def _stretch(path: str, random: np.random.Generator, length: int | None = None) 
     window = (min(WINDOW[0], size[1]), min(WINDOW[1], size[0]))
     if min(window) < CROP:
         raise CodecError(f"expected at least {CROP}x{CROP} pixels, found {width}x{height}")
-    at = [int(random.integers(0, (whole - part) // 8 + 1)) * 8 for whole, part in zip(size[::-1], window, strict=True)]
+    at = [
+        int(random.integers(0, (whole - part) // 8 + 1)) * 8
+        for whole, part in zip(size[::-1], window, strict=True)
+    ]
     shot, part = [], source.part(first)
     for seen in look(islice(iter(part), length)):
         if seen.starts_shot:
             break
         shot.append(_windowed(seen.frame, size, window, at))
     if part.damaged:  # what decodes without a word near a lost packet is no original
-        raise CodecError(f"expected a clip that decodes, found packets that are lost or do not in {path}; get the file again")
+        raise CodecError(
+            f"expected a clip that decodes, found packets that are lost or do not in {path}; get the file again"
+        )
     return shot
 
 
@@ -305,6 +371,12 @@ def _crops(laid: References, original: Frame, random: np.random.Generator) -> It
     luma = np.concatenate((laid.luma, original.y[None]))
     chroma = np.concatenate((laid.chroma, np.stack((original.cb, original.cr))[None]))
     for _ in range(CROPS_PER_FRAME):
-        row, column = (int(random.integers(0, (side - CROP) // 4 + 1)) * 4 for side in (height, width))
+        row, column = (
+            int(random.integers(0, (side - CROP) // 4 + 1)) * 4 for side in (height, width)
+        )
         half = (slice(row // 2, (row + CROP) // 2), slice(column // 2, (column + CROP) // 2))
-        yield luma[:, row : row + CROP, column : column + CROP], chroma[:, :, half[0], half[1]], laid.conditions
+        yield (
+            luma[:, row : row + CROP, column : column + CROP],
+            chroma[:, :, half[0], half[1]],
+            laid.conditions,
+        )

@@ -18,7 +18,9 @@ from tinct.networks.trainable.gan import Generator, SelfAttention, padded
 
 UNET_WIDTHS = (1, 2, 4, 8, 8, 8, 8, 8)  # times `channels`, at 1/2 to 1/256 of the size
 DROPPED_FROM = 5  # the levels from which half the features are dropped on the way up while it learns, pix2pix's only noise
-ATTENDED = 2  # the U-Net's level, from 0, that attends to itself: 1/8 of the size, 32x32 of a 256x256 crop
+ATTENDED = (
+    2  # the U-Net's level, from 0, that attends to itself: 1/8 of the size, 32x32 of a 256x256 crop
+)
 
 
 class UNet(nn.Module):
@@ -30,11 +32,20 @@ class UNet(nn.Module):
         widths = [config.channels * times for times in UNET_WIDTHS]
         last = len(widths) - 1
         self.down = nn.ModuleList(
-            _down(i, o, norm=0 < level < last) for level, (i, o) in enumerate(zip([1, *widths], widths, strict=False))
+            _down(i, o, norm=0 < level < last)
+            for level, (i, o) in enumerate(zip([1, *widths], widths, strict=False))
         )
-        self.attention = SelfAttention(widths[ATTENDED]) if config.kind == "pix2pix-attention" else nn.Identity()
-        ups = [(widths[level] * (1 if level == last else 2), widths[level - 1] if level else 3) for level in range(last + 1)]
-        self.up = nn.ModuleList(_up(i, o, norm=level > 0, drop=level >= DROPPED_FROM) for level, (i, o) in enumerate(ups))
+        self.attention = (
+            SelfAttention(widths[ATTENDED]) if config.kind == "pix2pix-attention" else nn.Identity()
+        )
+        ups = [
+            (widths[level] * (1 if level == last else 2), widths[level - 1] if level else 3)
+            for level in range(last + 1)
+        ]
+        self.up = nn.ModuleList(
+            _up(i, o, norm=level > 0, drop=level >= DROPPED_FROM)
+            for level, (i, o) in enumerate(ups)
+        )
 
     def forward(self, luma: Tensor) -> Tensor:
         x = padded(luma, 1 << len(UNET_WIDTHS), 1 << len(UNET_WIDTHS))
@@ -63,7 +74,11 @@ class ResNet(nn.Module):
         c = config.channels
         layers: list[nn.Module] = [*_wide(self._inputs, c), nn.InstanceNorm2d(c), nn.ReLU()]
         for _ in range(halvings):
-            layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * c), nn.ReLU()]
+            layers += [
+                nn.Conv2d(c, 2 * c, 3, stride=2, padding=1),
+                nn.InstanceNorm2d(2 * c),
+                nn.ReLU(),
+            ]
             c *= 2
         layers += [_Block(c) for _ in range(9)]
         for _ in range(halvings):
@@ -123,10 +138,15 @@ def new_generator(config: GanConfig, *, norm: bool) -> nn.Module:
 def rival_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
     """Of every tensor that is sent, in the order of the bytes, without one of them being made."""
     with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in new_generator(config, norm=False).state_dict().items()}
+        return {
+            name: tuple(tensor.shape)
+            for name, tensor in new_generator(config, norm=False).state_dict().items()
+        }
 
 
-def rival_of(config: GanConfig, weights: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+def rival_of(
+    config: GanConfig, weights: Mapping[str, np.ndarray]
+) -> Callable[[np.ndarray], np.ndarray]:
     """A generator of given weights: luma [H, W] to R'G'B' [3, H, W], both float32 in [-1, 1]."""
     generator = new_generator(config, norm=False)
     generator.load_state_dict({name: torch.from_numpy(weight) for name, weight in weights.items()})
@@ -134,7 +154,9 @@ def rival_of(config: GanConfig, weights: Mapping[str, np.ndarray]) -> Callable[[
 
     @torch.inference_mode()
     def run(luma: np.ndarray) -> np.ndarray:
-        return generator(torch.from_numpy(luma)[None, None].contiguous(memory_format=torch.channels_last))[0].numpy()
+        return generator(
+            torch.from_numpy(luma)[None, None].contiguous(memory_format=torch.channels_last)
+        )[0].numpy()
 
     return run
 
@@ -143,7 +165,9 @@ def _down(inputs: int, outputs: int, *, norm: bool) -> nn.Sequential:
     """LeakyReLU before all but the first convolution, which is what has one input channel."""
     before = nn.LeakyReLU(0.2) if inputs > 1 else nn.Identity()
     return nn.Sequential(
-        before, nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.InstanceNorm2d(outputs) if norm else nn.Identity()
+        before,
+        nn.Conv2d(inputs, outputs, 4, stride=2, padding=1),
+        nn.InstanceNorm2d(outputs) if norm else nn.Identity(),
     )
 
 

@@ -10,7 +10,9 @@ from torch.nn import functional as F  # noqa: N812
 from tinct.networks.compact_config import CONDITIONS, FINER, MASKS, CompactConfig
 
 RIM = 2  # positions at the border of a crop that are not judged: around them lies no picture
-Batch = tuple[Tensor, Tensor, Tensor]  # luma and chroma of the sources and the original, as cells of 0 to 1; conditions
+Batch = tuple[
+    Tensor, Tensor, Tensor
+]  # luma and chroma of the sources and the original, as cells of 0 to 1; conditions
 
 
 class Compact(nn.Module):
@@ -27,7 +29,9 @@ class Compact(nn.Module):
         width = config.width
         self.enter = nn.Conv2d(config.inputs, width, 1)
         self.when = nn.Linear(CONDITIONS, width, bias=False)
-        self.body = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(config.depth))
+        self.body = nn.ModuleList(
+            nn.Conv2d(width, width, 3, padding=1) for _ in range(config.depth)
+        )
         self.leave = nn.Conv2d(width, config.outputs, 1)
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
@@ -47,7 +51,11 @@ class Compact(nn.Module):
         masks, luma_more, chroma_masks, chroma_more = found.split(self.config.split, 1)
         # [B, S, rows, 1, columns, 1, h, w] over [B, S, rows, 2, columns, 2, h, w]
         shares = masks.reshape(batch, sources, 2, 1, 2, 1, h, w).softmax(1)
-        mixed = (luma.reshape(batch, sources, 2, 2, 2, 2, h, w) * shares).sum(1).reshape(batch, 16, h, w)
+        mixed = (
+            (luma.reshape(batch, sources, 2, 2, 2, 2, h, w) * shares)
+            .sum(1)
+            .reshape(batch, 16, h, w)
+        )
         chroma_shares = chroma_masks.softmax(1)[:, :, None, None]
         coloured = (chroma * chroma_shares).sum(1)
         return mixed + FINER * luma_more, coloured + FINER * chroma_more[:, :, None]
@@ -60,7 +68,9 @@ def plane_errors(network: nn.Module, batch: Batch) -> Tensor:
     """Mean squared error of Y, U and V of each crop [B, 3], in 8-bit levels, the rim left out; the original is the last source."""
     luma, chroma, conditions = batch
     y, colour = network(luma[:, :-1], chroma[:, :-1], conditions)
-    return torch.cat((squared(y, luma[:, -1], (1, 2, 3))[:, None], squared(colour, chroma[:, -1], (2, 3, 4))), 1)
+    return torch.cat(
+        (squared(y, luma[:, -1], (1, 2, 3))[:, None], squared(colour, chroma[:, -1], (2, 3, 4))), 1
+    )
 
 
 def squared(a: Tensor, b: Tensor, over: tuple[int, ...]) -> Tensor:
@@ -72,4 +82,6 @@ def squared(a: Tensor, b: Tensor, over: tuple[int, ...]) -> Tensor:
 def cells(planes: Tensor, side: int) -> Tensor:
     """[..., H, W] -> [..., side * side, H / side, W / side]."""
     *lead, height, width = planes.shape
-    return F.pixel_unshuffle(planes.reshape(-1, 1, height, width), side).reshape(*lead, side * side, height // side, width // side)
+    return F.pixel_unshuffle(planes.reshape(-1, 1, height, width), side).reshape(
+        *lead, side * side, height // side, width // side
+    )

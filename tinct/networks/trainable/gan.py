@@ -48,7 +48,9 @@ class ResidualBlock(nn.Module):
         self.conv1 = ConvNorm(channels, channels, 1, norm=norm) if norm else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(self.conv3(x) if self.conv1 is None else self.conv3(x) + self.conv1(x))
+        return functional.relu(
+            self.conv3(x) if self.conv1 is None else self.conv3(x) + self.conv1(x)
+        )
 
 
 class ResidualConnection(nn.Module):
@@ -56,7 +58,9 @@ class ResidualConnection(nn.Module):
 
     def __init__(self, channels: int, *, long_residual: bool, norm: bool = True) -> None:
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(channels, norm=norm) for _ in range(RESIDUAL_BLOCKS)))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(channels, norm=norm) for _ in range(RESIDUAL_BLOCKS))
+        )
         self.long_residual = long_residual
 
     def forward(self, x: Tensor) -> Tensor:
@@ -83,7 +87,9 @@ class SelfAttention(nn.Module):
         query, key, value = (_positions(part) for part in (self.f(x), *fewer))
         wider = (0, value.shape[-1] - query.shape[-1])
         query, key = functional.pad(query, wider), functional.pad(key, wider)
-        seen = functional.scaled_dot_product_attention(query, key, value, scale=1.0)  # [N, 1, H*W, C]
+        seen = functional.scaled_dot_product_attention(
+            query, key, value, scale=1.0
+        )  # [N, 1, H*W, C]
         return x + self.weight * seen.squeeze(1).transpose(1, 2).reshape(x.shape)
 
 
@@ -99,12 +105,20 @@ class Generator(nn.Module):
         super().__init__()
         self.config, self.norm = config, norm
         w1, w2, w3, w4 = widths(config)
-        self.M = nn.ModuleList(MultiResBlock(i, o, norm=norm) for i, o in ((1, w1), (w1, w2), (w2, w3), (w3, w4)))
-        self.A = nn.ModuleList(
-            SelfAttention(w) if level in config.attention else nn.Identity() for level, w in enumerate(widths(config), start=1)
+        self.M = nn.ModuleList(
+            MultiResBlock(i, o, norm=norm) for i, o in ((1, w1), (w1, w2), (w2, w3), (w3, w4))
         )
-        self.P = nn.ModuleList(ResidualConnection(w, long_residual=config.residual == "global", norm=norm) for w in widths(config))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in ((w4, w3), (w3, w2), (w2, w1)))
+        self.A = nn.ModuleList(
+            SelfAttention(w) if level in config.attention else nn.Identity()
+            for level, w in enumerate(widths(config), start=1)
+        )
+        self.P = nn.ModuleList(
+            ResidualConnection(w, long_residual=config.residual == "global", norm=norm)
+            for w in widths(config)
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(i, o, 2, stride=2) for i, o in ((w4, w3), (w3, w2), (w2, w1))
+        )
         self.D = nn.ModuleList(MultiResBlock(2 * w, w, norm=norm) for w in (w4, w3, w2, w1))
         self.to_picture = nn.Conv2d(w1, 3, 1)
         if config.output == "ycbcr":  # training starts from the grey picture
@@ -164,7 +178,12 @@ def padded(picture: Tensor, multiple: int, least: int) -> Tensor:
 def _patch_conv(inputs: int, outputs: int, *, stride: int, norm: bool = True) -> nn.Sequential:
     padding = (1, 1, 1, 1) if stride == 2 else (1, 2, 1, 2)
     conv = nn.Conv2d(inputs, outputs, 4, stride=stride, bias=not norm)
-    return nn.Sequential(nn.ZeroPad2d(padding), conv, nn.BatchNorm2d(outputs) if norm else nn.Identity(), nn.LeakyReLU(0.2))
+    return nn.Sequential(
+        nn.ZeroPad2d(padding),
+        conv,
+        nn.BatchNorm2d(outputs) if norm else nn.Identity(),
+        nn.LeakyReLU(0.2),
+    )
 
 
 def _positions(x: Tensor) -> Tensor:
@@ -185,7 +204,10 @@ def fold(generator: Generator) -> Generator:
         return whole
     for module in whole.modules():
         if isinstance(module, ConvNorm):
-            module[0], module[1] = nn.utils.fusion.fuse_conv_bn_eval(_conv(module), _norm(module)), nn.Identity()
+            module[0], module[1] = (
+                nn.utils.fusion.fuse_conv_bn_eval(_conv(module), _norm(module)),
+                nn.Identity(),
+            )
     for module in whole.modules():
         if isinstance(module, ResidualBlock):
             assert module.conv1 is not None
