@@ -1,12 +1,13 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both make their own virtual environment first.
+# Two commands on a fresh machine: `make demo` and `make test`. Both make their own virtual
+# environment first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# build environments too
+# The constraints hold for build environments too.
 export PIP_CONSTRAINT := constraints.txt
 
-.PHONY: help demo test check fuzz soak bench clean
+.PHONY: help lint demo test check nightly fuzz soak bench clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -14,20 +15,26 @@ help: ## show this
 demo: $(VENV)/demo.stamp ## encode and decode a real clip, beside plain HEVC
 	$(BIN)/python demo.py
 
-# half as many processes again as there are processors, since tests wait for what they have started; so one thread each
-test: WORKERS = $(shell $(PYTHON) -c "import os; print(os.cpu_count() * 3 // 2)")
-test: export OMP_NUM_THREADS := 1
-test: $(VENV)/test.stamp ## lint, types and every test
+# Half as many processes again as there are processors, since tests wait for processes that they
+# have started; so each has one thread.
+WORKERS = $(shell $(PYTHON) -c "import os; print(os.cpu_count() * 3 // 2)")
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+test: lint ## lint, types and every test but the nightly ones; under eight minutes on two cores
+	$(PYTEST) -m "not nightly"
+	$(BIN)/python -m fuzz.run --seconds 20 --crashes build/crashes
+
+check: lint ## lint, types and the fast tests; under a minute
+	$(PYTEST) -m "not slow and not nightly"
+
+nightly: lint ## every test, the longest too, and two minutes of fuzzing
+	$(PYTEST)
+	$(BIN)/python -m fuzz.run --seconds 120 --crashes build/crashes
+
+lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
-	$(BIN)/python -m fuzz.run --seconds 120 --crashes build/crashes
-
-check: $(VENV)/test.stamp ## lint, types and the fast tests
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
 
 fuzz: $(VENV)/test.stamp ## an hour of fuzzing, and the campaigns of docs/security.md; SECONDS=n for less
 	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),3600) --crashes build/crashes

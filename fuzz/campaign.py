@@ -1,7 +1,9 @@
-"""Mutated files through `info` or `decode`, each under limits of time and memory: `python -m fuzz.campaign info --cases 200000`.
+"""A campaign: mutated files through `info` or `decode`, each under limits of time and memory.
 
-A case is its number: corpus and number give the file, `--keep FOLDER` writes those that failed. Cases run one after another in a
-process of their own; one that dies or hangs is replaced and goes on with the next case.
+    python -m fuzz.campaign info --cases 200000
+
+Corpus and number of a case give its file; `--keep FOLDER` writes those that failed. Cases run one
+after another in a process of their own; one that dies or hangs is replaced.
 """
 
 import argparse
@@ -21,24 +23,26 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from fuzz.corpus import write_corpus
-from fuzz.mutate import mutated
+from fuzz.mutate import mutate_file
 from fuzz.targets import RUNS
 from tinct.errors import CodecError
 
 MAX_MEGABYTES = 1500
 MAX_SECONDS = 20.0  # of a case; a whole seed takes 0.03
 START_SECONDS = 60.0
-MEMORY_DISK = (
-    "/dev/shm" if Path("/dev/shm").is_dir() else None
-)  # a file written over and over waits for a real disk
-ADDRESS_BYTES = (
-    16 << 30
-)  # of address space: beyond it a case fails at once instead of taking the machine's memory
+# A file that is written over and over would wait for a real disk.
+MEMORY_DISK = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# Address space: beyond it a case fails at once instead of taking the machine's memory.
+ADDRESS_BYTES = 16 << 30
 
 
 @dataclass
 class Findings:
-    """What came of a campaign. `failures` are cases with what was wrong: another exception, death, a hang, too much memory."""
+    """What came of a campaign.
+
+    `failures` gives by case what was wrong: an exception that is no refusal, the death of the
+    process, a hang, or too much memory.
+    """
 
     target: str
     cases: int
@@ -50,7 +54,8 @@ class Findings:
     peak_case: int = -1
     seconds: float = 0.0
 
-    def take(self, number: int, outcome: str, seconds: float, megabytes: float) -> None:
+    def take(self, number: int, outcome: str, *, seconds: float, megabytes: float) -> None:
+        """Count the outcome of a case."""
         kind = outcome.partition(": ")[0]
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         if kind not in ("whole", "damaged", "refused"):
@@ -63,79 +68,77 @@ class Findings:
             self.failures[number] = f"{megabytes:.0f} MB"
 
 
-def file_of(corpus: list[bytes], number: int) -> bytes:
-    """The mutated file of a case."""
+def make_case(corpus: list[bytes], number: int) -> bytes:
+    """Return the mutated file of a case."""
     random = Random(number)
-    return mutated(corpus[number % len(corpus)], random)
+    return mutate_file(corpus[number % len(corpus)], random)
 
 
-def campaign(target: str, cases: int, first: int, corpus: Path, keep: Path | None) -> Findings:
+def run_campaign(
+    target: str, cases: int, *, first: int, corpus: Path, keep: Path | None
+) -> Findings:
+    """Run `cases` cases from number `first` on; write those that failed to `keep`."""
     findings = Findings(target, cases)
     began, number = time.monotonic(), first
     with contextlib.suppress(KeyboardInterrupt):  # what there is by then is worth printing
         while number < first + cases:
-            number = _watched(findings, target, number, first + cases, corpus)
+            number = _watch(findings, first=number, end=first + cases, corpus=corpus)
     findings.cases = sum(findings.outcomes.values())
     findings.seconds = round(time.monotonic() - began, 1)
     if keep is not None and findings.failures:
         keep.mkdir(parents=True, exist_ok=True)
-        seeds = _seeds(corpus)
+        seeds = _read_seeds(corpus)
         for failed in findings.failures:
-            (keep / f"{target}-{failed}.mkv").write_bytes(file_of(seeds, failed))
+            (keep / f"{target}-{failed}.mkv").write_bytes(make_case(seeds, failed))
     return findings
 
 
-def _watched(findings: Findings, target: str, first: int, end: int, corpus: Path) -> int:
-    """Run cases in a process until it has done all or is lost; the number to go on with."""
-    command = [
-        sys.executable,
-        "-m",
-        "fuzz.campaign",
-        "--serve",
-        target,
-        str(first),
-        str(end),
-        str(corpus),
-    ]
+def _watch(findings: Findings, *, first: int, end: int, corpus: Path) -> int:
+    """Run cases in a process until it has done all or is lost; return the number to go on with."""
+    arguments = (findings.target, str(first), str(end), str(corpus))
+    command = [sys.executable, "-m", "fuzz.campaign", "--serve", *arguments]
     number = first
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             signal.setitimer(signal.ITIMER_REAL, START_SECONDS)
             for line in process.stdout:
-                findings.take(number, *json.loads(line))
+                outcome, seconds, megabytes = json.loads(line)
+                findings.take(number, outcome, seconds=seconds, megabytes=megabytes)
                 number += 1
                 signal.setitimer(signal.ITIMER_REAL, MAX_SECONDS)
             if number < end:
-                findings.take(number, f"died: exit code {process.wait()}", 0.0, 0.0)
+                died = f"died: exit code {process.wait()}"
+                findings.take(number, died, seconds=0.0, megabytes=0.0)
         except TimeoutError:
-            findings.take(number, f"hung: {MAX_SECONDS:.0f} s", MAX_SECONDS, 0.0)
+            hung = f"hung: {MAX_SECONDS:.0f} s"
+            findings.take(number, hung, seconds=MAX_SECONDS, megabytes=0.0)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             process.kill()
     return min(number + 1, end)
 
 
-def serve(target: str, first: int, end: int, corpus: Path) -> None:
-    """Cases `first` to `end`: a line of JSON each, with outcome, seconds and megabytes."""
+def serve(target: str, *, first: int, end: int, corpus: Path) -> None:
+    """Run cases `first` to `end`; write a line of JSON each: outcome, seconds and megabytes."""
     results = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seeds = _seeds(corpus)
+    seeds = _read_seeds(corpus)
     with TemporaryDirectory(dir=MEMORY_DISK) as folder:
         path = Path(folder) / "case.mkv"
         for number in range(first, end):
-            path.write_bytes(file_of(seeds, number))
+            path.write_bytes(make_case(seeds, number))
             Path("/proc/self/clear_refs").write_text("5")  # the peak of memory starts anew
             began = time.monotonic()
-            outcome = outcome_of(target, path)
+            outcome = judge_case(target, path)
             results.write(json.dumps([outcome, time.monotonic() - began, _peak_megabytes()]) + "\n")
 
 
-def outcome_of(target: str, path: Path) -> str:
-    """whole, damaged, refused; or anything else, which is a failure."""
+def judge_case(target: str, path: Path) -> str:
+    """Return "whole", "damaged" or "refused"; anything else is a failure."""
     try:
         return "damaged" if RUNS[target](path) else "whole"
     except CodecError as error:
@@ -143,10 +146,11 @@ def outcome_of(target: str, path: Path) -> str:
         return "refused" if "\n" not in text and len(text) < 1000 else f"no line: {text[:500]}"
     except Exception as error:  # noqa: BLE001  this is what is looked for
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return f"raised: {type(error).__name__} in {Path(last.filename).name}:{last.lineno}: {str(error)[:200]}"
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return f"raised: {type(error).__name__} in {where}: {str(error)[:200]}"
 
 
-def _seeds(corpus: Path) -> list[bytes]:
+def _read_seeds(corpus: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted((corpus / "file").iterdir())]
 
 
@@ -155,13 +159,14 @@ def _peak_megabytes() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
-def _alarm(*_: object) -> None:
+def _raise_timeout(*_: object) -> None:
     raise TimeoutError
 
 
 def main() -> None:
     if sys.argv[1] == "--serve":
-        serve(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), Path(sys.argv[5]))
+        _, _, target, first, end, folder = sys.argv
+        serve(target, first=int(first), end=int(end), corpus=Path(folder))
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=sorted(RUNS))
@@ -170,16 +175,16 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="made anew unless given")
     parser.add_argument("--keep", type=Path, help="a folder for the files that failed")
     options = parser.parse_args()
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGALRM, _raise_timeout)
     with TemporaryDirectory() as folder:
         if options.corpus is None:
             write_corpus(Path(folder))
-        found = campaign(
+        found = run_campaign(
             options.target,
             options.cases,
-            options.first,
-            options.corpus or Path(folder),
-            options.keep,
+            first=options.first,
+            corpus=options.corpus or Path(folder),
+            keep=options.keep,
         )
     print(json.dumps(asdict(found), indent=1))
     common = collections.Counter(found.failures.values()).most_common(20)

@@ -1,6 +1,8 @@
-"""Seeds: small Tinct files of every kind, and the manifests and updates in them. `python -m fuzz.corpus FOLDER` writes them.
+"""The corpus: small Tinct files of every kind, and the manifests and updates in them.
 
-All are made on the spot, from the same synthetic clip as the tests'.
+    python -m fuzz.corpus FOLDER
+
+All are made from the same synthetic clip as those of the tests.
 """
 
 import json
@@ -16,8 +18,8 @@ from fuzz.matroska import attachments_in
 from tests.helpers import remux
 from tests.synthetic import write_clip
 from tinct.networks.compact import load_network
-from tinct.networks.compact_update import update_shapes
-from tinct.networks.weights import encode_weights, hash_of, quantise
+from tinct.networks.compact_update import list_update_shapes
+from tinct.networks.weights import encode_weights, hash_weights, quantise
 
 TRACK: dict[str, Any] = {"colour": "track", "group": 4, "colouriser": "none"}
 GAN: dict[str, Any] = {
@@ -27,7 +29,9 @@ GAN: dict[str, Any] = {
     "adapt": "2steps",
     "attention": "none",
 }
-ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file its clip, and its options from a preset on
+KINDS = {b"tinct.json": "manifest", b"update.bin": "update"}
+# The clip of each file, and its options.
+ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "chroma": ({}, {**TRACK, "group": 3}),
     "open": ({"frames": 7}, TRACK),
     "compact": ({}, {**TRACK, "colouriser": "compact"}),
@@ -39,16 +43,22 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # of each file it
     "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, TRACK),
     "tiny": ({"size": (20, 6)}, TRACK),
     "rich": (
-        {"audio": "libopus", "subtitles": [(0.0, 0.2, "Hello")], "attachments": [("a.txt", "text/plain", b"text")],
-         "chapters": [(0, 0.2, "one")], "rate": Fraction(30000, 1001), "rotation": 90},
+        {
+            "audio": "libopus",
+            "subtitles": [(0.0, 0.2, "Hello")],
+            "attachments": [("a.txt", "text/plain", b"text")],
+            "chapters": [(0, 0.2, "one")],
+            "rate": Fraction(30000, 1001),
+            "rotation": 90,
+        },
         TRACK,
     ),
     "gan": ({}, GAN),
-}  # fmt: skip
+}
 
 
 def write_corpus(folder: Path) -> list[Path]:
-    """The seeds, as FOLDER/file/*.mkv, FOLDER/manifest/* and FOLDER/update/*; the paths of the files."""
+    """Write FOLDER/file/*.mkv, FOLDER/manifest/* and FOLDER/update/*; return the files' paths."""
     for part in ("file", "manifest", "update"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     files = []
@@ -60,26 +70,24 @@ def write_corpus(folder: Path) -> list[Path]:
         )
         source.unlink()
         files.append(target)
-    files.append(_tuned(folder / "file" / "compact.mkv", folder / "file" / "tuned.mkv"))
+    files.append(_write_with_update(folder / "file" / "compact.mkv", folder / "file" / "tuned.mkv"))
     for path in files:
         for attached, data in attachments_in(path.read_bytes()):
-            if (
-                kind := {b"tinct.json": "manifest", b"update.bin": "update"}.get(attached)
-            ) is not None:
-                (folder / kind / path.stem).write_bytes(data)
+            if attached in KINDS:
+                (folder / KINDS[attached] / path.stem).write_bytes(data)
     return files
 
 
-def _tuned(compact: Path, target: Path) -> Path:
-    """A copy with an update of the network, which would not pay in so small a file."""
+def _write_with_update(compact: Path, target: Path) -> Path:
+    """Write a copy with an update of the network, which would not pay in so small a file."""
     random = np.random.default_rng(0)
-    shapes = update_shapes(load_network("fast").passes[-1][0], 1)
+    shapes = list_update_shapes(load_network("fast").passes[-1][0], 1)
     data = encode_weights(
         {name: quantise(random.normal(0, 0.01, shape), 4) for name, shape in shapes.items()}
     )
 
     def attachments(name: str, manifest: bytes) -> list[tuple[str, bytes]]:
-        fields = {**json.loads(manifest), "rank": 1, "update": hash_of(data)}
+        fields = {**json.loads(manifest), "rank": 1, "update": hash_weights(data)}
         return [(name, json.dumps(fields, separators=(",", ":")).encode()), ("update.bin", data)]
 
     remux(compact, target, attachments=attachments)

@@ -1,4 +1,4 @@
-"""A Matroska file as a tree that can be changed and written again, lies and all."""
+"""A Matroska file as a tree that can be changed and written again, wrong sizes included."""
 
 import zlib
 from collections.abc import Iterator
@@ -14,29 +14,24 @@ from tinct.media.ebml import (
     SEGMENT,
     TRACK,
     TRACKS,
-    elements_of,
+    parse_elements,
 )
 
-SIMPLE_BLOCK, BLOCK_GROUP, BLOCK, CODEC_PRIVATE, TRACK_NUMBER, VIDEO = (
-    0xA3,
-    0xA0,
-    0xA1,
-    0x63A2,
-    0xD7,
-    0xE0,
-)
-MOST_LEVELS = (
-    16  # that are taken apart; a few bytes of nonsense can hold themselves a thousand times
-)
-MASTERS = {  # those with elements inside
-    SEGMENT, TRACKS, TRACK, VIDEO, CLUSTER, BLOCK_GROUP, ATTACHMENTS, ATTACHED_FILE, 0x1A45DFA3,
-    0x114D9B74, 0x4DBB, 0x1549A966, 0x1C53BB6B, 0xBB, 0xB7, 0x1254C367, 0x7373, 0x63C0, 0x67C8, 0x1043A770, 0x45B9, 0xB6, 0xE1,
-}  # fmt: skip
+SIMPLE_BLOCK, BLOCK_GROUP, BLOCK = 0xA3, 0xA0, 0xA1
+CODEC_PRIVATE, TRACK_NUMBER, VIDEO = 0x63A2, 0xD7, 0xE0
+# Levels that are parsed: a few bytes of nonsense can hold themselves a thousand times.
+MAX_LEVELS = 16
+# Elements with others inside.
+MASTERS = {
+    *(SEGMENT, TRACKS, TRACK, VIDEO, CLUSTER, BLOCK_GROUP, ATTACHMENTS, ATTACHED_FILE),
+    *(0x1A45DFA3, 0x114D9B74, 0x4DBB, 0x1549A966, 0x1C53BB6B, 0xBB, 0xB7, 0x1254C367),
+    *(0x7373, 0x63C0, 0x67C8, 0x1043A770, 0x45B9, 0xB6, 0xE1),
+}
 
 
 @dataclass(eq=False)
 class Node:
-    """An element: bytes, or elements inside. `claimed` is the size that its head lies about."""
+    """An element: bytes, or elements inside. `claimed` is a wrong size that its head states."""
 
     identity: int
     data: bytes = b""
@@ -49,7 +44,7 @@ class Node:
             yield from node.walk()
 
     def holds(self, other: "Node") -> bool:
-        """Whether the other is this element or somewhere inside."""
+        """Return whether the other is this element or somewhere inside."""
         return any(node is other for node in self.walk())
 
     def copy(self) -> "Node":
@@ -62,18 +57,18 @@ class Node:
         return identity + ((1 << 56) + min(size, (1 << 56) - 1)).to_bytes(8, "big") + payload
 
 
-def parse(data: bytes, levels: int = MOST_LEVELS) -> list[Node]:
-    """The elements of a file; what is not well formed is lost, but at the deepest level."""
+def parse(data: bytes, levels: int = MAX_LEVELS) -> list[Node]:
+    """Return the elements of a file; malformed ones are lost, but at the deepest level."""
     return [
         Node(identity, inner=parse(payload, levels - 1))
         if identity in MASTERS and levels
         else Node(identity, payload)
-        for identity, payload in elements_of(data)
+        for identity, payload in parse_elements(data)
     ]
 
 
-def nodes(tree: list[Node]) -> list[Node]:
-    """All elements, outer before inner."""
+def list_nodes(tree: list[Node]) -> list[Node]:
+    """Return all elements, outer before inner."""
     return [node for top in tree for node in top.walk()]
 
 
@@ -82,15 +77,15 @@ def write(tree: list[Node]) -> bytes:
 
 
 def seal(tree: list[Node]) -> None:
-    """Make every checksum hold again, as whoever means harm would."""
-    for node in nodes(tree):
+    """Make every checksum hold again, as an attacker would."""
+    for node in list_nodes(tree):
         if node.inner and node.inner[0].identity == CRC:
             node.inner[0].data = zlib.crc32(write(node.inner[1:])).to_bytes(4, "little")
 
 
-def attached(tree: list[Node]) -> Iterator[tuple[bytes, Node]]:
-    """Name and data of each attached file."""
-    for node in nodes(tree):
+def list_attachments(tree: list[Node]) -> Iterator[tuple[bytes, Node]]:
+    """Yield name and data of each attached file."""
+    for node in list_nodes(tree):
         if node.identity == ATTACHED_FILE:
             parts = {inner.identity: inner for inner in node.inner}
             if FILE_NAME in parts and FILE_DATA in parts:
@@ -98,4 +93,5 @@ def attached(tree: list[Node]) -> Iterator[tuple[bytes, Node]]:
 
 
 def attachments_in(data: bytes) -> list[tuple[bytes, bytes]]:
-    return [(name, node.data) for name, node in attached(parse(data))]
+    """Return name and bytes of each file that is attached to a file."""
+    return [(name, node.data) for name, node in list_attachments(parse(data))]

@@ -1,6 +1,6 @@
-"""Mutations of a Tinct file that know what they touch: elements, packets, tracks, attachments, the manifest; and plain bytes.
+"""Mutations of a Tinct file: of elements, packets, tracks, attachments, the manifest, plain bytes.
 
-`mutated(data, random)` is all that others use; the same random numbers give the same file.
+The same random numbers give the same file: a case of a campaign can be made again.
 """
 
 import json
@@ -15,64 +15,39 @@ from fuzz.matroska import (
     SIMPLE_BLOCK,
     TRACK_NUMBER,
     Node,
-    attached,
-    nodes,
+    list_attachments,
+    list_nodes,
     parse,
     seal,
     write,
 )
 from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, TRACK
-from tinct.networks.weights import hash_of
+from tinct.networks.weights import hash_weights
 
 NUMBERS = (
-    0,
-    1,
-    2,
-    3,
-    127,
-    128,
-    255,
-    256,
-    32767,
-    65535,
-    1 << 24,
-    (1 << 31) - 1,
-    1 << 31,
-    (1 << 32) - 1,
-    1 << 40,
-    (1 << 63) - 1,
+    *(0, 1, 2, 3, 127, 128, 255, 256, 32767, 65535, 1 << 24, (1 << 31) - 1),
+    *(1 << 31, (1 << 32) - 1, 1 << 40, (1 << 63) - 1),
 )
 VALUES: tuple[Any, ...] = (
-    *NUMBERS, -1, 1.5, 1e308, True, None, "", "chroma", "full", "in-band", "none", "compact", "gan", [], [0], [1, 0], [0, 0], {},
-    [48, 32], [16384, 16384], [16384, 2176], [8192, 4352], [30000, 1001], [999, 1], [1, 1000], ["fast", "0" * 16], [[], [], []],
-    [[0], [3], [6]], {"channels": 128}, {"kind": "cyclegan"}, {"attention": [1, 2, 3, 4]}, {"output": "ycbcr"}, "0" * 16,
-    "9" * 5000, [[[[[[[[]]]]]]]],
-)  # fmt: skip
+    *NUMBERS,
+    *(-1, 1.5, 1e308, True, None),
+    *("", "chroma", "full", "in-band", "none", "compact", "gan"),
+    *([], [0], [1, 0], [0, 0], {}, [48, 32], [16384, 16384], [16384, 2176], [8192, 4352]),
+    *([30000, 1001], [999, 1], [1, 1000], ["fast", "0" * 16], [[], [], []], [[0], [3], [6]]),
+    *({"channels": 128}, {"kind": "cyclegan"}, {"attention": [1, 2, 3, 4]}, {"output": "ycbcr"}),
+    *("0" * 16, "9" * 5000, [[[[[[[[]]]]]]]]),
+)
 KEYS = (
-    "tinct",
-    "layout",
-    "size",
-    "rate",
-    "frames",
-    "keys",
-    "open",
-    "colouriser",
-    "network",
-    "qps",
-    "generator",
-    "rank",
-    "update",
-    "plain",
-    "x",
+    *("tinct", "layout", "size", "rate", "frames", "keys", "open", "colouriser"),
+    *("network", "qps", "generator", "rank", "update", "plain", "x"),
 )
 Tree = list[Node]
-MOST_BYTES = (
-    32 << 20
-)  # that a repetition may grow to: repetitions of repetitions would take the fuzzer's own memory
+# Repetitions of repetitions would take the fuzzer's own memory: an element grows to this at most.
+MAX_BYTES = 32 << 20
 
 
-def mutated(data: bytes, random: Random) -> bytes:
-    """A file with one to four things wrong."""
+def mutate_file(data: bytes, random: Random) -> bytes:
+    """Return a file with one to four things wrong."""
     tree = parse(data)
     plain = not tree or random.random() < 0.15
     if not plain:
@@ -82,12 +57,12 @@ def mutated(data: bytes, random: Random) -> bytes:
             seal(tree)
         data = write(tree)
     if plain or random.random() < 0.1:
-        data = mutated_bytes(data, random)
+        data = mutate_bytes(data, random)
     return data
 
 
-def mutated_bytes(data: bytes, random: Random) -> bytes:
-    """Bytes changed, cut, doubled, put in or taken out."""
+def mutate_bytes(data: bytes, random: Random) -> bytes:
+    """Return bytes that were changed, cut, doubled, put in or taken out."""
     found = bytearray(data)
     for _ in range(random.choice((1, 1, 2, 4, 16))):
         if not found:
@@ -109,14 +84,14 @@ def mutated_bytes(data: bytes, random: Random) -> bytes:
     return bytes(found)
 
 
-def mutated_manifest(data: bytes, random: Random) -> bytes:
-    """Lies in JSON, or bytes that are none."""
+def mutate_manifest(data: bytes, random: Random) -> bytes:
+    """Return a manifest with wrong values, or bytes that are no JSON."""
     try:
         fields = json.loads(data)
     except (ValueError, RecursionError):
-        return mutated_bytes(data, random)
+        return mutate_bytes(data, random)
     if not isinstance(fields, dict) or random.random() < 0.1:
-        return mutated_bytes(data, random)
+        return mutate_bytes(data, random)
     for _ in range(random.choice((1, 1, 2, 3))):
         key = random.choice((*fields, *KEYS))
         kind = random.randrange(5)
@@ -132,45 +107,45 @@ def mutated_manifest(data: bytes, random: Random) -> bytes:
 
 
 def _pick(tree: Tree, random: Random, *identities: int) -> Node | None:
-    found = [node for node in nodes(tree) if not identities or node.identity in identities]
+    found = [node for node in list_nodes(tree) if not identities or node.identity in identities]
     return random.choice(found) if found else None
 
 
-def _copies(node: Node, number: int) -> Tree:
-    return [node.copy() for _ in range(max(1, min(number, MOST_BYTES // len(node.write()))))]
+def copy_node(node: Node, number: int) -> Tree:
+    return [node.copy() for _ in range(max(1, min(number, MAX_BYTES // len(node.write()))))]
 
 
-def _lie(tree: Tree, random: Random) -> None:
-    """The manifest."""
-    for name, node in attached(tree):
+def _lie_in_manifest(tree: Tree, random: Random) -> None:
+    """Change the manifest."""
+    for name, node in list_attachments(tree):
         if name == b"tinct.json":
-            node.data = mutated_manifest(node.data, random)
+            node.data = mutate_manifest(node.data, random)
 
 
 def _bend_update(tree: Tree, random: Random) -> None:
-    """The update, under a hash that is right for it."""
-    files = dict(attached(tree))
+    """Change the update, under a hash that is right for it."""
+    files = dict(list_attachments(tree))
     update, manifest = files.get(b"update.bin"), files.get(b"tinct.json")
     if update is None or manifest is None:
-        return _lie(tree, random)
-    before = hash_of(update.data)
-    update.data = mutated_bytes(update.data, random)
-    manifest.data = manifest.data.replace(before.encode(), hash_of(update.data).encode())
+        return _lie_in_manifest(tree, random)
+    before = hash_weights(update.data)
+    update.data = mutate_bytes(update.data, random)
+    manifest.data = manifest.data.replace(before.encode(), hash_weights(update.data).encode())
 
 
 def _flip_inside(tree: Tree, random: Random) -> None:
     if (node := _pick(tree, random)) is not None:
-        node.data = mutated_bytes(node.data, random)
+        node.data = mutate_bytes(node.data, random)
 
 
 def _flip_packet(tree: Tree, random: Random) -> None:
-    """The coded picture, behind the block's head of four bytes."""
+    """Change a coded picture, behind the block's head of four bytes."""
     if (node := _pick(tree, random, SIMPLE_BLOCK, BLOCK)) is not None:
-        node.data = node.data[:4] + mutated_bytes(node.data[4:], random)
+        node.data = node.data[:4] + mutate_bytes(node.data[4:], random)
 
 
 def _bend_head(tree: Tree, random: Random) -> None:
-    """A block's track, time and flags."""
+    """Change a block's track, time or flags."""
     if (node := _pick(tree, random, SIMPLE_BLOCK, BLOCK)) is not None and len(node.data) > 4:
         kind = random.randrange(3)
         track = bytes([0x80 | random.choice((0, 1, 2, 3, 9))]) if kind == 0 else node.data[:1]
@@ -180,9 +155,9 @@ def _bend_head(tree: Tree, random: Random) -> None:
 
 
 def _bend_header(tree: Tree, random: Random) -> None:
-    """Parameter sets."""
+    """Change parameter sets."""
     if (node := _pick(tree, random, CODEC_PRIVATE)) is not None:
-        node.data = mutated_bytes(node.data, random)
+        node.data = mutate_bytes(node.data, random)
 
 
 def _shuffle_packets(tree: Tree, random: Random) -> None:
@@ -191,7 +166,7 @@ def _shuffle_packets(tree: Tree, random: Random) -> None:
 
 
 def _swap(tree: Tree, random: Random) -> None:
-    """What two elements of a kind hold: packets, tracks, attachments."""
+    """Swap what two elements of a kind hold: packets, tracks, attachments."""
     first = _pick(tree, random)
     second = first and _pick(tree, random, first.identity)
     if first and second and not first.holds(second) and not second.holds(first):
@@ -203,8 +178,8 @@ def _swap(tree: Tree, random: Random) -> None:
         )
 
 
-def _swap_tracks(tree: Tree, random: Random) -> None:
-    numbers = [node for node in nodes(tree) if node.identity == TRACK_NUMBER]
+def _swap_track_numbers(tree: Tree, random: Random) -> None:
+    numbers = [node for node in list_nodes(tree) if node.identity == TRACK_NUMBER]
     if len(numbers) > 1:
         first, second = random.sample(numbers, 2)
         first.data, second.data = second.data, first.data
@@ -218,23 +193,23 @@ def _drop(tree: Tree, random: Random) -> None:
 def _repeat(tree: Tree, random: Random) -> None:
     if (node := _pick(tree, random)) is not None and node.inner:
         again = random.choice(node.inner)
-        node.inner[random.randrange(len(node.inner)) : 0] = _copies(
+        node.inner[random.randrange(len(node.inner)) : 0] = copy_node(
             again, random.choice((1, 1, 1, 2, 100))
         )
 
 
 def _many(tree: Tree, random: Random) -> None:
-    """More attachments or tracks than anybody has."""
+    """Add more attachments or tracks than any file has."""
     if (node := _pick(tree, random, ATTACHED_FILE, TRACK)) is not None:
-        for outer in nodes(tree):
+        for outer in list_nodes(tree):
             if any(inner is node for inner in outer.inner):
-                outer.inner += _copies(node, random.choice((1, 10, 70, 1000)))
+                outer.inner += copy_node(node, random.choice((1, 10, 70, 1000)))
                 return
 
 
 def _resize(tree: Tree, random: Random) -> None:
-    """What an element holds, an attachment's above all."""
-    files = [node for _, node in attached(tree)]
+    """Change the length of what an element holds, an attachment above all."""
+    files = [node for _, node in list_attachments(tree)]
     node = random.choice(files) if files and random.random() < 0.5 else _pick(tree, random)
     if node is not None:
         length = random.choice(
@@ -244,7 +219,7 @@ def _resize(tree: Tree, random: Random) -> None:
 
 
 def _claim(tree: Tree, random: Random) -> None:
-    """A size that is not so."""
+    """State a size that is wrong."""
     if (node := _pick(tree, random)) is not None:
         node.claimed = random.choice(
             (*NUMBERS, (1 << 56) - 1, len(node.data) + 1, max(len(node.data) - 1, 0))
@@ -252,16 +227,16 @@ def _claim(tree: Tree, random: Random) -> None:
 
 
 def _renumber(tree: Tree, random: Random) -> None:
-    """A number among the elements: a size, a time, a place in the file."""
-    small = [node for node in nodes(tree) if not node.inner and 1 <= len(node.data) <= 8]
+    """Change a number among the elements: a size, a time, a place in the file."""
+    small = [node for node in list_nodes(tree) if not node.inner and 1 <= len(node.data) <= 8]
     if small:
         number = random.choice(NUMBERS)
         random.choice(small).data = number.to_bytes(max((number.bit_length() + 7) // 8, 1), "big")
 
 
 def _move(tree: Tree, random: Random) -> None:
-    """An element to where it has no place."""
-    outer = [node for node in nodes(tree) if node.inner]
+    """Move an element to where it has no place."""
+    outer = [node for node in list_nodes(tree) if node.inner]
     if len(outer) > 1:
         origin, target = random.choice(outer), random.choice(outer)
         moved = origin.inner.pop(random.randrange(len(origin.inner)))
@@ -274,8 +249,10 @@ def _empty(tree: Tree, random: Random) -> None:
         node.inner, node.data = [], b""
 
 
+# A mutation that stands several times is drawn more often.
 _STRUCTURED: tuple[Callable[[Tree, Random], None], ...] = (
-    _lie, _lie, _lie, _bend_update, _bend_update, _flip_inside, _flip_packet, _flip_packet, _bend_head, _bend_head, _bend_header,
-    _shuffle_packets, _swap, _swap_tracks, _drop, _drop, _repeat, _many, _resize, _claim, _claim, _renumber, _renumber, _move,
-    _empty,
-)  # fmt: skip
+    *(_lie_in_manifest, _lie_in_manifest, _lie_in_manifest, _bend_update, _bend_update),
+    *(_flip_inside, _flip_packet, _flip_packet, _bend_head, _bend_head, _bend_header),
+    *(_shuffle_packets, _swap, _swap_track_numbers, _drop, _drop, _repeat, _many, _resize),
+    *(_claim, _claim, _renumber, _renumber, _move, _empty),
+)

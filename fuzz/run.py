@@ -1,7 +1,9 @@
-"""The targets under atheris, which keeps what reaches new code: `python -m fuzz.run --seconds 120`.
+"""The targets under atheris, which keeps inputs that reach new code.
 
-Each target runs in a process of its own, as many at a time as there are processors. What fails is written to `crashes/`;
-`python -m fuzz.run --target manifest crashes/FILE` runs it once more.
+    python -m fuzz.run --seconds 120
+
+Each target runs in a process of its own, as many at a time as there are processors. Inputs that
+fail are written to `crashes/`; `python -m fuzz.run --target manifest crashes/FILE` repeats one.
 """
 
 import argparse
@@ -16,56 +18,52 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-TARGETS = {
-    "info": "file",
-    "decode": "file",
-    "manifest": "manifest",
-    "update": "update",
-}  # each with its part of the corpus
+# The targets, each with its part of the corpus.
+TARGETS = {"info": "file", "decode": "file", "manifest": "manifest", "update": "update"}
 MAX_MEGABYTES, MAX_SECONDS = 1500, 20  # of one input
 
 
 def fuzz(target: str, arguments: list[str]) -> None:
-    """libFuzzer on one target, until its arguments say stop. Does not return."""
+    """Run libFuzzer on one target until its arguments say stop; do not return."""
     import atheris
 
     with atheris.instrument_imports(include=["tinct"]):
         from fuzz import targets
-        from fuzz.mutate import mutated, mutated_bytes, mutated_manifest
+        from fuzz.mutate import mutate_bytes, mutate_file, mutate_manifest
         from tinct.errors import CodecError
 
-    mutators = {"manifest": mutated_manifest, "update": mutated_bytes}
-    mutate = mutators.get(target, mutated)
+    mutators = {"manifest": mutate_manifest, "update": mutate_bytes}
+    mutate = mutators.get(target, mutate_file)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "case.mkv"
 
-        def on_file(data: bytes) -> None:
+        def run_file(data: bytes) -> None:
             path.write_bytes(data)
             targets.RUNS[target](path)
 
         run: Callable[[bytes], None] = {
             "manifest": targets.run_manifest,
             "update": targets.run_update,
-        }.get(target, on_file)
+        }.get(target, run_file)
 
-        def one(data: bytes) -> None:
+        def run_case(data: bytes) -> None:
             with suppress(CodecError):  # refused, as it should be
                 run(data)
 
-        def changed(data: bytes, max_size: int, seed: int) -> bytes:
+        def mutate_case(data: bytes, max_size: int, seed: int) -> bytes:
             return mutate(data, Random(seed))[:max_size]
 
-        atheris.Setup([sys.argv[0], *arguments], one, custom_mutator=changed)
+        atheris.Setup([sys.argv[0], *arguments], run_case, custom_mutator=mutate_case)
         atheris.Fuzz()
 
 
 def fuzz_all(seconds: float, corpus: Path, crashes: Path) -> dict[str, int]:
-    """All targets side by side, sharing `seconds` and the processors; each with the exit code of its process."""
+    """Run all targets side by side for `seconds` in all; return the exit code of each."""
     jobs = os.cpu_count() or 1
     each = max(1, round(seconds * min(jobs, len(TARGETS)) / len(TARGETS)))
     crashes.mkdir(parents=True, exist_ok=True)
 
-    def process(target: str) -> int:
+    def run_target(target: str) -> int:
         found = corpus / f"found-{target}"
         found.mkdir(exist_ok=True)
         limits = [
@@ -87,7 +85,7 @@ def fuzz_all(seconds: float, corpus: Path, crashes: Path) -> dict[str, int]:
             return subprocess.run(command, stdout=log, stderr=log, check=False).returncode
 
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(TARGETS, pool.map(process, TARGETS), strict=True))
+        return dict(zip(TARGETS, pool.map(run_target, TARGETS), strict=True))
 
 
 def main() -> None:
@@ -115,16 +113,11 @@ def main() -> None:
     for target, code in codes.items():
         log = (options.crashes / f"{target}.log").read_text(errors="replace").splitlines()
         runs = next((line.split()[-1] for line in log if "number_of_executed_units" in line), "?")
-        coverage = (
-            next((line for line in reversed(log) if " cov: " in line), "")
-            .partition("cov: ")[2]
-            .partition(" ")[0]
-        )
-        outcome = (
-            "clean"
-            if code == 0
-            else f"FAILED with exit code {code}; the end of {options.crashes}/{target}.log:"
-        )
+        last = next((line for line in reversed(log) if " cov: " in line), "")
+        coverage = last.partition("cov: ")[2].partition(" ")[0]
+        outcome = "clean"
+        if code != 0:
+            outcome = f"FAILED with exit code {code}; the end of {options.crashes}/{target}.log:"
         print(f"{target}: {runs} inputs, coverage {coverage}, {outcome}")
         if code != 0:  # whoever reads this may not have the log
             print("\n".join(line[:300] for line in log[-40:]))

@@ -1,4 +1,4 @@
-"""What hostile bytes are given to: whole files to `info` and `decode`, bytes to the readers of the manifest and of the update."""
+"""The targets: `info` and `decode` take whole files, two readers take the bytes of one part."""
 
 import itertools
 import json
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tinct.bitstream.manifest import read_manifest, write_manifest
-from tinct.cli.say import _info_lines
+from tinct.cli.say import info_lines
 from tinct.decoder.api import decode
 from tinct.decoder.inspection import info
 from tinct.networks.gan_config import GanConfig
@@ -18,15 +18,15 @@ _turns = itertools.count()
 
 
 def run_info(path: Path) -> bool:
-    """All that `tinct info` does, but print; never damage, which `info` does not look for."""
+    """Do all that `tinct info` does but print; return False, since it does not look for damage."""
     found = info(str(path))
     json.dumps(found.to_dict())
-    assert _info_lines(found)
+    assert info_lines(found)
     return False
 
 
 def run_decode(path: Path) -> bool:
-    """`tinct decode`; whether the file is damaged. What it writes is thrown away."""
+    """Decode a file and drop what is written; return whether it is damaged."""
     target = path.with_name("out" + OUTPUTS[next(_turns) % len(OUTPUTS)])
     try:
         return bool(decode(str(path), str(target), overwrite=True).damage)
@@ -40,12 +40,13 @@ RUNS: dict[str, Callable[[Path], bool]] = {"info": run_info, "decode": run_decod
 
 
 def run_manifest(data: bytes) -> None:
-    """What is read is what would be written."""
+    """Read a manifest; what is written of it must read as the same."""
     manifest = read_manifest(data)
     assert read_manifest(write_manifest(manifest)) == manifest
     assert manifest.generator is None or isinstance(manifest.generator, GanConfig)
 
 
 def run_update(data: bytes) -> None:
+    """Read weights of some shapes."""
     decoded = decode_weights(data, SHAPES)
     assert {name: tensor.shape for name, tensor in decoded.items()} == SHAPES

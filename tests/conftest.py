@@ -1,6 +1,9 @@
 """Clips and encodes that several tests look at; each is made once for a test run."""
 
+import fcntl
+import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,34 +13,62 @@ import tinct
 
 
 def pytest_configure() -> None:
-    """A shell starts what runs in the background with Ctrl-C ignored, and every process of the tests would inherit that."""
+    """Hear Ctrl-C: a shell starts background jobs with it ignored, and processes inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+Make = Callable[[Path], None]
+MakeOnce = Callable[[str, Make], Path]
+
+
 @pytest.fixture(scope="session")
-def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
+    """Return a function that fills a folder once for all worker processes of a test run.
+
+    The first worker that asks makes it; the others wait for that. Nobody may write in it later.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def fill(name: str, make: Make) -> Path:
+        folder, done = shared / f"once-{name}", shared / f"once-{name}.done"
+        with open(shared / f"once-{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return fill
+
+
+@pytest.fixture(scope="session")
+def clip_path(make_once: MakeOnce) -> Path:
     """40 lossless frames, 64x48, 25 a second."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
-    write_clip(path, frames=40)
-    return path
+    return make_once("clip", lambda folder: write_clip(folder / "clip.mkv", frames=40)) / "clip.mkv"
 
 
 @pytest.fixture(scope="session")
-def tinct_path(clip_path: Path) -> Path:
+def tinct_path(clip_path: Path, make_once: MakeOnce) -> Path:
     """The clip in layout `chroma`, key frames 8 apart, without a network."""
-    path = clip_path.with_name("tinct.mkv")
-    tinct.encode(
-        str(clip_path), str(path), tinct.EncodeConfig(colour="track", group=8, colouriser="none")
-    )
-    return path
+    config = tinct.EncodeConfig(colour="track", group=8, colouriser="none")
+
+    def make(folder: Path) -> None:
+        tinct.encode(str(clip_path), str(folder / "tinct.mkv"), config)
+
+    return make_once("tinct", make) / "tinct.mkv"
 
 
 @pytest.fixture(scope="session")
-def plain_path(clip_path: Path) -> Path:
+def plain_path(clip_path: Path, make_once: MakeOnce) -> Path:
     """The clip as plain HEVC, without a byte of Tinct."""
-    path = clip_path.with_name("plain.mkv")
-    tinct.encode(str(clip_path), str(path), tinct.EncodeConfig(colour="in-band"))
-    return path
+    config = tinct.EncodeConfig(colour="in-band")
+
+    def make(folder: Path) -> None:
+        tinct.encode(str(clip_path), str(folder / "plain.mkv"), config)
+
+    return make_once("plain", make) / "plain.mkv"
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +88,6 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-LAB_CODEC = "tinct:intra,colour=track,group=6,colouriser=none"
-LAB_QPS = [27, 32, 37]
 VGG_CONVOLUTIONS = (
     0,
     2,
@@ -77,13 +106,3 @@ VGG_CONVOLUTIONS = (
     32,
     34,
 )  # torchvision's numbers
-
-
-@pytest.fixture(scope="session")
-def results(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder of the lab: 12 frames of the clip through Tinct and the anchor."""
-    from tinct.evaluation import Setup, start
-
-    folder = tmp_path_factory.mktemp("lab") / "results"
-    start(Setup([str(clip_path)], [LAB_CODEC, "x265:intra"], LAB_QPS, 12), folder)
-    return folder

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tinct.files import Growing
+from tinct.files import AtomicOutput
 from tinct.frames import Frame
 
 SHARED_CLIPS = Path(__file__).parent.parent / ".." / "shared" / "clips" / "val"
@@ -49,7 +49,7 @@ def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
     return text[len("tinct: ") : -1]
 
 
-class OnFullDisk(Growing):
+class OnFullDisk(AtomicOutput):
     """An output whose bytes go to a device that is full."""
 
     def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:

@@ -68,7 +68,7 @@ def info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
         "frame_count": None,
         "duration_seconds": None,
     }
-    return VideoInfo(width, height, **(fields | changes))
+    return VideoInfo(width=width, height=height, **(fields | changes))
 
 
 def frames(

@@ -1,7 +1,7 @@
-"""Matrices, ranges and chroma sampling as pure functions on arrays; which tags a file carries is for `video.py`.
+"""Conversion between Y'CbCr 4:2:0 and R'G'B' on arrays; `media.probe` reads a file's colour tags.
 
-Chroma is taken as left-sited (MPEG-2, the default of H.264 and HEVC): level with the even columns of luma, half-way
-between two rows. It is interpolated bilinearly, edges repeated.
+Chroma is taken as left-sited (MPEG-2, the default of H.264 and HEVC): level with the even columns
+of luma, half-way between two rows. It is interpolated bilinearly, edges repeated.
 """
 
 import cv2
@@ -11,7 +11,7 @@ from tinct.frames import ColourTags, Frame, VideoInfo
 
 BT709 = 1
 BT601 = 6  # 5 names the same matrix for 625-line video
-# (Kr, Kb) of H.273 MatrixCoefficients; 10 (constant luminance) is shown by the matrix of 9, as players do
+# (Kr, Kb) of H.273 MatrixCoefficients; 10 (constant luminance) uses the matrix of 9, as players do
 _LUMA_WEIGHTS = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -23,32 +23,34 @@ _LUMA_WEIGHTS = {
 }
 
 
-def matrix_or_default(matrix: int, height: int) -> int:
-    """The matrix to use where a file names none that we know: BT.709 from 720 lines on, BT.601 below."""
+def choose_matrix(matrix: int, height: int) -> int:
+    """Return `matrix` if it is known, else BT.709 for 720 lines or more, BT.601 below."""
     if matrix in _LUMA_WEIGHTS:
         return matrix
     return BT709 if height >= 720 else BT601
 
 
 def to_rgb(frame: Frame, *, keep_luma: bool = False) -> np.ndarray:
-    """8-bit R'G'B' [H, W, 3] of an 8- or 10-bit frame, rounded and clipped.
+    """Return 8-bit R'G'B' [H, W, 3] of an 8- or 10-bit frame, rounded and clipped.
 
-    With `keep_luma` a colour out of range is made fainter until it fits: luma, where that is in range, can be told to the bit.
+    With `keep_luma` a colour out of range is desaturated until it fits, so that luma that is in
+    range can be recovered to the bit.
     """
-    return _rgb(frame, 255, keep_luma).astype(np.uint8)
+    return _convert_to_rgb(frame, 255, keep_luma).astype(np.uint8)
 
 
 def to_rgb16(frame: Frame, *, keep_luma: bool = False) -> np.ndarray:
-    """16-bit R'G'B' [H, W, 3], 65535 for white, so that nothing of a 10-bit frame is lost."""
-    return _rgb(frame, 65535, keep_luma).astype(np.uint16)
+    """Return 16-bit R'G'B' [H, W, 3], 65535 for white, so that a 10-bit frame loses nothing."""
+    return _convert_to_rgb(frame, 65535, keep_luma).astype(np.uint16)
 
 
 def from_rgb(rgb: np.ndarray, info: VideoInfo) -> tuple[np.ndarray, np.ndarray]:
-    """Luma [H, W], and chroma [ceil(H/2), ceil(W/2), 2] about 0, of 8-bit R'G'B' [H, W, 3] by a video's matrix and range.
+    """Convert 8-bit R'G'B' [H, W, 3] by a video's matrix and range.
 
-    Both float32 in 8-bit levels. Chroma is such that, interpolated as `to_rgb` does, it gives the picture back.
+    Returns luma [H, W] and chroma [ceil(H/2), ceil(W/2), 2] about 0, both float32 in 8-bit levels.
+    Chroma is sampled so that interpolation as in `to_rgb` gives the picture back.
     """
-    matrix = _ycbcr_to_rgb(info.colour, info.height, 8, 255)
+    matrix = _rgb_matrix(info.colour, info.height, bit_depth=8, peak=255)
     inverse = np.linalg.inv(matrix[:, :3])
     offset = inverse @ (0.5 - matrix[:, 3])
     planes = cv2.transform(
@@ -58,13 +60,16 @@ def from_rgb(rgb: np.ndarray, info: VideoInfo) -> tuple[np.ndarray, np.ndarray]:
 
 
 def subsample_chroma(chroma: np.ndarray) -> np.ndarray:
-    """Both chroma planes at luma size to 4:2:0, float32: [H, W, 2] -> [ceil(H/2), ceil(W/2), 2]; undoes `upsample_chroma`."""
+    """Reduce both chroma planes from luma size to 4:2:0, float32; undoes `upsample_chroma`.
+
+    [H, W, 2] -> [ceil(H/2), ceil(W/2), 2]
+    """
     edge = cv2.BORDER_REPLICATE
-    # columns about the even ones, pairs of rows
+    # Filters are centred on even columns and between the rows of a pair.
     halved = cv2.sepFilter2D(
         chroma, cv2.CV_32F, np.array([0.25, 0.5, 0.25]), np.array([0, 0.5, 0.5]), borderType=edge
     )[::2, ::2]
-    # up and down again, a sample is 3/4 itself and 1/8 each neighbour: this sharpens by as much
+    # Upsampling and halving leave a sample as 3/4 itself and 1/8 each neighbour; this undoes it.
     sharpen = np.array([-1, 8, -1]) / 6
     return cv2.sepFilter2D(
         np.ascontiguousarray(halved), cv2.CV_32F, sharpen, sharpen, borderType=edge
@@ -72,8 +77,9 @@ def subsample_chroma(chroma: np.ndarray) -> np.ndarray:
 
 
 def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A chroma plane at luma size as float32: [ceil(H/2), ceil(W/2)] -> [H, W]."""
-    # luma pixel (x, y) looks up chroma (x / 2, y / 2 - 1/4); quarters are exact in OpenCV's fixed point
+    """Interpolate a chroma plane to luma size, float32: [ceil(H/2), ceil(W/2)] -> [H, W]."""
+    # Luma pixel (x, y) samples chroma at (x / 2, y / 2 - 1/4); quarters are exact in OpenCV's
+    # fixed point.
     lookup = np.array([[0.5, 0, 0], [0, 0.5, -0.25]], dtype=np.float64)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
@@ -86,41 +92,46 @@ def upsample_chroma(chroma: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def unit_matrix(info: VideoInfo) -> np.ndarray:
-    """[3, 4]: (Y, Cb, Cr, 1) to R'G'B', all from -1 to 1 over the whole range of codes, chroma at luma size; not clipped."""
+    """Return the matrix [3, 4] from (Y, Cb, Cr, 1) to R'G'B', chroma at luma size.
+
+    All values run from -1 to 1 over the whole range of codes. The result is not clipped.
+    """
     half = ((1 << info.bit_depth) - 1) / 2
-    matrix = _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, 2).astype(np.float64)
+    codes = _rgb_matrix(info.colour, info.height, bit_depth=info.bit_depth, peak=2)
+    matrix = codes.astype(np.float64)
     linear = matrix[:, :3] * half
     return np.column_stack([linear, linear.sum(axis=1) + matrix[:, 3] - 0.5 - 1])
 
 
 def colourfulness(rgb: np.ndarray) -> float:
-    """Hasler and Suesstrunk 2003, equation for M3, of 8-bit R'G'B' [H, W, 3]: 0 is grey, 59 "quite colourful"."""
+    """Return the colourfulness of 8-bit R'G'B' [H, W, 3]: 0 is grey, 59 "quite colourful".
+
+    Hasler and Suesstrunk 2003, equation for M3.
+    """
     red, green, blue = (rgb[..., i].astype(np.float32) for i in range(3))
     opponents = np.stack([(red - green).ravel(), ((red + green) / 2 - blue).ravel()])
     return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))
 
 
-def _rgb(frame: Frame, peak: int, keep_luma: bool) -> np.ndarray:
+def _convert_to_rgb(frame: Frame, peak: int, keep_luma: bool) -> np.ndarray:
+    """Return R'G'B' [H, W, 3] of 0..peak plus a half as float32, so that truncation rounds."""
     info = frame.info
     planes = [frame.y.astype(np.float32)]
     planes += [upsample_chroma(chroma, info.height, info.width) for chroma in (frame.cb, frame.cr)]
-    matrix = _ycbcr_to_rgb(info.colour, info.height, info.bit_depth, peak)
+    matrix = _rgb_matrix(info.colour, info.height, bit_depth=info.bit_depth, peak=peak)
     if keep_luma:
-        planes = _fitting(planes, matrix, peak, 128 << (info.bit_depth - 8))
+        planes = _desaturate(planes, matrix, peak=peak, middle=128 << (info.bit_depth - 8))
     rgb = cv2.transform(cv2.merge(planes), matrix)
-    return np.clip(
-        rgb, 0, peak + 0.5, out=rgb
-    )  # half a level is already in the matrix: truncation rounds
+    return np.clip(rgb, 0, peak + 0.5, out=rgb)
 
 
-def _fitting(
-    planes: list[np.ndarray], matrix: np.ndarray, peak: int, middle: int
+def _desaturate(
+    planes: list[np.ndarray], matrix: np.ndarray, *, peak: int, middle: int
 ) -> list[np.ndarray]:
-    """The planes with chroma drawn towards grey just far enough for R'G'B' to lie in 0..peak."""
+    """Move chroma towards grey (`middle`) just far enough for R'G'B' to lie in 0..peak."""
     y, *chroma = planes
-    grey = y * matrix[0, 0] + np.float32(
-        matrix[0] @ (0, middle, middle, 1) - 0.5
-    )  # R' = G' = B' without chroma
+    # R' = G' = B' without chroma.
+    grey = y * matrix[0, 0] + np.float32(matrix[0] @ (0, middle, middle, 1) - 0.5)
     scale = np.ones_like(y)
     for row in matrix:
         away = row[1] * (chroma[0] - middle) + row[2] * (chroma[1] - middle)
@@ -129,9 +140,12 @@ def _fitting(
     return [y, *((plane - middle) * scale + middle for plane in chroma)]
 
 
-def _ycbcr_to_rgb(colour: ColourTags, height: int, bit_depth: int, peak: int) -> np.ndarray:
-    """[3, 4]: code values (Y, Cb, Cr, 1) to R'G'B' of 0..peak plus a half. A range that nobody names is limited."""
-    kr, kb = _LUMA_WEIGHTS[matrix_or_default(colour.matrix, height)]
+def _rgb_matrix(colour: ColourTags, height: int, *, bit_depth: int, peak: int) -> np.ndarray:
+    """Return the matrix [3, 4] from code values (Y, Cb, Cr, 1) to R'G'B' of 0..peak plus a half.
+
+    An unspecified range is taken as limited.
+    """
+    kr, kb = _LUMA_WEIGHTS[choose_matrix(colour.matrix, height)]
     kg = 1 - kr - kb
     unit = 1 << (bit_depth - 8)
     top = (1 << bit_depth) - 1

@@ -1,4 +1,4 @@
-"""Where outputs go: what may be written to, and the hidden name under which a file grows until it is whole."""
+"""Output files: what may be written to, and the hidden name that a file has until it is whole."""
 
 import contextlib
 import errno
@@ -11,43 +11,45 @@ from pathlib import Path
 from typing import Self
 
 from tinct.errors import CodecError
-from tinct.interrupt import held_back
+from tinct.interrupt import defer_interrupts
 
-GROWING = ".tinct-part"  # how the names of files end that are not whole
+PART_SUFFIX = ".tinct-part"  # ends the names of files that are not whole
+MAX_NAME_BYTES = 200  # taken from the destination's name; file names end at 255 bytes
 
 
-class Growing:
-    """A file, or a folder, at a hidden `path` beside its destination until it is whole: `publish` gives it its name.
+class AtomicOutput:
+    """A file or folder that is written at a hidden `path` beside its destination.
 
-    With `replaces` off that name has to be free when it is published.
+    `publish` gives it the destination's name; with `replaces` off that name must be free by then.
+    Use it as a context manager: what is not published is removed. Raises OSError where nothing
+    can be made.
 
-    It is locked while its process lives, however that ends, so whatever can be locked is stale: the next output into the
-    same folder removes it. Use as a context manager: what is not published is removed. Raises OSError where nothing can be made.
+    The output is locked while its process lives. Whatever can be locked is therefore stale, and
+    the next output into the same folder removes it.
     """
 
     def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:
         self._destination = destination = destination.absolute()  # "." has no name
-        self._replaces = replaces or (
-            folder and destination.is_dir()
-        )  # an empty folder is taken in any case
+        # An empty folder may be replaced in any case.
+        self._replaces = replaces or (folder and destination.is_dir())
         remove_stale(destination.parent)
-        name = os.fsencode(destination.name)[:200].decode(
-            errors="ignore"
-        )  # file names end at 255 bytes
+        name = os.fsencode(destination.name)[:MAX_NAME_BYTES].decode(errors="ignore")
         self._lock: int | None = None
         try:
-            with held_back():  # else a file could be made that nobody knows of
+            # An interrupt between making the file and keeping its name would leave it behind.
+            with defer_interrupts():
                 while self._lock is None:
-                    self.path = destination.with_name(f".{name}.{secrets.token_hex(4)}{GROWING}")
-                    self._lock = _made(self.path, folder=folder)
+                    token = secrets.token_hex(4)
+                    self.path = destination.with_name(f".{name}.{token}{PART_SUFFIX}")
+                    self._lock = _make_locked(self.path, folder=folder)
         except KeyboardInterrupt:
             self.drop()
             raise
 
     def publish(self) -> None:
-        """Put it in its destination's place, which may be a file, or an empty folder for a folder.
+        """Move the output to its destination, which may be a file, or for a folder an empty one.
 
-        Raises FileExistsError where something has appeared there since: it is another's.
+        Raises FileExistsError where something that may not be replaced has appeared there.
         """
         if not self._replaces and os.path.lexists(self._destination):
             raise FileExistsError(
@@ -58,7 +60,7 @@ class Growing:
         os.replace(self.path, self._destination)
 
     def drop(self) -> None:
-        """Remove it, unless it is published."""
+        """Remove the output, unless it is published."""
         if self._lock is not None:
             _remove(self.path)
             os.close(self._lock)
@@ -72,55 +74,57 @@ class Growing:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what a process that is gone has left behind; never what one that lives has locked."""
-    for path in folder.glob(f".*{GROWING}"):
-        with contextlib.suppress(
-            OSError
-        ):  # it is locked, gone by now, another user's, or cannot be locked there
-            opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    """Remove unfinished outputs of processes that are gone; those of live processes are locked."""
+    for path in folder.glob(f".*{PART_SUFFIX}"):
+        # The path may be locked, gone by now, another user's, or on a file system without locks.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove(path)
             finally:
-                os.close(opened)
+                os.close(descriptor)
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """While it lasts, no other process works in a folder that two would spoil. Raises CodecError where one is there already."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder. Raises CodecError where one works in it already."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        os.close(opened)
+        os.close(descriptor)
         raise CodecError(
-            f"expected nobody at work in {folder}, found another run there; wait for it, or name another"
+            f"expected nobody at work in {folder}, found another run there; "
+            "wait for it, or name another"
         ) from error
     except OSError:  # a file system without locks
         pass
     try:
         yield
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
-def _made(path: Path, *, folder: bool) -> int | None:
-    """A new file or folder, opened and locked; None where somebody took it for stale before it was."""
+def _make_locked(path: Path, *, folder: bool) -> int | None:
+    """Make a file or folder and lock it; return its descriptor.
+
+    Returns None where another process took it for stale and removed it before it was locked.
+    """
     if folder:
         path.mkdir()
         try:
-            opened = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             return None
     else:
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    with contextlib.suppress(
-        OSError
-    ):  # a file system without locks: it is never taken for stale there either
-        fcntl.flock(opened, fcntl.LOCK_EX)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    # Where a file system has no locks, nothing on it is taken for stale either.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
     if path.exists():
-        return opened
-    os.close(opened)
+        return descriptor
+    os.close(descriptor)
     return None
 
 
@@ -131,13 +135,16 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def identity(path: str) -> tuple[int, ...] | None:
-    """What tells a file from another one, or from itself when it has been written to; None where there is none."""
+def identify_file(path: str) -> tuple[int, ...] | None:
+    """Return numbers that change when another file, or other content, takes a path.
+
+    Returns None where there is no file.
+    """
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # the latter of a NUL character
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a NUL character in the path
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check_output(destination: str, source: str, *, overwrite: bool) -> None:
@@ -158,7 +165,8 @@ def check_output(destination: str, source: str, *, overwrite: bool) -> None:
         )
     if target.is_symlink() and not overwrite:
         raise CodecError(
-            f"expected no file at {target}, found a symbolic link; --overwrite replaces the link, not what it points to"
+            f"expected no file at {target}, found a symbolic link; "
+            "--overwrite replaces the link, not what it points to"
         )
     if target.is_symlink() or target.is_dir() or not target.exists():
         return

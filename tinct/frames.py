@@ -1,7 +1,7 @@
-"""What travels through the codec: the properties of a video, and its frames.
+"""Frames and the properties of a video; `colour` converts frames to R'G'B'.
 
-Samples are planar 4:2:0 integers as coded: uint8 for 8 bit, uint16 for 10 bit. Code numbers of colour tags are
-those of ITU-T H.273. Times are whole ticks of `VideoInfo.time_base`.
+Samples are planar 4:2:0 integers as coded: uint8 for 8 bit, uint16 for 10 bit. Code numbers of
+colour tags are those of ITU-T H.273. Times are whole ticks of `VideoInfo.time_base`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,10 @@ from tinct.limits import MAX_PIXELS, MAX_SIDE
 
 @dataclass(frozen=True)
 class ColourTags:
-    """H.273 code numbers; 2 is "unspecified". `full_range` is None where the source does not say."""
+    """Colour tags as H.273 code numbers; 2 is "unspecified".
+
+    `full_range` is None where the source does not say.
+    """
 
     primaries: int = 2
     transfer: int = 2
@@ -26,19 +29,22 @@ class ColourTags:
 
 @dataclass(frozen=True)
 class Hdr:
-    """HDR10 metadata in x265's own text form: `master_display` as G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min), `max_cll` as "cll,fall"."""
+    """HDR10 metadata in x265's text form.
+
+    `master_display` is G(x,y)B(x,y)R(x,y)WP(x,y)L(max,min), `max_cll` is "cll,fall".
+    """
 
     master_display: str | None = None
     max_cll: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VideoInfo:
     """Properties of one video track.
 
-    `frame_rate` is None for a variable rate; then `time_base` is a millisecond, otherwise exactly 1 / frame_rate.
-    `frame_count` is None where it cannot be known before decoding (a pipe). `rotation` is in degrees clockwise, as
-    players apply it: 0, 90, 180 or 270.
+    `frame_rate` is None for a variable rate; then `time_base` is a millisecond, otherwise exactly
+    1 / frame_rate. `frame_count` is None where it cannot be known before decoding (a pipe).
+    `rotation` is in degrees clockwise, as players apply it: 0, 90, 180 or 270.
     """
 
     width: int
@@ -56,24 +62,25 @@ class VideoInfo:
     def __post_init__(self) -> None:
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
             raise CodecError(
-                f"expected a frame of 1 to {MAX_SIDE} pixels a side, found {self.width}x{self.height}"
+                f"expected a frame of 1 to {MAX_SIDE} pixels a side, "
+                f"found {self.width}x{self.height}"
             )
         if self.width * self.height > MAX_PIXELS:
             raise CodecError(
-                f"expected a frame of at most {MAX_PIXELS:,} pixels, found {self.width}x{self.height}; scale it down first"
+                f"expected a frame of at most {MAX_PIXELS:,} pixels, "
+                f"found {self.width}x{self.height}; scale it down first"
             )
         assert self.bit_depth in (8, 10), self.bit_depth
 
     @property
     def mean_rate(self) -> Fraction:
-        """Frames per second; of a variable rate the mean, 25 where that is not known."""
+        """Frames per second; the mean of a variable rate, 25 where that is not known."""
         if self.frame_rate is not None:
             return self.frame_rate
         if not self.frame_count or not self.duration_seconds:
             return Fraction(25)
-        return Fraction(self.frame_count / self.duration_seconds).limit_denominator(
-            1000
-        ) or Fraction(1, 1000)
+        rate = Fraction(self.frame_count / self.duration_seconds).limit_denominator(1000)
+        return rate or Fraction(1, 1000)
 
     @property
     def chroma_shape(self) -> tuple[int, int]:
@@ -81,14 +88,16 @@ class VideoInfo:
         return (self.height + 1) // 2, (self.width + 1) // 2
 
 
-Progress = Callable[
-    [int, int | None], None
-]  # of work on a video: frames done, frames in all where known
+# Receives the progress of work on a video: frames done, and frames in all where known.
+Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One 4:2:0 picture: `y` is [H, W], `cb` and `cr` are [ceil(H/2), ceil(W/2)]; `pts` in ticks of `info.time_base`."""
+    """One 4:2:0 picture: `y` is [H, W], `cb` and `cr` are [ceil(H/2), ceil(W/2)].
+
+    `pts` is in ticks of `info.time_base`.
+    """
 
     y: np.ndarray
     cb: np.ndarray
@@ -110,10 +119,11 @@ class Frame:
 
     @property
     def pts_seconds(self) -> float:
+        """When the frame is shown, in seconds."""
         return float(self.pts * self.info.time_base)
 
     def rgb(self) -> np.ndarray:
-        """8-bit R'G'B' [H, W, 3], by the matrix and range that the video names (see `colour.to_rgb`)."""
+        """Return 8-bit R'G'B' [H, W, 3] by the video's matrix and range (see `colour.to_rgb`)."""
         from tinct.colour import to_rgb
 
         return to_rgb(self)

@@ -1,4 +1,4 @@
-"""When Ctrl-C is heard: not lost where Python drops errors, as in finalisers, and held back while a change is half done."""
+"""Handling of Ctrl-C: raised again where Python drops it, deferred while a step must not stop."""
 
 import _thread
 import signal
@@ -12,7 +12,7 @@ RETRY_SECONDS = 0.01  # by then the callback has returned
 
 
 def keep_interrupts() -> None:
-    """From now on, in this process."""
+    """Raise interrupts again that Python drops, as in finalisers, from now on in this process."""
     usual = sys.unraisablehook
 
     def hook(dropped: "sys.UnraisableHookArgs") -> None:
@@ -25,21 +25,24 @@ def keep_interrupts() -> None:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait for the end of the block; only a main thread hears them, so in others nothing is held back."""
+def defer_interrupts() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of the block.
+
+    Only the main thread receives signals, so in other threads there is nothing to defer.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = []
+    received = []
 
-    def keep(number: int, frame: FrameType | None) -> None:
-        heard.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        received.append(number)
 
-    usual = {number: signal.signal(number, keep) for number in (signal.SIGINT, signal.SIGTERM)}
+    usual = {number: signal.signal(number, record) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in usual.items():
             signal.signal(number, handler)
-    if heard:
-        signal.raise_signal(heard[0])
+    if received:
+        signal.raise_signal(received[0])

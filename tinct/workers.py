@@ -1,7 +1,9 @@
-"""Where tasks run: processes of this machine, or a Ray cluster whose nodes see the same folders. A worker that dies is replaced.
+"""Parallel tasks, in processes of this machine or on a Ray cluster.
 
-A worker of this machine is a fresh Python that takes pickled calls on stdin and gives pickled results on stdout. `multiprocessing`
-would import the caller's script once more, and one dead worker ends its pool with everybody's tasks.
+Nodes of a cluster must see the same folders. A worker that dies is replaced. A worker of this
+machine is a fresh Python that reads pickled calls from stdin and writes pickled results to stdout.
+`multiprocessing` would import the caller's script once more, and one dead worker would end its
+whole pool, every task with it.
 """
 
 import contextlib
@@ -24,50 +26,57 @@ from tinct.interrupt import keep_interrupts
 
 Engine = Literal["local", "ray"]
 CONNECT_SECONDS = 10
-TRIES = 3  # of a task whose worker dies
+TRIES = 3  # attempts at a task whose worker dies
 Result = TypeVar("Result")
 
 
-def run(
+def run_tasks(
     function: Callable[..., Result],
     tasks: Sequence[tuple[Any, ...]],
     *,
     jobs: int,
     engine: Engine = "local",
 ) -> Iterator[tuple[int, Result | CodecError]]:
-    """Call `function` with each task's arguments, `jobs` at a time; (number of the task, result) as they end.
+    """Call `function` with each task's arguments, `jobs` at a time; yield (task number, result).
 
-    A CodecError that a task raises is its result, and so is the death of its worker, TRIES times in a row; any other error is a
-    mistake of ours and ends the run.
+    Results come in the order in which tasks end. If a task raises CodecError, or its worker dies
+    TRIES times in a row, its result is a CodecError. Any other error is a programmer's mistake and
+    ends the run.
     """
     if engine == "ray":
-        return _on_ray(function, tasks, jobs)
+        return _run_on_ray(function, tasks, jobs)
     if engine == "local":
-        return _here(function, tasks, jobs)
+        return _run_locally(function, tasks, jobs)
     raise CodecError(f"expected an engine of local, ray; found {engine}")
 
 
-# ── this machine ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── this machine ──────────────────────────────────────────────────────────────────────────────────
 
 
-class _Worker:
-    """A process that calls functions, one at a time. It has a process group of its own, with all that a call starts."""
+class Worker:
+    """A process that calls functions, one at a time.
+
+    It leads a process group, to which all processes that a call starts belong.
+    """
 
     def __init__(self) -> None:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-c", "from tinct.workers import serve; serve()"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
 
     def call(self, function: Callable[..., Result], task: tuple[Any, ...]) -> Result:
-        """What the function gives, or raises; EOFError where the process dies."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        """Return the function's result or raise its error; EOFError if the process dies."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         try:
-            pickle.dump((function, task), self._process.stdin)
-            self._process.stdin.flush()
-            done, result = pickle.load(self._process.stdout)
+            pickle.dump((function, task), self.process.stdin)
+            self.process.stdin.flush()
+            done, result = pickle.load(self.process.stdout)
         except (BrokenPipeError, pickle.UnpicklingError) as error:
             raise EOFError from error
         if not done:
@@ -75,25 +84,25 @@ class _Worker:
         return result
 
     def interrupt(self) -> None:
-        """As Ctrl-C does: a call in hand cleans up behind itself."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGINT)
+        """Interrupt a call in progress as Ctrl-C does, so that it cleans up after itself."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
 
     def end(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # of a process that is dead, a call that it never read
-            self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        """Close the worker's input and wait for the process to exit."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        # A dead process leaves a call unread in the pipe.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
 
 
-def _here(
+def _run_locally(
     function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int
 ) -> Iterator[tuple[int, Result | CodecError]]:
-    workers = {number: _Worker() for number in range(min(jobs, len(tasks)))}
+    workers = {number: Worker() for number in range(min(jobs, len(tasks)))}
     idle: SimpleQueue[int] = SimpleQueue()
     for number in workers:
         idle.put(number)
@@ -111,7 +120,7 @@ def _here(
                     if stopping.is_set():
                         break
                     workers[number].end()
-                    workers[number] = _Worker()
+                    workers[number] = Worker()
             return CodecError(
                 f"its worker died {TRIES} times; is there enough memory? Fewer --jobs take less"
             )
@@ -123,9 +132,8 @@ def _here(
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except (
-            BaseException
-        ):  # interrupted, or nobody wants the rest: what workers have begun is undone
+        except BaseException:
+            # The run was interrupted, or the caller stopped reading: calls in progress clean up.
             stopping.set()
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers.values():
@@ -138,9 +146,9 @@ def _here(
 
 
 def serve() -> None:
-    """A worker's whole life: calls from stdin, results to stdout, until stdin ends."""
+    """Run a worker: read calls from stdin, write results to stdout, until stdin ends."""
     results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a call prints is no result
+    os.dup2(2, 1)  # keep what a call prints out of the results
     calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | Exception | None] = (
         SimpleQueue()
     )
@@ -149,16 +157,17 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_read_calls, args=(sys.stdin.buffer, calls, busy), daemon=True).start()
     while (call := calls.get()) is not None:
-        result = (False, call) if isinstance(call, Exception) else _result_of(*call)
+        result = (False, call) if isinstance(call, Exception) else _run_call(*call)
         busy.clear()
         pickle.dump(result, results)
         results.flush()
 
 
 def _read_calls(source: IO[bytes], calls: SimpleQueue[Any], busy: threading.Event) -> None:
-    """Pass calls on, or why one cannot be read: its function's module may not import here.
+    """Put calls into the queue, or the error of one that cannot be read.
 
-    When the caller is gone, killed perhaps, the call in hand is interrupted with all that it has started.
+    A call cannot be read where its function's module does not import. When the caller is gone,
+    perhaps killed, the call in progress is interrupted with every process that it started.
     """
     while True:
         try:
@@ -168,30 +177,30 @@ def _read_calls(source: IO[bytes], calls: SimpleQueue[Any], busy: threading.Even
             if busy.is_set():
                 os.killpg(0, signal.SIGINT)
             return
-        except Exception as error:  # noqa: BLE001  it is raised where the call was made
+        except Exception as error:  # noqa: BLE001  the caller raises it
             call = error
         busy.set()
         calls.put(call)
 
 
-def _result_of(function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[bool, Any]:
-    """(True, result) or (False, error)."""
+def _run_call(function: Callable[..., Any], task: tuple[Any, ...]) -> tuple[bool, Any]:
+    """Call the function; return (True, result) or (False, error)."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return True, function(*task)
     except KeyboardInterrupt:
         os._exit(128 + signal.SIGINT)
-    except Exception as error:  # noqa: BLE001  it is raised where the call was made
+    except Exception as error:  # noqa: BLE001  the caller raises it
         error.add_note("".join(traceback.format_exception(error)))
         return False, error
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-# ── a cluster ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a cluster ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _on_ray(
+def _run_on_ray(
     function: Callable[..., Result], tasks: Sequence[tuple[Any, ...]], jobs: int
 ) -> Iterator[tuple[int, Result | CodecError]]:
     try:
@@ -201,7 +210,7 @@ def _on_ray(
         raise CodecError("--engine ray needs Ray: pip install 'tinct[ray]'") from error
     ours = not ray.is_initialized()
     if ours:
-        _join_ray(jobs)
+        join_ray(jobs)
     try:
         remote = ray.remote(max_retries=TRIES - 1, num_cpus=1)(function)
         numbers = {remote.remote(*task): number for number, task in enumerate(tasks)}
@@ -221,8 +230,12 @@ def _on_ray(
             ray.shutdown()
 
 
-def _join_ray(jobs: int) -> None:
-    """The cluster that RAY_ADDRESS names, else the one that runs on this machine, else a new one of `jobs` workers."""
+def join_ray(jobs: int) -> None:
+    """Join a Ray cluster, or start one.
+
+    Takes the cluster that RAY_ADDRESS names, else the one that runs on this machine, else starts
+    one with `jobs` workers.
+    """
     import ray
 
     _check_address(os.environ.get("RAY_ADDRESS", ""))
@@ -236,14 +249,13 @@ def _join_ray(jobs: int) -> None:
             raise CodecError(
                 f"expected to join the Ray cluster at RAY_ADDRESS={address}, found: {found}"
             ) from error
-        os.environ.setdefault(
-            "RAY_worker_niceness", "0"
-        )  # at Ray's own 15, times beside other work would not be an encode's
+        # At Ray's own niceness of 15, times measured beside other work would be too long.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         ray.init(address="local", num_cpus=jobs, include_dashboard=False, **quiet)
 
 
 def _check_address(address: str) -> None:
-    """Refuse an address that nobody answers: Ray itself goes on trying for minutes."""
+    """Refuse an address where nothing answers: Ray itself goes on trying for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not (host and port.isdigit()):
         return

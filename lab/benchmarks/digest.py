@@ -1,23 +1,25 @@
-"""A sweep of `tinct evaluate` in one small file: each clip's points beside the anchor's, BD-rates with overlaps, and their means.
+"""A sweep of `tinct evaluate` in one small file: points beside the anchor's, BD-rates, their means.
 
     python -m lab.benchmarks.digest RESULTS ... --about "what it is of" --out FILE.json
 
-RESULTS are folders that `tinct evaluate` wrote with `--codec x265:intra` and others. BD-rates are of size of file against size of
-file; on (6Y+U+V)/8 PSNR also from the pooled error. Of CIEDE2000 and flicker less is better.
+RESULTS are folders that `tinct evaluate` wrote with `--codec x265:intra` and others. BD-rates
+compare sizes of files; those on (6Y+U+V)/8 PSNR are also from the pooled error. Of CIEDE2000 and
+flicker less is better.
 """
 
-import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinct.evaluation.bd import Curve, Delta, rate_delta
-from tinct.evaluation.points import RDPoint
-from tinct.evaluation.sweeps import load
+from lab.benchmarks.common import make_parser, write_document
+from tinct.evaluation import Delta, RDPoint, load
+from tinct.evaluation.bd import Curve, rate_delta
 
 ANCHOR = "x265:intra"
+# Metrics, and +1 where more is better.
 SIGNS = {
     "psnr_yuv611": 1,
     "psnr_yuv611_pooled": 1,
@@ -28,66 +30,70 @@ SIGNS = {
 }
 
 
-def bd_rates(anchor: list[RDPoint], points: list[RDPoint]) -> dict[str, Delta]:
-    """Percent of the anchor's bytes at equal quality, by metric."""
-    found = {}
-    for metric, sign in SIGNS.items():
-        before, after = (
-            Curve.of([(p.size_bytes, sign * p.means[metric]) for p in side])
-            for side in (anchor, points)
-        )
-        found[metric] = rate_delta(before, after)
-    return found
+def compare_points(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> dict[str, Delta]:
+    """Return BD-rates by metric, in percent of the anchor's bytes at equal quality."""
+
+    def make_curve(points: Sequence[RDPoint], metric: str) -> Curve:
+        return Curve.of([(p.size_bytes, SIGNS[metric] * p.means[metric]) for p in points])
+
+    return {m: rate_delta(make_curve(anchor, m), make_curve(test, m)) for m in SIGNS}
 
 
-def mean_text(deltas: list[Delta]) -> str:
-    """Over the clips whose curves overlap."""
+def format_mean(deltas: Sequence[Delta]) -> str:
+    """Return the mean over the clips whose curves overlap, with their number."""
     defined = [delta.value for delta in deltas if delta.value is not None]
     return f"{np.mean(defined):+.2f} (of {len(defined)})" if defined else "undefined"
 
 
-def digest(points: list[RDPoint]) -> dict[str, Any]:
-    """A row for each codec and clip in the points' order, and means by codec. Raises KeyError where the anchor lacks a point."""
+def digest_points(points: Sequence[RDPoint]) -> dict[str, Any]:
+    """Return a row for each codec and clip in the points' order, and means by codec.
+
+    Raise KeyError where the anchor lacks a point.
+    """
     anchors = {(p.clip, p.qp): p for p in points if p.codec == ANCHOR}
     rows: list[dict[str, Any]] = []
     deltas: dict[str, list[dict[str, Delta]]] = {}
     for codec, clip in dict.fromkeys((p.codec, p.clip) for p in points if p.codec != ANCHOR):
-        own = [p for p in points if (p.codec, p.clip) == (codec, clip)]
-        beside = [anchors[clip, p.qp] for p in own]
-        found = bd_rates(beside, own)
+        test = [p for p in points if (p.codec, p.clip) == (codec, clip)]
+        anchor = [anchors[clip, p.qp] for p in test]
+        found = compare_points(anchor, test)
         deltas.setdefault(codec, []).append(found)
-        rows.append({
-            "clip": clip,
-            "codec": codec,
-            "frames": own[0].frames,
-            "bd_rate_percent": {metric: delta.text() for metric, delta in found.items()},
-            "points": [{"qp": p.qp} | _numbers(p, "") | _numbers(a, "anchor_") for p, a in zip(own, beside, strict=True)],
-        })  # fmt: skip
-    means = {
-        codec: {metric: mean_text([clip[metric] for clip in clips]) for metric in SIGNS}
-        for codec, clips in deltas.items()
-    }
+        pairs = zip(test, anchor, strict=True)
+        rows.append(
+            {
+                "clip": clip,
+                "codec": codec,
+                "frames": test[0].frames,
+                "bd_rate_percent": {metric: delta.text() for metric, delta in found.items()},
+                "points": [
+                    {"qp": p.qp} | list_numbers(p) | list_numbers(a, "anchor_") for p, a in pairs
+                ],
+            }
+        )
+    means = {codec: average_clips(clips) for codec, clips in deltas.items()}
     return {"mean_bd_rate_percent": means, "rows": rows}
 
 
-def _numbers(point: RDPoint, prefix: str) -> dict[str, float]:
+def average_clips(clips: Sequence[dict[str, Delta]]) -> dict[str, str]:
+    """Return the mean over clips of each metric's BD-rate, as text."""
+    return {metric: format_mean([deltas[metric] for deltas in clips]) for metric in SIGNS}
+
+
+def list_numbers(point: RDPoint, prefix: str = "") -> dict[str, float]:
+    """Return size and metrics of a point, their names with a prefix."""
     means = {metric: round(point.means[metric], 4) for metric in SIGNS}
-    return {
-        f"{prefix}{name}": value
-        for name, value in ({"size_bytes": point.size_bytes} | means).items()
-    }
+    numbers = {"size_bytes": point.size_bytes} | means
+    return {f"{prefix}{name}": value for name, value in numbers.items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("results", type=Path, nargs="+")
     parser.add_argument("--about", required=True, help="what was measured, in a line")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     points = [point for folder in options.results for point in load(folder).points]
-    found = digest(points)
+    found = digest_points(points)
     for codec, means in found["mean_bd_rate_percent"].items():
         print(codec, json.dumps(means))
     about = {
@@ -96,7 +102,7 @@ def main() -> None:
         "versions": points[-1].versions,
         "machine": points[-1].machine,
     }
-    options.out.write_text(json.dumps(about | found, indent=1) + "\n")
+    write_document(options.out, about | found)
 
 
 if __name__ == "__main__":

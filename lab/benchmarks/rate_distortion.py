@@ -1,35 +1,35 @@
-"""BD-rate of Tinct against plain HEVC of the same structure, file against file, by PSNR alone: quicker than the lab.
+"""BD-rate of Tinct against plain HEVC of the same structure, by PSNR alone: quicker than the lab.
 
-    python -m lab.benchmarks.rate_distortion --clips CLIPS/val [--structure random-access] [--network best] [--only akiyo news]
+    python -m lab.benchmarks.rate_distortion --clips CLIPS/val [--structure random-access]
+        [--network best] [--only akiyo news]
 
-The first FRAMES frames of each clip are encoded at each QP with default settings but for the network, and as plain HEVC
-(`--colour in-band`, x265 as `tinct.bitstream.hevc` tells it: the anchor), decoded from disk by another process, and compared with
-the source. Rate is the size of the file.
+The first FRAMES frames of each clip are encoded at each QP with default settings but for the
+network, and as plain HEVC (`--colour in-band`, the anchor). They are decoded from disk by another
+process and compared with the source. Rate is the size of the file.
 """
 
-import argparse
-import json
 import platform
 import subprocess
 import sys
 import tempfile
-import warnings
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import av
-import bjontegaard
 import cv2
 import numpy as np
 
 import tinct
-from tinct.media.sink import open_sink
+from lab.benchmarks.common import CLIPS, RESULTS, find_clip, make_parser, write_document
+from tinct.evaluation.bd import Curve, rate_delta
+from tinct.evaluation.clips import cut_clip
 from tinct.media.source import open_source
-from tinct.psnr import Psnr, plane_errors
+from tinct.psnr import PLANE_WEIGHTS, Psnr, plane_errors
 
 FRAMES = 96
 QPS = (27, 32, 37, 42)
@@ -37,10 +37,22 @@ CONFERENCE = ("mother_daughter", "akiyo", "news", "carphone", "expressions", "ta
 STRESS = ("bikes", "bedroom", "ice", "tempete", "bigbuckbunny", "scene_montage")
 OTHERS = ("foreman", "walk_lossless")
 POOLINGS = ("mean", "pooled")
-WEIGHTS = (6 / 8, 1 / 8, 1 / 8)  # Y, U, V
+
+Row = dict[str, float | None]  # BD-rate in percent by pooling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One encode: `codec` is "hevc" or "tinct"."""
+
+    clip: str
+    codec: str
+    qp: int
+    structure: str
+    network: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Point:
     """One file: `psnr` holds (mean, pooled) dB of each plane."""
 
@@ -52,119 +64,123 @@ class Point:
     psnr: tuple[tuple[float, float], ...]
 
 
-def cut(clip: Path, folder: Path) -> Path:
-    """The first FRAMES frames, lossless."""
-    source = open_source(str(clip))
-    target = folder / f"{clip.stem}.mkv"
-    with open_sink(str(target), replace(source.info, frame_count=FRAMES)) as sink:
-        for frame in islice(source, FRAMES):
-            sink.write(frame)
-    return target
+def cut(clip: Path, folder: Path) -> str:
+    """Write the first FRAMES frames, lossless; return the file's path."""
+    return cut_clip(str(clip), str(folder / f"{clip.stem}.mkv"), FRAMES).path
 
 
-def measure(clip: str, codec: str, qp: int, structure: str, network: str) -> Point:
-    options: dict[str, Any] = {"structure": structure, "qp": qp}
-    options |= {"colour": "in-band"} if codec == "hevc" else {"network": network}
+def measure(trial: Trial) -> Point:
+    """Encode, decode in another process, compare."""
+    options: dict[str, Any] = {
+        "hevc": {"colour": "in-band"},
+        "tinct": {"network": trial.network},
+    }[trial.codec]
+    config = tinct.EncodeConfig(structure=trial.structure, qp=trial.qp, **options)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
         coded, decoded = f"{folder}/coded.mkv", f"{folder}/decoded.y4m"
-        report = tinct.encode(clip, coded, tinct.EncodeConfig(**options))
-        subprocess.run(
-            [sys.executable, "-m", "tinct", "decode", "--quiet", coded, decoded],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
-        errors = [
-            plane_errors(a, b) for a, b in zip(open_source(decoded), open_source(clip), strict=True)
-        ]
-        size = Path(coded).stat().st_size
-    psnr = tuple((p.mean_db, p.pooled_db) for p in map(Psnr.of, zip(*errors, strict=True)))
-    return Point(Path(clip).stem, codec, qp, size, report.plan.layout, psnr)
+        report = tinct.encode(trial.clip, coded, config)
+        command = [sys.executable, "-m", "tinct", "decode", "--quiet", coded, decoded]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        frames = zip(open_source(decoded), open_source(trial.clip), strict=True)
+        errors = [plane_errors(shown, original) for shown, original in frames]
+        size_bytes = Path(coded).stat().st_size
+    psnr = [Psnr.of(plane) for plane in zip(*errors, strict=True)]
+    return Point(
+        clip=Path(trial.clip).stem,
+        codec=trial.codec,
+        qp=trial.qp,
+        size_bytes=size_bytes,
+        layout=report.plan.layout,
+        psnr=tuple((plane.mean_db, plane.pooled_db) for plane in psnr),
+    )
 
 
-def bd_rate(anchor: list[Point], test: list[Point], pooling: int) -> float | None:
-    """Percent of rate on (6Y + U + V) / 8; None where the curves share no interval."""
+def compare_points(anchor: Sequence[Point], test: Sequence[Point], pooling: int) -> float | None:
+    """Return the BD-rate on (6Y+U+V)/8 PSNR in percent; None where it is undefined."""
 
-    def curve(points: list[Point]) -> tuple[list[float], list[float]]:
-        return (
-            [float(p.size_bytes) for p in points],
-            [float(np.dot(WEIGHTS, [plane[pooling] for plane in p.psnr])) for p in points],
-        )
+    def make_curve(points: Sequence[Point]) -> Curve:
+        return Curve.of([(p.size_bytes, average_planes(p, pooling)) for p in points])
 
-    (rate_a, psnr_a), (rate_b, psnr_b) = curve(anchor), curve(test)
-    if max(min(psnr_a), min(psnr_b)) >= min(max(psnr_a), max(psnr_b)):
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # it warns where the overlap is below 75 %; the overlap is in the points
-        found = bjontegaard.bd_rate(
-            rate_a, psnr_a, rate_b, psnr_b, method="pchip", require_matching_points=False
-        )
-    return float(found)
+    return rate_delta(make_curve(anchor), make_curve(test)).value
 
 
-def summary(points: list[Point]) -> dict[str, dict[str, float | None]]:
-    """BD-rate of each clip in both poolings."""
+def average_planes(point: Point, pooling: int) -> float:
+    """Return (6Y+U+V)/8 of the planes' PSNR, in dB."""
+    return float(np.dot(PLANE_WEIGHTS, [plane[pooling] for plane in point.psnr]))
+
+
+def compare_clips(points: Sequence[Point]) -> dict[str, Row]:
+    """Return the BD-rate of each clip in both poolings."""
     table = {}
     for clip in dict.fromkeys(p.clip for p in points):
         anchor, test = (
             [p for p in points if (p.clip, p.codec) == (clip, codec)] for codec in ("hevc", "tinct")
         )
         table[clip] = {
-            name: bd_rate(anchor, test, pooling) for pooling, name in enumerate(POOLINGS)
+            name: compare_points(anchor, test, pooling) for pooling, name in enumerate(POOLINGS)
         }
     return table
 
 
-def _text(row: dict[str, float | None]) -> str:
-    return ", ".join(
-        f"{name} " + ("undefined" if value is None else f"{value:+.2f} %")
-        for name, value in row.items()
-    )
+def average_rows(rows: Sequence[Row]) -> Row:
+    """Return the mean over the clips where it is defined, by pooling."""
+    means: Row = {}
+    for pooling in POOLINGS:
+        defined = [value for row in rows if (value := row[pooling]) is not None]
+        means[pooling] = float(np.mean(defined)) if defined else None
+    return means
+
+
+def format_row(row: Row) -> str:
+    texts = {
+        name: "undefined" if value is None else f"{value:+.2f} %" for name, value in row.items()
+    }
+    return ", ".join(f"{name} {text}" for name, text in texts.items())
+
+
+def print_table(table: dict[str, Row], points: Sequence[Point]) -> None:
+    """Print each clip with the layouts of its files, and the means of two sets of clips."""
+    for clip, row in table.items():
+        layouts = [p.layout for p in points if p.clip == clip and p.codec == "tinct"]
+        print(f"{clip:<16} {format_row(row)}  {layouts}")
+    for name, clips in (("conference", CONFERENCE), ("stress", STRESS)):
+        rows = [table[clip] for clip in clips if clip in table]
+        print(f"{name}, mean of {len(rows)}: {format_row(average_rows(rows))}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--clips", type=Path, default=Path("../shared/clips/val"))
+    parser = make_parser(__doc__)
+    parser.add_argument("--clips", type=Path, default=CLIPS / "val")
     parser.add_argument("--only", nargs="+", default=[*CONFERENCE, *STRESS, *OTHERS])
     parser.add_argument("--structure", default="intra")
     parser.add_argument("--network", choices=("fast", "best"), default="fast")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    out = (
-        options.out
-        or Path(__file__).parent.parent
-        / "results"
-        / f"rate_distortion_{options.structure}_{options.network}.json"
-    )
+    name = f"rate_distortion_{options.structure}_{options.network}.json"
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(options.jobs) as pool:
-        found = [next(options.clips.glob(f"{name}.*")) for name in options.only]
-        clips = list(pool.map(cut, found, [Path(folder)] * len(found)))
-        trials = product(map(str, clips), ("hevc", "tinct"), QPS)
-        jobs = [(*trial, options.structure, options.network) for trial in trials]
-        points = list(pool.map(measure, *zip(*jobs, strict=True)))
-    table = summary(points)
-    for clip, row in table.items():
-        layouts = [p.layout for p in points if p.clip == clip and p.codec == "tinct"]
-        print(f"{clip:<16} {_text(row)}  {layouts}")
-    for name, clips_of in (("conference", CONFERENCE), ("stress", STRESS)):
-        rows = [table[clip] for clip in clips_of if clip in table]
-        defined = {p: [value for row in rows if (value := row[p]) is not None] for p in POOLINGS}
-        print(
-            f"{name}, mean of {len(rows)}: {_text({p: float(np.mean(v)) if v else None for p, v in defined.items()})}"
-        )
-    versions = {m.__name__: m.__version__ for m in (tinct, av, cv2)} | {
-        "python": platform.python_version()
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
+        sources = [find_clip(options.clips, name) for name in options.only]
+        clips = list(pool.map(cut, sources, [Path(folder)] * len(sources)))
+        shared = {"structure": options.structure, "network": options.network}
+        trials = [
+            Trial(clip=clip, codec=codec, qp=qp, **shared)
+            for clip, codec, qp in product(clips, ("hevc", "tinct"), QPS)
+        ]
+        points = list(pool.map(measure, trials))
+    table = compare_clips(points)
+    print_table(table, points)
+    versions = {module.__name__: module.__version__ for module in (tinct, av, cv2)}
     document = {
-        "date": date.today().isoformat(), "structure": options.structure, "network": options.network, "frames": FRAMES,
-        "versions": versions, "machine": platform.machine(), "bd_rate_percent": table, "points": [p.__dict__ for p in points],
-    }  # fmt: skip
-    out.write_text(json.dumps(document, indent=1) + "\n")
+        "date": date.today().isoformat(),
+        "structure": options.structure,
+        "network": options.network,
+        "frames": FRAMES,
+        "versions": versions | {"python": platform.python_version()},
+        "machine": platform.machine(),
+        "bd_rate_percent": table,
+        "points": [asdict(point) for point in points],
+    }
+    write_document(options.out or RESULTS / name, document)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""A long video through encode, adaptation and decode, watched all along: `python -m lab.benchmarks.soak [--minutes 30]`.
+"""A long video through encode, adaptation and decode, with memory and open files watched.
 
-640x360 at 5 frames/s, with sound: a minute of a moving scene, repeated packet by packet, coded with the network that ships
-and an update of it for this video. Prints, for each run, its memory after the first minute and its peak after that, its open
-files, and how far apart sound and pictures end. An encode codes, learns, and looks again, each with memory of its own: what must
-not grow is its peak, beside that of a video a tenth as long. Takes more than half an hour, and wants a machine of its own:
-how many frames are under way at a time hangs on what else runs.
+    python -m lab.benchmarks.soak [--minutes 30]
+
+640x360 at 5 frames/s, with sound: a minute of a moving scene, repeated packet by packet, encoded
+with the network that ships and an update of it for this video. Prints, for each run, its memory
+after the first minute and its peak after that, its open files, and how far apart sound and pictures
+end. An encode codes, learns and decodes again, each with memory of its own: its peak must not grow
+beyond that of a video a tenth as long. It takes more than half an hour and wants an idle machine:
+how many frames are in work at a time depends on what else runs.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import subprocess
 import sys
 import time
 from array import array
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,67 +30,71 @@ import tinct
 from tests.synthetic import write_clip
 
 RATE = 5
-LOOP_FRAMES = 256  # 51.2 s: as many whole packets of sound
-SETTLED_SECONDS = 60.0
-LOOKS_PER_SECOND = 10
+LOOP_FRAMES = 256  # 51.2 s, which is a whole number of sound packets too
+SETTLED_SECONDS = 60
+SAMPLES_PER_SECOND = 10
 SHORT = 0.1  # of the whole length, to compare with
 MAX_GROWTH_PERCENT = 3.0
 ENCODE = (
-    "--colour", "track", "--group", "12", "--key-boost", "9", "--colouriser", "compact", "--adapt", "auto",
-    "--x265-preset", "ultrafast", "--quiet",
-)  # fmt: skip
+    *("--colour", "track", "--group", "12", "--key-boost", "9"),
+    *("--colouriser", "compact", "--adapt", "auto"),
+    *("--x265-preset", "ultrafast", "--quiet"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a process took, and what it wrote."""
+    """What a process took, and what it wrote.
+
+    `settled_megabytes` is the memory after the first minute, or at the half of a shorter run,
+    `peak_megabytes` the peak after that, and `growth_percent` that peak beyond what had settled, or
+    beyond the peak for a shorter video. `files` are open at the end (the median of ten seconds,
+    since a sample may meet one that is open for a moment); `files_growth` is since the minute after
+    the first, or beside a shorter video. `apart_milliseconds` lie between the ends of pictures and
+    sound.
+    """
 
     name: str
     seconds: float
-    settled_megabytes: float  # after the first minute, or at the half of a shorter run
-    peak_megabytes: float  # after that
-    growth_percent: (
-        float  # of that peak, beyond what had settled, or beyond the peak for a shorter video
-    )
-    files: int  # open at the end, the median of the last ten seconds: a look may catch one that is open for a moment
-    files_growth: int  # since the minute after the first, or beside a shorter video
+    settled_megabytes: float
+    peak_megabytes: float
+    growth_percent: float
+    files: int
+    files_growth: int
     frames: int
-    apart_milliseconds: float  # the ends of pictures and sound
+    apart_milliseconds: float
     megabytes_by_minute: list[int]
 
 
 def write_long(path: Path, frames: int) -> None:
-    """The looped clip: packets of both tracks again and again with later times."""
+    """Write a clip's packets again and again, both tracks, with later times."""
     loop = path.with_name("loop.mkv")
-    options = {"preset": "ultrafast", "g": str(RATE)}
     write_clip(
         loop,
         frames=LOOP_FRAMES,
         size=(640, 360),
         rate=RATE,
         codec="libx264",
-        codec_options=options,
+        codec_options={"preset": "ultrafast", "g": str(RATE)},
         audio="pcm_s16le",
     )
+    streams: dict[int, av.stream.Stream] = {}
     with av.open(str(path), "w") as out:
-        streams: dict[int, av.stream.Stream] = {}
         for turn in range(-(-frames // LOOP_FRAMES)):
             with av.open(str(loop)) as given:
-                for stream in given.streams:
-                    streams.setdefault(
-                        stream.index, out.add_stream_from_template(stream)
-                    ) if not turn else None
+                if not streams:
+                    streams = {s.index: out.add_stream_from_template(s) for s in given.streams}
                 for packet in given.demux():
-                    if packet.pts is None:  # the last: it says that there are no more
+                    if packet.pts is None:  # the last one, which is empty
                         continue
                     packet.pts += round(turn * LOOP_FRAMES / RATE / packet.time_base)
-                    packet.dts = packet.pts  # no picture is coded out of turn
+                    packet.dts = packet.pts  # pictures are coded in the order shown
                     packet.stream = streams[packet.stream_index]
                     out.mux(packet)
 
 
-def ends_of(path: Path) -> tuple[int, dict[str, Fraction]]:
-    """Frames, and when each kind of track ends, in seconds."""
+def read_ends(path: Path) -> tuple[int, dict[str, Fraction]]:
+    """Return the number of frames, and when each kind of track ends, in seconds."""
     ends: dict[str, Fraction] = {}
     frames = 0
     with av.open(str(path)) as container:
@@ -99,36 +107,45 @@ def ends_of(path: Path) -> tuple[int, dict[str, Fraction]]:
     return frames, ends
 
 
-def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None = None) -> Run:
-    """Run `tinct`, looking at its memory and its open files: often, since the end of an encode is short."""
-    began = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, arguments)])
+def watch(process: "subprocess.Popen[bytes]") -> tuple[Sequence[float], Sequence[int]]:
+    """Sample a process until it ends; return peak megabytes since the sample before, and files."""
     megabytes, files = array("d"), array("q")
+    proc = Path(f"/proc/{process.pid}")
     while process.poll() is None:
         try:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            megabytes.append(
-                int(status.split("VmHWM:")[1].split()[0]) / 1024
-            )  # the most since the last look
-            Path(f"/proc/{process.pid}/clear_refs").write_text("5")
-            files.append(len(os.listdir(f"/proc/{process.pid}/fd")))
+            status = (proc / "status").read_text()
+            megabytes.append(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+            (proc / "clear_refs").write_text("5")  # resets the peak
+            files.append(len(os.listdir(proc / "fd")))
         except (OSError, IndexError):
             break  # it is ending
-        time.sleep(1 / LOOKS_PER_SECOND)
+        time.sleep(1 / SAMPLES_PER_SECOND)
+    return megabytes, files
+
+
+def run_watched(
+    name: str, output: Path, words: Sequence[object], shorter: Run | None = None
+) -> Run:
+    """Run `tinct` with these arguments and return what it took.
+
+    Samples are frequent, because the end of an encode is short.
+    """
+    began = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "tinct", *map(str, words)])
+    megabytes, files = watch(process)
     if code := process.wait():
         sys.exit(f"{name} ended with code {code}")
-    settled = min(int(SETTLED_SECONDS * LOOKS_PER_SECOND), len(megabytes) // 2)
-    minute = min(int(60 * LOOKS_PER_SECOND), len(megabytes) // 4)
+    seconds = time.monotonic() - began
+    settled = min(SETTLED_SECONDS * SAMPLES_PER_SECOND, len(megabytes) // 2)
+    minute = min(60 * SAMPLES_PER_SECOND, len(megabytes) // 4)
     later = megabytes[settled:-1] or megabytes
     bound = later[0] if shorter is None else shorter.peak_megabytes
-    files_then, files_last = (
-        round(median(some))
-        for some in (files[settled : settled + minute], files[-10 * LOOKS_PER_SECOND :])
-    )
-    frames, ends = ends_of(output)
+    files_then = round(median(files[settled : settled + minute]))
+    files_last = round(median(files[-10 * SAMPLES_PER_SECOND :]))
+    frames, ends = read_ends(output)
     return Run(
         name=name,
-        seconds=round(time.monotonic() - began, 1),
+        seconds=round(seconds, 1),
         settled_megabytes=round(later[0], 1),
         peak_megabytes=round(max(later), 1),
         growth_percent=round(100 * (max(later) / bound - 1), 2),
@@ -136,25 +153,28 @@ def watched(name: str, output: Path, *arguments: str | Path, shorter: Run | None
         files_growth=files_last - (files_then if shorter is None else shorter.files),
         frames=frames,
         apart_milliseconds=round(float(abs(ends["video"] - ends["audio"])) * 1000, 1),
-        megabytes_by_minute=[round(value) for value in megabytes[:: 60 * LOOKS_PER_SECOND]],
+        megabytes_by_minute=[round(value) for value in megabytes[:: 60 * SAMPLES_PER_SECOND]],
     )
 
 
 def soak(minutes: float, folder: Path) -> list[Run]:
-    """Encodes of a short and of the whole video, and a decode of the whole; the short one is there to compare with."""
-    short, source, coded, shown = (
-        folder / name for name in ("short.mkv", "long.mkv", "a.mkv", "a.mp4")
-    )
+    """Encode a short video, to compare with, and the whole one; decode the whole one."""
+    names = ("short.mkv", "long.mkv", "a.mkv", "a.mp4")
+    short, source, coded, decoded = (folder / name for name in names)
     write_long(short, round(minutes * SHORT * 60 * RATE))
     write_long(source, round(minutes * 60 * RATE))
-    first = watched("encode a tenth", coded, "encode", short, coded, *ENCODE)
-    runs = [
-        first,
-        watched("encode", coded, "encode", source, coded, "--overwrite", *ENCODE, shorter=first),
-        watched("decode", shown, "decode", coded, shown, "--quiet"),
-    ]
-    assert tinct.info(str(coded)).frames == runs[1].frames == runs[2].frames
-    return runs
+    first = run_watched("encode a tenth", coded, ["encode", short, coded, *ENCODE])
+    encode = ["encode", source, coded, "--overwrite", *ENCODE]
+    whole = run_watched("encode", coded, encode, shorter=first)
+    last = run_watched("decode", decoded, ["decode", coded, decoded, "--quiet"])
+    assert tinct.info(str(coded)).frames == whole.frames == last.frames
+    return [first, whole, last]
+
+
+def is_within_bounds(run: Run, *, is_first: bool) -> bool:
+    """Return whether a run stays within the bounds; the first is there to compare with."""
+    has_grown = run.growth_percent > MAX_GROWTH_PERCENT or run.files_growth > 0
+    return run.apart_milliseconds <= 1000 / RATE and (is_first or not has_grown)
 
 
 def main() -> None:
@@ -164,11 +184,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         runs = soak(options.minutes, Path(folder))
     print(json.dumps([asdict(run) for run in runs], indent=1))
-    wrong = [
-        run.name for run in runs
-        if run.apart_milliseconds > 1000 / RATE
-        or (run is not runs[0] and (run.growth_percent > MAX_GROWTH_PERCENT or run.files_growth > 0))
-    ]  # fmt: skip
+    wrong = [run.name for run in runs if not is_within_bounds(run, is_first=run is runs[0])]
     sys.exit(f"beyond the bounds: {', '.join(wrong)}" if wrong else 0)
 
 

@@ -1,4 +1,4 @@
-"""`--adapt` with `compact`: what an update gains on a real clip, that it decodes elsewhere, and what is refused."""
+"""`--adapt` with `compact`: the gain on a real clip, the decoder's network, and what is refused."""
 
 import json
 from collections.abc import Callable
@@ -15,14 +15,16 @@ pytest.importorskip("torch")
 import torch
 
 import tinct
-from tinct.adapt import compact_update as tuning
+from tinct.adapt import compact_update
 from tinct.adapt.budget import Budget
-from tinct.adapt.compact_update import Crops, budget_of, rank_for, tune
-from tinct.encoder import refusals
+from tinct.adapt.compact_loss import make_batch
+from tinct.adapt.compact_update import CompactUpdate, choose_rank, parse_budget, train_update
+from tinct.adapt.crops import Crop, CropCollector
+from tinct.encoder import colourisers
 from tinct.errors import CodecError
 from tinct.motion.references import References
 from tinct.networks.compact import Network, load_network
-from tinct.networks.compact_update import decoded, update_shapes, updated
+from tinct.networks.compact_update import apply_update, decode_update, list_update_shapes
 from tinct.networks.trainable.compact import Compact, plane_errors
 
 CONFIG = tinct.EncodeConfig(
@@ -33,27 +35,28 @@ CONFIG = tinct.EncodeConfig(
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """49 frames of a real clip."""
-    path = tmp_path_factory.mktemp("tuning") / "source.mkv"
+    path = tmp_path_factory.mktemp("update") / "source.mkv"
     tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.63)
     return path
 
 
 @pytest.fixture(scope="module")
-def tuned(source: Path) -> Path:
-    tinct.encode(str(source), str(source.with_name("tuned.mkv")), CONFIG)
-    return source.with_name("tuned.mkv")
+def adapted(source: Path) -> Path:
+    """The clip encoded with an update."""
+    tinct.encode(str(source), str(source.with_name("adapted.mkv")), CONFIG)
+    return source.with_name("adapted.mkv")
 
 
-def test_an_update_pays_and_decodes_elsewhere(source: Path, tuned: Path, tmp_path: Path) -> None:
+def test_an_update_pays_and_decodes_elsewhere(source: Path, adapted: Path, tmp_path: Path) -> None:
     off = tinct.encode(str(source), str(tmp_path / "off.mkv"), replace(CONFIG, adapt="off"))
     again = tinct.encode(str(source), str(tmp_path / "again.mkv"), CONFIG)
-    assert (tmp_path / "again.mkv").read_bytes() == tuned.read_bytes(), (
+    assert (tmp_path / "again.mkv").read_bytes() == adapted.read_bytes(), (
         "steps, not seconds, were asked for"
     )
     assert (again.luma_bytes, again.colour_bytes) == (off.luma_bytes, off.colour_bytes)
-    assert 300 < again.update_bytes == len(attached(tuned)["update.bin"]) < 0.06 * off.size_bytes
-    assert run("decode", tuned, tmp_path / "out.mkv").returncode == 0
-    here, there = list(tinct.open(str(tuned))), list(tinct.open(str(tmp_path / "out.mkv")))
+    assert 300 < again.update_bytes == len(attached(adapted)["update.bin"]) < 0.06 * off.size_bytes
+    assert run("decode", adapted, tmp_path / "out.mkv").returncode == 0
+    here, there = list(tinct.open(str(adapted))), list(tinct.open(str(tmp_path / "out.mkv")))
     assert_same_frames([replace(f, info=here[0].info) for f in there], here)
     originals = list(tinct.open(str(source)))
     shown = np.mean([psnr(a.y, b.y) for a, b in zip(here, originals, strict=True)])
@@ -64,17 +67,17 @@ def test_an_update_pays_and_decodes_elsewhere(source: Path, tuned: Path, tmp_pat
 def test_an_update_that_does_not_pay_is_not_sent(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that makes everything worse: the file is that without it, to the byte."""
+    """If it makes everything worse, the file is byte for byte the one without it."""
 
-    def harmful(*given: object, **options: object) -> tuning.Tuned:
-        found = tune(*given, **options)  # type: ignore[arg-type]
-        passes = tuple(
-            (c, {name: w * 0.5 for name, w in weights.items()})
-            for c, weights in found.network.passes
-        )
+    def halve(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: value * 0.5 for name, value in weights.items()}
+
+    def train_harmful(*given: object, **options: object) -> CompactUpdate:
+        found = train_update(*given, **options)  # type: ignore[arg-type]
+        passes = tuple((config, halve(weights)) for config, weights in found.network.passes)
         return replace(found, network=replace(found.network, passes=passes))
 
-    monkeypatch.setattr(tuning, "tune", harmful)
+    monkeypatch.setattr(compact_update, "train_update", train_harmful)
     config = replace(CONFIG, adapt="2steps")
     report = tinct.encode(str(source), str(tmp_path / "worse.mkv"), config)
     off = tinct.encode(str(source), str(tmp_path / "off.mkv"), replace(config, adapt="off"))
@@ -82,17 +85,17 @@ def test_an_update_that_does_not_pay_is_not_sent(
     assert (report.psnr, report.update_bytes) == (off.psnr, 0)
 
 
-def changed(path: Path, out: Path, change: Callable[[dict[str, object]], object]) -> Path:
-    """A copy whose manifest `change` has edited."""
+def edit_manifest(path: Path, out: Path, change: Callable[[dict[str, object]], object]) -> Path:
+    """Write a copy whose manifest is edited by `change`."""
 
-    def edited(name: str, data: bytes) -> list[tuple[str, bytes]]:
+    def edit(name: str, data: bytes) -> list[tuple[str, bytes]]:
         if name != "tinct.json":
             return [(name, data)]
         manifest = json.loads(data)
         change(manifest)
         return [(name, json.dumps(manifest, separators=(",", ":")).encode())]
 
-    remux(path, out, attachments=edited)
+    remux(path, out, attachments=edit)
     return out
 
 
@@ -115,9 +118,9 @@ def changed(path: Path, out: Path, change: Callable[[dict[str, object]], object]
     ids=["another rank", "no such rank", "no number", "no rank", "no hash", "another hash"],
 )
 def test_lies_about_an_update_are_refused(
-    tuned: Path, tmp_path: Path, change: Callable[[dict[str, object]], object], said: str
+    adapted: Path, tmp_path: Path, change: Callable[[dict[str, object]], object], said: str
 ) -> None:
-    bad = changed(tuned, tmp_path / "bad.mkv", change)
+    bad = edit_manifest(adapted, tmp_path / "bad.mkv", change)
     assert said in one_line(run("decode", bad, tmp_path / "out.mkv"), 2)
     assert not (tmp_path / "out.mkv").exists()
 
@@ -126,22 +129,23 @@ def test_a_network_with_nothing_added_is_itself() -> None:
     network = load_network("fast")
     config, weights = network.passes[-1]
     nothing = {
-        name: np.zeros(shape, np.float32) for name, shape in update_shapes(config, 2).items()
+        name: np.zeros(shape, np.float32) for name, shape in list_update_shapes(config, 2).items()
     }
-    for name, value in updated(network, nothing).passes[-1][1].items():
+    for name, value in apply_update(network, nothing).passes[-1][1].items():
         assert np.array_equal(value, weights[name]), name
 
 
-def crops(count: int = 6) -> list[tuning.Crop]:
+def crops(count: int = 6) -> list[Crop]:
+    """Return crops of a clip whose references are noisy copies of the originals."""
     random = np.random.default_rng(0)
     info = synthetic.info()
-    gathered = Crops()
+    collector = CropCollector()
     for n, frame in enumerate(synthetic.frames(synthetic.clip(count), info)):
         noisy = np.clip(frame.y + random.normal(0, 4, (5, *frame.y.shape)), 0, 255).astype(np.uint8)
         chroma = np.broadcast_to(np.stack((frame.cb, frame.cr)), (4, 2, *frame.cb.shape))
-        gathered.see(frame, References(noisy, chroma, (n + 1, count - n), (26, 38)))
-        gathered.take(frame.pts)
-    return gathered.all()
+        collector.cut(frame, References(noisy, chroma, (n + 1, count - n), (26, 38)))
+        collector.keep(frame.pts)
+    return collector.list_crops()
 
 
 def compact(network: Network) -> Compact:
@@ -153,37 +157,37 @@ def compact(network: Network) -> Compact:
 
 def test_what_is_learnt_is_what_is_sent() -> None:
     network = load_network("fast")
-    found = tune(network, crops(), 255, rank=2, budget=Budget(steps=30), error_per_bit=1e-9)
+    found = train_update(network, crops(), 255, rank=2, budget=Budget(steps=30), error_per_bit=1e-9)
     before, after = (
-        plane_errors(compact(some), tuning._batch(crops(), 255)).mean(0)[0]
+        plane_errors(compact(some), make_batch(crops(), 255)).mean(0)[0]
         for some in (network, found.network)
     )
     assert after < 0.98 * before
-    sent = decoded(network, found.data, 2)
+    sent = decode_update(network, found.data, 2)
     for name, value in sent.passes[-1][1].items():
         assert np.array_equal(value, found.network.passes[-1][1][name]), name
 
 
 def test_a_loss_that_is_no_number_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "_log_error", lambda errors: errors.sum(1) * float("nan"))
+    monkeypatch.setattr(compact_update, "FLOOR", float("nan"))
+    network = load_network("fast")
     with pytest.raises(
         CodecError,
         match="expected a finite loss in training, found nan at step 0; encode with --adapt off",
     ):
-        tune(load_network("fast"), crops(), 255, rank=1, budget=Budget(steps=3), error_per_bit=1e-9)
+        train_update(network, crops(), 255, rank=1, budget=Budget(steps=3), error_per_bit=1e-9)
 
 
 def test_crops_of_a_long_video_are_spread_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "MAX_FRAMES", 4)
-    alone = crops(6)[:4]  # of the first frame: what is kept of it is still what was seen of it
+    """Of 12 frames the 1st, 5th and 9th are kept, and dropping others left their crops whole."""
+    monkeypatch.setattr("tinct.adapt.crops.MAX_FRAMES", 4)
+    of_first_frame = crops(6)[:4]
     found = crops(12)
-    assert [round(2 ** (4 * conditions[0])) for _, _, conditions in found] == [1] * 4 + [5] * 4 + [
-        9
-    ] * 4
-    assert all(
-        np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1])
-        for a, b in zip(alone, found[:4], strict=True)
-    )
+    distances = [round(2 ** (4 * crop.conditions[0])) for crop in found]
+    assert distances == [1] * 4 + [5] * 4 + [9] * 4
+    for expected, crop in zip(of_first_frame, found[:4], strict=True):
+        assert np.array_equal(crop.luma, expected.luma)
+        assert np.array_equal(crop.chroma, expected.chroma)
 
 
 @pytest.mark.parametrize(
@@ -198,14 +202,14 @@ def test_crops_of_a_long_video_are_spread_over_it(monkeypatch: pytest.MonkeyPatc
 def test_the_rank_is_what_a_file_can_bear(
     size_bytes: int, shape: tuple[int, int], rank: int
 ) -> None:
-    assert rank_for(size_bytes, shape) == rank
+    assert choose_rank(size_bytes, shape) == rank
 
 
 def test_auto_is_counted_in_steps() -> None:
-    assert budget_of("auto", 100, 400) == Budget(steps=400)
-    assert budget_of("auto", 10_000, 400) == Budget(steps=2000)
-    assert budget_of("3epochs", 100, 400) == Budget(steps=150)
-    assert budget_of("9", 100, 400) == Budget(seconds=9)
+    assert parse_budget("auto", 100, 400) == Budget(steps=400)
+    assert parse_budget("auto", 10_000, 400) == Budget(steps=2000)
+    assert parse_budget("3epochs", 100, 400) == Budget(steps=150)
+    assert parse_budget("9", 100, 400) == Budget(seconds=9)
 
 
 @pytest.mark.parametrize(
@@ -234,16 +238,15 @@ def test_a_pipe_is_not_read_twice(source: Path, tmp_path: Path) -> None:
     done = run(
         "encode", "-", tmp_path / "a.mkv", "--adapt", "9", given=(tmp_path / "a.y4m").read_bytes()
     )
-    assert (
-        one_line(done, 2)
-        == "expected a file with --adapt 9, which reads the video twice; found a pipe: save it first"
+    assert one_line(done, 2) == (
+        "expected a file with --adapt 9, which reads the video twice; found a pipe: save it first"
     )
 
 
 def test_without_pytorch_nothing_is_learnt_unasked(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "find_spec", lambda name: None)
+    monkeypatch.setattr(colourisers, "find_spec", lambda name: None)
     assert (
         tinct.encode(
             str(source), str(tmp_path / "a.mkv"), replace(CONFIG, adapt="auto")

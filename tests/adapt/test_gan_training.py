@@ -1,4 +1,4 @@
-"""Training on one video: it learns, it goes on after a kill to the same bits, and it refuses what it cannot use."""
+"""Training the GAN on one video: it learns, resumes to the same bits, refuses other checkpoints."""
 
 import math
 import os
@@ -20,8 +20,8 @@ from helpers import TEST_PATH
 
 from tinct.adapt.budget import Budget, Step
 from tinct.adapt.gan import Samples, Training
-from tinct.adapt.objectives import PAPER, Recipe
-from tinct.cli.app import _interrupt
+from tinct.adapt.recipes import PAPER, Recipe
+from tinct.cli.app import raise_interrupt
 from tinct.colour import unit_matrix
 from tinct.errors import CodecError
 from tinct.networks.gan_config import GanConfig, GeneratorKind
@@ -36,23 +36,20 @@ def samples(count: int = 3) -> Samples:
     luma = torch.from_numpy(np.stack([planes[0] for planes in synthetic.clip(count)])[:, None])
     colours = torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous()
     return Samples(
-        luma,
-        colours,
-        luma[:1, :, :24, :32],
-        colours[:1, :, :24, :32],
-        torch.from_numpy(unit_matrix(about)),
+        luma=luma,
+        rgb=colours,
+        held_luma=luma[:1, :, :24, :32],
+        held_rgb=colours[:1, :, :24, :32],
+        to_rgb=torch.from_numpy(unit_matrix(about)),
     )
 
 
-def trained(recipe: Recipe, steps: int, checkpoint: Path | None = None) -> dict[str, torch.Tensor]:
-    return (
-        Training(samples(), SMALL, recipe)
-        .run(Budget(steps=steps), checkpoint=checkpoint)
-        .state_dict()
-    )
+def train(recipe: Recipe, steps: int, checkpoint: Path | None = None) -> dict[str, torch.Tensor]:
+    training = Training(samples(), SMALL, recipe)
+    return training.run(Budget(steps=steps), checkpoint=checkpoint).state_dict()
 
 
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+def are_equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -71,16 +68,14 @@ def test_the_defaults_are_the_papers() -> None:
 
 
 def test_it_learns_the_colours_of_a_clip() -> None:
-    """Grey to colour, on the samples themselves: from what a new network gives to well above it."""
+    """On the samples themselves, PSNR rises from that of a new network to well above it."""
     recipe = replace(
         RECIPE, learning_rate=3e-3, decay=True, averaging=0.9, judge_every=4, crop=64, seed=1
     )
     training = Training(samples(), SMALL, recipe)
     told: list[Step] = []
-    before, after = (
-        psnr(training.result()),
-        psnr(training.run(Budget(steps=120), progress=told.append)),
-    )
+    before = psnr(training.export())
+    after = psnr(training.run(Budget(steps=120), progress=told.append))
     assert before < 15
     assert 19 < after < 40
     assert [step.number for step in told] == list(range(1, 121))
@@ -88,7 +83,7 @@ def test_it_learns_the_colours_of_a_clip() -> None:
     gan, mse = ([step.terms[name] for step in told[:5]] for name in ("gan", "mse"))
     assert len(set(mse)) == 5
     assert gan[0] == gan[1] == gan[3] != gan[4], (
-        "the discriminator has its turn every fourth step; its term stays in sight"
+        "only every fourth step has a GAN loss; the others report the last one again"
     )
     assert told[-1].terms["mse"] < 0.3 * told[0].terms["mse"]
 
@@ -106,7 +101,7 @@ def psnr(generator: torch.nn.Module) -> float:
 def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(
     tmp_path: Path, recipe: Recipe
 ) -> None:
-    whole = trained(recipe, 6)
+    whole = train(recipe, 6)
     training = Training(samples(), SMALL, recipe)
 
     def stop(step: Step) -> None:
@@ -116,18 +111,18 @@ def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(
 
     with pytest.raises(KeyboardInterrupt):
         training.run(Budget(steps=6), progress=stop)
-    assert same(trained(recipe, 6, tmp_path / "run.ckpt"), whole)
-    assert not same(trained(recipe, 4), whole)
+    assert are_equal(train(recipe, 6, tmp_path / "run.ckpt"), whole)
+    assert not are_equal(train(recipe, 4), whole)
     assert os.listdir(tmp_path) == ["run.ckpt"]
 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
-    """kill -9 in a process of its own, at any moment after the first checkpoint."""
+    """kill -9 in a process of its own, at any time after the first checkpoint."""
     checkpoint = tmp_path / "run.ckpt"
     code = (
         "import tinct.adapt.gan, test_gan_training as t; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.2\n"
-        f"from pathlib import Path; t.trained(t.RECIPE, 60, Path({str(checkpoint)!r}))"
+        f"from pathlib import Path; t.train(t.RECIPE, 60, Path({str(checkpoint)!r}))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": TEST_PATH}
@@ -140,12 +135,12 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert 0 < torch.load(checkpoint, weights_only=True)["steps"] < 60
-    assert same(trained(RECIPE, 60, checkpoint), trained(RECIPE, 60))
+    assert are_equal(train(RECIPE, 60, checkpoint), train(RECIPE, 60))
 
 
 def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
-    trained(RECIPE, 1, path)
+    train(RECIPE, 1, path)
     kept = path.read_bytes()
     for other in (
         Training(samples(2), SMALL, RECIPE),
@@ -156,31 +151,31 @@ def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> No
     assert path.read_bytes() == kept
     path.write_bytes(kept[: len(kept) // 2])
     with pytest.raises(CodecError, match="found another file; name a new one"):
-        trained(RECIPE, 2, path)
+        train(RECIPE, 2, path)
     assert path.read_bytes() == kept[: len(kept) // 2]
 
 
 def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     wild = replace(RECIPE, learning_rate=1e30)
-    trained(wild, 1, path)
+    train(wild, 1, path)
     kept = path.read_bytes()
     with pytest.raises(
         CodecError, match="expected a finite loss in training, found nan in its term gan at step 1"
     ):
-        trained(wild, 20, path)
+        train(wild, 20, path)
     assert path.read_bytes() == kept
 
 
 def test_weights_that_are_no_numbers_are_neither_saved_nor_given(tmp_path: Path) -> None:
-    """The last step may leave them, and no loss comes after it."""
+    """The last step may leave them, and no loss follows that would show them."""
     path = tmp_path / "run.ckpt"
     training = Training(samples(), SMALL, RECIPE)
     training.run(Budget(steps=1), checkpoint=path)
     kept = path.read_bytes()
     with torch.no_grad():
-        next(training._objective.maker.parameters()).fill_(math.nan)
-    for finish in (lambda: training.save(path), training.result):
+        next(training.objective.generator_parameters()).fill_(math.nan)
+    for finish in (lambda: training.save(path), training.export):
         with pytest.raises(
             CodecError, match="expected finite weights in training, found others after step 1"
         ):
@@ -205,54 +200,56 @@ def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:
     with torch.no_grad():
         shown = generator(held.held_luma.float() / 127.5 - 1)
     error = ((shown - (held.held_rgb.float() / 127.5 - 1)) ** 2).mean()
-    assert training.held_out_db() == pytest.approx(float(10 * torch.log10(4 / error)), abs=0.01)
+    assert training.measure_held_out_db() == pytest.approx(
+        float(10 * torch.log10(4 / error)), abs=0.01
+    )
 
 
 def test_looking_at_the_held_out_crop_changes_nothing() -> None:
     looked = Training(samples(), SMALL, RECIPE)
-    looked.run(Budget(steps=4), progress=lambda _: (looked.held_out_db(), None)[1])
-    assert same(looked.result().state_dict(), trained(RECIPE, 4))
+    looked.run(Budget(steps=4), progress=lambda _: (looked.measure_held_out_db(), None)[1])
+    assert are_equal(looked.result().state_dict(), train(RECIPE, 4))
+
+
+def held_out_db(training: Training) -> float:
+    """Return a PSNR that is the best after the second step."""
+    return {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps]
 
 
 def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of four steps the second; by the recipe that keeps the last, the last."""
+    """They are those of the second of four steps; without `keeps_best` those of the last."""
     monkeypatch.setattr("tinct.adapt.gan.HELD_OUT_STEPS", 1)
-    monkeypatch.setattr(
-        Training,
-        "held_out_db",
-        lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps],
-    )
+    monkeypatch.setattr(Training, "measure_held_out_db", held_out_db)
     recipe = replace(RECIPE, keeps_best=True)
-    assert same(trained(recipe, 4), trained(RECIPE, 2))
-    assert not same(trained(RECIPE, 4), trained(RECIPE, 2))
+    assert are_equal(train(recipe, 4), train(RECIPE, 2))
+    assert not are_equal(train(RECIPE, 4), train(RECIPE, 2))
 
 
 def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tinct.adapt.gan.HELD_OUT_STEPS", 1)
-    monkeypatch.setattr(
-        Training,
-        "held_out_db",
-        lambda training: {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps],
-    )
+    monkeypatch.setattr(Training, "measure_held_out_db", held_out_db)
     recipe = replace(RECIPE, keeps_best=True)
-    trained(recipe, 3, tmp_path / "run.ckpt")
-    assert same(trained(recipe, 4, tmp_path / "run.ckpt"), trained(RECIPE, 2))
+    train(recipe, 3, tmp_path / "run.ckpt")
+    assert are_equal(train(recipe, 4, tmp_path / "run.ckpt"), train(RECIPE, 2))
 
 
 @pytest.mark.parametrize("kind", get_args(GeneratorKind))
 @pytest.mark.parametrize("size", [(2, 2), (8, 8), (16, 16), (34, 18)])
 def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, int]) -> None:
-    """As large as they are, not as the network would have them."""
+    """The generator's picture has their size, not a multiple of what its levels halve."""
     whole, (width, height) = samples(1), size
     small = Samples(
-        whole.luma[..., :height, :width], whole.rgb[..., :height, :width], whole.held_luma[..., :height, :width],
-        whole.held_rgb[..., :height, :width], whole.to_rgb,
-    )  # fmt: skip
+        luma=whole.luma[..., :height, :width],
+        rgb=whole.rgb[..., :height, :width],
+        held_luma=whole.held_luma[..., :height, :width],
+        held_rgb=whole.held_rgb[..., :height, :width],
+        to_rgb=whole.to_rgb,
+    )
     training = Training(small, GanConfig(6, kind), RECIPE)
     generator = training.run(Budget(steps=1))
-    assert math.isfinite(training.held_out_db())
+    assert math.isfinite(training.measure_held_out_db())
     with torch.no_grad():
         assert generator(small.luma.float() / 127.5 - 1).shape == (1, 3, height, width)
 
@@ -262,29 +259,28 @@ def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "run.ckpt"
-    monkeypatch.setattr(
-        "tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0
-    )  # so that a torn one could replace a whole one
-    before = signal.signal(signal.SIGTERM, _interrupt)  # as the command line does
-    step = Training._step
+    # A checkpoint after every step: a torn one could replace a whole one.
+    monkeypatch.setattr("tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0)
+    before = signal.signal(signal.SIGTERM, raise_interrupt)  # as the command line does
+    take_step = Training.take_step
 
-    def interrupted(training: Training, spent: float) -> dict[str, float]:
+    def interrupt_third(training: Training, spent: float) -> dict[str, float]:
         if training.steps == 2:
             os.kill(os.getpid(), number)
-        return step(training, spent)
+        return take_step(training, spent)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Training, "_step", interrupted)
+        patched.setattr(Training, "take_step", interrupt_third)
         with pytest.raises(KeyboardInterrupt):
-            trained(RECIPE, 6, path)
+            train(RECIPE, 6, path)
     signal.signal(signal.SIGTERM, before)
     assert torch.load(path, weights_only=True)["steps"] == 3
-    assert same(trained(RECIPE, 6, path), trained(RECIPE, 6))
+    assert are_equal(train(RECIPE, 6, path), train(RECIPE, 6))
 
 
 def test_what_the_held_out_frame_is_belongs_to_a_training(tmp_path: Path) -> None:
-    """It decides which weights are kept."""
-    trained(RECIPE, 1, tmp_path / "run.ckpt")
+    """It decides which weights are kept, so another one needs another checkpoint."""
+    train(RECIPE, 1, tmp_path / "run.ckpt")
     other = samples()
     other.held_rgb[0, 0, 0, 0] ^= 1
     with pytest.raises(CodecError, match="found another's"):
@@ -306,24 +302,24 @@ def test_a_budget_of_seconds_ends() -> None:
 
 
 def join(rank: int, address: str, out: str) -> None:
-    """One of two processes that train together, once in one go and once with a stop, which a checkpoint bridges."""
+    """Train as one of two processes, once without a stop and once resumed from a checkpoint."""
     torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
-    torch.save(trained(RECIPE, 3), f"{out}/{rank}.pth")
-    trained(RECIPE, 2, Path(out) / "run.ckpt")
+    torch.save(train(RECIPE, 3), f"{out}/{rank}.pth")
+    train(RECIPE, 2, Path(out) / "run.ckpt")
     torch.distributed.barrier()
-    torch.save(trained(RECIPE, 3, Path(out) / "run.ckpt"), f"{out}/again{rank}.pth")
+    torch.save(train(RECIPE, 3, Path(out) / "run.ckpt"), f"{out}/again{rank}.pth")
     torch.distributed.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """Each on crops of its own, with the mean of their gradients: the same network."""
+    """Each takes its own crops and the mean of both gradients, so both have the same network."""
     torch.multiprocessing.spawn(join, (f"file://{tmp_path}/meet", str(tmp_path)), nprocs=2)
     first, *others = (
         torch.load(tmp_path / f"{name}.pth", weights_only=True)
         for name in ("0", "1", "again0", "again1")
     )
-    assert all(same(first, other) for other in others)
-    assert not same(first, trained(RECIPE, 3))
+    assert all(are_equal(first, other) for other in others)
+    assert not are_equal(first, train(RECIPE, 3))
     with pytest.raises(CodecError, match="found another's"):
-        trained(RECIPE, 3, tmp_path / "run.ckpt")  # alone
+        train(RECIPE, 3, tmp_path / "run.ckpt")  # alone

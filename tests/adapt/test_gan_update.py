@@ -1,4 +1,4 @@
-"""A video's own network from encode to decode: the file, the bits of its weights, its colours, and what is refused."""
+"""A video's own generator from encode to decode: the file, its bits and colours, and refusals."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ import synthetic
 import tinct
 from tinct.adapt.budget import Budget
 from tinct.adapt.gan import Samples, Training
-from tinct.adapt.gan_update import RELEARNING_STEPS, KeyFrames, coded
-from tinct.adapt.objectives import CPU
+from tinct.adapt.gan_update import ROUNDING_STEPS, KeyFrameCollector, encode_generator
+from tinct.adapt.recipes import CPU
 from tinct.bitstream.container import read_file_manifest, read_update
 from tinct.bitstream.manifest import Manifest, read_manifest, write_manifest
 from tinct.cli.app import main
@@ -30,19 +30,20 @@ from tinct.colour import to_rgb, unit_matrix, upsample_chroma
 from tinct.errors import CodecError
 from tinct.frames import ColourTags
 from tinct.limits import MAX_UPDATE_BYTES
-from tinct.networks.gan import shapes, to_planes, weights_of
+from tinct.networks.gan import decode_generator, list_shapes, to_planes
 from tinct.networks.gan_config import GanConfig
-from tinct.networks.trainable.baselines import new_generator
+from tinct.networks.trainable.baselines import make_generator
 from tinct.networks.trainable.gan import Generator, fold
-from tinct.networks.weights import hash_of
+from tinct.networks.weights import hash_weights
 
 KINDS = ["multiresunet", "pix2pix", "pix2pix-attention", "pix2pixhd", "cyclegan"]
+PAPER_ON_CPU = ["--preset", "paper", "--recipe", "cpu"]
 OPTIONS = {"qp": 32, "channels": 8, "recipe": "cpu", "adapt": "20steps", "device": "cpu"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """What a training ends with depends on how many threads add up its sums, and on small pictures they wait for one another."""
+    """Sums depend on the number of threads; on small pictures several are slower, too."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -51,7 +52,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two groups and one frame, for what hangs on no picture."""
+    """Two groups and one frame, where the pictures do not matter."""
     path = tmp_path_factory.mktemp("short") / "short.mkv"
     synthetic.write_clip(path, frames=13)
     return path
@@ -59,7 +60,7 @@ def short_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gan_path(clip_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The clip with the paper's layout and a network of its own."""
+    """The clip in the paper's layout, with a generator of its own."""
     path = tmp_path_factory.mktemp("gan") / "gan.mkv"
     tinct.encode(str(clip_path), str(path), tinct.preset("paper", **OPTIONS))
     return path
@@ -91,16 +92,12 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(
 
 
 def test_the_papers_network_decodes_without_pytorch(gan_path: Path, tmp_path: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None\nfrom tinct.cli.app import main; sys.exit(main(sys.argv[1:]))"
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "decode",
-        str(gan_path),
-        str(tmp_path / "a.y4m"),
-        "--quiet",
-    ]
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from tinct.cli.app import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["decode", str(gan_path), str(tmp_path / "a.y4m"), "--quiet"]
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     for mine, theirs in zip(
@@ -122,13 +119,13 @@ def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_pa
         tinct.preset("paper", qp=OPTIONS["qp"], colouriser="none"),
     )
     between = [n for n in range(40) if n % 6]
-    source, decoded, coded = (
+    source, decoded, plain = (
         list(tinct.open(str(path))) for path in (clip_path, tmp_path / "a.mkv", tmp_path / "b.mkv")
     )
     grey = [psnr(source[n].cb, np.full_like(source[n].cb, 128)) for n in between]
     found = [psnr(source[n].cb, decoded[n].cb) for n in between]
     assert np.mean(found) > np.mean(grey) + 3
-    assert all(np.array_equal(decoded[n].cb, coded[n].cb) for n in range(0, 40, 6)), (
+    assert all(np.array_equal(decoded[n].cb, plain[n].cb) for n in range(0, 40, 6)), (
         "key frames are shown as they were coded"
     )
 
@@ -173,7 +170,7 @@ def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None
 
 
 def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
-    """R'G'B' to 4:2:0 and up again loses little; a Y'CbCr picture is rounded and no more."""
+    """R'G'B' loses little in 4:2:0; a Y'CbCr picture is only rounded."""
     for depth, tags in (
         (8, ColourTags(matrix=6, full_range=False)),
         (10, ColourTags(matrix=1, full_range=True)),
@@ -197,49 +194,51 @@ def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
         assert np.abs(np.clip((shown + 1) * 127.5, 0, 255) - wanted).max() <= 0.51
 
 
-def learned() -> tuple[torch.nn.Module, Samples]:
+def collect(count: int) -> Samples:
+    """Return the samples of a clip of which every other frame is a key frame."""
     about = synthetic.info()
-    gathered = KeyFrames(about)
-    for n, frame in enumerate(synthetic.frames(synthetic.clip(8), about)):
-        gathered.add(frame, frame.y, key=n % 2 == 0)
-    samples = gathered.samples()
+    collector = KeyFrameCollector(about)
+    for n, frame in enumerate(synthetic.frames(synthetic.clip(count), about)):
+        collector.add(frame, frame.y, key=n % 2 == 0)
+    return collector.build_samples()
+
+
+def train_small() -> tuple[torch.nn.Module, Samples]:
+    samples = collect(8)
     recipe = replace(CPU, content=0.0, colour=0.0, gan=0.0, learning_rate=5e-4)
     return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=200)), samples
 
 
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
-    network, samples = learned()
+    network, samples = train_small()
     config = GanConfig(8, output="ycbcr")
     free, dear = (
-        coded(network, config, samples, error_per_bit=price, steps=50) for price in (0.0, 1e-5)
+        encode_generator(network, config, samples, error_per_bit=price, steps=50)
+        for price in (0.0, 1e-5)
     )
     assert len(dear.data) < 0.9 * len(free.data)
     assert free.loss_db < 0.05
     assert dear.loss_db <= 0.1
-    sent = weights_of(config, dear.data)
+    sent = decode_generator(config, dear.data)
     assert sent.keys() == dear.weights.keys()
     assert all(np.array_equal(sent[name], weight) for name, weight in dear.weights.items())
 
 
-@pytest.mark.parametrize(("trained", "expected"), [(3, 3), (5000, RELEARNING_STEPS)])
+@pytest.mark.parametrize(("trained", "expected"), [(3, 3), (5000, ROUNDING_STEPS)])
 def test_learning_the_rounding_takes_no_longer_than_the_weights(
     trained: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
-    def relearn(network: object, sent: object, inputs: object, *, steps: int) -> object:
+    def note_steps(network: object, sent: object, inputs: object, *, steps: int) -> object:
         asked.append(steps)
         return sent
 
-    monkeypatch.setattr("tinct.adapt.gan_update.relearn", relearn)
+    monkeypatch.setattr("tinct.adapt.gan_update.learn_rounding", note_steps)
     config = GanConfig(6, output="ycbcr")
-    about = synthetic.info()
-    gathered = KeyFrames(about)
-    for n, frame in enumerate(synthetic.frames(synthetic.clip(2), about)):
-        gathered.add(frame, frame.y, key=n == 0)
-    network = new_generator(config, norm=True)
+    network = make_generator(config, norm=True)
     assert isinstance(network, Generator)
-    coded(fold(network), config, gathered.samples(), error_per_bit=0.0, steps=trained)
+    encode_generator(fold(network), config, collect(2), error_per_bit=0.0, steps=trained)
     assert set(asked) == {expected}
 
 
@@ -257,21 +256,13 @@ def test_no_memory_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fails(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(Training, "_step", fails)
-    options = [
-        "--preset",
-        "paper",
-        "--content-loss",
-        "none",
-        "--channels",
-        "8",
-        "--adapt",
-        "5steps",
-    ]
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
+    monkeypatch.setattr(Training, "take_step", fail)
+    options = ["--preset", "paper", "--content-loss", "none", "--channels", "8"]
+    options += ["--adapt", "5steps"]
+    code, said = run_cli(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert code == 2
     assert (
         "tinct: expected memory enough to train with --channels 8, found none left; use fewer"
@@ -283,10 +274,10 @@ def test_no_memory_is_said_in_one_line(
 def test_any_other_error_of_pytorch_is_not_hidden(
     clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("shapes do not fit")
 
-    monkeypatch.setattr(Training, "_step", fails)
+    monkeypatch.setattr(Training, "take_step", fail)
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), tinct.preset("paper", **OPTIONS))
 
@@ -296,20 +287,20 @@ def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         "tinct.adapt.gan_update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height
     )
-    gathered = KeyFrames(about)
+    collector = KeyFrameCollector(about)
     frame = next(iter(synthetic.frames(synthetic.clip(1), about)))
     for number in range(40):
-        gathered.add(frame, np.full_like(frame.y, number), key=True)
-        gathered.add(frame, frame.y, key=False)
-    kept = gathered.samples().luma[:, 0, 0, 0].tolist()
+        collector.add(frame, np.full_like(frame.y, number), key=True)
+        collector.add(frame, frame.y, key=False)
+    kept = collector.build_samples().luma[:, 0, 0, 0].tolist()
     assert kept == [0, 8, 16, 24, 32]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_shapes_are_those_of_the_network_and_no_tensor_is_made(kind: str) -> None:
     config = GanConfig(8, kind)  # type: ignore[arg-type]
-    assert shapes(config) == {
-        name: tuple(t.shape) for name, t in new_generator(config, norm=False).state_dict().items()
+    assert list_shapes(config) == {
+        name: tuple(t.shape) for name, t in make_generator(config, norm=False).state_dict().items()
     }
 
 
@@ -317,7 +308,7 @@ def test_a_network_beyond_the_limit_is_refused_before_it_is_made() -> None:
     with pytest.raises(
         CodecError, match="expected a generator of at most 16,777,216 weights, found 5"
     ):
-        shapes(GanConfig(64, "pix2pix"))
+        list_shapes(GanConfig(64, "pix2pix"))
 
 
 def test_the_manifest_says_what_the_network_is() -> None:
@@ -327,10 +318,10 @@ def test_the_manifest_says_what_the_network_is() -> None:
         (config, '{"channels":16,"attention":[],"residual":"original","output":"ycbcr"}'),
     ):
         manifest = Manifest(
-            (64, 48),
-            12,
-            2,
-            "full",
+            size=(64, 48),
+            frames=12,
+            keys=2,
+            layout="full",
             colouriser="gan",
             generator=generator,
             update="0123456789abcdef",
@@ -343,10 +334,20 @@ def test_the_manifest_says_what_the_network_is() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"channels": 5}, {"channels": 129}, {"channels": "16"}, {"attention": [5]}, {"attention": [4, 3]}, {"attention": 3},
-        {"output": "cmyk"}, {"residual": 1}, {"kind": "transformer"}, {"depth": 1}, [], None,
+        {"channels": 5},
+        {"channels": 129},
+        {"channels": "16"},
+        {"attention": [5]},
+        {"attention": [4, 3]},
+        {"attention": 3},
+        {"output": "cmyk"},
+        {"residual": 1},
+        {"kind": "transformer"},
+        {"depth": 1},
+        [],
+        None,
     ],
-)  # fmt: skip
+)
 def test_generators_that_there_are_not_are_refused(wrong: object) -> None:
     fields = {
         "tinct": 1,
@@ -361,12 +362,12 @@ def test_generators_that_there_are_not_are_refused(wrong: object) -> None:
 
 
 def with_update(source: Path, target: Path, data: bytes, **changes: object) -> None:
-    """The file with another `update.bin`; the manifest names its hash unless told otherwise."""
+    """Write the file with another `update.bin`, whose hash the manifest names unless changed."""
     import av
 
     manifest = read_file_manifest(str(source))
     assert manifest is not None
-    manifest = replace(manifest, **{"update": hash_of(data), **changes})  # type: ignore[arg-type]
+    manifest = replace(manifest, **{"update": hash_weights(data), **changes})  # type: ignore[arg-type]
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         streams = {s.index: new.add_stream_from_template(s) for s in old.streams.video}
         for index, stream in streams.items():
@@ -404,7 +405,7 @@ def test_updates_of_anything_else_are_refused(gan_path: Path, tmp_path: Path) ->
     assert len(list(tinct.open(str(path)))) == 40
 
 
-def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def run_cli(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     return int(stopped.value.code or 0), capsys.readouterr().err
@@ -415,7 +416,8 @@ def says(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int,
     [
         (
             ["--adapt", "soon"],
-            "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; found soon",
+            "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; "
+            "found soon",
         ),
         (
             ["--adapt", "off"],
@@ -461,7 +463,7 @@ def test_bad_options_are_refused_before_any_work(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, said = says(
+    code, said = run_cli(
         ["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper", *options], capsys
     )
     assert code == 2
@@ -477,10 +479,9 @@ def test_without_weights_of_vgg_both_ways_out_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        "tinct.adapt.vgg19.VGG19_URL", "http://127.0.0.1:9/vgg19-dcbb9e9d.pth"
-    )  # nobody listens there
-    code, said = says(
+    # No server listens there.
+    monkeypatch.setattr("tinct.adapt.vgg19.VGG19_URL", "http://127.0.0.1:9/vgg19-dcbb9e9d.pth")
+    code, said = run_cli(
         ["encode", str(clip_path), str(tmp_path / "a.mkv"), "--preset", "paper"], capsys
     )
     assert code == 2
@@ -493,8 +494,8 @@ def test_a_video_without_frames_between_key_frames_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     synthetic.write_clip(tmp_path / "one.mkv", frames=1)
-    options = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "5steps"]
-    code, said = says(
+    options = [*PAPER_ON_CPU, "--channels", "8", "--adapt", "5steps"]
+    code, said = run_cli(
         ["encode", str(tmp_path / "one.mkv"), str(tmp_path / "a.mkv"), *options], capsys
     )
     assert (code, said.count("\n")) == (2, 1)
@@ -503,7 +504,7 @@ def test_a_video_without_frames_between_key_frames_is_refused(
 
 
 def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, said = says(["encode", "-", str(tmp_path / "a.mkv"), "--preset", "paper"], capsys)
+    code, said = run_cli(["encode", "-", str(tmp_path / "a.mkv"), "--preset", "paper"], capsys)
     assert code == 2
     assert "reads the video twice; found a pipe" in said
 
@@ -512,25 +513,15 @@ def test_the_checkpoint_of_another_video_is_refused_and_kept(
     short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     synthetic.write_clip(tmp_path / "other.mkv", frames=9)
-    options = [
-        "--preset",
-        "paper",
-        "--recipe",
-        "cpu",
-        "--channels",
-        "8",
-        "--adapt",
-        "2steps",
-        "--quiet",
-    ]
+    options = [*PAPER_ON_CPU, "--channels", "8", "--adapt", "2steps", "--quiet"]
     checkpoint = tmp_path / "run.ckpt"
     main_options = [*options, "--checkpoint", str(checkpoint)]
-    assert says(["encode", str(short_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (
+    assert run_cli(["encode", str(short_path), str(tmp_path / "a.mkv"), *main_options], capsys) == (
         0,
         "",
     )
     kept = checkpoint.read_bytes()
-    code, said = says(
+    code, said = run_cli(
         ["encode", str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), *main_options], capsys
     )
     assert code == 2
@@ -547,28 +538,19 @@ def test_a_checkpoint_that_cannot_fit_is_refused_before_any_work(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options = [
-        "--preset",
-        "paper",
-        "--recipe",
-        "cpu",
-        "--adapt",
-        "1steps",
-        "--quiet",
-        "--checkpoint",
-        str(tmp_path / "run.ckpt"),
-    ]
+    checkpoint = str(tmp_path / "run.ckpt")
+    options = [*PAPER_ON_CPU, "--adapt", "1steps", "--quiet", "--checkpoint", checkpoint]
     if what == "text":
         (tmp_path / "run.ckpt").write_text("notes")
     else:
-        assert says(
+        assert run_cli(
             ["encode", str(short_path), str(tmp_path / "a.mkv"), "--channels", "6", *options],
             capsys,
         ) == (0, "")
     monkeypatch.setattr(
         "tinct.encoder.api.open_source", lambda path: pytest.fail(f"{path} was opened")
     )
-    code, said = says(
+    code, said = run_cli(
         ["encode", str(short_path), str(tmp_path / "b.mkv"), "--channels", "8", *options], capsys
     )
     assert (code, said.count("\n")) == (2, 1)
@@ -578,12 +560,12 @@ def test_a_checkpoint_that_cannot_fit_is_refused_before_any_work(
 def test_the_output_is_no_checkpoint(
     clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--preset", "paper", "--recipe", "cpu", "--checkpoint", str(tmp_path / "a.mkv")]
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
+    options = [*PAPER_ON_CPU, "--checkpoint", str(tmp_path / "a.mkv")]
+    code, said = run_cli(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert (code, said.count("\n")) == (2, 1)
     assert "--checkpoint: expected a file of its own, found the output" in said
     options[-1] = str(clip_path)
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
+    code, said = run_cli(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert (code, said.count("\n")) == (2, 1)
 
 
@@ -599,17 +581,9 @@ def test_the_content_loss_trains_with_weights_of_vgg(
     monkeypatch.setattr(
         "tinct.adapt.vgg19.VGG19_SHA256", hashlib.sha256(vgg_file.read_bytes()).hexdigest()
     )
-    options = [
-        "--preset",
-        "paper",
-        "--channels",
-        "8",
-        "--adapt",
-        "2steps",
-        "--vgg19",
-        str(vgg_file),
-    ]
-    code, said = says(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
+    options = ["--preset", "paper", "--channels", "8", "--adapt", "2steps"]
+    options += ["--vgg19", str(vgg_file)]
+    code, said = run_cli(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
     assert code == 0
     assert all(f" {term} " in said for term in ("gan", "mse", "content", "colour", "discriminator"))
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
@@ -619,31 +593,16 @@ def test_the_content_loss_trains_with_weights_of_vgg(
 def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(
     short_path: Path, tmp_path: Path
 ) -> None:
-    """kill -9 in training; the same command again gives the file of an encode that was not stopped, byte for byte."""
-    code = "import tinct.adapt.gan, sys; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.1; from tinct.cli.app import main; main(sys.argv[1:])"
-    options = [
-        "--preset",
-        "paper",
-        "--recipe",
-        "cpu",
-        "--channels",
-        "8",
-        "--adapt",
-        "30steps",
-        "--quiet",
-    ]
+    """After kill -9 in training, the same command writes the file of an encode without a stop."""
+    code = (
+        "import tinct.adapt.gan, sys; tinct.adapt.gan.CHECKPOINT_SECONDS = 0.1\n"
+        "from tinct.cli.app import main; main(sys.argv[1:])"
+    )
+    options = [*PAPER_ON_CPU, "--channels", "8", "--adapt", "30steps", "--quiet"]
 
     def command(name: str, *more: str) -> list[str]:
-        return [
-            sys.executable,
-            "-c",
-            code,
-            "encode",
-            str(short_path),
-            str(tmp_path / name),
-            *options,
-            *more,
-        ]
+        arguments = ["encode", str(short_path), str(tmp_path / name), *options, *more]
+        return [sys.executable, "-c", code, *arguments]
 
     subprocess.run(command("whole.mkv"), check=True)
     again = command("killed.mkv", "--checkpoint", str(tmp_path / "run.ckpt"))
@@ -665,47 +624,20 @@ def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(
 def test_processes_of_torchrun_train_one_network_and_write_one_file(
     short_path: Path, tmp_path: Path
 ) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tinct",
-        "encode",
-        str(short_path),
-    ]
-    options = [
-        "--preset",
-        "paper",
-        "--recipe",
-        "cpu",
-        "--channels",
-        "8",
-        "--adapt",
-        "2steps",
-        "--quiet",
-    ]
+    encode = ["-m", "tinct", "encode", str(short_path)]
+    together = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *encode]
+    options = [*PAPER_ON_CPU, "--channels", "8", "--adapt", "2steps", "--quiet"]
     subprocess.run(
-        [*command, str(tmp_path / "a.mkv"), *options],
+        [*together, str(tmp_path / "a.mkv"), *options],
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 13
-    alone = [
-        sys.executable,
-        "-m",
-        "tinct",
-        "encode",
-        str(short_path),
-        str(tmp_path / "b.mkv"),
-        *options,
-    ]
+    alone = [sys.executable, *encode, str(tmp_path / "b.mkv"), *options]
     subprocess.run(alone, check=True, env={**os.environ, "OMP_NUM_THREADS": "1", "RANK": "1"})
     assert (tmp_path / "a.mkv").read_bytes() != (tmp_path / "b.mkv").read_bytes(), (
-        "the other process' crops are learnt too"
+        "the other process's crops are learnt from too"
     )
 
 

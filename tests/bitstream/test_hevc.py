@@ -1,4 +1,4 @@
-"""Planes to HEVC packets and back: what a packet holds, and that a decoder shows what x265 made."""
+"""HEVC packets: what they hold, in which order they come, and what decodes from them."""
 
 import os
 import subprocess
@@ -20,12 +20,10 @@ from tinct.bitstream.hevc import (
     HevcEncoder,
     HevcSettings,
     IntraEncoder,
-    Packet,
     coded_shape,
     split_header,
-    stack_chroma,
-    unstack_chroma,
 )
+from tinct.bitstream.pictures import Packet, stack_chroma, unstack_chroma
 from tinct.frames import Hdr
 from tinct.media.planes import Planes, from_av_frame
 
@@ -33,29 +31,41 @@ HDR = Hdr("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)
 PARAMETER_SETS = {32, 33, 34}
 
 
-def settings(structure: str = "intra", **changes: object) -> HevcSettings:
-    return replace(HevcSettings(structure, info(), qp=32), **changes)  # type: ignore[arg-type]
+def make_settings(structure: str = "intra", **changes: object) -> HevcSettings:
+    return replace(HevcSettings(structure=structure, info=info(), qp=32), **changes)  # type: ignore[arg-type]
 
 
-def coded(encoder: HevcEncoder, pictures: list[Planes]) -> list[Packet]:
-    return [
-        p for n, picture in enumerate(pictures) for p in encoder.encode(picture, n, idr=n == 0)
-    ] + encoder.flush()
+def encode_all(encoder: HevcEncoder, pictures: list[Planes]) -> list[Packet]:
+    """Return the packets of all pictures, of which the first is an IDR picture."""
+    packets: list[Packet] = []
+    for n, picture in enumerate(pictures):
+        packets += encoder.encode(picture, n, idr=n == 0)
+    return packets + encoder.flush()
 
 
-def decoded(
+def encode_at_qps(encoder: IntraEncoder, pictures: list[Planes], qps: list[int]) -> list[Packet]:
+    """Return the packets of all pictures, each coded at its QP."""
+    packets: list[Packet] = []
+    for n, (picture, qp) in enumerate(zip(pictures, qps, strict=True)):
+        packets += encoder.encode(picture, n, qp)
+    return packets + encoder.flush()
+
+
+def decode_all(
     header: bytes, packets: list[Packet], *, low_delay: bool = False
 ) -> list[tuple[int, Planes]]:
+    """Return (pts, planes) of all pictures, and check that none is damaged."""
     decoder = HevcDecoder(header, low_delay=low_delay)
-    pictures = [
-        picture for p in packets for picture in decoder.decode(p.data, p.pts)
-    ] + decoder.flush()
+    pictures: list[tuple[int, Planes]] = []
+    for packet in packets:
+        pictures += decoder.decode(packet.data, packet.pts)
+    pictures += decoder.flush()
     assert decoder.damaged == 0
     return pictures
 
 
 def unit_types(data: bytes) -> list[int]:
-    """NAL unit types of Annex B bytes."""
+    """Return the NAL unit types of Annex B bytes."""
     starts = [n + 3 for n in range(len(data) - 3) if data[n : n + 3] == b"\0\0\1"]
     return [(data[n] >> 1) & 63 for n in starts]
 
@@ -78,13 +88,13 @@ def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
 ) -> None:
     source = clip(12, bit_depth=depth)
     pictures: list[Planes] = [p[:1] if grey else p for p in source]
-    encoder = HevcEncoder(settings(structure, info=info(bit_depth=depth)), (48, 64), grey=grey)
-    packets = coded(encoder, pictures)
+    encoder = HevcEncoder(make_settings(structure, info=info(bit_depth=depth)), (48, 64), grey=grey)
+    packets = encode_all(encoder, pictures)
     assert set(unit_types(encoder.header)) == PARAMETER_SETS
     for packet in packets:
         assert not set(unit_types(packet.data)) & PARAMETER_SETS
-        assert not set(unit_types(packet.data)) & {39, 40}  # no text of x265's
-    found = decoded(encoder.header, packets)
+        assert not set(unit_types(packet.data)) & {39, 40}  # x265's text about itself
+    found = decode_all(encoder.header, packets)
     assert [pts for pts, _ in found] == list(range(12))
     for (_, ours), theirs in zip(found, pictures, strict=True):
         assert 34 < psnr(ours[0], theirs[0], 255 << (depth - 8)) < 44
@@ -92,7 +102,7 @@ def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
 
 @pytest.mark.parametrize("structure", ["intra", "random-access", "colour"])
 def test_packets_of_a_structure_come_in_its_order(structure: str) -> None:
-    packets = coded(HevcEncoder(settings(structure), (48, 64), grey=True), GREY)
+    packets = encode_all(HevcEncoder(make_settings(structure), (48, 64), grey=True), GREY)
     times = [p.pts for p in packets]
     assert sorted(times) == list(range(12))
     assert (times == sorted(times)) == (structure != "random-access")
@@ -100,20 +110,23 @@ def test_packets_of_a_structure_come_in_its_order(structure: str) -> None:
 
 
 def test_idr_pictures_stand_where_they_are_asked_for() -> None:
-    encoder = HevcEncoder(settings("colour"), (48, 64), grey=True)
-    packets = [
-        p for n, picture in enumerate(GREY) for p in encoder.encode(picture, n, idr=n in (0, 7))
-    ] + encoder.flush()
+    encoder = HevcEncoder(make_settings("colour"), (48, 64), grey=True)
+    packets: list[Packet] = []
+    for n, picture in enumerate(GREY):
+        packets += encoder.encode(picture, n, idr=n in (0, 7))
+    packets += encoder.flush()
     assert [p.pts for p in packets if p.keyframe] == [0, 7]
     assert [unit_types(p.data)[-1] in (19, 20) for p in packets] == [n in (0, 7) for n in range(12)]
-    entered = decoded(encoder.header, packets[7:])
+    entered = decode_all(encoder.header, packets[7:])
     assert [pts for pts, _ in entered] == list(range(7, 12))
-    for (_, ours), (_, theirs) in zip(entered, decoded(encoder.header, packets)[7:], strict=True):
+    for (_, ours), (_, theirs) in zip(
+        entered, decode_all(encoder.header, packets)[7:], strict=True
+    ):
         assert_same_planes(ours, theirs)
 
 
 def test_colour_packets_come_without_delay() -> None:
-    encoder = HevcEncoder(settings("colour"), (48, 64), grey=True)
+    encoder = HevcEncoder(make_settings("colour"), (48, 64), grey=True)
     late = 0
     for n, picture in enumerate(GREY):
         packets = encoder.encode(picture, n, idr=n == 0)
@@ -123,66 +136,57 @@ def test_colour_packets_come_without_delay() -> None:
 
 def test_every_decoder_shows_the_same_pictures() -> None:
     for structure in STRUCTURES:
-        encoder = HevcEncoder(settings(structure), (48, 64), grey=False)
-        packets = coded(encoder, COLOUR)
-        for (_, ours), (_, theirs) in zip(
-            decoded(encoder.header, packets),
-            decoded(encoder.header, packets, low_delay=True),
-            strict=True,
-        ):
+        encoder = HevcEncoder(make_settings(structure), (48, 64), grey=False)
+        packets = encode_all(encoder, COLOUR)
+        usual = decode_all(encoder.header, packets)
+        low_delay = decode_all(encoder.header, packets, low_delay=True)
+        for (_, ours), (_, theirs) in zip(usual, low_delay, strict=True):
             assert_same_planes(ours, theirs)
 
 
 def test_a_muxed_track_decodes_to_what_the_encoder_coded(tinct_path: Path) -> None:
-    """Any libavcodec decode of the file shows what `HevcDecoder` makes of its packets."""
+    """A decoder of libavcodec, given the file, gives the same pictures as `HevcDecoder`."""
     for name, track in (("luma", 0), ("colour", 1)):
         with av.open(str(tinct_path)) as container:
             theirs = [from_av_frame(frame) for frame in container.decode(video=track)]
             header = container.streams.video[track].codec_context.extradata
         decoder = HevcDecoder(header)
         packets = track_packets(tinct_path, name)
-        ours = [
-            p for n, packet in enumerate(packets) for p in decoder.decode(bytes(packet), n)
-        ] + decoder.flush()
+        ours: list[tuple[int, Planes]] = []
+        for n, packet in enumerate(packets):
+            ours += decoder.decode(bytes(packet), n)
+        ours += decoder.flush()
         assert len(ours) == len(theirs) == len(packets)
         for (_, mine), other in zip(ours, theirs, strict=True):
             assert_same_planes(mine, other)
 
 
-# ── a QP for each picture ──────────────────────────────────────────────────────────────────────────────────────────
+# ── a QP for each picture ─────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("grey", [True, False])
 def test_mixed_qps_come_in_order_and_alone_or_among_others_are_the_same(grey: bool) -> None:
     pictures: list[Planes] = GREY if grey else list(COLOUR)
     qps = [25 if n % 6 == 0 else 37 for n in range(12)]
-    encoder = IntraEncoder(settings(qp=32), (48, 64), grey=grey)
-    packets = [
-        p
-        for n, (picture, qp) in enumerate(zip(pictures, qps, strict=True))
-        for p in encoder.encode(picture, n, qp)
-    ]
-    packets += encoder.flush()
+    encoder = IntraEncoder(make_settings(qp=32), (48, 64), grey=grey)
+    packets = encode_at_qps(encoder, pictures, qps)
     assert [p.pts for p in packets] == list(range(12))
-    shown = dict(decoded(encoder.header, packets))
+    shown = dict(decode_all(encoder.header, packets))
     for qp in (25, 37):
-        alone = HevcEncoder(settings(qp=qp), (48, 64), grey=grey)
-        expected = {p.pts: p.data for p in coded(alone, pictures)}
+        alone = HevcEncoder(make_settings(qp=qp), (48, 64), grey=grey)
+        expected = {p.pts: p.data for p in encode_all(alone, pictures)}
         for n in range(12):
             if qps[n] == qp:
-                assert len(packets[n].data) == len(
-                    expected[n]
-                )  # the same but for a flag that x265 draws from the number
-                assert_same_planes(shown[n], dict(decoded(alone.header, [packets[n]]))[n])
+                # the bytes differ in one flag, which x265 derives from the picture's number
+                assert len(packets[n].data) == len(expected[n])
+                assert_same_planes(shown[n], dict(decode_all(alone.header, [packets[n]]))[n])
 
 
 def test_qps_that_never_repeat_stay_in_order() -> None:
-    encoder = IntraEncoder(settings(qp=32), (48, 64), grey=True)
-    packets = [
-        p for n in range(12) for p in encoder.encode(GREY[n], n, 20 + (n * 5) % 12)
-    ] + encoder.flush()
+    encoder = IntraEncoder(make_settings(qp=32), (48, 64), grey=True)
+    packets = encode_at_qps(encoder, GREY, [20 + (n * 5) % 12 for n in range(12)])
     assert [p.pts for p in packets] == list(range(12))
-    found = decoded(encoder.header, packets)
+    found = decode_all(encoder.header, packets)
     quality = [psnr(planes[0], GREY[pts][0]) for pts, planes in found]
     assert quality[0] > quality[7] + 2  # QP 20 and 31
 
@@ -190,28 +194,35 @@ def test_qps_that_never_repeat_stay_in_order() -> None:
 def test_a_finer_qp_is_finer() -> None:
     found = []
     for qp in (0, 12, 22, 32, 42, 51):
-        encoder = HevcEncoder(settings(qp=qp), (48, 64), grey=True)
-        packets = coded(encoder, GREY[:2])
-        found.append(
-            (psnr(decoded(encoder.header, packets)[1][1][0], GREY[1][0]), len(packets[1].data))
-        )
+        encoder = HevcEncoder(make_settings(qp=qp), (48, 64), grey=True)
+        packets = encode_all(encoder, GREY[:2])
+        _, (luma,) = decode_all(encoder.header, packets)[1]
+        found.append((psnr(luma, GREY[1][0]), len(packets[1].data)))
     assert sorted(found, reverse=True) == found
     assert [size for _, size in found] == sorted((size for _, size in found), reverse=True)
 
 
-# ── sizes and headers ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── sizes and headers ─────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     ("shape", "grey", "wanted"),
-    [((48, 64), True, (48, 64)), ((33, 17), True, (33, 18)), ((33, 17), False, (34, 18)), ((33, 21), True, (33, 21)),
-     ((1, 1), True, (16, 18)), ((1, 1), False, (16, 18)), ((16, 18), False, (16, 18)), ((1080, 1920), False, (1080, 1920))],
-)  # fmt: skip
+    [
+        ((48, 64), True, (48, 64)),
+        ((33, 17), True, (33, 18)),
+        ((33, 17), False, (34, 18)),
+        ((33, 21), True, (33, 21)),
+        ((1, 1), True, (16, 18)),
+        ((1, 1), False, (16, 18)),
+        ((16, 18), False, (16, 18)),
+        ((1080, 1920), False, (1080, 1920)),
+    ],
+)
 def test_shapes_are_what_x265_takes(
     shape: tuple[int, int], grey: bool, wanted: tuple[int, int]
 ) -> None:
     assert coded_shape(shape, grey=grey) == wanted
-    assert HevcEncoder(settings(), shape, grey=grey).shape == wanted
+    assert HevcEncoder(make_settings(), shape, grey=grey).shape == wanted
 
 
 def test_stacked_chroma_comes_apart_whatever_was_padded() -> None:
@@ -225,20 +236,19 @@ def test_stacked_chroma_comes_apart_whatever_was_padded() -> None:
 
 def test_hdr_messages_go_with_key_pictures() -> None:
     about = info(bit_depth=10, hdr=HDR)
-    encoder = HevcEncoder(settings("random-access", info=about), (48, 64), grey=True)
-    packets = coded(encoder, [p[:1] for p in clip(6, bit_depth=10)])
+    encoder = HevcEncoder(make_settings("random-access", info=about), (48, 64), grey=True)
+    packets = encode_all(encoder, [p[:1] for p in clip(6, bit_depth=10)])
     assert set(unit_types(encoder.header)) == PARAMETER_SETS
     assert [39 in unit_types(p.data) for p in packets] == [p.keyframe for p in packets]
 
 
 @pytest.mark.parametrize("zeros", [b"\0\0\1", b"\0\0\0\1"])
 def test_a_header_is_split_at_its_units(zeros: bytes) -> None:
-    sets = b"".join(b"\0\0\0\1" + bytes([kind << 1, 1, 7]) for kind in (32, 33, 34))
+    sets = [bytes([kind << 1, 1, 7]) for kind in (32, 33, 34)]
     message = bytes([39 << 1, 1, 5])
-    header = b"".join(
-        zeros + unit for unit in (*[u for u in sets.split(b"\0\0\0\1") if u], message)
-    )
-    assert split_header(header) == (sets, b"\0\0\0\1" + message)
+    header = b"".join(zeros + unit for unit in (*sets, message))
+    start = b"\0\0\0\1"
+    assert split_header(header) == (b"".join(start + unit for unit in sets), start + message)
 
 
 def test_the_colour_track_can_be_entered_every_ten_seconds(tmp_path: Path) -> None:
@@ -254,7 +264,7 @@ def test_the_colour_track_can_be_entered_every_ten_seconds(tmp_path: Path) -> No
     assert len(times) <= 6  # and not much more often
 
 
-# ── what went wrong once ───────────────────────────────────────────────────────────────────────────────────────────
+# ── faults that were found once ───────────────────────────────────────────────────────────────────
 
 REPEATED = """
 import sys
@@ -262,26 +272,31 @@ sys.path[:0] = ["tests", "tests/bitstream", "tests/media"]
 import hashlib
 import numpy as np
 from itertools import product
-from test_hevc import coded, settings
+from test_hevc import encode_all, make_settings
 from tinct.bitstream.hevc import HevcEncoder
 
 def pan(width, height):
-    blocks = np.random.default_rng(0).integers(0, 256, (height // 4 + 6, width // 4 + 6), np.uint8)
+    shape = (height // 4 + 6, width // 4 + 6)
+    blocks = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     scene = np.kron(blocks, np.ones((4, 4), np.uint8))
     luma = [scene[n % 9 : n % 9 + height, n % 17 : n % 17 + width].copy() for n in range(18)]
     return [(y, y[::2, ::2].copy(), y[1::2, 1::2].copy()) for y in luma]
 
 sizes = [(16, 16), (32, 48), (32, 64), (64, 64), (18, 20), (48, 48), (300, 32), (300, 64)]
-for (width, height), structure, rate in product(sizes, ("low-delay", "random-access", "colour"), ("qp", "crf")):
-    encoder = HevcEncoder(settings(structure, **{"qp": None, rate: 25}), (height, width), grey=structure == "colour")
-    packets = coded(encoder, [p[:1] if structure == "colour" else p for p in pan(width, height)])
-    print(width, height, structure, rate, hashlib.sha256(b"".join(p.data for p in packets)).hexdigest())
+structures = ("low-delay", "random-access", "colour")
+for (width, height), structure, rate in product(sizes, structures, ("qp", "crf")):
+    grey = structure == "colour"
+    settings = make_settings(structure, **{"qp": None, rate: 25})
+    encoder = HevcEncoder(settings, (height, width), grey=grey)
+    packets = encode_all(encoder, [p[:1] if grey else p for p in pan(width, height)])
+    digest = hashlib.sha256(b"".join(p.data for p in packets)).hexdigest()
+    print(width, height, structure, rate, digest)
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="MALLOC_PERTURB_ is glibc's")
-def test_bytes_do_not_hang_on_what_memory_held_before() -> None:
-    """x265 reads, and writes, beyond its buffers where pictures are small."""
+def test_bytes_do_not_depend_on_uninitialised_memory() -> None:
+    """x265 reads and writes beyond its buffers where pictures are small."""
     root = Path(__file__).parent.parent.parent
     outputs = set()
     for value in ("85", "170"):
@@ -304,17 +319,17 @@ def test_bytes_do_not_hang_on_what_memory_held_before() -> None:
 CLOSED = """
 import sys
 sys.path[:0] = ["tests", "tests/bitstream", "tests/media"]
-from test_hevc import coded, decoded, settings
+from test_hevc import decode_all, encode_all, make_settings
 from synthetic import clip
 from tinct.bitstream.hevc import HevcEncoder
 for _ in range(150):
-    encoder = HevcEncoder(settings("random-access"), (16, 16), grey=False)
-    packets = coded(encoder, clip(2, 16, 16))
-    decoded(encoder.header, packets)
+    encoder = HevcEncoder(make_settings("random-access"), (16, 16), grey=False)
+    packets = encode_all(encoder, clip(2, 16, 16))
+    decode_all(encoder.header, packets)
 """
 
 
-def test_decoders_can_be_closed_while_their_threads_let_go_of_packets() -> None:
-    """A thread that needs the interpreter to free a packet met a closing decoder that kept it: both waited for ever."""
+def test_decoders_can_be_closed_while_their_threads_free_packets() -> None:
+    """A thread waited for the interpreter's lock, which the closing decoder held, and both hung."""
     root = Path(__file__).parent.parent.parent
     subprocess.run([sys.executable, "-c", CLOSED], cwd=root, check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""The file's manifest to the byte, and what its reader refuses."""
+"""The manifest's bytes, and what its reader refuses."""
 
 import json
 from fractions import Fraction
@@ -7,41 +7,63 @@ from typing import Any
 
 import pytest
 
-import tinct.bitstream.container
+import tinct.bitstream.manifest
 from tinct.bitstream.manifest import Manifest, read_manifest, write_manifest
 from tinct.errors import CodecError
 from tinct.limits import MAX_MANIFEST_BYTES
 
 GOLDEN = {
-    b'{"tinct":1,"size":[64,48],"frames":12}': Manifest((64, 48), 12),
-    b'{"tinct":1,"layout":"full","size":[1,16384],"frames":1}': Manifest((1, 16384), 1, layout="full"),
-    b'{"tinct":1,"layout":"in-band","size":[17,33],"frames":5}': Manifest((17, 33), 5, layout="in-band"),
-    b'{"tinct":1,"size":[64,48],"rate":[30000,1001],"frames":12}': Manifest((64, 48), 12, rate=Fraction(30000, 1001)),
-    b'{"tinct":1,"size":[64,48],"rate":[25,1],"frames":12,"open":[0,5]}': Manifest((64, 48), 12, rate=Fraction(25), open=(0, 5)),
-    b'{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"keys":2,"open":[6]}': Manifest(
-        (64, 48), 12, 2, "full", Fraction(25), (6,)
+    '{"tinct":1,"size":[64,48],"frames":12}': Manifest(size=(64, 48), frames=12),
+    '{"tinct":1,"layout":"full","size":[1,16384],"frames":1}': Manifest(
+        size=(1, 16384), frames=1, layout="full"
     ),
-    b'{"tinct":1,"size":[64,48],"frames":12,"colouriser":"compact","network":["fast","0123456789abcdef"],'
-    b'"qps":[[0,7],[20,23],[40,43]],"plain":[[0],[],[0,7]]}': Manifest(
-        (64, 48), 12, colouriser="compact", network=("fast", "0123456789abcdef"), qps=((0, 20, 40), (7, 23, 43)),
+    '{"tinct":1,"layout":"in-band","size":[17,33],"frames":5}': Manifest(
+        size=(17, 33), frames=5, layout="in-band"
+    ),
+    '{"tinct":1,"size":[64,48],"rate":[30000,1001],"frames":12}': Manifest(
+        size=(64, 48), frames=12, rate=Fraction(30000, 1001)
+    ),
+    '{"tinct":1,"size":[64,48],"rate":[25,1],"frames":12,"open":[0,5]}': Manifest(
+        size=(64, 48), frames=12, rate=Fraction(25), open=(0, 5)
+    ),
+    '{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"keys":2,'
+    '"open":[6]}': Manifest(
+        size=(64, 48), frames=12, keys=2, layout="full", rate=Fraction(25), open=(6,)
+    ),
+    '{"tinct":1,"size":[64,48],"frames":12,"colouriser":"compact",'
+    '"network":["fast","0123456789abcdef"],"qps":[[0,7],[20,23],[40,43]],'
+    '"plain":[[0],[],[0,7]]}': Manifest(
+        size=(64, 48),
+        frames=12,
+        colouriser="compact",
+        network=("fast", "0123456789abcdef"),
+        qps=((0, 20, 40), (7, 23, 43)),
         plain=((0,), (), (0, 7)),
     ),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize("data", GOLDEN)
-def test_manifests_have_these_bytes(data: bytes) -> None:
-    assert write_manifest(GOLDEN[data]) == data
+@pytest.mark.parametrize("text", GOLDEN)
+def test_manifests_have_these_bytes(text: str) -> None:
+    assert write_manifest(GOLDEN[text]) == text.encode()
 
 
-@pytest.mark.parametrize("data", GOLDEN)
-def test_reading_is_the_inverse_of_writing(data: bytes) -> None:
-    assert read_manifest(data) == GOLDEN[data]
+@pytest.mark.parametrize("text", GOLDEN)
+def test_reading_is_the_inverse_of_writing(text: str) -> None:
+    assert read_manifest(text.encode()) == GOLDEN[text]
+
+
+def test_a_manifest_is_never_built_by_position() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Manifest((64, 48), 12)  # type: ignore[misc]
 
 
 def test_a_manifest_keeps_every_open_group() -> None:
     manifest = Manifest(
-        (1920, 1080), 1 << 30, rate=Fraction(60000, 1001), open=tuple(range(0, 90000, 3))
+        size=(1920, 1080),
+        frames=1 << 30,
+        rate=Fraction(60000, 1001),
+        open=tuple(range(0, 90000, 3)),
     )
     assert read_manifest(write_manifest(manifest)) == manifest
 
@@ -132,6 +154,7 @@ NOT_JSON = {
     "text": b"just some words",
     "half": b'{"tinct":1,"size":[64,',
     "two": b'{"tinct":1}{"tinct":1}',
+    "repeated key": b'{"tinct":1,"size":[64,48],"frames":12,"frames":12}',
     "bytes": bytes(range(256)),
     "bad UTF-8": b'{"tinct":1,"size":[64,48],"frames":12,"\xff":1}',
     "deep": b"[" * 200_000,
@@ -180,7 +203,29 @@ def test_what_fuzzing_found_is_refused_in_one_short_line(path: Path) -> None:
     assert len(str(caught.value)) < 200
 
 
+NETWORKS = {  # [layout, network] and whether a reader takes them together
+    ("chroma", "fast"): True,
+    ("chroma", "best"): True,
+    ("chroma", "in-band"): False,
+    ("in-band", "in-band"): True,
+    ("in-band", "fast"): False,
+    ("chroma", "unknown"): False,
+}
+
+
+@pytest.mark.parametrize(("layout", "network"), NETWORKS, ids=str)
+def test_a_network_belongs_to_its_layout(layout: str, network: str) -> None:
+    fields = {"layout": layout, "colouriser": "compact", "qps": [[0], [20], [40]]}
+    data = json.dumps(WHOLE | fields | {"network": [network, "0123456789abcdef"]}).encode()
+    if NETWORKS[layout, network]:
+        assert read_manifest(data).network == (network, "0123456789abcdef")
+    else:
+        with pytest.raises(CodecError, match=r"^damaged tinct.json: 'network' is not"):
+            read_manifest(data)
+
+
 def test_the_format_document_is_the_module_docstring() -> None:
-    """Write it anew with: python -c "import tinct.bitstream.manifest as m; open('docs/format.md', 'w').write(m.__doc__)"."""
+    """Regenerate it with the command that the message of a failure shows."""
     document = Path(__file__).parent.parent.parent / "docs" / "format.md"
-    assert document.read_text() == tinct.bitstream.manifest.__doc__
+    command = "import tinct.bitstream.manifest as m; open('docs/format.md', 'w').write(m.__doc__)"
+    assert document.read_text() == tinct.bitstream.manifest.__doc__, f'python -c "{command}"'

@@ -23,7 +23,7 @@ from synthetic import write_clip
 
 import tinct
 from tinct.cli.app import main
-from tinct.config import resolved
+from tinct.encoder.refusals import resolve
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
@@ -501,7 +501,7 @@ def test_a_full_disk_leaves_nothing(
 def test_a_disk_that_is_full_at_the_end_leaves_nothing(
     clip_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tinct.encoder.api.Growing", OnFullDisk)
+    monkeypatch.setattr("tinct.encoder.api.AtomicOutput", OnFullDisk)
     with pytest.raises(tinct.CodecError, match="No space left"):
         tinct.encode(str(clip_path), str(folder / "a.mkv"))
     assert list(folder.iterdir()) == []
@@ -510,9 +510,9 @@ def test_a_disk_that_is_full_at_the_end_leaves_nothing(
 # ── options ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
-    ({"crf": 30.0, "bitrate_kbps": 100.0}, "--crf and --bitrate"),
-    ({"crf": 30.0, "colour": "track"}, "--crf needs --colour in-band"),
-    ({"crf": 0.0, "colour": "track"}, "--crf needs --colour in-band"),
+    ({"crf": 30.0, "bitrate_kbps": 100.0}, "crf and --bitrate"),
+    ({"crf": 30.0, "colour": "track"}, "crf needs --colour in-band"),
+    ({"crf": 0.0, "colour": "track"}, "crf needs --colour in-band"),
     (
         {"key_form": "full", "group": 6, "structure": "low-delay"},
         "--key-form full needs --structure intra",
@@ -524,8 +524,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ({"key_form": "full", "group": 6, "colour": "in-band"}, "--key-form full needs --colour track"),
     ({"key_form": "full"}, "--key-form full needs a fixed --group"),
     ({"key_form": "full", "group": 1}, "--key-form full needs --group 2"),
-    ({"colour": "in-band", "group": 6}, "--group needs --colour track"),
-    ({"colour": "in-band", "compatible": True}, "--compatible needs --colour track"),
+    ({"colour": "in-band", "group": 6}, "group needs --colour track"),
+    ({"colour": "in-band", "compatible": True}, "compatible needs --colour track"),
     (
         {"key_boost": 6, "structure": "low-delay", "colour": "track"},
         "--key-boost needs --structure intra",
@@ -549,30 +549,30 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
-    ({"qp": -1}, "--qp: expected 0 to 51; found -1"),
-    ({"qp": 52}, "--qp: expected 0 to 51; found 52"),
-    ({"crf": 52.0}, "--crf: expected 0 to 51; found 52"),
-    ({"bitrate_kbps": 0.0}, "--bitrate: expected 1 to"),
-    ({"bitrate_kbps": float("nan")}, "--bitrate: expected 1 to"),
-    ({"group": 0}, "--group: expected 1 to 96; found 0"),
-    ({"group": 97}, "--group: expected 1 to 96; found 97"),
-    ({"key_boost": -1}, "--key-boost: expected 0 to 40; found -1"),
+    ({"qp": -1}, "qp: expected 0 to 51; found -1"),
+    ({"qp": 52}, "qp: expected 0 to 51; found 52"),
+    ({"crf": 52.0}, "crf: expected 0 to 51; found 52"),
+    ({"bitrate_kbps": 0.0}, "bitrate_kbps: expected 1 to"),
+    ({"bitrate_kbps": float("nan")}, "bitrate_kbps: expected 1 to"),
+    ({"group": 0}, "group: expected 1 to 96; found 0"),
+    ({"group": 97}, "group: expected 1 to 96; found 97"),
+    ({"key_boost": -1}, "key_boost: expected 0 to 40; found -1"),
     (
         {"structure": "diagonal"},
-        "--structure: expected one of intra, low-delay, random-access; found diagonal",
+        "structure: expected one of intra, low-delay, random-access; found diagonal",
     ),
-    ({"colour": "green"}, "--colour: expected one of auto, track, in-band; found green"),
-    ({"key_form": "half"}, "--key-form: expected one of chroma, full; found half"),
-    ({"colouriser": "magic"}, "--colouriser: expected one of"),
-    ({"x265_preset": "quick"}, "--x265-preset: expected one of"),
-    ({"x265_tune": "vmaf"}, "--x265-tune: expected one of"),
+    ({"colour": "green"}, "colour: expected one of auto, track, in-band; found green"),
+    ({"key_form": "half"}, "key_form: expected one of chroma, full; found half"),
+    ({"colouriser": "magic"}, "colouriser: expected one of"),
+    ({"x265_preset": "quick"}, "x265_preset: expected one of"),
+    ({"x265_tune": "vmaf"}, "x265_tune: expected one of"),
 ]
 
 
 @pytest.mark.parametrize(("options", "words"), CONTRADICTIONS + OUT_OF_RANGE, ids=str)
 def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(tinct.CodecError) as caught:
-        resolved(tinct.EncodeConfig(**options))
+        resolve(tinct.EncodeConfig(**options))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -15,7 +15,7 @@ from synthetic import info, write_clip
 
 import tinct
 from tinct import limits
-from tinct.decoder.inband import InBand
+from tinct.decoder.inband import InBandRestorer
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.motion.references import References
@@ -44,7 +44,9 @@ def shown(
     times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None, pending: int = 3
 ) -> list[Frame]:
     with ThreadPoolExecutor(2) as pool:
-        restorer = InBand(INFO, around, plain, judge, pool, pending_frames=pending)
+        restorer = InBandRestorer(
+            INFO, around, pool, plain=plain, judge=judge, pending_frames=pending
+        )
         frames = [frame for pts in times for frame in restorer.push(view(pts))] + restorer.flush()
     assert [frame.pts for frame in frames] == list(times)
     return frames
@@ -210,13 +212,13 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(
     source: Path, coded: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     restored: list[int] = []
-    real = compact.in_band_reference
+    real = compact.gather_in_band_references
 
     def counted(frames: Sequence[KeyView], index: int) -> References:
         restored.append(frames[index].luma.pts)
         return real(frames, index)
 
-    monkeypatch.setattr(compact, "in_band_reference", counted)
+    monkeypatch.setattr(compact, "gather_in_band_references", counted)
     video = tinct.open(str(coded), start_seconds=20 / 30, duration_seconds=5 / 30)
     assert len(list(video)) == 5
     assert min(restored) == 18

@@ -9,11 +9,11 @@ from helpers import track_packets
 from synthetic import Planes, clip, frames, info, texture, view
 
 import tinct
-from tinct.encoder.keyframes import AUTO_LENGTHS, Group, Spacing, groups
+from tinct.encoder.keyframes import AUTO_LENGTHS, Group, Spacing, cut_groups
 from tinct.frames import Frame
 from tinct.limits import MAX_GROUP
 from tinct.media.sink import open_sink
-from tinct.motion.shots import look
+from tinct.motion.shots import scan_frames
 
 WIDTH, HEIGHT = 128, 96
 ABOUT = info(WIDTH, HEIGHT)
@@ -32,11 +32,11 @@ def shot(number: int, count: int) -> list[Planes]:
 
 MONTAGE = [planes for number, count in enumerate(SHOTS) for planes in shot(number, count)]
 STARTS = [sum(SHOTS[:n]) for n in range(len(SHOTS))]
-PRICED = Spacing("auto", slope=1e-4, key_bits=2000)
+PRICED = Spacing(group="auto", slope=1e-4, key_bits=2000)
 
 
 def cut(planes: list[Planes], spacing: Spacing) -> list[Group]:
-    return list(groups(look(frames(planes, ABOUT)), spacing))
+    return list(cut_groups(scan_frames(frames(planes, ABOUT)), spacing))
 
 
 def first(group: Group) -> int:
@@ -44,7 +44,15 @@ def first(group: Group) -> int:
 
 
 @pytest.mark.parametrize(
-    "spacing", [Spacing(6), Spacing(96), PRICED, Spacing(1), Spacing(6, end_keys=False)], ids=str
+    "spacing",
+    [
+        Spacing(group=6),
+        Spacing(group=96),
+        PRICED,
+        Spacing(group=1),
+        Spacing(group=6, end_keys=False),
+    ],
+    ids=str,
 )
 def test_groups_hold_every_frame_once_and_split_at_cuts(spacing: Spacing) -> None:
     found = cut(MONTAGE, spacing)
@@ -56,14 +64,14 @@ def test_groups_hold_every_frame_once_and_split_at_cuts(spacing: Spacing) -> Non
 
 
 def test_one_shot_has_no_cut() -> None:
-    found = cut(shot(0, 30), Spacing(96, end_keys=False))
+    found = cut(shot(0, 30), Spacing(group=96, end_keys=False))
     assert [len(group.frames) for group in found] == [30]
 
 
 def test_a_fixed_distance_is_kept_within_a_shot() -> None:
-    starts = [first(group) for group in cut(shot(0, 20), Spacing(6, end_keys=False))]
+    starts = [first(group) for group in cut(shot(0, 20), Spacing(group=6, end_keys=False))]
     assert starts == [0, 6, 12, 18]
-    starts = [first(group) for group in cut(MONTAGE, Spacing(6, end_keys=False))]
+    starts = [first(group) for group in cut(MONTAGE, Spacing(group=6, end_keys=False))]
     assert starts == [0, 6, 12, 13, 19, 22, 23, 29, 35, 41]
 
 
@@ -75,8 +83,8 @@ def test_a_shot_ends_with_a_key_frame_where_that_pays() -> None:
         (y, *rng.integers(100, 110, (2, 48, 64), np.uint8) + np.uint8(8 * n))
         for n, y in enumerate(moving)
     ]
-    cheap = cut(planes, Spacing(24, slope=1e-9, key_bits=100))
-    dear = cut(planes, Spacing(24, slope=1e3, key_bits=1e6))
+    cheap = cut(planes, Spacing(group=24, slope=1e-9, key_bits=100))
+    dear = cut(planes, Spacing(group=24, slope=1e3, key_bits=1e6))
     assert [len(g.frames) for g in cheap] == [11, 1]
     assert [g.closed for g in cheap] == [True, False]
     assert [len(g.frames) for g in dear] == [12]
@@ -88,13 +96,15 @@ def test_auto_spaces_by_the_price_of_a_key() -> None:
         (view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8)) for n in range(20)
     ]
     dear, cheap = (
-        len(cut(planes, Spacing("auto", slope=1e-4, key_bits=bits))) for bits in (1e9, 1)
+        len(cut(planes, Spacing(group="auto", slope=1e-4, key_bits=bits))) for bits in (1e9, 1)
     )
     assert dear < 4
     assert cheap == 20  # random colour cannot be propagated: every frame sends its own
 
 
-@pytest.mark.parametrize("spacing", [Spacing(4), Spacing(17), PRICED, Spacing(MAX_GROUP)], ids=str)
+@pytest.mark.parametrize(
+    "spacing", [Spacing(group=4), Spacing(group=17), PRICED, Spacing(group=MAX_GROUP)], ids=str
+)
 def test_only_one_group_is_held(spacing: Spacing) -> None:
     read = 0
 
@@ -106,7 +116,7 @@ def test_only_one_group_is_held(spacing: Spacing) -> None:
             read += 1
 
     given = 0
-    for group in groups(look(endless()), spacing):
+    for group in cut_groups(scan_frames(endless()), spacing):
         assert read - given <= spacing.reach + 1
         given += len(group.frames)
     assert given == 400

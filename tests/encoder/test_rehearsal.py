@@ -12,8 +12,8 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
-from tinct.evaluation.sweeps import key_frames
-from tinct.networks.interface import none
+from tinct.evaluation.keyframes import find_key_frames
+from tinct.networks.interface import propagate_group
 
 
 def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
@@ -23,12 +23,14 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
         frames(clip(9), about),
         frames([(255 - y, cb, cr) for y, cb, cr in clip(18)[9:]], about),
     )
-    choice = Choice(8, Spacing(4), 20)
+    choice = Choice(boost=8, spacing=Spacing(group=4), colour_qp=20)
     alone = [
-        Rehearsal(Samples([part], about), tinct.EncodeConfig(), 32, none).cost(choice)
+        Rehearsal(Samples([part], about), tinct.EncodeConfig(), qp=32, colouriser=propagate_group).cost(choice)
         for part in (first, second)
     ]
-    both = Rehearsal(Samples([first, second], about), tinct.EncodeConfig(), 32, none).cost(choice)
+    both = Rehearsal(
+        Samples([first, second], about), tinct.EncodeConfig(), qp=32, colouriser=propagate_group
+    ).cost(choice)
     for plane in range(3):
         assert both.error[plane] == pytest.approx(
             (alone[0].error[plane] + alone[1].error[plane]) / 2
@@ -56,7 +58,7 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
             sum(e[plane] for e in errors) / len(errors), rel=0.02
         )
     luma_db = np.array([-10 * np.log10(e[0]) for e in errors])
-    keys = key_frames(str(tmp_path / "a.mkv"))
+    keys = find_key_frames(str(tmp_path / "a.mkv"))
     assert 0 < len(keys) < len(shown)
     spread_db = luma_db[keys].mean() - np.delete(luma_db, keys).mean()
     assert track.spread_db == pytest.approx(spread_db, abs=0.2)

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from synthetic import frames, info
 
-import tinct
-from tinct.bitstream.hevc import HevcSettings
-from tinct.config import resolved
+from tinct.bitstream.base import BaseSettings
 from tinct.encoder.samples import MAX_WINDOW_SAMPLES, WINDOW_STEP, Samples, sample
 from tinct.frames import Frame
 from tinct.media.sink import open_sink
@@ -44,7 +42,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_window_of_large_pictures_is_like_the_whole(large: Path) -> None:
-    samples, everything = sample(open_source(str(large)), resolved(tinct.EncodeConfig()))
+    samples, everything = sample(open_source(str(large)), restores=True)
     window = samples.info
     assert len(list(everything)) == 4
     assert samples.whole
@@ -65,7 +63,7 @@ def test_a_window_of_large_pictures_is_like_the_whole(large: Path) -> None:
 
 def test_its_bits_are_those_of_whole_pictures(large: Path) -> None:
     source = open_source(str(large))
-    samples, _ = sample(source, resolved(tinct.EncodeConfig()))
+    samples, _ = sample(source, restores=True)
     whole = Samples([list(source)], source.info)
     bits = [
         np.mean(
@@ -73,7 +71,7 @@ def test_its_bits_are_those_of_whole_pictures(large: Path) -> None:
                 b
                 for b, _ in some.code(
                     [(f.y,) for f in some.stretches[0]],
-                    HevcSettings("intra", some.info, qp=32),
+                    BaseSettings(structure="intra", info=some.info, qp=32),
                     grey=True,
                 )
             ]

@@ -1,19 +1,27 @@
-"""Codecs by name: what is refused, the command lines of programs that are not here, and that the anchor is the anchor."""
+"""Codecs by name: refusals, command lines of programs that need not be installed, the anchor."""
 
 import subprocess
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from helpers import payloads
+from synthetic import info
 
 import tinct
 from tinct.errors import CodecError
-from tinct.evaluation.codecs import DECODED, FAMILIES, PYTHON, at_home, decode, missing, parse
-from tinct.frames import VideoInfo
+from tinct.evaluation.codecs import (
+    DECODED,
+    FAMILIES,
+    PYTHON,
+    find_missing,
+    make_decode_command,
+    make_paths_absolute,
+    parse_codec,
+)
 from tinct.media.source import open_source
 
-INFO = VideoInfo(64, 48, 8, Fraction(1, 25), Fraction(25), 40, 1.6)
+INFO = info(frame_count=40, duration_seconds=1.6)
 
 
 @pytest.mark.parametrize(
@@ -31,23 +39,26 @@ INFO = VideoInfo(64, 48, 8, Fraction(1, 25), Fraction(25), 40, 1.6)
         ("x264:intra,preset=quick", "x264's preset: expected one of ultrafast"),
         ("tinct:intra,preset=papers", "expected a preset of default, paper"),
         ("tinct:random-access,key-form=full,group=6", "--key-form full needs --structure intra"),
-        ("tinct:intra,group=0", "--group: expected 1 to 96; found 0"),
+        ("tinct:intra,group=0", "group: expected auto or 1 to 96; found 0"),
     ],
 )
 def test_what_is_no_codec_is_refused_before_any_work(text: str, words: str) -> None:
     with pytest.raises(CodecError) as caught:
-        parse(text)
+        parse_codec(text)
     assert words in str(caught.value)
 
 
 def command(text: str, qp: int = 32) -> list[str]:
-    codec = parse(text)
-    return FAMILIES[codec.family].encode(codec, qp, INFO)
+    codec = parse_codec(text)
+    return FAMILIES[codec.family].make_command(codec, qp, INFO)
 
 
 def test_tinct_is_the_command_line_that_users_have() -> None:
     found = command("tinct:intra,key-form=full,group=6,compatible")
-    expected = "-m tinct encode --quiet --structure=intra --qp=32 --key-form=full --group=6 --compatible clip.mkv coded.mkv"
+    expected = (
+        "-m tinct encode --quiet --structure=intra --qp=32 "
+        "--key-form=full --group=6 --compatible clip.mkv coded.mkv"
+    )
     assert found == [PYTHON, *expected.split()]
 
 
@@ -57,21 +68,14 @@ def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
 ) -> None:
     (tmp_path / "clip.mkv").symlink_to(clip_path)
     subprocess.run(command(f"x265:{structure}"), cwd=tmp_path, check=True)
-    tinct.encode(
-        str(clip_path),
-        str(tmp_path / "plain.mkv"),
-        tinct.EncodeConfig(structure=structure, colour="in-band"),
-    )  # type: ignore[arg-type]
-    with_codec = [bytes(p) for p in video_packets(tmp_path / "coded.mkv")]
-    assert with_codec == [bytes(p) for p in video_packets(tmp_path / "plain.mkv")]
-    assert len(with_codec) == 40
-
-
-def video_packets(path: Path) -> list[object]:
-    import av
-
-    with av.open(str(path)) as container:
-        return [p for p in container.demux(video=0) if p.size]
+    config = tinct.EncodeConfig(structure=structure, colour="in-band")  # type: ignore[arg-type]
+    tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), config)
+    anchor, plain = (
+        [data for _, data in payloads(tmp_path / name, "video")]
+        for name in ("coded.mkv", "plain.mkv")
+    )
+    assert anchor == plain
+    assert len(anchor) == 40
 
 
 @pytest.mark.parametrize(
@@ -89,13 +93,13 @@ def video_packets(path: Path) -> list[object]:
 def test_rivals_write_files_of_every_frame(
     clip_path: Path, tmp_path: Path, text: str, bits: tuple[float, float], psnr: tuple[float, float]
 ) -> None:
-    """Bytes as a share of x265 all-intra at the same QP."""
+    """`bits` bounds the file's size as a share of x265 all-intra's at the same QP."""
     (tmp_path / "clip.mkv").symlink_to(clip_path)
     subprocess.run(command("x265:intra"), cwd=tmp_path, check=True)
     anchor = (tmp_path / "coded.mkv").stat().st_size
     subprocess.run(command(text), cwd=tmp_path, check=True)
     size = (tmp_path / "coded.mkv").stat().st_size
-    subprocess.run(decode(parse(text)), cwd=tmp_path, check=True)
+    subprocess.run(make_decode_command(parse_codec(text)), cwd=tmp_path, check=True)
     result = tinct.verify(str(tmp_path / "coded.mkv"), str(clip_path))
     assert result.psnr is not None
     assert len(list(open_source(str(tmp_path / DECODED)))) == 40
@@ -104,75 +108,63 @@ def test_rivals_write_files_of_every_frame(
 
 
 def test_x264_counts_its_qp_from_another_zero_at_ten_bits() -> None:
-    codec = parse("x264:intra")
-    found = [
-        FAMILIES["x264"].encode(codec, 27, replace(INFO, bit_depth=depth)) for depth in (8, 10)
-    ]
-    assert [next(word for word in words if word.startswith("qp=")) for words in found] == [
-        "qp=27",
-        "qp=39",
-    ]
+    codec = parse_codec("x264:intra")
+    for depth, expected in ((8, "qp=27"), (10, "qp=39")):
+        found = FAMILIES["x264"].make_command(codec, 27, replace(INFO, bit_depth=depth))
+        assert expected in found
 
 
 def test_paths_of_programs_mean_the_same_from_every_folder(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (
-        at_home("hm:intra,binary=./hm,config=cfg")
-        == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
-    )
+    found = make_paths_absolute("hm:intra,binary=./hm,config=cfg")
+    assert found == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
     for name in ("x265:intra,chroma-offset=6", "tinct", "vvenc,binary=vvencapp"):
-        assert at_home(name) == name
+        assert make_paths_absolute(name) == name
 
 
-def program(path: Path) -> str:
-    """A program that is there; nothing runs it."""
+def write_program(path: Path) -> str:
+    """Make a file that looks like a program; nothing runs it."""
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
     return str(path)
 
 
 def test_programs_that_are_not_here_are_named() -> None:
-    for name, binary in (
-        ("hm", "TAppEncoderStatic"),
-        ("vtm", "EncoderAppStatic"),
-        ("vvenc", "vvencapp"),
-    ):
-        reason = missing(parse(f"{name},binary=/nowhere/{binary}"))
+    binaries = {"hm": "TAppEncoderStatic", "vtm": "EncoderAppStatic", "vvenc": "vvencapp"}
+    for name, binary in binaries.items():
+        reason = find_missing(parse_codec(f"{name},binary=/nowhere/{binary}"))
         assert reason is not None
         assert f"no program /nowhere/{binary}" in reason
-    assert missing(parse("x265")) is None
+    assert find_missing(parse_codec("x265")) is None
 
 
 def test_reference_encoders_need_their_configuration(tmp_path: Path) -> None:
-    binary = program(tmp_path / "TAppEncoderStatic")
-    reason = missing(parse(f"hm:intra,binary={binary}"))
+    binary = write_program(tmp_path / "TAppEncoderStatic")
+    reason = find_missing(parse_codec(f"hm:intra,binary={binary}"))
     assert reason is not None
     assert "config=FOLDER" in reason
-    assert missing(parse(f"hm:intra,binary={binary},config={tmp_path}")) is None
+    assert find_missing(parse_codec(f"hm:intra,binary={binary},config={tmp_path}")) is None
 
 
 def test_hm_has_the_command_line_of_its_anchor(tmp_path: Path) -> None:
-    binary = program(tmp_path / "TAppEncoderStatic")
+    binary = write_program(tmp_path / "TAppEncoderStatic")
     expected = (
-        f"{binary} -c {tmp_path}/encoder_intra_main.cfg -i clip.yuv -wdt 64 -hgt 48 -fr 25 -f 40 -q 37 --InputBitDepth=8 "
-        "--InternalBitDepth=8 --InputChromaFormat=420 --ConformanceMode=1 --Profile=main --Level=6.2 "
-        "--SEIDecodedPictureHash=0 -b coded.hevc"
+        f"{binary} -c {tmp_path}/encoder_intra_main.cfg "
+        "-i clip.yuv -wdt 64 -hgt 48 -fr 25 -f 40 -q 37 "
+        "--InputBitDepth=8 --InternalBitDepth=8 --InputChromaFormat=420 --ConformanceMode=1 "
+        "--Profile=main --Level=6.2 --SEIDecodedPictureHash=0 -b coded.hevc"
     )
     assert command(f"hm:intra,binary={binary},config={tmp_path}", 37) == expected.split()
-    assert (
-        command(f"hm:low-delay,binary={binary},config={tmp_path}")[2]
-        == f"{tmp_path}/encoder_lowdelay_main.cfg"
-    )
+    low_delay = command(f"hm:low-delay,binary={binary},config={tmp_path}")
+    assert low_delay[2] == f"{tmp_path}/encoder_lowdelay_main.cfg"
 
 
 def test_vvc_encoders_have_their_own(tmp_path: Path) -> None:
-    binary = program(tmp_path / "encoder")
-    assert (
-        command(f"vtm:intra,binary={binary},config={tmp_path}")[2]
-        == f"{tmp_path}/encoder_intra_vtm.cfg"
-    )
+    binary = write_program(tmp_path / "encoder")
+    found = command(f"vtm:intra,binary={binary},config={tmp_path}")
+    assert found[2] == f"{tmp_path}/encoder_intra_vtm.cfg"
     found = command(f"vvenc:intra,binary={binary}")
     assert found[1:3] == ["-i", "clip.y4m"]
     assert found[found.index("--intraperiod") + 1] == "1"

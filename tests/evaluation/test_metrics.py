@@ -1,8 +1,7 @@
-"""Each metric against an implementation that is not ours: torchmetrics, scikit-image, or the formula written out in NumPy."""
+"""Each metric against another implementation: torchmetrics, scikit-image, or plain NumPy."""
 
 import math
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from vmaf_torch import VMAF
 from tinct.evaluation.metrics import METRICS, Pair, measure
 from tinct.frames import Frame, VideoInfo
 
-INFO = VideoInfo(208, 192, 8, Fraction(1, 25), Fraction(25), 2, 0.08)
+INFO = info(208, 192, frame_count=2, duration_seconds=0.08)
 
 
 def picture(seed: int, noise: float, info: VideoInfo = INFO) -> Frame:
@@ -170,7 +169,7 @@ def ciede2000(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def test_ciede2000_written_out_gives_the_published_values() -> None:
-    """Pairs 1, 7 and 25 of Sharma's table: blue's rotation, a hue half a turn away, a yellow-green."""
+    """Check pairs 1, 7 and 25 of Sharma's table: blue's rotation, opposite hues, a yellow-green."""
     assert ciede2000(
         np.array([50, 2.6772, -79.7751]), np.array([50, 0, -82.7485])
     ) == pytest.approx(2.0425, abs=1e-4)

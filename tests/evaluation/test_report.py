@@ -1,4 +1,4 @@
-"""The report: its numbers are those of the points, its pictures those of the files, and it works in a browser without a network."""
+"""The report: its numbers are the points', its pictures the files', and it works offline."""
 
 import base64
 import json
@@ -11,16 +11,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import LAB_CODEC, LAB_QPS
 from helpers import one_line, psnr, run
-from playwright.sync_api import Page, sync_playwright
+from lab_results import QPS, TINCT, X265
+from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
 
 import tinct
-from tinct.evaluation import bd_rate, load
-from tinct.evaluation.report import deltas, write_report
+from tinct.evaluation import bd_rate, load, resume, sweep
+from tinct.evaluation.report import write_report
+from tinct.evaluation.summary import compare_codecs
 
 CHROMIUM = shutil.which("chromium")
-TINCT, X265 = LAB_CODEC, "x265:intra"
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
@@ -33,27 +33,26 @@ def folder(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(folder: Path) -> dict[str, Any]:
-    """What the page draws from."""
-    found = re.search(
-        r'<script type="application/json" id="data">(.*?)</script>',
-        (folder / "report.html").read_text(),
-        re.DOTALL,
-    )
+    return json.loads(read_data(folder))
+
+
+def read_data(folder: Path) -> str:
+    """Return the JSON that the page draws from, as text."""
+    pattern = r'<script type="application/json" id="data">(.*?)</script>'
+    found = re.search(pattern, (folder / "report.html").read_text(), re.DOTALL)
     assert found is not None
-    return json.loads(found[1])
+    return found[1]
 
 
 def test_deltas_are_those_of_the_points(folder: Path) -> None:
     outcome = load(folder)
-    table = deltas(outcome)
-    expected = bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT))
+    table = compare_codecs(outcome)
+    curves = outcome.of("clip", X265), outcome.of("clip", TINCT)
+    expected = bd_rate(*curves)
     row = table["psnr_yuv611"][TINCT]["clip"]
     assert (row["rate"], row["overlap"]) == (expected.value, expected.overlap)
-    assert (
-        row["inner"]
-        == bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT), keys=False).value
-    )
-    assert "paper" not in row  # there is no network whose bits could be left out
+    assert row["inner"] == bd_rate(*curves, keys=False).value
+    assert "paper" not in row, "there is no network whose bits could be left out"
     assert X265 not in table["psnr_yuv611"]
     assert "colourfulness" not in table
 
@@ -64,55 +63,45 @@ def test_markdown_has_the_same_numbers(folder: Path) -> None:
     expected = bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT))
     assert f"| clip | {expected.value:+.1f} ({expected.overlap:.0%}) |" in text
     assert f"| against | {X265} |" in text
-    for word in (
-        "CIEDE2000",
-        "all bits, without key frames",
-        "encode, peak MB",
-        "opencv-python-headless",
-    ):
-        assert word in text
+    for heading in ("CIEDE2000", "all bits, without key frames", "encode, peak MB"):
+        assert heading in text
+    assert "opencv-python-headless" in text, "versions"
 
 
 def test_other_structures_are_shown_against_the_first_anchor(folder: Path, tmp_path: Path) -> None:
-    """A user may pick any; what Tinct gains all-intra is little beside what inter prediction does."""
+    """A user may pick any structure: inter prediction gains more than Tinct does all-intra."""
     copy = shutil.copytree(folder, tmp_path / "inter")
     points = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
-    inter = [
-        {**p, "codec": "x265:random-access", "size_bytes": p["size_bytes"] // 4}
-        for p in points
-        if p["codec"] == X265
-    ]
+    quarter = [{**p, "size_bytes": p["size_bytes"] // 4} for p in points if p["codec"] == X265]
+    inter = [{**p, "codec": "x265:random-access"} for p in quarter]
     (copy / "points.jsonl").write_text("\n".join(map(json.dumps, points + inter)))
-    asked = json.loads((copy / "sweep.json").read_text())
-    (copy / "sweep.json").write_text(
-        json.dumps({**asked, "codecs": [*asked["codecs"], "x265:random-access"]})
-    )
+    ask_for(copy, "codecs", "x265:random-access")
     write_report(copy)
     text = (copy / "report.md").read_text()
     assert f"## The other structures against {X265}" in text
-    assert (
-        "\n| clip | x265:random-access |\n| --- | --- |\n| clip | -75.0 (100%) |\n| **mean** | -75.0 |\n"
-        in text
-    )
+    table = ("| clip | x265:random-access |", "| --- | --- |")
+    rows = ("| clip | -75.0 (100%) |", "| **mean** | -75.0 |")
+    assert "\n".join(["", *table, *rows, ""]) in text
     assert "other structures" not in (folder / "report.md").read_text()
 
 
-def test_a_clip_may_be_named_anything(folder: Path, tmp_path: Path) -> None:
-    """A name that would end the script, or a row of the table."""
+def ask_for(folder: Path, name: str, value: str) -> None:
+    """Add a value to a list of what a results folder was asked for."""
+    asked = json.loads((folder / "sweep.json").read_text())
+    asked[name].append(value)
+    (folder / "sweep.json").write_text(json.dumps(asked))
+
+
+def test_a_clip_may_have_any_name(folder: Path, tmp_path: Path) -> None:
+    """This name would end the script, or a cell of the table."""
     name = "x<!--<script>|y"
     copy = shutil.copytree(folder, tmp_path / "named")
-    (copy / "points.jsonl").write_text(
-        (copy / "points.jsonl").read_text().replace('"clip":"clip"', f'"clip":"{name}"')
-    )
+    text = (copy / "points.jsonl").read_text()
+    (copy / "points.jsonl").write_text(text.replace('"clip":"clip"', f'"clip":"{name}"'))
     write_report(copy)
-    found = re.search(
-        r'<script type="application/json" id="data">(.*?)</script>',
-        (copy / "report.html").read_text(),
-        re.DOTALL,
-    )
-    assert found is not None
-    assert "<" not in found[1]
-    assert json.loads(found[1])["clips"] == [name]
+    data = read_data(copy)
+    assert "<" not in data
+    assert json.loads(data)["clips"] == [name]
     assert "\n| x<!--<script>&#124;y | " in (copy / "report.md").read_text()
 
 
@@ -123,7 +112,7 @@ def test_a_report_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Pat
     assert "expected to write" in one_line(run("report", copy), 2)
 
 
-def picture(data: dict[str, Any], number: int) -> np.ndarray:
+def decode_picture(data: dict[str, Any], number: int) -> np.ndarray:
     coded = base64.b64decode(data["pictures"]["clip"][number]["src"].partition(",")[2])
     return cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
@@ -142,38 +131,33 @@ def test_pictures_are_those_of_the_files(folder: Path, data: dict[str, Any]) -> 
     for index, path in frames.items():
         expected = list(tinct.open(str(path)))[number]
         assert (
-            psnr(picture(data, index), expected.rgb()) > 28
+            psnr(decode_picture(data, index), expected.rgb()) > 28
         )  # WebP halves the colour's resolution
-    grey = picture(data, 1).astype(int)
+    grey = decode_picture(data, 1).astype(int)
     assert np.ptp(grey, axis=-1).max() <= 4
-    assert psnr(grey.mean(axis=-1), picture(data, 3).astype(float) @ [0.299, 0.587, 0.114]) > 24
+    assert (
+        psnr(grey.mean(axis=-1), decode_picture(data, 3).astype(float) @ [0.299, 0.587, 0.114]) > 24
+    )
 
 
-def test_cli_writes_both_files(results: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(results, tmp_path / "copy")
+def test_cli_writes_both_files(copy: Path) -> None:
     done = run("report", copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().split() == [str(copy / "report.html"), str(copy / "report.md")]
 
 
-def test_without_points_there_is_no_report(results: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(results, tmp_path / "copy")
+def test_without_points_there_is_no_report(copy: Path, tmp_path: Path) -> None:
     (copy / "points.jsonl").unlink()
     assert "expected points in" in one_line(run("report", copy), 2)
     assert "expected a results folder with sweep.json" in one_line(run("report", tmp_path), 2)
 
 
-def test_what_is_missing_is_said(results: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(results, tmp_path / "copy")
-    setup = json.loads((copy / "sweep.json").read_text())
-    (copy / "sweep.json").write_text(
-        json.dumps({**setup, "codecs": [*setup["codecs"], "hm,binary=/nowhere/TAppEncoder"]})
-    )
+def test_what_is_missing_is_said(copy: Path) -> None:
+    ask_for(copy, "codecs", "hm,binary=/nowhere/TAppEncoder")
     lines = (copy / "points.jsonl").read_text().splitlines()
     (copy / "points.jsonl").write_text("\n".join([*lines[:5], lines[5][:99]]) + "\n")
-    (copy / "failures.jsonl").write_text(
-        json.dumps({"clip": "clip", "codec": X265, "qp": 42, "reason": "</script>"}) + "\n"
-    )
+    failure = {"clip": "clip", "codec": X265, "qp": 42, "reason": "</script>"}
+    (copy / "failures.jsonl").write_text(json.dumps(failure) + "\n")
     shutil.rmtree(copy / "clips")
     html, markdown = write_report(copy)
     for text in (html.read_text(), markdown.read_text()):
@@ -183,31 +167,50 @@ def test_what_is_missing_is_said(results: Path, tmp_path: Path) -> None:
     assert html.read_text().count("</script>") == 2
 
 
-# ── in the browser ─────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
+    codecs = [X265, "tinct:intra,colour=track,group=1,colouriser=none"]
+    sweep([clip_path], codecs, [27, 37], out=tmp_path / "r", frames=3)
+    done = run("report", tmp_path / "r")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "r" / "report.md").read_text()
+    assert "| all bits, without key frames | undefined |" in text
+
+
+def test_the_report_says_when_and_how_each_point_was_measured(copy: Path) -> None:
+    lines = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
+    lines[0] |= {"date": "2031-01-01", "jobs": 7}
+    (copy / "points.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    write_report(copy)
+    head = (copy / "report.md").read_text().splitlines()[0]
+    assert "2031-01-01" in head
+    assert lines[1]["date"] in head
+    assert "points at a time: 1, 7" in head
+    resume(copy)  # as many at a time as before
+    assert json.loads((copy / "sweep.json").read_text())["jobs"] == 1
+
+
+# ── in the browser ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def page(folder: Path) -> Iterator[Page]:
-    """The report in headless Chromium with the network off; what it complains of ends the test."""
+    """The report in headless Chromium, offline; a warning or a request fails the test."""
     complaints: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    def see(request: Request) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            complaints.append(request.url)
+
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True).new_page()
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(message.text) if message.type in ("error", "warning") else None
-            ),
-        )
+        page.on("console", hear)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith(("file:", "data:"))
-                else complaints.append(request.url)
-            ),
-        )
+        page.on("request", see)
         page.goto((folder / "report.html").as_uri())
         page.wait_for_selector("html[data-ready=yes]")
         yield page
@@ -218,7 +221,7 @@ def page(folder: Path) -> Iterator[Page]:
 @needs_chromium
 def test_curves_are_drawn_and_tell_their_values(page: Page, folder: Path) -> None:
     points = load(folder).points
-    assert page.locator("#rd .point").count() == len(points) == 2 * len(LAB_QPS)
+    assert page.locator("#rd .point").count() == len(points) == 2 * len(QPS)
     first = next(p for p in points if p.codec == TINCT and p.qp == 37)
     page.locator(f"#rd .point[aria-label^='{TINCT}, QP 37']").hover()
     shown = page.locator("#tip").inner_text()
@@ -235,33 +238,23 @@ def test_metric_and_legend_choose_what_is_drawn(page: Page) -> None:
     page.select_option("#metric", "ciede2000")
     assert "CIEDE2000, ΔE" in page.locator("#rd").text_content()  # type: ignore[operator]
     page.locator("#legend button").first.click()
-    assert page.locator("#rd .point").count() == len(LAB_QPS)
+    assert page.locator("#rd .point").count() == len(QPS)
     assert page.locator("#strip path.series").count() == 1
-    assert (
-        page.locator("#metric option[value=ms_ssim_y]").count() == 0
-    )  # not defined on so small a picture
+    undefined = page.locator("#metric option[value=ms_ssim_y]")
+    assert undefined.count() == 0, "the pictures are too small for it"
 
 
 @needs_chromium
 def test_points_measured_elsewhere_say_so_on_the_plot(
-    page: Page, results: Path, tmp_path: Path
+    page: Page, copy: Path, tmp_path: Path
 ) -> None:
-    copy = shutil.copytree(results, tmp_path / "copy")
     shape = {"codec": "HM", "clip": "clip.mp4", "width": 64, "height": 48, "frames": 12}
-    entries = [
-        {
-            **shape,
-            "qp": qp,
-            "bytes": 40000 // qp,
-            "psnr_y": 70 - qp,
-            "psnr_u": 70 - qp,
-            "psnr_v": 70 - qp,
-        }
-        for qp in (27, 37)
-    ]
+    entries = []
+    for qp in (27, 37):
+        psnr_db = dict.fromkeys(("psnr_y", "psnr_u", "psnr_v"), 70 - qp)
+        entries.append({**shape, "qp": qp, "bytes": 40000 // qp, **psnr_db})
     (tmp_path / "hm.json").write_text(json.dumps(entries))
-    setup = json.loads((copy / "sweep.json").read_text())
-    (copy / "sweep.json").write_text(json.dumps({**setup, "external": [str(tmp_path / "hm.json")]}))
+    ask_for(copy, "external", str(tmp_path / "hm.json"))
     page.goto(write_report(copy)[0].as_uri())
     assert page.locator("#legend button").last.inner_text() == "HM (raw bitstream, not muxed)"
     assert page.locator("#rd .point[aria-label^='HM, QP']").count() == 2
@@ -270,7 +263,7 @@ def test_points_measured_elsewhere_say_so_on_the_plot(
 
 @needs_chromium
 def test_table_of_deltas(page: Page, folder: Path) -> None:
-    row = deltas(load(folder))["psnr_yuv611"][TINCT]["clip"]
+    row = compare_codecs(load(folder))["psnr_yuv611"][TINCT]["clip"]
     cell = page.locator("#bd tbody tr").first.locator("td").nth(1)
     assert cell.inner_text() == f"{row['rate']:+.1f} ({100 * row['overlap']:.0f} %)"
     page.uncheck("#keys")
@@ -292,27 +285,30 @@ def test_bits_by_part_are_as_wide_as_they_are_many(page: Page, folder: Path) -> 
 
 @needs_chromium
 def test_divider_moves_by_slider_mouse_and_keys(page: Page) -> None:
-    def clip() -> float:
-        return float(
-            re.findall(
-                r"inset\(0(?:px)? ([\d.]+)%",
-                page.locator("#over").evaluate("e => e.style.clipPath"),
-            )[0]
-        )
+    def read_divider() -> float:
+        style = page.locator("#over").evaluate("e => e.style.clipPath")
+        return float(re.findall(r"inset\(0(?:px)? ([\d.]+)%", style)[0])
 
-    assert clip() == 50
+    assert read_divider() == 50
     page.locator("#slider").fill("20")
-    assert clip() == 80
+    assert read_divider() == 80
     page.focus("#view")
     page.keyboard.press("ArrowRight")
-    assert clip() == 78
+    assert read_divider() == 78
     box = page.locator("#stage").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 5)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 5)
     page.mouse.up()
-    assert clip() == pytest.approx(25, abs=1)
+    assert read_divider() == pytest.approx(25, abs=1)
+
+
+# JavaScript: the sum of the heat map's colours over 32 columns, from the column `x`.
+ERROR_OF_HALF = """(x => document.getElementById('error').getContext('2d')
+    .getImageData(x, 0, 32, 48).data
+    .filter((v, i) => i % 4 < 3)
+    .reduce((a, b) => a + b))"""
 
 
 @needs_chromium
@@ -328,14 +324,12 @@ def test_flicker_heat_map_zoom_and_grid(page: Page) -> None:
     page.keyboard.press("h")
     page.wait_for_selector("#error:visible")
     page.wait_for_function("document.getElementById('error').width == 64")
-    page.select_option(
-        "#left", "0"
-    )  # the source itself: no error left of the divider, grey base right of it
+    # The source is left of the divider, without any error; the grey base is right of it.
+    page.select_option("#left", "0")
     page.select_option("#right", "1")
     page.locator("#slider").fill("50")
-    halves = "[[0, 0], [32, 0]].map(([x, y]) => document.getElementById('error').getContext('2d').getImageData(x, y, 32, 48).data"
-    page.wait_for_function(f"{halves}.filter((v, i) => i % 4 < 3).reduce((a, b) => a + b))[0] == 0")
-    assert page.evaluate(f"{halves}.filter((v, i) => i % 4 < 3).reduce((a, b) => a + b))[1]") > 1000
+    page.wait_for_function(f"{ERROR_OF_HALF}(0) == 0")
+    assert page.evaluate(f"{ERROR_OF_HALF}(32)") > 1000
     before = page.locator("#stage").bounding_box()
     page.keyboard.press("+")
     page.wait_for_timeout(200)

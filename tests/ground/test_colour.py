@@ -1,4 +1,4 @@
-"""`to_rgb` against H.273's formulas and against swscale; chroma where MPEG-2 puts it."""
+"""`to_rgb` follows H.273's formulas and is close to swscale; chroma is sited as in MPEG-2."""
 
 from dataclasses import replace
 
@@ -7,21 +7,28 @@ import pytest
 from av.video.reformatter import Interpolation
 from synthetic import clip, info, to_av
 
-from tinct.colour import matrix_or_default, to_rgb, to_rgb16, upsample_chroma
-from tinct.frames import ColourTags, Frame
+from tinct.colour import choose_matrix, to_rgb, to_rgb16, upsample_chroma
+from tinct.frames import ColourTags, Frame, VideoInfo
+
+Codes = tuple[int, int, int]
 
 
-def flat(y: int, cb: int, cr: int, bit_depth: int, colour: ColourTags, height: int = 16) -> Frame:
-    dtype = np.uint8 if bit_depth == 8 else np.uint16
-    about = info(18, height, bit_depth=bit_depth, colour=colour)
-    luma = np.full((height, 18), y, dtype)
-    return Frame(luma, *(np.full(about.chroma_shape, c, dtype) for c in (cb, cr)), 0, about)
+def make_flat_frame(codes: Codes, about: VideoInfo) -> Frame:
+    """Return a frame of one colour, given as code values of Y, Cb and Cr."""
+    dtype = np.uint8 if about.bit_depth == 8 else np.uint16
+    shapes = ((about.height, about.width), about.chroma_shape, about.chroma_shape)
+    y, cb, cr = (np.full(shape, code, dtype) for shape, code in zip(shapes, codes, strict=True))
+    return Frame(y, cb, cr, pts=0, info=about)
 
 
-def expected(
-    y: int, cb: int, cr: int, depth: int, weights: tuple[float, float], full: bool
+def compute_rgb(
+    codes: Codes, *, depth: int, weights: tuple[float, float], full: bool
 ) -> np.ndarray:
-    """H.273 equations 38 onwards, inverted by hand: R = Y + 2 (1 - Kr) Cr and so on."""
+    """Return R'G'B' of 0..1 by H.273 equations 38 onwards, inverted by hand.
+
+    R = Y + 2 (1 - Kr) Cr and so on.
+    """
+    y, cb, cr = codes
     kr, kb = weights
     unit = 2 ** (depth - 8)
     top = 2**depth - 1
@@ -41,6 +48,7 @@ def expected(
 def test_flat_colours_follow_the_matrix(
     matrix: int, weights: tuple[float, float], full: bool, depth: int
 ) -> None:
+    about = info(18, 16, bit_depth=depth, colour=ColourTags(matrix=matrix, full_range=full))
     for y, cb, cr in (
         (16, 128, 128),
         (235, 128, 128),
@@ -49,27 +57,24 @@ def test_flat_colours_follow_the_matrix(
         (41, 240, 110),
         (250, 20, 200),
     ):
-        codes = tuple(c << (depth - 8) for c in (y, cb, cr))
-        frame = flat(*codes, depth, ColourTags(matrix=matrix, full_range=full))
-        truth = expected(*codes, depth, weights, full)
+        codes = (y << (depth - 8), cb << (depth - 8), cr << (depth - 8))
+        frame = make_flat_frame(codes, about)
+        truth = compute_rgb(codes, depth=depth, weights=weights, full=full)
         assert np.abs(to_rgb(frame).reshape(-1, 3) - truth * 255).max() <= 0.51
         assert np.abs(to_rgb16(frame).reshape(-1, 3) - truth * 65535).max() <= 2
 
 
 def test_untagged_video_is_limited_and_its_matrix_goes_by_height() -> None:
-    assert (matrix_or_default(2, 719), matrix_or_default(2, 720), matrix_or_default(9, 100)) == (
-        6,
-        1,
-        9,
-    )
-    small, large = (flat(81, 90, 240, 8, ColourTags(), height) for height in (718, 720))
-    for frame, matrix in ((small, 6), (large, 1)):
+    for matrix, height, chosen in ((2, 719, 6), (2, 720, 1), (9, 100, 9)):
+        assert choose_matrix(matrix, height) == chosen
+    for height, matrix in ((718, 6), (720, 1)):
+        frame = make_flat_frame((81, 90, 240), info(18, height))
         tagged = replace(frame.info, colour=ColourTags(matrix=matrix, full_range=False))
         assert np.array_equal(to_rgb(frame), to_rgb(replace(frame, info=tagged)))
 
 
 def test_chroma_is_left_sited() -> None:
-    """Level with even columns, a quarter sample off in rows: a ramp shows both offsets."""
+    """It is level with even columns and a quarter sample off in rows: a ramp shows both offsets."""
     ramp = 10.0 * np.arange(8)[None, :] + 100.0 * np.arange(6)[:, None]
     up = upsample_chroma(ramp, 12, 16)
     rows, columns = np.arange(1, 11) / 2 - 0.25, np.arange(15) / 2
@@ -81,30 +86,21 @@ def test_chroma_is_left_sited() -> None:
 def test_a_picture_is_within_two_levels_of_swscale() -> None:
     planes = clip(1, 128, 96)[0]
     about = info(128, 96, colour=ColourTags(matrix=1, full_range=False))
-    ours = to_rgb(Frame(*planes, 0, about)).astype(int)
+    ours = to_rgb(Frame(*planes, pts=0, info=about)).astype(int)
     quality = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     raw = to_av(planes, "yuv420p", about.colour)
     theirs = raw.reformat(
         format="rgb24", interpolation=quality, src_colorspace=1, dst_color_range=2
     ).to_ndarray()
-    smooth = (
-        np.abs(np.gradient(upsample_chroma(planes[2], 96, 128))).max(axis=0) < 1
-    )  # siting shows at colour edges only
+    # Siting shows at colour edges only.
+    smooth = np.abs(np.gradient(upsample_chroma(planes[2], 96, 128))).max(axis=0) < 1
     assert smooth.mean() > 0.5
     assert np.abs(ours - theirs)[smooth].max() <= 2
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (17, 33), (2, 1)])
 def test_odd_sizes_keep_flat_colours_flat(width: int, height: int) -> None:
-    about = info(width, height)
-    half = about.chroma_shape
-    frame = Frame(
-        np.full((height, width), 81, np.uint8),
-        np.full(half, 90, np.uint8),
-        np.full(half, 240, np.uint8),
-        0,
-        about,
-    )
+    frame = make_flat_frame((81, 90, 240), info(width, height))
     rgb = to_rgb(frame)
     assert rgb.shape == (height, width, 3)
     assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1

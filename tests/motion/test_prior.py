@@ -1,12 +1,11 @@
-"""Colour carried along motion: where it must arrive, and where it must stay as it is."""
+"""The prior: where propagated colour must arrive, and where it must stay as it is."""
 
 import numpy as np
 import pytest
 from helpers import psnr
-from synthetic import WORLD, info, texture, view
+from synthetic import info, texture, view
 
 from tinct.frames import Frame
-from tinct.motion.flow import warp
 from tinct.motion.prior import propagate
 from tinct.motion.views import KeyView, LumaView
 
@@ -23,17 +22,42 @@ def test_colour_follows_a_moving_texture(bit_depth: int) -> None:
     found = propagate(LumaView(y, bit_depth, 1), [key(0, 0, bit_depth)])
     for plane, truth, still in zip(found, wanted, view(0, bit_depth)[1:], strict=True):
         assert plane.dtype == truth.dtype
-        inner = np.s_[4:-4, 4:-8]  # what enters at the right edge nobody has seen
+        inner = np.s_[4:-4, 4:-8]  # content that enters at the right edge is in no key frame
         assert 38 < psnr(plane[inner], truth[inner], peak) < 80
         assert psnr(still[inner], truth[inner], peak) < 25  # copied, it would not fit
 
 
-def test_two_keys_show_what_one_has_not_seen() -> None:
+def test_a_second_key_frame_shows_what_the_first_lacks() -> None:
     y, cb, _ = view(10)
     one = propagate(LumaView(y, 8, 1), [key(0, 0)])[0]
     two = propagate(LumaView(y, 8, 1), [key(0, 0), key(20, 2)])[0]
     assert psnr(two[:, -5:], cb[:, -5:]) > psnr(one[:, -5:], cb[:, -5:]) + 3
     assert 35 < psnr(two, cb) < 80
+
+
+def flat_key(luma: int, cb: int, pts: int) -> KeyView:
+    """A flat picture of 16 x 16 samples, which is too small for optical flow."""
+    chroma = np.full((8, 8), cb, np.uint8)
+    return KeyView(LumaView(np.full((16, 16), luma, np.uint8), 8, pts), chroma, chroma)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        (flat_key(100, 60, 0), flat_key(100, 120, 4), 75),
+        (flat_key(100, 60, -2), flat_key(100, 120, 2), 105),
+        (flat_key(104, 60, 0), flat_key(100, 120, 6), 110),
+    ],
+    ids=["distances 1 and 3", "distances 3 and 1", "a mismatch of 16"],
+)
+def test_the_weight_of_a_key_frame(earlier: KeyView, later: KeyView, expected: int) -> None:
+    """Golden values of 1 / (distance * (mismatch + 4)^2).
+
+    A mismatch of 16 at distance 1 weighs 1/400, none at distance 5 weighs 1/80.
+    """
+    luma = LumaView(np.full((16, 16), 100, np.uint8), 8, 1)
+    for planes in (propagate(luma, [earlier, later]), propagate(luma, [later, earlier])):
+        assert [set(np.unique(plane)) for plane in planes] == [{expected}] * 2
 
 
 def test_the_better_match_wins_over_the_nearer_key() -> None:
@@ -84,15 +108,3 @@ def test_extreme_samples_stay_in_range() -> None:
     cb, cr = propagate(LumaView(deep, 10, 1), [KeyView(LumaView(deep, 10, 0), black, white)])
     assert cb.max() == 0
     assert cr.min() == 1023
-
-
-@pytest.mark.parametrize(
-    "scale", [0.5, 1.0, 2.0], ids=["half the flow", "its own size", "twice the flow"]
-)
-def test_a_flow_of_another_size_moves_a_picture_by_as_much_and_stays_as_it_is(scale: float) -> None:
-    picture = WORLD[0][:96, :128]
-    flow = np.full((int(96 * scale), int(128 * scale), 2), (4 * scale, -2 * scale), np.float32)
-    before = flow.copy()
-    moved = warp(picture, flow)
-    assert (moved[2:, :-4] == picture[:-2, 4:]).all()
-    assert (flow == before).all()

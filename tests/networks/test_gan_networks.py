@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import VGG_CONVOLUTIONS
 
 torch = pytest.importorskip("torch")
 
@@ -26,7 +25,10 @@ from tinct.networks.trainable.gan import (
 
 
 def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """(width, height, channels) of what each part gives, and of what goes into each of D1 to D4, by the names of Table 1."""
+    """Return (width, height, channels) of every part, by the names of Table 1.
+
+    They are those of a part's output, but of the input for D1 to D4, as in the table.
+    """
     shapes = {}
     for letter in "MAPDC":
         for number, part in enumerate(getattr(network, letter, ()), start=1):
@@ -76,7 +78,11 @@ def test_parameter_counts(channels: int, parameters: int) -> None:
 
 
 def test_blocks_have_the_parameters_that_the_figures_draw() -> None:
-    """Counted by hand: 3x3 chains of C/6, C/3 and the rest with a 1x1 beside (Figure 3), 3x3 with a 1x1 beside (Figure 4)."""
+    """Counted by hand.
+
+    3x3 chains of C/6, C/3 and the rest with a 1x1 beside (Figure 3); 3x3 with a 1x1 beside
+    (Figure 4).
+    """
 
     def weights(block: nn.Module) -> int:
         return sum(m.weight.numel() for m in block.modules() if isinstance(m, nn.Conv2d))
@@ -97,7 +103,7 @@ def test_the_long_residual_connection_adds_its_input() -> None:
 
 
 def test_attention_is_equation_4() -> None:
-    """Against the equation written out with a whole map, in double precision."""
+    """The same as the equation written out with the whole attention map, in double precision."""
     torch.manual_seed(1)
     attention = SelfAttention(16).double()
     x = torch.randn(2, 16, 6, 9, dtype=torch.float64)
@@ -127,7 +133,7 @@ def test_any_size_comes_out_as_it_went_in_and_within_range(height: int, width: i
 def test_folding_batch_norm_changes_no_picture() -> None:
     torch.manual_seed(3)
     generator = Generator(GanConfig(8))
-    for _ in range(3):  # so that the statistics are not those of a new network
+    for _ in range(3):  # moves the statistics away from those of a new network
         generator(torch.randn(2, 1, 32, 32))
     generator.eval()
     folded = fold(generator)
@@ -164,7 +170,7 @@ def test_pixel_losses_by_hand() -> None:
 
 
 def test_the_blur_is_equation_8() -> None:
-    """Against the two-dimensional formula, sample by sample, and the gains that it sums to."""
+    """The same as the two-dimensional formula, sample by sample; and the gains that it sums to."""
     rng = np.random.default_rng(0)
     picture = rng.random((30, 26))
     k = np.arange(-10, 11)
@@ -195,28 +201,24 @@ def test_the_colour_loss_wants_an_output_that_is_4_8_percent_brighter() -> None:
     )
 
 
-def vouch_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on a file's hash is the one that is wanted."""
+def expect_hash_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a file's hash the expected one from here on."""
     monkeypatch.setattr(vgg19, "VGG19_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def test_vgg_gives_relu5_4_of_torchvisions_weights(
     vgg_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vouch_for(vgg_file, monkeypatch)
+    expect_hash_of(vgg_file, monkeypatch)
     network = vgg19.load_vgg19(vgg_file)
     torch.manual_seed(7)
     picture = torch.rand(1, 3, 32, 48)
     state = torch.load(vgg_file, weights_only=True)
-    x = torch.stack(
-        [
-            (picture[:, c] - m) / s
-            for c, (m, s) in enumerate([(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)])
-        ],
-        dim=1,
-    )
-    for number in VGG_CONVOLUTIONS:
-        if number in (5, 10, 19, 28):
+    mean, deviation = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])
+    x = (picture - mean[:, None, None]) / deviation[:, None, None]
+    numbers = [int(name.split(".")[1]) for name in state if name.startswith("features.")]
+    for number in sorted(set(numbers)):
+        if number in (5, 10, 19, 28):  # after a pooling layer
             x = nn.functional.max_pool2d(x, 2)
         x = nn.functional.conv2d(
             x, state[f"features.{number}.weight"], state[f"features.{number}.bias"], padding=1
@@ -226,7 +228,7 @@ def test_vgg_gives_relu5_4_of_torchvisions_weights(
     assert not any(p.requires_grad for p in network.parameters())
 
 
-def test_what_a_server_gives_instead_of_the_weights_does_not_stay(
+def test_another_file_from_the_server_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = tmp_path / "page.html"
@@ -238,7 +240,7 @@ def test_what_a_server_gives_instead_of_the_weights_does_not_stay(
     assert not list((tmp_path / "cache" / "tinct").iterdir())
 
 
-def test_where_nothing_is_fetched_no_folder_is_left(
+def test_a_failed_download_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vgg19, "VGG19_URL", (tmp_path / "nowhere.pth").as_uri())
@@ -260,10 +262,10 @@ def test_other_weights_than_torchvisions_are_refused(
     ):
         vgg19.load_vgg19(tmp_path / "nowhere.pth")
     (tmp_path / "text.pth").write_text("not weights")
-    vouch_for(tmp_path / "text.pth", monkeypatch)
+    expect_hash_of(tmp_path / "text.pth", monkeypatch)
     with pytest.raises(CodecError, match="something else"):
         vgg19.load_vgg19(tmp_path / "text.pth")
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "part.pth")
-    vouch_for(tmp_path / "part.pth", monkeypatch)
+    expect_hash_of(tmp_path / "part.pth", monkeypatch)
     with pytest.raises(CodecError, match="other names or shapes"):
         vgg19.load_vgg19(tmp_path / "part.pth")

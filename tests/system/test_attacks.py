@@ -23,14 +23,14 @@ from fuzz.matroska import (
     SIMPLE_BLOCK,
     TRACK_NUMBER,
     Node,
-    attached,
-    nodes,
+    list_attachments,
+    list_nodes,
     parse,
     seal,
     write,
 )
 from tinct.bitstream.manifest import read_manifest
-from tinct.encoder.refusals import _check_size
+from tinct.encoder.refusals import check_size
 from tinct.errors import CodecError
 from tinct.limits import (
     MAX_ATTACHMENTS,
@@ -41,8 +41,8 @@ from tinct.limits import (
     MAX_RANK,
     MAX_TRACKS,
     MAX_UPDATE_BYTES,
-    compacted_at_once,
-    longest_group,
+    max_compact_frames,
+    max_group_frames,
 )
 from tinct.media.ebml import (
     ATTACHED_FILE,
@@ -57,13 +57,19 @@ from tinct.media.ebml import (
     SEGMENT,
     TRACK,
     VOID,
-    broken_checksums,
     check_bounds,
+    count_broken_checksums,
 )
 from tinct.networks.compact import load_network
-from tinct.networks.compact_update import update_shapes
+from tinct.networks.compact_update import list_update_shapes
 from tinct.networks.gan_config import GanConfig
-from tinct.networks.weights import Quantised, decode_weights, encode_weights, hash_of, quantise
+from tinct.networks.weights import (
+    QuantisedTensor,
+    decode_weights,
+    encode_weights,
+    hash_weights,
+    quantise,
+)
 
 LUMA_TRACK, COLOUR_TRACK = 1, 2
 CLUSTERS = (
@@ -87,19 +93,19 @@ def saved(tree: Tree, tmp_path: Path) -> Path:
 
 
 def only(tree: Tree, identity: int) -> Node:
-    return next(node for node in nodes(tree) if node.identity == identity)
+    return next(node for node in list_nodes(tree) if node.identity == identity)
 
 
 def blocks(tree: Tree, track: int) -> list[Node]:
     return [
         node
-        for node in nodes(tree)
+        for node in list_nodes(tree)
         if node.identity == SIMPLE_BLOCK and node.data[0] == 0x80 | track
     ]
 
 
 def manifest_of(tree: Tree) -> Node:
-    return next(node for name, node in attached(tree) if name == b"tinct.json")
+    return next(node for name, node in list_attachments(tree) if name == b"tinct.json")
 
 
 def lie(tree: Tree, **changes: Any) -> None:
@@ -164,7 +170,7 @@ def test_100_000_attachments_are_refused_before_one_is_read(tree: Tree, tmp_path
 
 def test_1000_tracks_are_refused(tree: Tree, tmp_path: Path) -> None:
     tracks = next(
-        node for node in nodes(tree) if any(inner.identity == TRACK for inner in node.inner)
+        node for node in list_nodes(tree) if any(inner.identity == TRACK for inner in node.inner)
     )
     tracks.inner += [only(tree, TRACK)] * 1000
     refused_in(
@@ -199,7 +205,7 @@ def grown(tree: Tree, path: Path, node: Node, size: int) -> Path:
     node.data = mark
     small = write(tree)
     node.claimed = size
-    for outer in nodes(tree):
+    for outer in list_nodes(tree):
         if outer is not node and outer.holds(node):
             outer.claimed = len(b"".join(inner.write() for inner in outer.inner)) + size - len(mark)
     head, tail = write(tree).split(mark)
@@ -255,7 +261,7 @@ def test_not_every_gap_of_a_few_frames_is_filled(tree: Tree, tmp_path: Path) -> 
     """Frames that lie far apart would have become two hundred and fifty times as many."""
     lie(tree, frames=3, keys=1)
     luma = blocks(tree, LUMA_TRACK)
-    for node in nodes(tree):
+    for node in list_nodes(tree):
         node.inner = [inner for inner in node.inner if inner not in luma[3:]]
     luma[1].data, luma[2].data = at(luma[1], 8000).data, at(luma[2], 16000).data
     frames, _ = shown(saved(tree, tmp_path))
@@ -289,14 +295,14 @@ def test_a_picture_larger_than_any_level_of_hevc_is_refused(tree: Tree, tmp_path
     ("size", "longest"), [((1280, 720), 96), ((4096, 4352), 96), ((8192, 4352), 48)]
 )
 def test_a_group_that_no_decoder_holds_is_not_made(size: tuple[int, int], longest: int) -> None:
-    assert longest_group(*size) == longest
-    _check_size(info(*size), tinct.EncodeConfig(group=longest), None)
+    assert max_group_frames(*size) == longest
+    check_size(info(*size), tinct.EncodeConfig(group=longest))
     if longest < MAX_GROUP:
         with pytest.raises(
             CodecError,
             match=f"--group: expected at most {longest} at 8192x4352; found {longest + 1}",
         ):
-            _check_size(info(*size), tinct.EncodeConfig(group=longest + 1), None)
+            check_size(info(*size), tinct.EncodeConfig(group=longest + 1))
 
 
 # ── what cannot be said ────────────────────────────────────────────────────────────────────────────────────────────
@@ -308,7 +314,7 @@ def wild(shapes: dict[str, tuple[int, ...]]) -> bytes:
     tensors = {}
     for name, shape in shapes.items():
         rows = (shape[0], int(np.prod(shape[1:]))) if len(shape) > 1 else (1, shape[0])
-        tensors[name] = Quantised(
+        tensors[name] = QuantisedTensor(
             random.choice((-2047, 2047), rows).astype(np.int32), np.full(rows[0], 255, np.uint8), 12
         )
     return encode_weights(tensors)
@@ -317,7 +323,7 @@ def wild(shapes: dict[str, tuple[int, ...]]) -> bytes:
 def with_update(source: Path, target: Path, data: bytes, **changes: Any) -> Path:
     def attachments(name: str, old: bytes) -> Iterator[tuple[str, bytes]]:
         if name == "tinct.json":
-            yield name, json.dumps(json.loads(old) | changes | {"update": hash_of(data)}).encode()
+            yield name, json.dumps(json.loads(old) | changes | {"update": hash_weights(data)}).encode()
             yield "update.bin", data
 
     remux(source, target, attachments=attachments)
@@ -346,7 +352,7 @@ def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_p
     """Weights of 480,000 in every layer overflow on the way; what is shown is any picture, without a warning, but a picture."""
     config = tinct.EncodeConfig(colour="track", group=8, colouriser="compact", adapt="off")
     tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config)
-    shapes = update_shapes(load_network("fast").passes[-1][0], MAX_RANK)
+    shapes = list_update_shapes(load_network("fast").passes[-1][0], MAX_RANK)
     done = run(
         "decode",
         with_update(tmp_path / "a.mkv", tmp_path / "b.mkv", wild(shapes), rank=MAX_RANK),
@@ -362,13 +368,13 @@ def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_p
 def test_a_videos_own_network_gone_wild_shows_pictures(
     output: str, tinct_path: Path, tmp_path: Path
 ) -> None:
-    from tinct.networks.gan import shapes
+    from tinct.networks.gan import list_shapes
 
     config = GanConfig(channels=6, output=output)  # type: ignore[arg-type]
     changes = {"colouriser": "gan", "generator": {"channels": 6, "output": output}}
     done = run(
         "decode",
-        with_update(tinct_path, tmp_path / "b.mkv", wild(shapes(config)), **changes),
+        with_update(tinct_path, tmp_path / "b.mkv", wild(list_shapes(config)), **changes),
         tmp_path / "b.y4m",
     )
     assert (done.returncode, done.stderr) == (0, b"")
@@ -390,14 +396,14 @@ def test_pictures_of_a_network_gone_wild_are_pictures(value: float) -> None:
 
 
 def test_a_second_luma_track_is_refused(tree: Tree, tmp_path: Path) -> None:
-    for node in nodes(tree):
+    for node in list_nodes(tree):
         node.data = b"luma" if node.data == b"colour" else node.data
     refused_in(saved(tree, tmp_path), "expected one track luma, found two")
 
 
 def test_a_colour_track_of_another_size_is_refused(tree: Tree, tmp_path: Path) -> None:
     """Its parameter sets are those of the luma track."""
-    private = {node.inner[0].data: node for node in nodes(tree) if node.identity == TRACK}
+    private = {node.inner[0].data: node for node in list_nodes(tree) if node.identity == TRACK}
     luma, colour = private[b"\1"], private[b"\2"]
     colour.inner = [
         Node(TRACK_NUMBER, b"\2"),
@@ -434,7 +440,7 @@ def test_more_colour_than_luma_is_left_out(tree: Tree, tmp_path: Path) -> None:
 def test_more_luma_than_the_manifest_says_is_left_out(tree: Tree, tmp_path: Path) -> None:
     last, cluster = (
         blocks(tree, LUMA_TRACK)[-1],
-        [node for node in nodes(tree) if node.identity == CLUSTER][-1],
+        [node for node in list_nodes(tree) if node.identity == CLUSTER][-1],
     )
     now = int.from_bytes(last.data[1:3], "big")
     cluster.inner += [at(last, now + 40 * n) for n in range(1, 21)]
@@ -473,7 +479,7 @@ def test_a_track_that_changes_size_in_the_middle_is_concealed(
     config = tinct.EncodeConfig(colour="track", group=2, colouriser="none")
     tinct.encode(str(tmp_path / "other.mkv"), str(tmp_path / "b.mkv"), config)
     other = parse((tmp_path / "b.mkv").read_bytes())
-    private = [node.data for node in nodes(other) if node.identity == 0x63A2][track - 1]
+    private = [node.data for node in list_nodes(other) if node.identity == 0x63A2][track - 1]
     count = private[22]
     assert count == 3
     sets, place = b"", 23
@@ -521,10 +527,10 @@ def test_one_flipped_bit_anywhere_in_the_packets_is_named(tinct_path: Path, tmp_
     """HEVC's decoder notices few of them: pictures come out wrong without a word. The file's own checksums do notice."""
     data = tinct_path.read_bytes()
     start = data.index(0x1F43B675.to_bytes(4, "big")) + 40
-    assert broken_checksums(io.BytesIO(data)) == 0
+    assert count_broken_checksums(io.BytesIO(data)) == 0
     for place in range(start, len(data) - 1000, 97):
         spoilt = data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
-        assert broken_checksums(io.BytesIO(spoilt)) == 1, place
+        assert count_broken_checksums(io.BytesIO(spoilt)) == 1, place
     (tmp_path / "a.mkv").write_bytes(spoilt)
     assert "1 checksums do not hold" in one_line(run("verify", tmp_path / "a.mkv", "--quiet"), 3)
 
@@ -775,20 +781,20 @@ def test_self_attention_over_all_of_a_large_picture_is_refused() -> None:
 
 
 def test_fewer_frames_at_a_time_where_they_are_large() -> None:
-    assert compacted_at_once(8192, 4352) == 1
-    assert compacted_at_once(1920, 1080) > 16
+    assert max_compact_frames(8192, 4352) == 1
+    assert max_compact_frames(1920, 1080) > 16
 
 
 def test_a_network_too_large_for_its_pictures_is_refused_before_one_is_made() -> None:
     """A file may say any size and any width of a network, each within its bounds: together they would take 200 GB."""
-    from tinct.networks.gan import check_size, gan
+    from tinct.networks.gan import check_size, make_gan_colouriser
 
     config, nothing = GanConfig(channels=128), dict[str, np.ndarray]()
     with pytest.raises(
         CodecError,
         match="expected a network that takes at most 8 GiB for a picture, found 128 channels at 8192x4352",
     ):
-        gan(config, nothing, info(8192, 4352))
+        make_gan_colouriser(config, nothing, info(8192, 4352))
     check_size(config, info(1280, 720))
 
 

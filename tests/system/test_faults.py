@@ -20,7 +20,7 @@ import tinct
 from lab.benchmarks import faults
 from tinct.errors import CodecError
 from tinct.evaluation.sweeps import resume
-from tinct.files import GROWING, Growing, alone_in, remove_stale
+from tinct.files import PART_SUFFIX, AtomicOutput, lock_folder, remove_stale
 
 linux_only = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="mounts, /proc and /dev/full are Linux's"
@@ -64,7 +64,7 @@ def test_two_runs_of_a_sweep_with_midnight_between_are_alike(tmp_path: Path) -> 
         (tmp_path / name / "points.jsonl").write_text(
             json.dumps({"clip": "short", "size_bytes": 900} | point) + "\n"
         )
-        return faults.result_of(tmp_path / name)
+        return faults.read_result(tmp_path / name)
 
     before = results("before", date="2026-11-26", encode_seconds=1.5)
     assert results("after", date="2026-11-27", encode_seconds=1.6) == before
@@ -72,7 +72,7 @@ def test_two_runs_of_a_sweep_with_midnight_between_are_alike(tmp_path: Path) -> 
 
 
 def hidden(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name.endswith(GROWING)]
+    return [path for path in folder.iterdir() if path.name.endswith(PART_SUFFIX)]
 
 
 def at_work(arguments: list[str | Path], folder: Path, others: int) -> "subprocess.Popen[bytes]":
@@ -110,7 +110,7 @@ def test_a_run_that_is_alive_keeps_its_hidden_file_and_a_dead_ones_goes(
 INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
-from tinct.files import Growing
+from tinct.files import AtomicOutput
 made = os.open
 
 def interrupted(*given):
@@ -121,7 +121,7 @@ def interrupted(*given):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.open = interrupted
 try:
-    with Growing(Path(sys.argv[1])):
+    with AtomicOutput(Path(sys.argv[1])):
         pass
 except KeyboardInterrupt:
     print("interrupted")
@@ -147,7 +147,7 @@ def test_outputs_of_many_threads_do_not_take_each_others_for_stale(tmp_path: Pat
     def write(number: int) -> None:
         try:
             for turn in range(40):
-                with Growing(tmp_path / f"{number}-{turn}") as growing:
+                with AtomicOutput(tmp_path / f"{number}-{turn}") as growing:
                     growing.path.write_text(f"{number}-{turn}")
                     growing.publish()
         except BaseException as error:  # noqa: BLE001  looked at below
@@ -177,7 +177,7 @@ def test_a_folder_that_another_takes_for_stale_before_it_is_opened_is_made_anew(
             remove_stale(tmp_path)
 
     monkeypatch.setattr(Path, "mkdir", mkdir)
-    with Growing(tmp_path / "a", folder=True) as growing:
+    with AtomicOutput(tmp_path / "a", folder=True) as growing:
         assert growing.path.is_dir()
         assert growing.path not in taken
         growing.publish()
@@ -185,18 +185,18 @@ def test_a_folder_that_another_takes_for_stale_before_it_is_opened_is_made_anew(
 
 
 def test_stale_folders_go_too_and_nothing_else_does(tmp_path: Path) -> None:
-    stale, other = tmp_path / f".pictures.0123abcd{GROWING}", tmp_path / ".pictures"
+    stale, other = tmp_path / f".pictures.0123abcd{PART_SUFFIX}", tmp_path / ".pictures"
     for folder in (stale, other):
         folder.mkdir()
         (folder / "000000.png").touch()
-    (tmp_path / f"visible{GROWING}").touch()
-    with Growing(tmp_path / "live", folder=True) as growing:
+    (tmp_path / f"visible{PART_SUFFIX}").touch()
+    with AtomicOutput(tmp_path / "live", folder=True) as growing:
         remove_stale(tmp_path)
         assert growing.path.is_dir()
         assert not stale.exists()
         assert sorted(path.name for path in tmp_path.iterdir() if path != growing.path) == [
             ".pictures",
-            f"visible{GROWING}",
+            f"visible{PART_SUFFIX}",
         ]
 
 
@@ -215,7 +215,7 @@ def test_two_sweeps_do_not_work_in_one_folder(clip_path: Path, tmp_path: Path) -
         tmp_path / "r",
     )
     assert done.returncode == 0
-    with alone_in(tmp_path / "r"), pytest.raises(CodecError, match="expected nobody at work in"):
+    with lock_folder(tmp_path / "r"), pytest.raises(CodecError, match="expected nobody at work in"):
         resume(tmp_path / "r")
     resume(tmp_path / "r")
 

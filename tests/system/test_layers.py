@@ -11,7 +11,10 @@ PACKAGE = Path(__file__).parent.parent.parent / "tinct"
 
 # A folder, or the ground's modules, imports from what stands above it in this list, and from itself.
 LAYERS = (
-    ("errors", "interrupt", "limits", "psnr", "frames", "colour", "files", "workers"),
+    (
+        *("errors", "interrupt", "limits", "options", "psnr", "frames", "colour"),
+        *("files", "workers"),
+    ),
     ("media", "motion", "page"),
     ("networks",),
     ("bitstream",),
@@ -32,7 +35,7 @@ TORCH = (
     "networks/trainable/",
     "adapt/",
     "training/",
-    "colouring/adapting.py",
+    "colouring/adaptation.py",
     "evaluation/metrics.py",
 )
 PYAV = ("media/", "bitstream/", "decoder/", "evaluation/")

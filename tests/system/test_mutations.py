@@ -2,8 +2,8 @@
 
 from random import Random
 
-from fuzz.matroska import BLOCK_GROUP, CLUSTER, MOST_LEVELS, Node, nodes, parse, write
-from fuzz.mutate import MOST_BYTES, _copies, mutated
+from fuzz.matroska import BLOCK_GROUP, CLUSTER, MAX_LEVELS, Node, list_nodes, parse, write
+from fuzz.mutate import MAX_BYTES, copy_node, mutate_file
 
 
 def test_elements_are_taken_apart_to_a_depth_only() -> None:
@@ -11,20 +11,20 @@ def test_elements_are_taken_apart_to_a_depth_only() -> None:
     for _ in range(2000):
         data = Node(BLOCK_GROUP, data).write()
     tree = parse(data)
-    assert len(nodes(tree)) == MOST_LEVELS + 1
+    assert len(list_nodes(tree)) == MAX_LEVELS + 1
     assert write(tree) == data
 
 
 def test_repetitions_do_not_grow_beyond_their_bound_nor_share_what_they_hold() -> None:
     cluster = Node(CLUSTER, inner=[Node(0xA3, bytes(1_000_000))])
-    copies = _copies(cluster, 1000)
-    assert len(copies) == MOST_BYTES // len(cluster.write())
+    copies = copy_node(cluster, 1000)
+    assert len(copies) == MAX_BYTES // len(cluster.write())
     copies[0].inner[0].data = b""
     assert copies[1].write() == cluster.write()
 
 
 def test_a_mutation_is_its_number() -> None:
     data = write([Node(CLUSTER, inner=[Node(0xA3, bytes(1000))] * 5)])
-    assert [mutated(data, Random(seed)) for seed in range(50)] == [
-        mutated(data, Random(seed)) for seed in range(50)
+    assert [mutate_file(data, Random(seed)) for seed in range(50)] == [
+        mutate_file(data, Random(seed)) for seed in range(50)
     ]

@@ -1,4 +1,4 @@
-"""Training `compact`: it learns, goes on after a kill to the same bits, shares steps, refuses what it cannot use."""
+"""Training `compact`: it learns, resumes to the same bits, shares steps, refuses bad input."""
 
 import json
 import os
@@ -9,38 +9,40 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import one_line, payloads, run
+from helpers import TEST_PATH, one_line, payloads, run
 from synthetic import write_clip
 
 torch = pytest.importorskip("torch")
 
+from tinct.adapt.crops import Crop
 from tinct.errors import CodecError
-from tinct.networks.compact import WEIGHTS
-from tinct.networks.compact_config import CompactConfig, read_weights
-from tinct.training import compact as loop
-from tinct.training.samples import CROP, Crops, Samples, prepare
+from tinct.networks.compact_config import SHIPPED_FOLDER, CompactConfig, read_weights
+from tinct.training import compact
+from tinct.training.samples import Samples, prepare_samples, save_crops
+from tinct.training.stretches import CROP
 
-SECOND = WEIGHTS / "second.safetensors"
-SMALL = loop.Recipe(CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
+SECOND = SHIPPED_FOLDER / "second.safetensors"
+SMALL = compact.Recipe(config=CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
 
 
 def samples(folder: Path, *, second: bool = False) -> Samples:
-    """Crops whose moved earlier key frame is the original, and everything else noise."""
+    """Return crops of noise, but for the moved earlier key frame, which equals the original."""
     random = np.random.default_rng(0)
     config = CompactConfig(second=second)
-    luma = random.integers(0, 256, (6, config.luma_sources + 1, CROP, CROP)).astype(np.uint8)
-    chroma = random.integers(
-        0, 256, (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)
-    ).astype(np.uint8)
+    shape = (6, config.luma_sources + 1, CROP, CROP)
+    chroma_shape = (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)
+    luma = random.integers(0, 256, shape).astype(np.uint8)
+    chroma = random.integers(0, 256, chroma_shape).astype(np.uint8)
     luma[:, -1], chroma[:, -1] = luma[:, config.own_luma + 2], chroma[:, config.own_chroma + 2]
-    Crops(luma, chroma, np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (6, 1))).save(folder / "a")
+    conditions = np.tile(np.float32([0.1, 0.2, 0.3, 0.4]), (6, 1))
+    save_crops(Crop(luma, chroma, conditions), folder / "a")
     return Samples([folder / "a"], "noise")
 
 
 def test_it_learns_which_source_to_take(tmp_path: Path) -> None:
-    """Half of the crops are mirrored in time, so only what the sources look like can tell: noise has no clue, its mean is best."""
+    """PSNR rises, but not far: half of the crops have swapped key frames, and noise has no clue."""
     given = samples(tmp_path)
-    training = loop.Training(given, given, replace(SMALL, steps=120))
+    training = compact.Training(given, given, replace(SMALL, steps=120))
     training.run()
     first, last = training.points[0], training.points[-1]
     assert last.step == 120
@@ -50,63 +52,76 @@ def test_it_learns_which_source_to_take(tmp_path: Path) -> None:
 
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     given = samples(tmp_path)
-    whole = loop.Training(given, given, SMALL)
+    whole = compact.Training(given, given, SMALL)
     whole.run()
-    part = loop.Training(given, given, SMALL)
+    part = compact.Training(given, given, SMALL)
     part.run(stop_at=15, checkpoint=tmp_path / "a.ckpt")
-    again = loop.Training(given, given, SMALL)
+    again = compact.Training(given, given, SMALL)
     again.run(checkpoint=tmp_path / "a.ckpt")
     assert again.steps == 40
-    for name, value in whole.weights().items():
-        assert np.array_equal(value, again.weights()[name]), name
+    for name, value in whole.export_weights().items():
+        assert np.array_equal(value, again.export_weights()[name]), name
 
 
 def test_a_checkpoint_of_another_recipe_or_no_checkpoint_is_refused(tmp_path: Path) -> None:
     given, path = samples(tmp_path), tmp_path / "a.ckpt"
-    loop.Training(given, given, replace(SMALL, steps=2)).run(checkpoint=path)
+    compact.Training(given, given, replace(SMALL, steps=2)).run(checkpoint=path)
     kept = path.read_bytes()
     with pytest.raises(CodecError, match="found another's"):
-        loop.Training(given, given, SMALL).run(checkpoint=path)
+        compact.Training(given, given, SMALL).run(checkpoint=path)
     assert path.read_bytes() == kept
     path.write_bytes(b"nothing")
     with pytest.raises(CodecError, match="found another file"):
-        loop.Training(given, given, SMALL).run(checkpoint=path)
+        compact.Training(given, given, SMALL).run(checkpoint=path)
 
 
 def test_a_loss_that_is_no_number_stops_before_it_moves_a_weight(tmp_path: Path) -> None:
     given = samples(tmp_path)
-    training = loop.Training(given, given, replace(SMALL, floor=float("nan")))
-    before = training.weights()
+    training = compact.Training(given, given, replace(SMALL, floor=float("nan")))
+    before = training.export_weights()
     with pytest.raises(CodecError, match="found nan at step 0"):
         training.run()
-    assert all(np.array_equal(value, before[name]) for name, value in training.weights().items())
+    assert all(
+        np.array_equal(value, before[name]) for name, value in training.export_weights().items()
+    )
 
 
-def test_key_frames_are_exchanged_in_pairs() -> None:
+def test_key_frames_are_swapped_in_pairs() -> None:
     first = np.arange(6)  # own, two that stand, two that moved, the original
-    assert loop._exchanged(first, 1).tolist() == [0, 2, 1, 4, 3, 5]
+    assert compact.swap_key_frames(first, 1).tolist() == [0, 2, 1, 4, 3, 5]
     second = np.arange(9)
-    assert loop._exchanged(second, 2).tolist() == [0, 1, 3, 2, 5, 4, 7, 6, 8]
+    assert compact.swap_key_frames(second, 2).tolist() == [0, 1, 3, 2, 5, 4, 7, 6, 8]
 
 
-def test_with_the_key_frames_their_distances_are_exchanged_and_no_more(tmp_path: Path) -> None:
+def test_with_the_key_frames_only_their_distances_are_swapped(tmp_path: Path) -> None:
     crop = samples(tmp_path)[0]
     random = np.random.default_rng(0)
-    seen = {tuple(np.round(loop._varied(crop, SMALL, random)[2].tolist(), 3)) for _ in range(20)}
-    assert seen == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
+    crops = [compact.augment(crop, SMALL, random) for _ in range(20)]
+    found = {tuple(np.round(crop.conditions.tolist(), 3)) for crop in crops}
+    assert found == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
 
 
 def test_two_processes_share_each_step(tmp_path: Path) -> None:
     """Both end with the same weights, which are not those of one process alone."""
     samples(tmp_path)
-    program = (
-        "import sys; from pathlib import Path; import numpy as np; from torch import distributed\n"
-        "from tinct.networks.compact_config import CompactConfig; from tinct.training import compact, samples\n"
-        "distributed.init_process_group('gloo'); folder = Path(sys.argv[1]); given = samples.Samples([folder / 'a'], 'noise')\n"
-        "recipe = compact.Recipe(CompactConfig(8, 1), steps=5, batch=4, crop=32)\n"
-        "training = compact.Training(given, given, recipe); training.run()\n"
-        "np.savez(folder / f'{distributed.get_rank()}.npz', **training.weights())\n"
-    )
+    program = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from test_compact_training import SMALL
+from torch import distributed
+
+from tinct.training import compact, samples
+
+distributed.init_process_group("gloo")
+folder = Path(sys.argv[1])
+given = samples.Samples([folder / "a"], "noise")
+training = compact.Training(given, given, replace(SMALL, steps=5))
+training.run()
+np.savez(folder / f"{distributed.get_rank()}.npz", **training.export_weights())
+"""
     port = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(29500 + os.getpid() % 1000),
@@ -115,22 +130,22 @@ def test_two_processes_share_each_step(tmp_path: Path) -> None:
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", program, str(tmp_path)],
-            env={**os.environ, **port, "RANK": str(rank)},
+            env={**os.environ, **port, "RANK": str(rank), "PYTHONPATH": TEST_PATH},
         )
         for rank in (0, 1)
     ]
     assert [process.wait(timeout=100) for process in runs] == [0, 0]
     here, there = np.load(tmp_path / "0.npz"), np.load(tmp_path / "1.npz")
     given = Samples([tmp_path / "a"], "noise")
-    alone = loop.Training(given, given, replace(SMALL, steps=5))
+    alone = compact.Training(given, given, replace(SMALL, steps=5))
     alone.run()
     assert all(np.array_equal(here[name], there[name]) for name in here)
-    assert not np.array_equal(here["leave.bias"], alone.weights()["leave.bias"])
+    assert not np.array_equal(here["leave.bias"], alone.export_weights()["leave.bias"])
 
 
 @pytest.mark.slow
 def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
-    """Both passes, by the command line; a file that is no video is left out and named; the second call has nothing left to do."""
+    """By the command line: both passes and in-band; no video is left out; a repeat has no work."""
     data = tmp_path / "clips"
     data.mkdir()
     write_clip(data / "a.mkv", frames=10, size=(192, 176))
@@ -176,7 +191,7 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
 
 
 def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
-    """Frames near a lost packet decode without a word; they used to be learnt from."""
+    """Frames near a lost packet decode without an error; they are no originals to learn from."""
     write_clip(
         tmp_path / "a.mkv",
         frames=10,
@@ -187,7 +202,7 @@ def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> Non
     packet = payloads(tmp_path / "a.mkv", "video")[5][1]
     spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
     (tmp_path / "b.mkv").write_bytes(spoilt)
-    made = prepare(
+    made = prepare_samples(
         [tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0
     )
     assert made.clips == ["a.mkv"]

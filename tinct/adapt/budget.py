@@ -1,11 +1,11 @@
-"""How long a training may take, and what each of its steps reports."""
+"""How long a training may take, and what it reports after each step."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How long to train: whichever of `steps` and `seconds` is given."""
+    """The length of a training: either a number of `steps` or a number of `seconds`."""
 
     steps: int | None = None
     seconds: float | None = None
@@ -15,7 +15,7 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str, samples: int) -> "Budget":
-        """What --adapt says: "300" seconds, "2000steps", "50epochs" of `samples` steps each."""
+        """Parse --adapt: "300" seconds, "2000steps", or "50epochs" of `samples` steps each."""
         if text.endswith("steps"):
             return cls(steps=int(text.removesuffix("steps")))
         if text.endswith("epochs"):
@@ -23,15 +23,18 @@ class Budget:
         return cls(seconds=float(text))
 
     def spent(self, steps: int, seconds: float) -> float:
-        """0 to 1."""
+        """Return the share of the budget that is spent after `steps` and `seconds`: 0 to 1."""
         part = steps / self.steps if self.steps is not None else seconds / (self.seconds or 1.0)
         return min(part, 1.0)
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is said of a step: the part of the budget that is spent, each term of the loss before its weight, and now and then
-    the PSNR in dB of pictures that are watched: of the paper's GAN, R'G'B' of the held-out one."""
+    """The report of one step: the share of the budget spent, and each loss before its weight.
+
+    `watched_db` is the PSNR in dB of the watched pictures, measured now and then: for the GAN,
+    R'G'B' of the held-out frame; for `compact`, the planes of crops spread over the video.
+    """
 
     number: int
     spent: float

@@ -1,6 +1,7 @@
-"""A video's own network: its key frames gathered while they are coded, its training, and `update.bin` with the bits chosen by cost.
+"""A video's own generator: its key frames are gathered, it is trained, and coded as `update.bin`.
 
-`adapt` trains; `weights` has the bytes; `encoder` calls it between its two passes.
+`gan` trains; `bits` and `rounding` choose what is sent; `networks.weights` codes it. The encoder
+calls this module between its two passes.
 """
 
 import copy
@@ -16,141 +17,175 @@ from torch import nn
 
 from tinct.adapt.bits import Allocation, allocate
 from tinct.adapt.budget import Budget, Step
-from tinct.adapt.checkpoint import join_processes, load_checkpoint
-from tinct.adapt.gan import Samples, Training, asked_for
-from tinct.adapt.objectives import RECIPES, Recipe, objective_of
-from tinct.adapt.rounding import relearn
+from tinct.adapt.checkpoint import load_checkpoint
+from tinct.adapt.gan import Samples, Training, hash_options, scale_luma, scale_rgb
+from tinct.adapt.objectives import BASELINES, build_objective
+from tinct.adapt.processes import join_processes
+from tinct.adapt.recipes import RECIPES, Recipe
+from tinct.adapt.rounding import learn_rounding
 from tinct.adapt.vgg19 import Vgg19, find_vgg19
 from tinct.colour import unit_matrix
-from tinct.config import EncodeConfig, default_losses, gan_config
+from tinct.config import EncodeConfig
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
-from tinct.networks.gan import shapes
+from tinct.networks.gan import list_shapes
 from tinct.networks.gan_config import GanConfig
-from tinct.networks.runtime import memory_errors
+from tinct.networks.runtime import raise_memory_errors
 from tinct.networks.weights import encode_weights
 
 MAX_SAMPLE_BYTES = 1 << 29  # of key frames; beyond it every second one is dropped
-JUDGED_SIDE = 512  # of what is held out and weighed: whole frames where they are no larger
-MIN_BITS, MAX_BITS, VECTOR_BITS = (
-    4,
-    8,
-    8,
-)  # of weights; of tensors of one dimension, which hardly cost anything
-MAX_WORSE = 10**0.01  # that fewer bits may make squared error, whatever they save: 0.1 dB
-UNDONE = (8, 3, 1)  # by how many times learning the rounding lessens what it does: hoped for first
-RELEARNING_STEPS = 100
-WEIGHED_CROPS = 3
+MAX_SIDE = 512  # of the crops that are held out, measured, or given while rounding is learnt
+MEASURED_CROPS = 3
+WEIGHT_BITS, VECTOR_BITS = range(4, 9), range(8, 9)  # tensors of one dimension hardly cost any
+MAX_WORSE = 10**0.01  # growth of squared error by quantisation: 0.1 dB
+ROUNDING_STEPS = 100
+# How many times smaller learnt rounding is expected to make the quantisation loss, optimistic
+# first. It was 12 times (0.25 to 0.02 dB, 0.69 to 0.06).
+ROUNDING_GAIN = (8, 3, 1)
 
 
 @dataclass(frozen=True)
-class Update:
-    """What was trained: the generator's configuration, its bytes, and its weights as a decoder will have them."""
+class GanUpdate:
+    """A coded generator, and its weights as a decoder has them."""
 
     config: GanConfig
     data: bytes
     weights: Mapping[str, np.ndarray]
-    loss_db: float  # of R'G'B' PSNR on key frames, that the fewer bits of its weights cost
+    loss_db: float  # of R'G'B' PSNR on key frames, by quantisation
 
 
-class KeyFrames:
-    """Key frames as the decoder sees them, beside the original, spread over the video; and one frame between them."""
+class KeyFrameCollector:
+    """Key frames as decoded, beside the originals, spread over the video; and a frame between two.
+
+    Beyond MAX_SAMPLE_BYTES every second key frame is dropped, again and again.
+    """
 
     def __init__(self, info: VideoInfo) -> None:
         self._info = info
-        self._kept: list[tuple[np.ndarray, np.ndarray]] = []
-        self._every, self._seen, self._between = 1, 0, 0
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []  # decoded luma, original R'G'B'
+        self._every, self._keys = 1, 0  # every how many of the key frames one is kept
+        self._others = 0
         self._held_out: tuple[np.ndarray, np.ndarray] | None = None
 
     def add(self, original: Frame, decoded_y: np.ndarray, *, key: bool) -> None:
-        if not key:
-            self._between += 1
-            if (
-                self._between & (self._between - 1) == 0
-            ):  # ends up in the second half, however long the video
-                window = _middle(decoded_y.shape)
-                self._held_out = decoded_y[window], original.rgb()[window]
+        """Take the next frame: a key frame to learn from, or another as the one held out."""
+        if key:
+            self._add_key(original, decoded_y)
             return
-        if self._seen % self._every == 0:
-            self._kept.append((decoded_y, original.rgb()))
-            if len(self._kept) * 4 * decoded_y.size > MAX_SAMPLE_BYTES and len(self._kept) > 1:
-                self._kept, self._every = self._kept[::2], 2 * self._every
-        self._seen += 1
+        self._others += 1
+        # The last power of two lies in the second half of the video, however long it is.
+        if self._others & (self._others - 1) == 0:
+            window = _centre_window(decoded_y.shape)
+            self._held_out = decoded_y[window], original.rgb()[window]
 
-    def samples(self) -> Samples:
+    def _add_key(self, original: Frame, decoded_y: np.ndarray) -> None:
+        if self._keys % self._every == 0:
+            self._kept.append((decoded_y, original.rgb()))
+            size_bytes = len(self._kept) * 4 * decoded_y.size
+            if size_bytes > MAX_SAMPLE_BYTES and len(self._kept) > 1:
+                self._kept, self._every = self._kept[::2], 2 * self._every
+        self._keys += 1
+
+    def build_samples(self) -> Samples:
+        """Return what was gathered; there has to be a frame that is no key frame."""
         assert self._held_out is not None, "every frame is a key frame"
         luma, rgb = (np.stack(part) for part in zip(*self._kept, strict=True))
         held_luma, held_rgb = self._held_out
         return Samples(
-            _planes(luma), torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous(), _planes(held_luma[None]),
-            torch.from_numpy(held_rgb.copy()).permute(2, 0, 1)[None].contiguous(), torch.from_numpy(unit_matrix(self._info)),
-            (1 << self._info.bit_depth) - 1,
-        )  # fmt: skip
+            luma=_luma_tensor(luma),
+            rgb=_rgb_tensor(rgb),
+            held_luma=_luma_tensor(held_luma[None]),
+            held_rgb=_rgb_tensor(held_rgb.copy()[None]),
+            to_rgb=torch.from_numpy(unit_matrix(self._info)),
+            peak=(1 << self._info.bit_depth) - 1,
+        )
 
 
-@dataclass(frozen=True)
-class Tuition:
-    """All that a training needs but its samples, found and checked before there is any work to lose."""
+def _luma_tensor(luma: np.ndarray) -> torch.Tensor:
+    """[N, H, W] -> [N, 1, H, W]; 16 bits become signed, since PyTorch hardly supports unsigned."""
+    signed = luma if luma.dtype == np.uint8 else luma.astype(np.int16)
+    return torch.from_numpy(signed.copy())[:, None]
+
+
+def _rgb_tensor(rgb: np.ndarray) -> torch.Tensor:
+    """[N, H, W, 3] -> [N, 3, H, W]."""
+    return torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """What a training needs besides samples, found and checked before any work."""
 
     config: GanConfig
     recipe: Recipe
     content: Vgg19 | None
-    budget: str
-    device: str
+    budget: str  # as --adapt
+    device: str  # "cpu" or "cuda"
     checkpoint: Path | None
 
 
-def prepare(config: EncodeConfig) -> Tuition:
-    """Raises CodecError where weights of VGG-19 or a GPU are asked for and not there."""
-    terms = config.losses.split("+") if config.losses is not None else default_losses(config.recipe)
-    recipe = replace(RECIPES[config.recipe].with_only(set(terms)), conditional=config.conditional)
-    shapes(gan_config(config))
-    device = (
-        config.device
-        if config.device != "auto"
-        else ("cuda" if torch.cuda.is_available() else "cpu")
-    )
-    if device == "cuda" and not torch.cuda.is_available():
-        raise CodecError(
-            "--device: expected a GPU that PyTorch can use, found none; use --device cpu"
-        )
+def prepare_training(config: EncodeConfig) -> TrainingSetup:
+    """Find all that a training needs.
+
+    Raises CodecError for a generator that is too large, a GPU or weights of VGG-19 that are
+    missing, and the checkpoint of other options.
+    """
+    generator = config.generator_config()
+    recipe = RECIPES[config.recipe].with_only(set(config.loss_terms))
+    recipe = replace(recipe, conditional=config.conditional)
+    list_shapes(generator)  # raises if it is too large
+    device = _choose_device(config.device)
     join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
     if checkpoint is not None and checkpoint.exists():
-        load_checkpoint(checkpoint, asked_for(gan_config(config), recipe), by="asked_for")
-    wants_vgg = (
-        recipe.content > 0 and config.generator == "multiresunet"
-    )  # the others' losses are their own
-    content = find_vgg19(Path(config.vgg19) if config.vgg19 else None) if wants_vgg else None
-    return Tuition(gan_config(config), recipe, content, config.adapt, device, checkpoint)
+        load_checkpoint(checkpoint, hash_options(generator, recipe), by="asked_for")
+    has_content = recipe.content > 0 and generator.kind not in BASELINES
+    return TrainingSetup(
+        config=generator,
+        recipe=recipe,
+        content=find_vgg19(Path(config.vgg19) if config.vgg19 else None) if has_content else None,
+        budget=config.adapt,
+        device=device,
+        checkpoint=checkpoint,
+    )
 
 
-def trained(
-    tuition: Tuition, samples: Samples, progress: Callable[[Step], None] | None
+def _choose_device(name: str) -> str:
+    """Return "cpu" or "cuda" for --device. Raises CodecError for a GPU that is missing."""
+    has_gpu = torch.cuda.is_available()
+    if name == "auto":
+        return "cuda" if has_gpu else "cpu"
+    if name == "cuda" and not has_gpu:
+        raise CodecError(
+            "--device: expected a GPU that PyTorch can use, found none; use --device cpu"
+        )
+    return name
+
+
+def train_generator(
+    setup: TrainingSetup, samples: Samples, progress: Callable[[Step], None] | None
 ) -> tuple[nn.Module, int]:
-    """The generator, folded, and the steps that made it."""
-    budget = Budget.parse(tuition.budget, len(samples.luma))
+    """Return the trained generator, batch norm folded, and the number of steps.
+
+    Raises CodecError where memory runs out.
+    """
+    budget = Budget.parse(setup.budget, len(samples.luma))
     try:
-        with memory_errors():
+        with raise_memory_errors():
             training = Training(
-                samples,
-                tuition.config,
-                tuition.recipe,
-                content=tuition.content,
-                device=tuition.device,
+                samples, setup.config, setup.recipe, content=setup.content, device=setup.device
             )
-            return training.run(
-                budget, checkpoint=tuition.checkpoint, progress=progress
-            ), training.steps
+            generator = training.run(budget, checkpoint=setup.checkpoint, progress=progress)
+            return generator, training.steps
     except MemoryError as error:
         raise CodecError(
-            f"expected memory enough to train with --channels {tuition.config.channels}, found none left; use fewer; "
-            "a checkpoint stays as it is"
+            f"expected memory enough to train with --channels {setup.config.channels}, "
+            "found none left; use fewer; a checkpoint stays as it is"
         ) from error
 
 
-@memory_errors()
-def coded(
+@raise_memory_errors()
+def encode_generator(
     generator: nn.Module,
     config: GanConfig,
     samples: Samples,
@@ -158,91 +193,85 @@ def coded(
     error_per_bit: float,
     steps: int,
     device: str = "cpu",
-) -> Update:
-    """The generator, trained for `steps`, with the bits of each tensor at the least cost; `error_per_bit` as `allocate` has it.
+) -> GanUpdate:
+    """Code a generator that was trained for `steps`, the bits of each tensor at the least cost.
 
-    Bits are chosen as if they did a part of their harm only, since learning the rounding undoes most (0.25 dB became 0.02, 0.69 dB
-    0.06); where it does not, by more of it. Learning the rounding never takes longer than learning the weights did.
+    `error_per_bit` as in `bits.allocate`. Bits are chosen as if they did only a part of their harm
+    (see ROUNDING_GAIN); if learnt rounding then fails to undo the rest, more bits are chosen.
+    Rounding is learnt for at most as many steps as the weights.
     """
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
-    weigh = _Scales(config, samples)
-    exact = weigh.error(tensors)
+    crops = _MeasuredCrops(config, samples)
+    exact = crops.error(tensors)
     teacher = copy.deepcopy(generator).to(device)
-    steps = min(RELEARNING_STEPS, steps)
-    for undone in UNDONE:
-        sent = allocate(
+    inputs = partial(_draw_input, samples, device)
+    for gain in ROUNDING_GAIN:
+        plain = allocate(
             tensors,
-            _bits,
-            weigh.error,
-            error_per_bit=undone * error_per_bit,
-            most_ratio=MAX_WORSE**undone,
+            _allowed_bits,
+            crops.error,
+            error_per_bit=gain * error_per_bit,
+            most_ratio=MAX_WORSE**gain,
         )
-        learnt = Allocation(
-            relearn(teacher, sent.tensors, partial(_part, samples, device), steps=steps), 1.0
-        )
-        learnt = replace(learnt, ratio=weigh.error(learnt.values(tensors)) / exact)
-        best = min(sent, learnt, key=lambda some: some.ratio)
+        rounded = learn_rounding(teacher, plain.tensors, inputs, steps=min(ROUNDING_STEPS, steps))
+        learnt = Allocation(rounded, 1.0)
+        learnt = replace(learnt, ratio=crops.error(learnt.dequantise(tensors)) / exact)
+        best = min(plain, learnt, key=lambda allocation: allocation.ratio)
         if best.ratio <= MAX_WORSE:
             break
-    return Update(
-        config, encode_weights(best.tensors), best.values(tensors), 10 * math.log10(best.ratio)
+    return GanUpdate(
+        config=config,
+        data=encode_weights(best.tensors),
+        weights=best.dequantise(tensors),
+        loss_db=10 * math.log10(best.ratio),
     )
 
 
-def _part(samples: Samples, device: str, step: int) -> torch.Tensor:
-    """Luma of one of the samples, or a square of it, in [-1, 1]."""
+def _allowed_bits(tensor: np.ndarray) -> range:
+    return WEIGHT_BITS if tensor.ndim > 1 else VECTOR_BITS
+
+
+def _draw_input(samples: Samples, device: str, step: int) -> torch.Tensor:
+    """Return luma of a random sample, or a random square of it, in [-1, 1]."""
     random = np.random.default_rng(step)
     count, _, *shape = samples.luma.shape
     number = int(random.integers(count))
-    firsts = [int(random.integers(0, max(1, side - JUDGED_SIDE + 1))) for side in shape]
-    rows, columns = (slice(first, first + JUDGED_SIDE) for first in firsts)
-    return (
-        samples.luma[number : number + 1, :, rows, columns].float() * (2 / samples.peak) - 1
-    ).to(device)
+    firsts = [int(random.integers(0, max(1, side - MAX_SIDE + 1))) for side in shape]
+    rows, columns = (slice(first, first + MAX_SIDE) for first in firsts)
+    return scale_luma(samples.luma[number : number + 1, :, rows, columns], samples.peak).to(device)
 
 
-class _Scales:
-    """Squared error of a generator's R'G'B' on crops of key frames."""
+def _centre_window(shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the square of MAX_SIDE in the middle of a plane, or all of a smaller one."""
+    firsts = (max(0, (side - MAX_SIDE) // 2) for side in shape)
+    return tuple(slice(first, first + MAX_SIDE) for first in firsts)
+
+
+class _MeasuredCrops:
+    """Crops of a few key frames, on which the squared error of a generator is measured."""
 
     def __init__(self, config: GanConfig, samples: Samples) -> None:
-        self._objective = objective_of(
-            config, Recipe(content=0.0, norm=False), samples.to_rgb, None
-        ).eval()
+        recipe = Recipe(content=0.0, norm=False)
+        objective = build_objective(config, recipe, to_rgb=samples.to_rgb, content=None)
+        self._objective = objective.eval()
         count = len(samples.luma)
-        chosen = np.linspace(0, count - 1, min(WEIGHED_CROPS, count)).round().astype(int)
-        window = _middle(samples.luma.shape[2:])
+        numbers = np.linspace(0, count - 1, min(MEASURED_CROPS, count)).round().astype(int)
+        window = _centre_window(samples.luma.shape[2:])
         self._pairs = [
             (
-                samples.luma[i : i + 1, :, *window].float() * (2 / samples.peak) - 1,
-                samples.rgb[i : i + 1, :, *window].float() / 127.5 - 1,
+                scale_luma(samples.luma[i : i + 1, :, *window], samples.peak),
+                scale_rgb(samples.rgb[i : i + 1, :, *window]),
             )
-            for i in chosen
+            for i in numbers
         ]
 
     @torch.no_grad()
     def error(self, weights: Mapping[str, np.ndarray]) -> float:
-        self._objective.maker.load_state_dict(
-            {name: torch.from_numpy(weight) for name, weight in weights.items()}
-        )
+        """Return the mean squared error of R'G'B' in [-1, 1] with these weights."""
+        tensors = {name: torch.from_numpy(weight) for name, weight in weights.items()}
+        self._objective.generator.load_state_dict(tensors)
         errors = [
-            float((self._objective.picture(luma).clamp(-1, 1) - rgb).square().mean())
+            float((self._objective.colourise(luma).clamp(-1, 1) - rgb).square().mean())
             for luma, rgb in self._pairs
         ]
         return max(float(np.mean(errors)), 1e-9)
-
-
-def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """The square of JUDGED_SIDE in the middle of a plane, or all of a smaller one."""
-    firsts = (max(0, (side - JUDGED_SIDE) // 2) for side in shape)
-    return tuple(slice(first, first + JUDGED_SIDE) for first in firsts)
-
-
-def _bits(tensor: np.ndarray) -> range:
-    return range(MIN_BITS, MAX_BITS + 1) if tensor.ndim > 1 else range(VECTOR_BITS, VECTOR_BITS + 1)
-
-
-def _planes(luma: np.ndarray) -> torch.Tensor:
-    """[N, H, W] as [N, 1, H, W]; PyTorch does little with unsigned 16 bit."""
-    return torch.from_numpy((luma if luma.dtype == np.uint8 else luma.astype(np.int16)).copy())[
-        :, None
-    ]

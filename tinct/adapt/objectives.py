@@ -1,11 +1,11 @@
-"""Who plays against whom in a training, and what each wants: the paper's generator and discriminator, and their mixed loss.
+"""What generator and discriminator minimise: the paper's mixed loss, and those of its baselines.
 
-An objective is a module of all that learns. `maker` is what is sent in the end; `terms` is what the makers minimise, `judge_terms`
-what the judges do. Luma is [N, 1, H, W], pictures [N, 3, H, W], both in [-1, 1].
+`Objective` states what all share; each class below is one method of Table 7 after its own paper.
+`losses` has the terms, `recipes` their weights, `gan` the training. Luma is [N, 1, H, W], pictures
+are [N, 3, H, W], both in [-1, 1].
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -14,91 +14,70 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tinct.adapt import losses
+from tinct.adapt.recipes import Recipe
 from tinct.adapt.vgg19 import Vgg19
-from tinct.config import LOSSES
 from tinct.networks.gan_config import GanConfig
 from tinct.networks.trainable.baselines import PatchDiscriminator, ResNet, UNet
 from tinct.networks.trainable.gan import Discriminator, Generator
 
+L1_WEIGHT = 100.0  # pix2pix
+FEATURE_WEIGHT = 10.0  # pix2pixHD
+CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
+POOL_SIZE = 50  # earlier pictures that CycleGAN's discriminators are shown again
+# Standard deviation of convolutions' weights before training, in the papers of all baselines.
+INITIAL_DEVIATION = 0.02
 
-@dataclass(frozen=True)
-class Recipe:
-    """The constants of a training; the defaults are the paper's, and where it is silent the plainest.
-
-    `gan` to `colour` are the weights of Equation 10, 0 for a term that is left out. `norm` is batch norm in the generator;
-    `conditional` shows the discriminator the luma beside the colours; `judge_rate` is its learning rate, `judge_every` the number
-    of steps from one with it to the next. `decay` lets the generator's rate fall to 0 along a cosine. `averaging` is the decay of
-    the mean of the weights that is kept instead of the last ones. `keeps_best` takes the weights with which the held-out frame was
-    best, since a long training learns the key frames by heart.
-    """
-
-    learning_rate: float = 2e-4
-    judge_rate: float = 2e-4
-    beta1: float = 0.5
-    crop: int = 256
-    gan: float = losses.WEIGHTS["gan"]
-    mse: float = losses.WEIGHTS["mse"]
-    content: float = losses.WEIGHTS["content"]
-    colour: float = losses.WEIGHTS["colour"]
-    norm: bool = True
-    conditional: bool = False
-    decay: bool = False
-    averaging: float = 0.0
-    keeps_best: bool = False
-    judge_every: int = 1
-    seed: int = 0
-
-    def judged_at(self, step: int) -> bool:
-        """Whether the discriminator is asked at a step: always where there is no other term."""
-        return step % self.judge_every == 0 or not (self.mse or self.content or self.colour)
-
-    def with_only(self, terms: set[str]) -> "Recipe":
-        """The same, the terms of the loss that are not named left out."""
-        left_out: dict[str, Any] = {term: 0.0 for term in LOSSES if term not in terms}
-        return replace(self, **left_out)
-
-
-PAPER = Recipe()
-CPU = Recipe(
-    learning_rate=3e-3, crop=512, decay=True, averaging=0.99, keeps_best=True, judge_every=4
-)
-RECIPES = {"paper": PAPER, "cpu": CPU}
+Terms = dict[str, tuple[float, Tensor]]  # weight and value of each term of a loss
 
 
 class Objective(nn.Module):
-    """One generator, one judge or several of its pictures, and what each of both sides minimises; `adapt` trains it."""
+    """A generator, one or more discriminators, and the loss of each; `gan.Training` trains it."""
 
-    def __init__(self, maker: nn.Module, judge: nn.Module) -> None:
+    def __init__(self, generator: nn.Module, discriminator: nn.Module) -> None:
         super().__init__()
-        self.maker, self.judge = maker, judge
+        # Checkpoints hold both networks under these names.
+        self.maker, self.judge = generator, discriminator
 
-    def makers(self) -> Iterator[nn.Parameter]:
-        return self.maker.parameters()
+    @property
+    def generator(self) -> nn.Module:
+        return self.maker
 
-    def judges(self) -> Iterator[nn.Parameter]:
-        return self.judge.parameters()
+    @property
+    def discriminator(self) -> nn.Module:
+        return self.judge
 
-    def picture(self, luma: Tensor) -> Tensor:
-        """R'G'B' of luma."""
-        made: Tensor = self.maker(luma)
-        return made
+    def generator_parameters(self) -> Iterator[nn.Parameter]:
+        return self.generator.parameters()
 
-    def terms(
-        self, luma: Tensor, target: Tensor, *, judged: bool
-    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        """The makers' picture, and (weight, value) of each term of their loss, the judges' opinion only where `judged`."""
+    def discriminator_parameters(self) -> Iterator[nn.Parameter]:
+        return self.discriminator.parameters()
+
+    def colourise(self, luma: Tensor) -> Tensor:
+        """Return R'G'B' of luma."""
+        return self.generator(luma)
+
+    def generator_terms(self, luma: Tensor, target: Tensor, *, gan: bool) -> tuple[Tensor, Terms]:
+        """Return the generator's picture, and the weight and value of each term of its loss.
+
+        Without `gan` the terms that need the discriminator are left out, where others remain.
+        """
         raise NotImplementedError
 
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
-        """Each term of the judges' loss on a picture that was made."""
+    def discriminator_terms(
+        self, luma: Tensor, target: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
+        """Return each term of the discriminator's loss on the generator's picture `output`."""
         raise NotImplementedError
 
 
 class Mixed(Objective):
-    """Equation 10: G against D, with MSE, VGG-19 content and colour losses. `to_rgb` [3, 4] is for output in Y'CbCr."""
+    """Equation 10: 1 * L_GAN + 100 * L_MSE + 1000 * L_content + 100 * L_colour.
+
+    `to_rgb` [3, 4] converts a generator's Y'CbCr; `content` is VGG-19, only with its loss.
+    """
 
     def __init__(
-        self, config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None
+        self, config: GanConfig, recipe: Recipe, *, to_rgb: Tensor, content: Vgg19 | None
     ) -> None:
         assert (content is not None) == (recipe.content > 0)
         super().__init__(
@@ -106,143 +85,114 @@ class Mixed(Objective):
             Discriminator(config.channels, conditional=recipe.conditional),
         )
         self._recipe = recipe
-        self._in_rgb = config.output == "rgb"
+        self._is_rgb = config.output == "rgb"
         self.register_buffer("to_rgb", to_rgb.float(), persistent=False)
-        self._content = (content,)  # in a tuple, so that its 80 MB are no part of what learns
+        self._content = (content,)  # a tuple keeps its 80 MB out of the module's state
 
-    def picture(self, luma: Tensor) -> Tensor:
-        made = super().picture(luma)
-        if self._in_rgb:
-            return made
+    def colourise(self, luma: Tensor) -> Tensor:
+        output = super().colourise(luma)
+        if self._is_rgb:
+            return output
         matrix = self.get_buffer("to_rgb")
-        return torch.einsum("oc,nchw->nohw", matrix[:, :3], made) + matrix[:, 3].view(1, 3, 1, 1)
+        return torch.einsum("oc,nchw->nohw", matrix[:, :3], output) + matrix[:, 3].view(1, 3, 1, 1)
 
-    def terms(
-        self, luma: Tensor, target: Tensor, *, judged: bool
-    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        recipe, output = self._recipe, self.picture(luma).float()
-        from_zero, target_from_zero = (output + 1) / 2, (target + 1) / 2
-        terms = {}
-        if recipe.gan > 0 and judged:
-            self.judge.requires_grad_(False)
-            terms["gan"] = (recipe.gan, losses.gan_loss(self.judge(output, luma)))
-            self.judge.requires_grad_(True)
+    def generator_terms(self, luma: Tensor, target: Tensor, *, gan: bool) -> tuple[Tensor, Terms]:
+        recipe, output = self._recipe, self.colourise(luma).float()
+        output_01, target_01 = (output + 1) / 2, (target + 1) / 2
+        terms: Terms = {}
+        if recipe.gan > 0 and gan:
+            self.discriminator.requires_grad_(False)
+            terms["gan"] = (recipe.gan, losses.gan_loss(self.discriminator(output, luma)))
+            self.discriminator.requires_grad_(True)
         if recipe.mse > 0:
             terms["mse"] = (recipe.mse, losses.mse_loss(output, target))
         if (vgg := self._content[0]) is not None:
-            terms["content"] = (
-                recipe.content,
-                losses.content_loss(vgg(from_zero), vgg(target_from_zero)),
-            )
+            content = losses.content_loss(vgg(output_01), vgg(target_01))
+            terms["content"] = (recipe.content, content)
         if recipe.colour > 0:
-            terms["colour"] = (recipe.colour, losses.colour_loss(from_zero, target_from_zero))
+            terms["colour"] = (recipe.colour, losses.colour_loss(output_01, target_01))
         return output, terms
 
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
+    def discriminator_terms(
+        self, luma: Tensor, target: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
         if self._recipe.gan == 0:
             return {}
-        return {
-            "discriminator": losses.discriminator_loss(
-                self.judge(target, luma), self.judge(output, luma)
-            )
-        }
-
-
-L1_WEIGHT = 100.0  # pix2pix
-FEATURES_WEIGHT = 10.0  # pix2pixHD
-CYCLE_WEIGHT, IDENTITY_WEIGHT = 10.0, 5.0  # CycleGAN; identity is half of cycle
-POOL = 50  # pictures made earlier that CycleGAN's discriminators are shown again
-FIRST_SPREAD = (
-    0.02  # standard deviation of convolutions' weights before training, in all their papers
-)
-
-
-def objective_of(
-    config: GanConfig, recipe: Recipe, to_rgb: Tensor, content: Vgg19 | None
-) -> Objective:
-    """What trains a generator of any kind."""
-    if config.kind == "multiresunet":
-        return Mixed(config, recipe, to_rgb, content)
-    rivals: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {
-        "pix2pixhd": Pix2PixHd,
-        "cyclegan": CycleGan,
-    }
-    found = rivals.get(config.kind, Pix2Pix)(config)
-    for module in found.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, FIRST_SPREAD)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return found
+        real, fake = self.discriminator(target, luma), self.discriminator(output, luma)
+        return {"discriminator": losses.discriminator_loss(real, fake)}
 
 
 class Pix2Pix(Objective):
-    """Conditional GAN and 100 times L1, with self-attention in the generator or without."""
+    """Isola et al., 2017: conditional GAN plus 100 * L1. SAGAN's attention is in the generator."""
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__(UNet(config), PatchDiscriminator(4, config.channels))
 
-    def terms(
-        self, luma: Tensor, target: Tensor, *, judged: bool
-    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        output = self.picture(luma)
-        terms = {"l1": (L1_WEIGHT, functional.l1_loss(output, target))}
-        if judged:
-            logits, _ = self.judge(torch.cat([output, luma], dim=1))
-            terms["gan"] = (1.0, losses.gan_loss(logits))
+    def generator_terms(self, luma: Tensor, target: Tensor, *, gan: bool) -> tuple[Tensor, Terms]:
+        output = self.colourise(luma)
+        terms: Terms = {"l1": (L1_WEIGHT, functional.l1_loss(output, target))}
+        if gan:
+            terms["gan"] = (1.0, losses.gan_loss(self._discriminate(output, luma)))
         return output, terms
 
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
-        (real, _), (fake, _) = (
-            self.judge(torch.cat([picture, luma], dim=1)) for picture in (target, output)
-        )
+    def discriminator_terms(
+        self, luma: Tensor, target: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
+        real, fake = self._discriminate(target, luma), self._discriminate(output, luma)
         return {"discriminator": losses.discriminator_loss(real, fake)}
+
+    def _discriminate(self, picture: Tensor, luma: Tensor) -> Tensor:
+        logits, _ = self.discriminator(torch.cat([picture, luma], dim=1))
+        return logits
 
 
 class Pix2PixHd(Objective):
-    """Least-squares GAN at two scales, conditional, and 10 times the difference of the discriminators' features."""
+    """Wang et al., 2018: conditional least-squares GAN at 2 scales, plus 10 * feature matching."""
 
     def __init__(self, config: GanConfig) -> None:
         super().__init__(
             ResNet(config), nn.ModuleList(PatchDiscriminator(4, config.channels) for _ in range(2))
         )
 
-    def terms(
-        self, luma: Tensor, target: Tensor, *, judged: bool
-    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        output = self.picture(luma)
-        fakes, reals = self._seen(output, luma), self._seen(target, luma)
-        gan = torch.stack([losses.least_squares(logits, 1.0) for logits, _ in fakes]).sum()
-        pairs = [
-            (f, r)
-            for (_, fake), (_, real) in zip(fakes, reals, strict=True)
-            for f, r in zip(fake, real, strict=True)
+    def generator_terms(self, luma: Tensor, target: Tensor, *, gan: bool) -> tuple[Tensor, Terms]:
+        output = self.colourise(luma)
+        fake, real = self._discriminate(output, luma), self._discriminate(target, luma)
+        fooled = [losses.least_squares_loss(logits, 1.0) for logits, _ in fake]
+        matched = [
+            functional.l1_loss(fake_layer, real_layer.detach())
+            for (_, fake_layers), (_, real_layers) in zip(fake, real, strict=True)
+            for fake_layer, real_layer in zip(fake_layers, real_layers, strict=True)
         ]
-        features = torch.stack([functional.l1_loss(f, r.detach()) for f, r in pairs]).sum()
-        return output, {"gan": (1.0, gan), "features": (FEATURES_WEIGHT, features)}
-
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
-        scales = zip(self._seen(target, luma), self._seen(output, luma), strict=True)
-        return {
-            "discriminator": torch.stack(
-                [losses.least_squares_judge(real, fake) for (real, _), (fake, _) in scales]
-            ).sum()
+        return output, {
+            "gan": (1.0, torch.stack(fooled).sum()),
+            "features": (FEATURE_WEIGHT, torch.stack(matched).sum()),
         }
 
-    def _seen(self, picture: Tensor, luma: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
-        """What each discriminator says: of the picture, and of it at half the size."""
+    def discriminator_terms(
+        self, luma: Tensor, target: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
+        real, fake = self._discriminate(target, luma), self._discriminate(output, luma)
+        scales = [
+            losses.least_squares_discriminator_loss(real_logits, fake_logits)
+            for (real_logits, _), (fake_logits, _) in zip(real, fake, strict=True)
+        ]
+        return {"discriminator": torch.stack(scales).sum()}
+
+    def _discriminate(self, picture: Tensor, luma: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+        """Return logits and layers' features, of the picture and of it at half its size."""
         both = torch.cat([picture, luma], dim=1)
         return [
-            judge(both if scale == 0 else functional.avg_pool2d(both, 2))
-            for scale, judge in enumerate(self.judge.children())
+            discriminator(both if scale == 0 else functional.avg_pool2d(both, 2))
+            for scale, discriminator in enumerate(self.discriminator.children())
         ]
 
 
 class CycleGan(Objective):
-    """Luma to colour and colour to luma, each judged, there and back again; which luma goes with which colour is not used.
+    """Zhu et al., 2017: luma to colour and colour to luma, each with a discriminator.
 
-    The discriminators are shown pictures made earlier every other time, as Zhu et al. do; each process of torchrun has pools of its
-    own, of which a checkpoint holds the first one's.
+    Which luma belongs to which colours is not used. As in that paper, the discriminators are shown
+    earlier pictures every other time. Each process has its own pools of them; a checkpoint holds
+    those of the first.
     """
 
     def __init__(self, config: GanConfig) -> None:
@@ -251,41 +201,39 @@ class CycleGan(Objective):
             nn.ModuleList(PatchDiscriminator(inputs, config.channels) for inputs in (3, 1)),
         )
         self.back = ResNet(config, outputs=1)
-        self._pools: tuple[list[Tensor], list[Tensor]] = ([], [])
+        self._pools: tuple[list[Tensor], list[Tensor]] = ([], [])  # of colour and of luma
         self._made = 0
 
-    def makers(self) -> Iterator[nn.Parameter]:
-        return chain(self.maker.parameters(), self.back.parameters())
+    def generator_parameters(self) -> Iterator[nn.Parameter]:
+        return chain(self.generator.parameters(), self.back.parameters())
 
-    def terms(
-        self, luma: Tensor, target: Tensor, *, judged: bool
-    ) -> tuple[Tensor, dict[str, tuple[float, Tensor]]]:
-        coloured, greyed = self.maker(luma), self.back(target)
-        gan = losses.least_squares(self._logits(0, coloured), 1.0) + losses.least_squares(
-            self._logits(1, greyed), 1.0
-        )
-        cycle = functional.l1_loss(self.back(coloured), luma) + functional.l1_loss(
-            self.maker(greyed), target
-        )
-        same = functional.l1_loss(self.maker(target), target) + functional.l1_loss(
-            self.back(luma), luma
-        )
-        return coloured, {
-            "gan": (1.0, gan),
-            "cycle": (CYCLE_WEIGHT, cycle),
-            "identity": (IDENTITY_WEIGHT, same),
+    def generator_terms(self, luma: Tensor, target: Tensor, *, gan: bool) -> tuple[Tensor, Terms]:
+        colour, grey = self.generator(luma), self.back(target)
+        fooled = losses.least_squares_loss(self._discriminate(0, colour), 1.0)
+        fooled_grey = losses.least_squares_loss(self._discriminate(1, grey), 1.0)
+        cycle = functional.l1_loss(self.back(colour), luma)
+        cycle_grey = functional.l1_loss(self.generator(grey), target)
+        identity = functional.l1_loss(self.generator(target), target)
+        identity_grey = functional.l1_loss(self.back(luma), luma)
+        return colour, {
+            "gan": (1.0, fooled + fooled_grey),
+            "cycle": (CYCLE_WEIGHT, cycle + cycle_grey),
+            "identity": (IDENTITY_WEIGHT, identity + identity_grey),
         }
 
-    def judge_terms(self, luma: Tensor, target: Tensor, output: Tensor) -> dict[str, Tensor]:
+    def discriminator_terms(
+        self, luma: Tensor, target: Tensor, output: Tensor
+    ) -> dict[str, Tensor]:
         with torch.no_grad():
-            greyed = self.back(target).to(target.dtype)
+            grey = self.back(target).to(target.dtype)
         self._made += 1
-        shown, shown_grey = (
-            self._pooled(number, picture) for number, picture in enumerate((output, greyed))
-        )
-        colour = losses.least_squares_judge(self._logits(0, target), self._logits(0, shown))
-        grey = losses.least_squares_judge(self._logits(1, luma), self._logits(1, shown_grey))
-        return {"discriminator": colour, "discriminator of luma": grey}
+        output, grey = self._draw(0, output), self._draw(1, grey)
+        real, fake = self._discriminate(0, target), self._discriminate(0, output)
+        real_grey, fake_grey = self._discriminate(1, luma), self._discriminate(1, grey)
+        return {
+            "discriminator": losses.least_squares_discriminator_loss(real, fake),
+            "discriminator of luma": losses.least_squares_discriminator_loss(real_grey, fake_grey),
+        }
 
     def get_extra_state(self) -> dict[str, Any]:
         return {"pools": self._pools, "made": self._made}
@@ -293,19 +241,46 @@ class CycleGan(Objective):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self._pools, self._made = state["pools"], state["made"]
 
-    def _pooled(self, number: int, picture: Tensor) -> Tensor:
-        """This picture, or one of a pool, which it then replaces; what is drawn depends on how many were made alone."""
+    def _draw(self, number: int, picture: Tensor) -> Tensor:
+        """Return `picture`, or one of a pool, which it then replaces there.
+
+        Draws depend on the number of pictures made so far alone.
+        """
         pool = self._pools[number]
-        if len(pool) < POOL:
+        if len(pool) < POOL_SIZE:
             pool.append(picture)
             return picture
-        drawn = torch.Generator().manual_seed(2 * self._made + number)
-        if float(torch.rand(1, generator=drawn)) < 0.5:
+        random = torch.Generator().manual_seed(2 * self._made + number)
+        if float(torch.rand(1, generator=random)) < 0.5:
             return picture
-        place = int(torch.randint(POOL, (1,), generator=drawn))
+        place = int(torch.randint(POOL_SIZE, (1,), generator=random))
         earlier, pool[place] = pool[place], picture
         return earlier
 
-    def _logits(self, number: int, picture: Tensor) -> Tensor:
-        logits: Tensor = list(self.judge.children())[number](picture)[0]
+    def _discriminate(self, number: int, picture: Tensor) -> Tensor:
+        """Return the logits of the discriminator of colour (0) or of luma (1)."""
+        logits, _ = list(self.discriminator.children())[number](picture)
         return logits
+
+
+BASELINES: dict[str, type[Pix2Pix | Pix2PixHd | CycleGan]] = {
+    "pix2pix": Pix2Pix,
+    "pix2pix-attention": Pix2Pix,
+    "pix2pixhd": Pix2PixHd,
+    "cyclegan": CycleGan,
+}
+
+
+def build_objective(
+    config: GanConfig, recipe: Recipe, *, to_rgb: Tensor, content: Vgg19 | None
+) -> Objective:
+    """Return new networks of the kind that `config` names, and their losses."""
+    if config.kind not in BASELINES:
+        return Mixed(config, recipe, to_rgb=to_rgb, content=content)
+    objective = BASELINES[config.kind](config)
+    for module in objective.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, INITIAL_DEVIATION)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return objective

@@ -1,7 +1,9 @@
-"""Weights learnt once more with their rounding in view: with the same bits they come nearer to the exact network's pictures."""
+"""Learnt rounding: with the same bits, the pictures come nearer to those of the exact network.
+
+`bits` chooses the number of bits before; `networks.weights` quantises and codes.
+"""
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,21 +12,69 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tinct.networks.weights import FINEST_STEP_LOG2, STEPS_PER_OCTAVE, Quantised, quantise
+from tinct.adapt.optimisation import cosine_decay, descend, set_learning_rate
+from tinct.networks.weights import FINEST_STEP_LOG2, STEPS_PER_OCTAVE, QuantisedTensor, quantise
 
 LEARNING_RATE = 3e-4
 
 
-class _Rounded(nn.Module):
-    """A tensor on the steps and within the bits of how it will be sent; gradients pass as if it were exact."""
+def learn_rounding(
+    network: nn.Module,
+    sent: Mapping[str, QuantisedTensor],
+    inputs: Callable[[int], Tensor],
+    *,
+    steps: int,
+) -> dict[str, QuantisedTensor]:
+    """Return the tensors of `sent` with integers that reproduce the outputs of `network` better.
 
-    def __init__(self, sent: Quantised) -> None:
+    `inputs` returns what the network is given in a training step, by its number. Quantisation steps
+    and bits stay those of `sent`; tensors of one dimension are learnt without rounding and
+    quantised afterwards. `network` is not changed.
+    """
+    learner = copy.deepcopy(network)
+    parts = {name: _find_part(learner, name) for name in sent}
+    rounded = {
+        name: _Rounding(tensor) for name, tensor in sent.items() if getattr(*parts[name]).ndim > 1
+    }
+    device = next(network.parameters()).device
+    for name, rounding in rounded.items():
+        parametrize.register_parametrization(*parts[name], rounding.to(device))
+    optimiser = torch.optim.Adam(learner.parameters(), lr=LEARNING_RATE)
+    for step in range(steps):
+        set_learning_rate(optimiser, LEARNING_RATE * cosine_decay(step, steps))
+        given = inputs(step)
+        with torch.no_grad():
+            target = network(given)
+        descend((learner(given) - target).square().mean(), optimiser)
+    found = {}
+    for name, tensor in sent.items():
+        module, part = parts[name]
+        if name in rounded:
+            exact = module.parametrizations[part].original.detach()
+            integers = rounded[name].integers(exact).round().cpu().numpy().astype(np.int32)
+            found[name] = QuantisedTensor(integers, tensor.steps, tensor.bits)
+        else:
+            found[name] = quantise(getattr(module, part).detach().cpu().numpy(), tensor.bits)
+    return found
+
+
+def _find_part(network: nn.Module, name: str) -> tuple[Any, str]:
+    """Return the module that holds a tensor of the state dict, and the tensor's name in it."""
+    module, _, part = name.rpartition(".")
+    return network.get_submodule(module), part
+
+
+class _Rounding(nn.Module):
+    """Rounds a tensor to its quantisation steps and bits; gradients pass straight through."""
+
+    def __init__(self, sent: QuantisedTensor) -> None:
         super().__init__()
         step = 2.0 ** (sent.steps / STEPS_PER_OCTAVE + FINEST_STEP_LOG2)
         self.register_buffer("step", torch.from_numpy(step.astype(np.float32))[:, None])
         self.limit = (1 << (sent.bits - 1)) - 1
 
     def integers(self, tensor: Tensor) -> Tensor:
+        """Return the tensor in steps, [channels, values], clamped to its bits but not rounded."""
         step = self.get_buffer("step")
         return (tensor.reshape(len(step), -1) / step).clamp(-self.limit, self.limit)
 
@@ -32,53 +82,3 @@ class _Rounded(nn.Module):
         exact = self.integers(tensor)
         rounded = exact + (exact.round() - exact).detach()
         return (rounded * self.get_buffer("step")).reshape(tensor.shape)
-
-
-def relearn(
-    network: nn.Module,
-    sent: Mapping[str, Quantised],
-    inputs: Callable[[int], Tensor],
-    *,
-    steps: int,
-) -> dict[str, Quantised]:
-    """The tensors of `network` as `sent`, with other integers, by which it comes nearer to what it makes of `inputs` now.
-
-    `inputs` gives some for the number of each training step. The steps and bits of `sent` stay; tensors of one dimension are
-    learnt and rounded afterwards. `network` itself is left as it is.
-    """
-    learner = copy.deepcopy(network)
-    parts: dict[str, tuple[Any, str]] = {
-        name: (learner.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
-        for name in sent
-    }
-    rounded = {
-        name: _Rounded(tensor) for name, tensor in sent.items() if getattr(*parts[name]).ndim > 1
-    }
-    for name, rounding in rounded.items():
-        parametrize.register_parametrization(
-            *parts[name], rounding.to(next(network.parameters()).device)
-        )
-    optimiser = torch.optim.Adam(learner.parameters(), lr=LEARNING_RATE)
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        given = inputs(step)
-        with torch.no_grad():
-            wanted = network(given)
-        loss = (learner(given) - wanted).square().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    found = {}
-    for name, tensor in sent.items():
-        module, part = parts[name]
-        if name in rounded:
-            exact = module.parametrizations[part].original.detach()
-            found[name] = Quantised(
-                rounded[name].integers(exact).round().cpu().numpy().astype(np.int32),
-                tensor.steps,
-                tensor.bits,
-            )
-        else:
-            found[name] = quantise(getattr(module, part).detach().cpu().numpy(), tensor.bits)
-    return found

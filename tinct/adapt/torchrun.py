@@ -1,13 +1,13 @@
-"""Which of several processes this is, where torchrun started it to train with others."""
+"""Environment variables of torchrun, read without PyTorch; `processes` does the joint training."""
 
 import os
 
 
-def torchrun_started() -> bool:
-    """Whether this is one of torchrun's processes; a RANK alone means something else."""
+def is_under_torchrun() -> bool:
+    """Return whether torchrun started this process; RANK alone may mean something else."""
     return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
 
 
-def process_number() -> int:
-    """Which of torchrun's processes this one is; 0 alone."""
-    return int(os.environ["RANK"]) if torchrun_started() else 0
+def is_first_process() -> bool:
+    """Return whether this is torchrun's process 0, or was started without torchrun."""
+    return not is_under_torchrun() or int(os.environ["RANK"]) == 0

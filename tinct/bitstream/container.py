@@ -1,4 +1,7 @@
-"""Tracks and packets of a Tinct file: spools on disk, the muxer, the tracks of a file that is read. `manifest` has the format."""
+"""Tracks and packets of a Tinct file: spools on disk, the muxer, and the tracks of a file.
+
+`manifest` specifies the format and owns the manifest; `base` codes the packets.
+"""
 
 import heapq
 import io
@@ -15,32 +18,33 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from tinct.bitstream.hevc import Packet, coded_shape
+from tinct.bitstream.base import CODEC_NAME, PIXEL_FORMATS, Packet, coded_shape
+from tinct.bitstream.layouts import LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import (
     COLOUR,
     LUMA,
     MANIFEST_NAME,
     UPDATE_NAME,
-    Layout,
     Manifest,
     read_manifest,
     write_manifest,
 )
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.limits import (
-    MAX_UPDATE_BYTES,
-)
-from tinct.media.demux import open_input, reason
+from tinct.limits import MAX_UPDATE_BYTES
+from tinct.media.demux import describe_error, open_input
 from tinct.media.passthrough import Extras
-from tinct.networks.weights import hash_of
+from tinct.networks.weights import hash_weights
 
-# ── writing ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass
 class Spool:
-    """One track's packets on disk until the file is muxed, so that memory does not grow with the video."""
+    """The packets of one track, on disk until the file is muxed.
+
+    Memory does not grow with the video. `header` is the track's parameter sets.
+    """
 
     name: str
     header: bytes
@@ -63,11 +67,15 @@ class Spool:
         self.file.seek(0)
         while record := self.file.read(self._RECORD.size):
             pts, dts, keyframe, length = self._RECORD.unpack(record)
-            yield Packet(self.file.read(length), pts, dts, bool(keyframe))
+            data = self.file.read(length)
+            yield Packet(data=data, pts=pts, dts=dts, keyframe=bool(keyframe))
 
-    def template(self) -> InputContainer:
-        """The track as FFmpeg knows it from its first picture: size, profile, colour tags, parameter sets."""
-        container = av.open(io.BytesIO(self.header + self._first), "r", format="hevc")
+    def open_template(self) -> InputContainer:
+        """Open the header and the first picture, from which FFmpeg knows the track's properties.
+
+        These are size, profile, colour tags and parameter sets.
+        """
+        container = av.open(io.BytesIO(self.header + self._first), "r", format=CODEC_NAME)
         assert isinstance(container, InputContainer)
         return container
 
@@ -76,79 +84,75 @@ def mux(
     path: Path,
     info: VideoInfo,
     spools: list[Spool],
+    *,
     manifest: Manifest | None,
     source: str | None,
     update: bytes | None = None,
 ) -> list[str]:
-    """Write the file: tracks in order of decoding time, the other streams of `source` beside them, the manifest, the update.
+    """Write the file; return notes on streams of `source` that could not be copied.
 
-    Without a manifest this is an ordinary HEVC file. Returns notes on what could not be carried over.
+    It holds the tracks in order of decoding time, the other streams of `source`, the manifest and
+    the update. Without a manifest it is an ordinary HEVC file. Raises CodecError where Matroska
+    refuses a track.
     """
     try:
-        return _mux(path, info, spools, manifest, source, update)
+        with av.open(
+            f"file:{path.absolute()}",
+            "w",
+            format="matroska",
+            container_options={"fflags": "+bitexact"},
+        ) as out:
+            named = manifest is not None
+            streams = [_add_track(out, spool, info, named=named) for spool in spools]
+            if manifest is not None:
+                out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
+            if update is not None:
+                out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
+            extras = Extras(source, out) if source is not None else None
+            if extras is not None:
+                streams[0].metadata.update(_select_tags(extras.video_metadata, named=named))
+            by_name = dict(zip((spool.name for spool in spools), streams, strict=True))
+            for name, packet in merge_spools(spools):
+                if extras is not None:
+                    extras.mux_until(float(packet.pts * info.time_base))
+                out.mux(_to_av_packet(packet, by_name[name], info))
+            if extras is not None:
+                extras.finish()
+            return extras.notes if extras is not None else []
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise
         raise CodecError(
-            f'expected Matroska to take the tracks, found "{reason(error)}"'
+            f'expected Matroska to take the tracks, found "{describe_error(error)}"'
         ) from error
 
 
-def _mux(
-    path: Path,
-    info: VideoInfo,
-    spools: list[Spool],
-    manifest: Manifest | None,
-    source: str | None,
-    update: bytes | None,
-) -> list[str]:
-    with av.open(
-        f"file:{path.absolute()}", "w", format="matroska", container_options={"fflags": "+bitexact"}
-    ) as out:
-        streams = [_add_track(out, spool, info, named=manifest is not None) for spool in spools]
-        if manifest is not None:
-            out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
-        if update is not None:
-            out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
-        extras = Extras(source, out) if source is not None else None
-        if extras is not None:
-            streams[0].metadata.update(_kept(extras.video_metadata, named=manifest is not None))
-        named = dict(zip((spool.name for spool in spools), streams, strict=True))
-        for name, packet in in_coding_order(spools):
-            if extras is not None:
-                extras.mux_until(float(packet.pts * info.time_base))
-            out.mux(_av_packet(packet, named[name], info))
-        if extras is not None:
-            extras.finish()
-        return extras.notes if extras is not None else []
-
-
-def in_coding_order(spools: list[Spool]) -> Iterator[tuple[str, Packet]]:
-    """Packets of all tracks by their decoding time, each with its track's name."""
+def merge_spools(spools: list[Spool]) -> Iterator[tuple[str, Packet]]:
+    """Yield the packets of all tracks in order of decoding time, each with its track's name."""
     return heapq.merge(
         *(zip(repeat(spool.name), spool.read()) for spool in spools), key=lambda item: item[1].dts
     )
 
 
-def _kept(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
-    """The source's video track's own tags; a Tinct file's track keeps its name."""
+def _select_tags(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
+    """Return the source's tags of video, without its title where the track has a name of ours."""
     return {key: value for key, value in metadata.items() if not (named and key == "title")}
 
 
 def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bool) -> VideoStream:
-    with spool.template() as template:
+    with spool.open_template() as template:
         stream = out.add_stream_from_template(template.streams.video[0])
     stream.time_base = info.time_base
     if spool.name == LUMA:
         stream.disposition = Disposition.default
         if info.rotation:
-            stream.set_display_rotation(-info.rotation)  # FFmpeg's angle runs counter-clockwise
+            stream.set_display_rotation(-info.rotation)  # FFmpeg's angle is counter-clockwise
     if named:
         stream.metadata["title"] = spool.name
     return stream
 
 
-def _av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:
+def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:
     result = av.Packet(packet.data)
     result.pts, result.dts, result.time_base = packet.pts, packet.dts, info.time_base
     result.is_keyframe = packet.keyframe
@@ -158,114 +162,131 @@ def _av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packe
     return result
 
 
-# ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_file_manifest(path: str) -> Manifest | None:
-    """The manifest of a file; None if there is no Tinct in it.
+    """Return the manifest of a file; None if it is not a Tinct file.
 
-    Raises CodecError on a Tinct file whose manifest is missing, damaged or of another version, or whose tracks are not
-    those that it names.
+    Raises CodecError for a Tinct file whose manifest is missing, damaged or of another version, or
+    whose tracks do not match the manifest.
     """
     with open_input(path) as container:
-        attached = [
-            s
-            for s in container.streams
-            if s.type == "attachment" and getattr(s, "name", None) == MANIFEST_NAME
-        ]
+        manifests = _find_attachments(container, MANIFEST_NAME)
         names = [s.metadata.get("title") for s in container.streams.video]
-        if not attached:
+        if not manifests:
             if LUMA in names and COLOUR in names:
                 raise CodecError(
-                    f"expected {MANIFEST_NAME} beside Tinct's tracks, found none in {path}; get the original file"
+                    f"expected {MANIFEST_NAME} beside Tinct's tracks, "
+                    f"found none in {path}; get the original file"
                 )
             return None
-        if len(attached) > 1:
-            raise CodecError(f"expected one {MANIFEST_NAME}, found {len(attached)} in {path}")
-        manifest = read_manifest(attached[0].data)  # type: ignore[attr-defined]
+        if len(manifests) > 1:
+            raise CodecError(f"expected one {MANIFEST_NAME}, found {len(manifests)} in {path}")
+        manifest = read_manifest(manifests[0])
         _check_tracks(path, container, manifest)
         return manifest
 
 
 def read_update(path: str, manifest: Manifest) -> bytes | None:
-    """The bytes of `update.bin`, those that the manifest names; None where it names none. Raises CodecError for any others."""
+    """Return the bytes of `update.bin`; None where the manifest names no update.
+
+    Raises CodecError where the file has no update, or not the one that the manifest names.
+    """
     if manifest.update is None:
         return None
     with open_input(path) as container:
-        found = [
-            s.data
-            for s in container.streams
-            if s.type == "attachment" and getattr(s, "name", None) == UPDATE_NAME
-        ]  # type: ignore[attr-defined]
-    if len(found) != 1:
+        updates = _find_attachments(container, UPDATE_NAME)
+    if len(updates) != 1:
         raise CodecError(
-            f"expected one {UPDATE_NAME}, found {len(found) or 'none'} in {path}; get the original file"
+            f"expected one {UPDATE_NAME}, found {len(updates) or 'none'} in {path}; "
+            "get the original file"
         )
-    if len(found[0]) > MAX_UPDATE_BYTES:
+    update = updates[0]
+    if len(update) > MAX_UPDATE_BYTES:
         raise CodecError(
-            f"damaged {UPDATE_NAME}: expected at most {MAX_UPDATE_BYTES:,} bytes, found {len(found[0]):,}"
+            f"damaged {UPDATE_NAME}: expected at most {MAX_UPDATE_BYTES:,} bytes, "
+            f"found {len(update):,}"
         )
-    if hash_of(found[0]) != manifest.update:
+    if hash_weights(update) != manifest.update:
         raise CodecError(
-            f"damaged {UPDATE_NAME}: expected {manifest.update}, found {hash_of(found[0])}; get the file again"
+            f"damaged {UPDATE_NAME}: expected {manifest.update}, "
+            f"found {hash_weights(update)}; get the file again"
         )
-    return bytes(found[0])
+    return update
+
+
+def find_tracks(container: InputContainer, manifest: Manifest) -> dict[str, VideoStream]:
+    """Return the tracks of an opened Tinct file by name.
+
+    `read_file_manifest` must have checked that they are there.
+    """
+    named = {stream.metadata.get("title"): stream for stream in container.streams.video}
+    return {name: named[name] for name in LAYOUTS[manifest.layout].tracks}
+
+
+def _find_attachments(container: InputContainer, name: str) -> list[bytes]:
+    """Return the data of every attachment of that name."""
+    return [
+        bytes(stream.data)  # type: ignore[attr-defined]
+        for stream in container.streams
+        if stream.type == "attachment" and getattr(stream, "name", None) == name
+    ]
 
 
 def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> None:
-    tracks = {}
+    """Raise CodecError where the tracks are not those of the manifest's layout and size."""
+    tracks = _name_tracks(path, container)
+    row = LAYOUTS[manifest.layout]
+    for name in row.tracks:
+        if name not in tracks:
+            raise CodecError(
+                f"expected a track {name} for layout {row.name}, "
+                f"found none in {path}; get the file again"
+            )
+        codec = tracks[name].codec_context  # None where FFmpeg does not know the codec
+        if codec is None or codec.name != CODEC_NAME:
+            raise CodecError(
+                f"expected {CODEC_NAME.upper()} in track {name}, "
+                f"found {codec.name if codec else 'an unknown codec'} in {path}"
+            )
+    for name in row.tracks:
+        context = tracks[name].codec_context
+        pixels = context.pix_fmt or "of no known kind"
+        _check_pixels(path, name, row, pixels=pixels)
+        shape = _coded_track_shape(name, manifest, grey=pixels.startswith("gray"))
+        if (context.height, context.width) != shape:
+            width, height = manifest.size
+            raise CodecError(
+                f"{MANIFEST_NAME} says {width}x{height}, "
+                f"so track {name} should be {shape[1]}x{shape[0]}; "
+                f"found {context.width}x{context.height} in {path}"
+            )
+
+
+def _name_tracks(path: str, container: InputContainer) -> dict[str, VideoStream]:
+    """Return the video tracks with a name of Tinct's. Raise CodecError where a name is repeated."""
+    tracks: dict[str, VideoStream] = {}
     for stream in container.streams.video:
         name = stream.metadata.get("title")
         if name in (LUMA, COLOUR):
             if name in tracks:
                 raise CodecError(f"expected one track {name}, found two in {path}")
             tracks[name] = stream
-    wanted = [LUMA] if manifest.layout == "in-band" else [LUMA, COLOUR]
-    for name in wanted:
-        if name not in tracks:
-            raise CodecError(
-                f"expected a track {name} for layout {manifest.layout}, found none in {path}; get the file again"
-            )
-        codec = tracks[name].codec_context  # None where FFmpeg does not know the codec
-        if codec is None or codec.name != "hevc":
-            raise CodecError(
-                f"expected HEVC in track {name}, found {codec.name if codec else 'an unknown codec'} in {path}"
-            )
-    width, height = manifest.size
-    chroma = ((height + 1) // 2, (width + 1) // 2)
-    shapes = {
-        LUMA: (height, width),
-        COLOUR: (2 * chroma[0], chroma[1]) if manifest.layout == "chroma" else (height, width),
-    }
-    for name in wanted:
-        context = tracks[name].codec_context
-        _check_planes(path, name, manifest.layout, context.pix_fmt or "of no known kind")
-        shape = coded_shape(shapes[name], grey=(context.pix_fmt or "").startswith("gray"))
-        if (context.height, context.width) != shape:
-            raise CodecError(
-                f"{MANIFEST_NAME} says {width}x{height}, so track {name} should be {shape[1]}x{shape[0]}; "
-                f"found {context.width}x{context.height} in {path}"
-            )
+    return tracks
 
 
-def _check_planes(path: str, name: str, layout: Layout, pixels: str) -> None:
-    grey = pixels.startswith("gray")
-    allowed = {("chroma", COLOUR): grey, ("full", COLOUR): not grey, ("in-band", LUMA): not grey}
-    if not allowed.get((layout, name), True) or pixels not in (
-        "gray",
-        "gray10le",
-        "yuv420p",
-        "yuvj420p",
-        "yuv420p10le",
-    ):
+def _check_pixels(path: str, name: str, row: LayoutRow, *, pixels: str) -> None:
+    if pixels not in PIXEL_FORMATS or row.is_grey(name) not in (None, pixels.startswith("gray")):
         raise CodecError(
-            f"expected other pixels in track {name} for layout {layout}, found {pixels} in {path}; get the file again"
+            f"expected other pixels in track {name} for layout {row.name}, "
+            f"found {pixels} in {path}; get the file again"
         )
 
 
-def video_tracks(container: InputContainer, manifest: Manifest) -> dict[str, VideoStream]:
-    """The tracks of an opened Tinct file by name, as `read_file_manifest` has checked them."""
-    named = {stream.metadata.get("title"): stream for stream in container.streams.video}
-    return {
-        name: named[name] for name in ((LUMA,) if manifest.layout == "in-band" else (LUMA, COLOUR))
-    }
+def _coded_track_shape(name: str, manifest: Manifest, *, grey: bool) -> tuple[int, int]:
+    """Return the height and width of a track's coded pictures."""
+    width, height = manifest.size
+    if name == COLOUR and not LAYOUTS[manifest.layout].whole_keys:
+        return coded_shape((2 * ((height + 1) // 2), (width + 1) // 2), grey=grey)
+    return coded_shape((height, width), grey=grey)

@@ -1,7 +1,7 @@
-"""The base layer: planes to HEVC packets and back, through x265 and libavcodec (PyAV). `container` stores the packets.
+"""HEVC, the base codec: planes to packets by x265 and back by libavcodec, both through PyAV.
 
-One plane makes a 4:0:0 picture, three make 4:2:0. Pictures are padded by replication to what x265 takes; `HevcDecoder`
-returns them padded, and whoever knows the true size crops.
+One plane is coded as a 4:0:0 picture, three as 4:2:0. Other folders import `base`, which has these
+classes under neutral names; `container` stores the packets.
 """
 
 import dataclasses
@@ -14,91 +14,91 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import av
-import numpy as np
 from av.codec.context import Flags
 from av.error import FFmpegError
 from av.video.frame import PictureType
 
+from tinct.bitstream.pictures import Packet, PictureKind
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.media.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
-MIN_HEIGHT, MIN_WIDTH = (
-    16,
-    18,
-)  # pixels; x265 refuses less than 16, and at 16 wide see `_size_options`
-REORDER_DELAY = 2  # pictures by which x265's B pictures put off decoding
-CODED_MARGIN = 128  # pixels that a coded picture, its rows aligned, may be larger a side than what is shown of it
-_opening = threading.Lock()  # x265 fills tables of the whole process at first
+CODEC_NAME = "hevc"  # FFmpeg's name of the decoder, and of the format of Annex B bytes
+# FFmpeg's names of the pixel formats that a track may have.
+PIXEL_FORMATS = ("gray", "gray10le", "yuv420p", "yuvj420p", "yuv420p10le")
+# Pixels: x265 refuses sides below 16; for the width of 16 see `_choose_size_options`.
+MIN_HEIGHT, MIN_WIDTH = 16, 18
+REORDER_DELAY = 2  # pictures by which B pictures delay decoding in x265
+# Pixels by which a coded picture, padded to whole blocks, may exceed the shown one, for each side.
+CODED_MARGIN = 128
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
-# What a structure is, in x265's words. Parameter sets and everything else are the same for all.
+# Options of x265 for each structure. All others, and the parameter sets, are the same for all.
+_NO_REORDERING = "bframes=0:rc-lookahead=0:scenecut=0:open-gop=0"
 STRUCTURES: dict[str, str] = {
     "intra": "keyint=1",
-    "intra-main": "keyint=2:bframes=0:rc-lookahead=0:scenecut=0:open-gop=0",  # x265 calls keyint=1 Rext, which hardware refuses
+    # x265 signals the Rext profile for keyint=1, which hardware decoders refuse
+    "intra-main": f"keyint=2:{_NO_REORDERING}",
     "low-delay": "keyint=250:bframes=0",
     "random-access": "keyint=250",
-    "colour": "keyint=-1:bframes=0:rc-lookahead=0:scenecut=0:open-gop=0",  # IDR pictures only where `encode(idr=True)` asks
+    # IDR pictures come only where `encode(idr=True)` asks for them
+    "colour": f"keyint=-1:{_NO_REORDERING}",
 }
 
-
-@dataclass(frozen=True)
-class Packet:
-    """One coded picture: Annex B bytes without repeated parameter sets; times in ticks of the video's time base."""
-
-    data: bytes
-    pts: int
-    dts: int
-    keyframe: bool
+_opening = threading.Lock()  # the first x265 instance fills tables that the whole process shares
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HevcSettings:
-    """Everything x265 is told. Exactly one of `qp`, `crf` and `bitrate_kbps` is set."""
+    """Settings of x265. Exactly one of `qp`, `crf` and `bitrate_kbps` is set.
 
-    structure: str  # a key of STRUCTURES
+    `structure` is a key of STRUCTURES. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr; only
+    the lab's anchors set it.
+    """
+
+    structure: str
     info: VideoInfo
     qp: int | None = None
     crf: float | None = None
     bitrate_kbps: float | None = None
     preset: str = "medium"
     tune: str = "psnr"
-    chroma_qp_offset: int = 0  # -12 to 12, of Cb and Cr alike; only the lab's anchors have one
+    chroma_qp_offset: int = 0
 
-    def x265_params(self, shape: tuple[int, int]) -> str:
-        """For pictures of (height, width). `info=0` drops 2,275 bytes of text per intra frame.
-
-        Of the threads only frame-threads change the bytes.
-        """
+    def format_x265_params(self, shape: tuple[int, int]) -> str:
+        """Return the value of `x265-params` for pictures of `shape` (height, width)."""
         rate = {"qp": self.qp, "crf": self.crf, "bitrate": self.bitrate_kbps}
-        chosen = [f"{name}={value}" for name, value in rate.items() if value is not None]
-        assert len(chosen) == 1, rate
-        fixed = ["aq-mode=0", "ipratio=1"] if self.qp is not None else []
-        common = ["frame-threads=1", "info=0", "log-level=none"]
-        offset = self.chroma_qp_offset
-        common += [f"cbqpoffs={offset}", f"crqpoffs={offset}"] if offset else []
-        hdr = (
-            [f"master-display={self.info.hdr.master_display}"]
-            if self.info.hdr.master_display
-            else []
-        )
-        hdr += [f"max-cll={self.info.hdr.max_cll}"] if self.info.hdr.max_cll else []
-        return ":".join(
-            chosen + fixed + common + [STRUCTURES[self.structure]] + hdr + _size_options(shape)
-        )
+        options = [f"{name}={value}" for name, value in rate.items() if value is not None]
+        assert len(options) == 1, rate
+        if self.qp is not None:
+            options += ["aq-mode=0", "ipratio=1"]
+        # Of all threads only frame threads change the bytes. `info=0` leaves out 2,275 bytes of
+        # text for each intra picture.
+        options += ["frame-threads=1", "info=0", "log-level=none"]
+        if offset := self.chroma_qp_offset:
+            options += [f"cbqpoffs={offset}", f"crqpoffs={offset}"]
+        options.append(STRUCTURES[self.structure])
+        if self.info.hdr.master_display:
+            options.append(f"master-display={self.info.hdr.master_display}")
+        if self.info.hdr.max_cll:
+            options.append(f"max-cll={self.info.hdr.max_cll}")
+        return ":".join(options + _choose_size_options(shape))
 
 
-def _size_options(shape: tuple[int, int]) -> list[str]:
-    """What x265 4 must be told for small pictures of (height, width), found with valgrind, MALLOC_PERTURB_ and gdb.
+def _choose_size_options(shape: tuple[int, int]) -> list[str]:
+    """Return options that work around faults of x265 4 in small pictures of `shape`.
 
-    Its lookahead takes from a queue without a lock, and crashes where threads decide faster than that; its weighted
-    prediction reads unset memory where there is one row of coding tree units; its cutree writes beyond a row of fewer than
-    four blocks. All of it reads unset memory where a picture is just as wide as a coding tree unit, and 16 cannot be
-    halved: nothing is coded 16 wide.
+    The faults were found with valgrind, MALLOC_PERTURB_ and gdb. The lookahead takes from a queue
+    without a lock, and crashes where threads finish small pictures too fast. Weighted prediction
+    reads uninitialised memory where a picture has one row of coding tree units (CTUs). The cutree
+    writes beyond a row of fewer than four blocks. All of x265 reads uninitialised memory where a
+    picture is as wide as one CTU; the CTU is halved there. A CTU of 16 cannot be halved, so that
+    no picture is coded 16 wide.
     """
     height, width = shape
-    options = (
-        ["pools=none", "weightp=0"] if min(height, width) <= 64 else [f"pools={os.cpu_count()}"]
-    )
+    if min(height, width) <= 64:
+        options = ["pools=none", "weightp=0"]
+    else:
+        options = [f"pools={os.cpu_count()}"]
     if width in (32, 64):
         options.append(f"ctu={width // 2}")
     if width <= 48:
@@ -107,37 +107,18 @@ def _size_options(shape: tuple[int, int]) -> list[str]:
 
 
 class HevcEncoder:
-    """One x265 instance; packets come out a few pictures late, `flush` gives the rest.
+    """One x265 instance, for pictures of `shape` (height, width), padded to `self.shape`.
 
-    `header` is the track's Annex B parameter sets, the same for every QP.
+    Packets come out a few pictures late; `flush` returns the last ones. `header` is the track's
+    parameter sets in Annex B form, the same for every QP. Raises CodecError where x265 refuses
+    the settings.
     """
 
     def __init__(self, settings: HevcSettings, shape: tuple[int, int], *, grey: bool) -> None:
         self._info = settings.info
         self.shape = coded_shape(shape, grey=grey)
-        context = av.CodecContext.create("libx265", "w")
-        assert isinstance(context, av.VideoCodecContext)
-        context.height, context.width = self.shape
         self._format = pixel_format(settings.info.bit_depth, grey=grey)
-        context.pix_fmt = self._format
-        context.time_base = settings.info.time_base
-        context.framerate = settings.info.mean_rate
-        context.flags |= Flags.global_header
-        tags = settings.info.colour
-        context.color_primaries, context.color_trc, context.colorspace = (
-            tags.primaries,
-            tags.transfer,
-            tags.matrix,
-        )
-        context.color_range = colour_range(tags.full_range)
-        context.sample_aspect_ratio = settings.info.sample_aspect_ratio
-        context.options = {
-            "preset": settings.preset,
-            "forced-idr": "1",
-            "x265-params": settings.x265_params(self.shape),
-        }
-        if settings.tune != "none":
-            context.options = {**context.options, "tune": settings.tune}
+        context = self._make_context(settings)
         try:
             with _opening:
                 context.open()
@@ -150,32 +131,60 @@ class HevcEncoder:
         self._repeated = context.extradata or b""
         self.header, self._messages = split_header(self._repeated)
 
+    def _make_context(self, settings: HevcSettings) -> av.VideoCodecContext:
+        info = settings.info
+        context = av.CodecContext.create("libx265", "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.height, context.width = self.shape
+        context.pix_fmt = self._format
+        context.time_base = info.time_base
+        context.framerate = info.mean_rate
+        context.flags |= Flags.global_header
+        context.color_primaries = info.colour.primaries
+        context.color_trc = info.colour.transfer
+        context.colorspace = info.colour.matrix
+        context.color_range = colour_range(info.colour.full_range)
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        options = {
+            "preset": settings.preset,
+            "forced-idr": "1",
+            "x265-params": settings.format_x265_params(self.shape),
+        }
+        if settings.tune != "none":
+            options["tune"] = settings.tune
+        context.options = options
+        return context
+
     def encode(self, planes: Planes, pts: int, *, idr: bool = False) -> list[Packet]:
+        """Code one picture, as an IDR picture with `idr`. Return the packets that are ready."""
         picture = to_av_frame(planes, self._format, self.shape)
         picture.pts = pts
         picture.time_base = self._info.time_base
         picture.pict_type = PictureType.I if idr else PictureType.NONE
         self._count += 1
-        return [self._packet(p) for p in self._context.encode(picture)]
+        return [self._to_packet(p) for p in self._context.encode(picture)]
 
     def flush(self) -> list[Packet]:
-        return [self._packet(p) for p in self._context.encode(None)]
+        return [self._to_packet(p) for p in self._context.encode(None)]
 
-    def _packet(self, packet: av.Packet) -> Packet:
-        data = bytes(packet).removeprefix(
-            self._repeated
-        )  # x265 writes them again with every intra picture of `intra`
+    def _to_packet(self, packet: av.Packet) -> Packet:
+        # x265 repeats the header in every intra picture of structure `intra`
+        data = bytes(packet).removeprefix(self._repeated)
         if packet.is_keyframe:
             data = self._messages + data
         assert packet.pts is not None
-        # of a video shorter than its delay x265 gives memory that was never set; two pictures have no other order
+        # x265 returns uninitialised decoding times for videos shorter than its delay; one or two
+        # pictures are decoded in the order in which they are shown
         dts = packet.pts if self._count <= REORDER_DELAY else packet.dts
         assert dts is not None
-        return Packet(data, packet.pts, dts, bool(packet.is_keyframe))
+        return Packet(data=data, pts=packet.pts, dts=dts, keyframe=bool(packet.is_keyframe))
 
 
 class IntraEncoder:
-    """All-intra coding with a QP per frame: an x265 instance for each QP in use, since its packets need no others."""
+    """All-intra coding with a QP for each picture: one x265 instance for each QP in use.
+
+    Packets come in the order of the pictures. `header` and `shape` are those of `HevcEncoder`.
+    """
 
     def __init__(self, settings: HevcSettings, shape: tuple[int, int], *, grey: bool) -> None:
         self._settings, self._source_shape, self._grey = settings, shape, grey
@@ -183,147 +192,140 @@ class IntraEncoder:
         self._order: deque[int] = deque()  # pts in coding order
         self._ready: dict[int, Packet] = {}
         assert settings.qp is not None
-        self.header = self._encoder(settings.qp).header
-        self.shape = self._encoder(settings.qp).shape
+        self.header = self._get_encoder(settings.qp).header
+        self.shape = self._get_encoder(settings.qp).shape
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
+        """Code one picture at `qp`. Return the packets that are ready and next in order."""
         self._order.append(pts)
         closed = self._make_room(qp)
-        return self._in_order(closed + self._encoder(qp).encode(planes, pts, idr=True))
+        return self._pop_ordered(closed + self._get_encoder(qp).encode(planes, pts, idr=True))
 
     def flush(self) -> list[Packet]:
         packets = [p for encoder in self._encoders.values() for p in encoder.flush()]
-        return self._in_order(packets)
+        return self._pop_ordered(packets)
 
     def _make_room(self, qp: int) -> list[Packet]:
-        """Close the longest open encoder where a new QP would make too many (each holds several pictures)."""
+        """Close the oldest encoder where one for `qp` would be one too many; return its packets.
+
+        Each open encoder holds several pictures in memory.
+        """
         if qp in self._encoders or len(self._encoders) < MAX_OPEN_ENCODERS:
             return []
         return self._encoders.pop(next(iter(self._encoders))).flush()
 
-    def _encoder(self, qp: int) -> HevcEncoder:
+    def _get_encoder(self, qp: int) -> HevcEncoder:
         if qp not in self._encoders:
             settings = dataclasses.replace(self._settings, qp=qp)
             self._encoders[qp] = HevcEncoder(settings, self._source_shape, grey=self._grey)
         return self._encoders[qp]
 
-    def _in_order(self, packets: Iterable[Packet]) -> list[Packet]:
+    def _pop_ordered(self, packets: Iterable[Packet]) -> list[Packet]:
+        """Add `packets` to those that wait; return those that are next in order."""
         self._ready.update((p.pts, p) for p in packets)
-        done = []
+        ordered = []
         while self._order and self._order[0] in self._ready:
-            done.append(self._ready.pop(self._order.popleft()))
-        return done
-
-
-@dataclass(frozen=True)
-class PictureKind:
-    """What every picture of a track has in common; `pixels` is FFmpeg's name of their format."""
-
-    width: int
-    height: int
-    pixels: str
-
-    @classmethod
-    def of(cls, picture: "av.VideoFrame | av.VideoCodecContext") -> "PictureKind":
-        return cls(
-            picture.width, picture.height, picture.format.name if picture.format is not None else ""
-        )
+            ordered.append(self._ready.pop(self._order.popleft()))
+        return ordered
 
 
 class HevcDecoder:
-    """Packets of one track to (pts, planes), in display order.
+    """Decodes the packets of one track to (pts, planes), in display order, padded as coded.
 
-    `damaged` counts packets that gave an error, a broken picture, one of another size or format than `kind`, or one that is not
-    later than the one before. After `flush`, `unanswered` are those that gave nothing without a word: damage too, unless they lead
-    in to a picture at which the track was entered. With `low_delay`, as colour is decoded, pictures that are broken or predicted
-    from a broken one are left out: colour is better propagated from a key frame that is whole.
+    `damaged` counts errors of the decoder and pictures that are broken, differ from `kind` in size
+    or format, or are not later than the picture before. `pictureless` counts packets that gave
+    neither a picture nor an error, final after `flush`: these are damage too, unless they precede
+    the first picture that can be decoded where decoding began within a track.
+
+    With `low_delay`, which the colour track uses, pictures that are broken or predicted from a
+    broken one are left out: it is better to propagate colour from an intact key frame.
     """
 
     def __init__(
         self, header: bytes | None, *, low_delay: bool = False, kind: PictureKind | None = None
     ) -> None:
-        context = av.CodecContext.create("hevc", "r")
+        context = av.CodecContext.create(CODEC_NAME, "r")
         assert isinstance(context, av.VideoCodecContext)
         context.extradata = header
-        context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads hold pictures back
-        options = (
-            {"err_detect": "explode"} if low_delay else {}
-        )  # a picture whose reference is lost is then an error
+        context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads delay pictures
+        # `explode` makes a missing reference picture an error
+        options = {"err_detect": "explode"} if low_delay else {}
         if kind is not None:
             options["max_pixels"] = str((kind.height + CODED_MARGIN) * (kind.width + CODED_MARGIN))
         context.options = options
         if not low_delay:
-            context.flags |= (
-                Flags.output_corrupt
-            )  # else nothing that is predicted from a lost picture is shown
-        self._context, self._kind, self._only_sound = context, kind, low_delay
-        self._sound = True  # what is decoded now stands on nothing broken
-        self._begun = False  # there has been a picture that stands alone
+            # without it libavcodec drops all pictures that are predicted from a lost one
+            context.flags |= Flags.output_corrupt
+        self._context, self._kind, self._drops_broken = context, kind, low_delay
+        self._is_intact = True  # no picture since the last key frame was broken
+        self._has_begun = False  # a picture that needs no others has been decoded
         self._last_pts = -math.inf
         self.damaged = 0
-        self.unanswered = 0
+        self.pictureless = 0
 
     def decode(self, data: bytes, pts: int) -> list[tuple[int, Planes]]:
-        # copied: to let go of Python's own bytes a frame thread needs the interpreter, which a closing decoder keeps from it
+        # The data are copied: a frame thread needs the interpreter's lock to release Python's own
+        # bytes, and a decoder that is being closed holds that lock while it waits for the thread.
         packet = av.Packet(len(data))
         packet.update(data)
         packet.pts = pts
-        self.unanswered += 1
-        return self._pictures(packet)
+        self.pictureless += 1
+        return self._decode_packet(packet)
 
     def flush(self) -> list[tuple[int, Planes]]:
-        return self._pictures(None)
+        return self._decode_packet(None)
 
-    def _pictures(self, packet: av.Packet | None) -> list[tuple[int, Planes]]:
+    def _decode_packet(self, packet: av.Packet | None) -> list[tuple[int, Planes]]:
         try:
             pictures = self._context.decode(packet)
-        except FFmpegError:  # of many kinds; all say that this packet does not decode
+        except FFmpegError:  # one of many kinds; each means that the packet cannot be decoded
             self.damaged += 1
-            self.unanswered -= packet is not None
-            self._sound = False
+            self.pictureless -= packet is not None
+            self._is_intact = False
             return []
-        self.unanswered -= len(pictures)
+        self.pictureless -= len(pictures)
         return [
-            (f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_good(f)
+            (f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_usable(f)
         ]
 
-    def _is_good(self, picture: av.VideoFrame) -> bool:
-        """Whether a picture is of use; counts damage."""
+    def _is_usable(self, picture: av.VideoFrame) -> bool:
+        """Return whether a picture is to be shown, and count damage."""
         assert picture.pts is not None
         fits = self._kind is None or self._kind == PictureKind.of(picture)
         in_order = picture.pts > self._last_pts
-        self._sound = (
-            fits and in_order and not picture.is_corrupt and (self._sound or picture.key_frame)
-        )
-        self.damaged += (
-            not self._sound if self._only_sound else picture.is_corrupt or not fits or not in_order
-        )
+        is_whole = fits and in_order and not picture.is_corrupt
+        self._is_intact = is_whole and (self._is_intact or bool(picture.key_frame))
+        self.damaged += not (self._is_intact if self._drops_broken else is_whole)
         if in_order:
             self._last_pts = picture.pts
-        self._begun = self._begun or picture.key_frame or self._sound
-        return fits and in_order and self._begun and (self._sound or not self._only_sound)
+        self._has_begun = self._has_begun or bool(picture.key_frame) or self._is_intact
+        is_shown = self._is_intact or not self._drops_broken
+        return fits and in_order and self._has_begun and is_shown
 
 
-def code_pictures(
+def encode_pictures(
     pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
 ) -> list[tuple[float, Planes]]:
-    """Each picture's bits and what decodes from them, padded as coded."""
+    """Return each picture's size in bits and the picture decoded from them, padded as coded."""
     height, width = pictures[0][0].shape
     encoder = HevcEncoder(settings, (height, width), grey=grey)
+    packets: list[Packet] = []
+    for number, picture in enumerate(pictures):
+        packets += encoder.encode(picture, number, idr=number == 0)
+    packets += encoder.flush()
     decoder = HevcDecoder(encoder.header)
-    packets = [
-        p for i, picture in enumerate(pictures) for p in encoder.encode(picture, i, idr=i == 0)
-    ] + encoder.flush()
     decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
     decoded.update(decoder.flush())
     bits = {p.pts: 8.0 * len(p.data) for p in packets}
-    return [(bits[i], decoded[i]) for i in range(len(pictures))]
+    return [(bits[number], decoded[number]) for number in range(len(pictures))]
 
 
 def split_header(header: bytes) -> tuple[bytes, bytes]:
-    """VPS, SPS and PPS of x265's Annex B header (NAL unit types 32 to 34, ITU-T H.265 table 7-1), and the rest of it.
+    """Split x265's Annex B header into VPS, SPS and PPS, and all other NAL units.
 
-    The rest are HDR10 messages. x265 writes them here alone and Matroska has no room for them, so they go with key pictures.
+    Parameter sets have NAL unit types 32 to 34 (ITU-T H.265 table 7-1). The others are HDR10
+    messages: x265 writes them only here and Matroska has no place for them, so that they are
+    stored with key pictures.
     """
     units = [b"\0\0\0\1" + unit for unit in re.split(rb"\x00?\x00\x00\x01", header)[1:]]
     sets = [unit for unit in units if 32 <= (unit[4] >> 1) & 63 <= 34]
@@ -331,21 +333,13 @@ def split_header(header: bytes) -> tuple[bytes, bytes]:
 
 
 def coded_shape(shape: tuple[int, int], *, grey: bool) -> tuple[int, int]:
-    """Height and width that x265 takes for a picture of `shape`: at least 16 x 18, and even where there is chroma."""
+    """Return the height and width to which a picture of `shape` is padded for x265.
+
+    They are at least 16 x 18, and even unless the picture is `grey`.
+    """
     step = 1 if grey else 2
     height, width = (
         max(least, (side + step - 1) // step * step)
         for side, least in zip(shape, (MIN_HEIGHT, MIN_WIDTH), strict=True)
     )
     return height, width
-
-
-def stack_chroma(cb: np.ndarray, cr: np.ndarray) -> np.ndarray:
-    """Cb above Cr: one gray picture, [2 h, w]."""
-    return np.concatenate((cb, cr))
-
-
-def unstack_chroma(picture: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The inverse of `stack_chroma` for chroma planes of `shape`, after padding has been added by `HevcEncoder`."""
-    height, width = shape
-    return picture[:height, :width].copy(), picture[height : 2 * height, :width].copy()

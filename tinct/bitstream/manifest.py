@@ -1,95 +1,125 @@
-"""The Tinct file: its specification, and the reader and writer of its manifest. `container` has the tracks and packets.
+"""The Tinct file: its specification, and the reader and writer of its manifest.
+
+The module `container` has the tracks and packets.
 
 # Format, version 1
 
-A Tinct file is a Matroska file that any player opens. It holds, in this order:
+A Tinct file is a Matroska file that any player can open. It holds, in this order:
 
-| part | what |
+| part | contents |
 |---|---|
-| track 1, named `luma`, default | HEVC: 4:0:0, or 4:2:0 with flat chroma (`--compatible`); in-band 4:2:0 with its colour |
-| track 2, named `colour`, not default | HEVC, packets only at the times of key frames. No such track in-band |
+| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0 with flat chroma; in-band 4:2:0 with colour |
+| track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
-| attachment `tinct.json` | the manifest, below |
-| attachment `update.bin` | what was trained on this video: with `gan` its network, with `compact` a change of weights, below |
+| attachment `tinct.json` | the manifest, see Manifest |
+| attachment `update.bin` | weights that were trained on this video, see `gan` and `compact` |
 
-A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an ordinary video.
+Chroma is flat (all samples of Cb and Cr at the middle of their range) in files that were made with
+`--compatible`. In `update.bin` the colouriser `gan` stores its whole network, `compact` a change to
+the weights of its network.
+
+A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an
+ordinary video.
 
 ## Layouts
 
-- `chroma`: track 1 has every frame; track 2 has one 4:0:0 picture of ceil(w/2) x 2 ceil(h/2) for each key frame, Cb above Cr,
-  inter-coded from key frame to key frame without reordering, an IDR picture at least every 10 s.
-- `full`: track 2 has the key frames whole, 4:2:0, intra; track 1 has all the other frames and only them.
-- `in-band`: one 4:2:0 track. It only carries a manifest where the size has to be cropped (see Size), or where a network restores
-  each frame, from itself, the two before it and the two behind it as they were decoded.
+- `chroma`: track 1 holds every frame. Track 2 holds one 4:0:0 picture of ceil(w/2) x 2 ceil(h/2)
+  for each key frame, with Cb above Cr. Each picture may be predicted from that of the key frame
+  before it, without reordering. There is an IDR picture at least every 10 s.
+- `full`: track 2 holds the key frames as whole 4:2:0 pictures, intra coded. Track 1 holds all other
+  frames and no key frames.
+- `in-band`: one 4:2:0 track holds every frame with its colour. The file has a manifest only where
+  the decoder must crop (see Size), or where a network restores the frames. The network restores
+  each frame from five decoded frames: the frame itself, the two before it and the two after it.
 
-Key frames are the frames at the times of track 2's packets. A group is a key frame and the frames before the next one.
-A frame of a group takes its colour from the group's key frame and from the next key frame, from the first alone where the
-group is open or the last.
+The frames at the times of track 2's packets are key frames. A group is a key frame and the frames
+before the next key frame. The frames of a group take their colour from the group's key frame and
+from the next key frame. They take it from the group's key frame alone where the group is open, and
+in the last group.
 
 ## Manifest
 
-UTF-8 JSON without white space, keys in this order, defaults left out. A reader refuses unknown keys, version 1 has no others, and a
-key that stands twice.
+The manifest is UTF-8 JSON without white space. Its keys are in the order of this table; keys with
+their default value are left out. A reader refuses unknown keys, as version 1 has no others, and
+repeated keys.
 
 | key | value | default |
 |---|---|---|
-| `tinct` | format version, 1 | required |
+| `tinct` | format version: 1 | required |
 | `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
 | `size` | [width, height] of the video, 1 to 16384 each, at most 8192 x 4352 pixels | required |
-| `rate` | [numerator, denominator] of a constant frame rate, in frames per second | variable rate |
-| `frames` | number of frames of the video | required |
-| `keys` | number of packets of track 2, at most `frames` | 0 |
-| `open` | numbers of the open groups' key frames, ascending: frame numbers at a constant rate, else milliseconds | none |
-| `colouriser` | what finishes the frames between key frames: `"none"`, `"compact"` or `"gan"` | `"none"` |
-| `network` | with `compact`, [name, first 16 hexadecimal digits of the SHA-256 of its weights], which a decoder must have | |
-| `qps` | with `compact`, [times as in `open`, QPs, QPs]: what it is told of key frames and others from each time on | |
-| `generator` | with `gan`, an object that says what its network is, below | |
-| `rank` | with `compact`, a colour track and an update, the rank of its matrices, 1 to 8 | no update |
-| `update` | with `gan` or `rank`, the first 16 hexadecimal digits of the SHA-256 of `update.bin`, at most 16 MiB | |
-| `plain` | lists of key frames, as in `open`: in their groups Y, Cb, Cr are not the network's but what `none` gives | none |
+| `rate` | [numerator, denominator] of a constant rate in frames per second | variable rate |
+| `frames` | number of frames in the video | required |
+| `keys` | number of packets in track 2, at most `frames` | 0 |
+| `open` | times of the key frames of open groups | none |
+| `colouriser` | restores the frames between key frames: `"none"`, `"compact"`, `"gan"` | `"none"` |
+| `network` | with `compact`: [name, hash] of the network | |
+| `qps` | with `compact`: [times, QPs of key frames, QPs of other frames] | |
+| `generator` | with `gan`: an object that describes the network, see The generator | |
+| `rank` | with `compact`, a colour track and an update: rank of its matrices, 1 to 8 | no update |
+| `update` | with `gan` or `rank`: hash of `update.bin`, which has at most 16 MiB | |
+| `plain` | [times for Y, times for Cb, times for Cr] where the network is left out | none |
 
-The networks are `"fast"` and `"best"`, in-band `"in-band"`. They are told two QPs of luma, 0 to 51: the earlier key frame's, or the
-later's where there is no earlier one, and the frame's own. Before the first time those of the first hold. In-band they are the
-video's nominal QP or CRF, and `plain` lists whole seconds: from there to the next second Y, Cb or Cr are as they were coded.
+- Times are in ascending order: frame numbers where the frame rate is constant, else milliseconds.
+- A hash is the first 16 hexadecimal digits of a SHA-256.
+- `network`: the names are `"fast"` and `"best"`, and in-band `"in-band"`. The hash is that of the
+  network's weights. A decoder must have the network with that name and hash.
+- `qps`: the QPs of luma, 0 to 51. Each pair of QPs holds from its time until the next time; the
+  first pair also holds before its time. For each frame the network receives two QPs: that of the
+  earlier key frame (of the later one where there is no earlier one), and that of the frame itself.
+  In-band both are the video's nominal QP or CRF.
+- `plain`: the times are those of key frames. In the groups of these key frames the plane (Y, Cb or
+  Cr) is the one that the colouriser `none` would give. In-band the lists hold seconds, as whole
+  numbers: from each second to the next the plane stays as it was decoded.
 
 ## The generator
 
-The network of `gan` makes each frame between key frames from its decoded luma alone. Keys of `generator`, defaults left out:
+The network of `gan` makes each frame between key frames from the decoded luma of that frame alone.
+The keys of `generator` are these; keys with their default value are left out:
 
 | key | value | default |
 |---|---|---|
-| `kind` | `"multiresunet"`; for comparison `"pix2pix"`, `"pix2pix-attention"`, `"pix2pixhd"`, `"cyclegan"` | `"multiresunet"` |
+| `kind` | `"multiresunet"`, or for comparison one of the kinds below | `"multiresunet"` |
 | `channels` | the paper's C, 6 to 128 | 64 |
-| `attention` | levels that attend to themselves, ascending, of 1 to 4 | [3, 4] |
-| `residual` | the skips: `"global"`, with their long residual connection, or `"original"` | `"global"` |
-| `output` | `"rgb"`, or `"ycbcr"`: Y' is then luma and what is added to it | `"rgb"` |
+| `attention` | levels that have self-attention, of 1 to 4, ascending | [3, 4] |
+| `residual` | skip connections: `"global"` or `"original"` | `"global"` |
+| `output` | `"rgb"` or `"ycbcr"` | `"rgb"` |
 
-`update.bin` holds the weights that follow from it, batch norm folded into them; `weights.py` has the layout of the bytes.
+The other kinds are `"pix2pix"`, `"pix2pix-attention"`, `"pix2pixhd"` and `"cyclegan"`. `"global"`
+skips have the paper's global long residual connections, `"original"` skips do not. With `"ycbcr"`
+the output is Y'CbCr, and its Y' is the decoded luma plus a correction.
+
+`update.bin` holds the weights of this network, with batch normalisation folded into them;
+`tinct/networks/weights.py` specifies the bytes.
 
 ## The update of `compact`
 
-For each convolution of the network's last pass, in the order of their names: `NAME.bias` [n], `NAME.left` [rank, n] and
-`NAME.right` [rank, m]. The bias is added to the network's own, left.T @ right to its kernel [n, m]. The bytes are as above.
+`update.bin` holds three tensors for each convolution of the network's last pass, in the order of
+the convolutions' names: `NAME.bias` [n], `NAME.left` [rank, n] and `NAME.right` [rank, m]. The
+decoder adds the bias to that of the network, and left.T @ right to the network's kernel [n, m]. The
+bytes are specified in `tinct/networks/weights.py` as well.
 
 ## Size
 
-Luma is padded by replication to at least 18 x 16, and to even sides where the track is 4:2:0; the colour picture to at least
-18 x 16. A decoder crops to `size`: the top left part is the video.
+Luma is padded by replication to at least 18 x 16 (width x height), and to even sides where the
+track is 4:2:0. The colour picture is padded to at least 18 x 16. A decoder crops to `size`: the
+top left part is the video.
 
 ## Time
 
-Matroska keeps milliseconds. With `rate`, the frame at m milliseconds is frame n = round(m * rate / 1000) and its time is
-n / rate exactly; without, its time is m.
+Matroska stores times in milliseconds. With `rate`, the frame at m milliseconds is frame
+n = round(m * rate / 1000), and its exact time is n / rate seconds. Without `rate`, its time is m
+milliseconds.
 
 ## Checksums
 
-Track entries, attachments and each cluster of packets (5 s or 5 MB) begin with Matroska's own CRC-32. A decoder counts those that
-do not hold; it shows what decodes all the same.
+Track entries, attachments and each cluster of packets (5 s or 5 MB) begin with Matroska's own
+CRC-32. A decoder counts the checksums that do not match, and still shows all that can be decoded.
 
 ## Tags
 
-Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadata are in track 1's HEVC stream, rotation in
-Matroska. Those of track 2 mean nothing.
+Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadata are stored in the
+HEVC stream of track 1, rotation in Matroska. The tags of track 2 have no meaning.
 """
 
 import json
@@ -112,6 +142,7 @@ from tinct.limits import (
     MAX_RATE_TERM,
     MAX_SIDE,
 )
+from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.gan_config import (
     LEVELS,
     MAX_CHANNELS,
@@ -125,18 +156,21 @@ from tinct.networks.weights import HASH_DIGITS
 
 VERSION = 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
-ATTACHMENT_BYTES = (
-    70  # that a manifest takes beside its own, with what else marks a file of Tinct's
-)
-IDR_SECONDS = 10.0  # the colour track can be entered at least this often
-LUMA, COLOUR = "luma", "colour"
-NETWORK_NAMES = ("fast", "best", "in-band")
+# Bytes that a Tinct file takes beside plain HEVC, apart from the manifest's own: the attachment's
+# head, and the names of tracks.
+ATTACHMENT_BYTES = 70
+IDR_SECONDS = 10.0  # longest distance between IDR pictures of the colour track
+LUMA, COLOUR = "luma", "colour"  # names of the tracks
 Layout = Literal["chroma", "full", "in-band"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """`tinct.json`, as specified above; `size` is (width, height), `rate` None for a variable frame rate."""
+    """The values of `tinct.json`, as specified above.
+
+    `size` is (width, height); `rate` is None where the frame rate is variable. `qps` has a row
+    (time, QP of key frames, QP of other frames) for each change, `plain` the lists of Y, Cb and Cr.
+    """
 
     size: tuple[int, int]
     frames: int
@@ -146,14 +180,15 @@ class Manifest:
     open: tuple[int, ...] = ()
     colouriser: str = "none"
     network: tuple[str, str] | None = None
-    qps: tuple[tuple[int, int, int], ...] = ()  # from a time on, of key frames and of the others
+    qps: tuple[tuple[int, int, int], ...] = ()
     generator: GanConfig | None = None
     rank: int | None = None
     update: str | None = None
-    plain: tuple[tuple[int, ...], ...] = ((), (), ())  # of Y, Cb and Cr
+    plain: tuple[tuple[int, ...], ...] = ((), (), ())
 
 
 def write_manifest(manifest: Manifest) -> bytes:
+    """Return the bytes of `tinct.json`."""
     fields: dict[str, Any] = {"tinct": VERSION}
     if manifest.layout != "chroma":
         fields["layout"] = manifest.layout
@@ -169,10 +204,10 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["colouriser"] = manifest.colouriser
     if manifest.network is not None:
         fields["network"] = manifest.network
-        assert manifest.qps, "a network is told what luma was coded at"
+        assert manifest.qps, "a network needs the QPs of luma"
         fields["qps"] = list(zip(*manifest.qps, strict=True))
     if manifest.generator is not None:
-        fields["generator"] = _generator_fields(manifest.generator)
+        fields["generator"] = _list_generator_fields(manifest.generator)
     if manifest.rank is not None:
         fields["rank"] = manifest.rank
     if manifest.update is not None:
@@ -183,32 +218,19 @@ def write_manifest(manifest: Manifest) -> bytes:
 
 
 def read_manifest(data: bytes) -> Manifest:
-    """The inverse of `write_manifest` for bytes from strangers; CodecError names what is wrong."""
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise CodecError(
-            f"damaged {MANIFEST_NAME}: expected at most {MAX_MANIFEST_BYTES} bytes, found {len(data)}"
-        )
-    for kind, most, found in (
-        ("lists", MAX_MANIFEST_LISTS, data.count(b"[") + data.count(b"{")), ("keys", MAX_MANIFEST_KEYS, data.count(b":"))
-    ):  # fmt: skip
-        if found > most:
-            raise CodecError(
-                f"damaged {MANIFEST_NAME}: expected at most {most} {kind}, found {found:,}; get the file again"
-            )
-    try:
-        fields = json.loads(data.decode(), object_pairs_hook=_without_repeats)
-    except ValueError as error:
-        raise CodecError(
-            f"damaged {MANIFEST_NAME}: expected JSON, found {data[:20]!r}; get the file again"
-        ) from error
+    """Return the manifest that `data`, the bytes of `tinct.json`, stand for.
+
+    Raises CodecError, which names the fault, for all bytes that the specification does not allow.
+    """
+    fields = _parse_json(data)
     version = fields.get("tinct") if isinstance(fields, dict) else None
     if not _is_count(version, 1, MAX_FRAMES):
-        raise CodecError(
-            f"damaged {MANIFEST_NAME}: expected a format version, found {json.dumps(version)[:40]}; get the file again"
-        )
+        found = f"{json.dumps(version)[:40]}; get the file again"
+        raise _damage_error("a format version", found)
     if version != VERSION:
         raise CodecError(
-            f"expected Tinct format version {VERSION}, found {version}; it takes a newer tinct to read it"
+            f"expected Tinct format version {VERSION}, found {version}; "
+            "it takes a newer tinct to read it"
         )
     _check_fields(fields)
     rate = fields.get("rate")
@@ -222,49 +244,70 @@ def read_manifest(data: bytes) -> Manifest:
         colouriser=fields.get("colouriser", "none"),
         network=tuple(fields["network"]) if "network" in fields else None,
         qps=tuple(zip(*fields["qps"], strict=True)) if "qps" in fields else (),
-        generator=_generator(fields["generator"]) if "generator" in fields else None,
+        generator=_make_generator(fields["generator"]) if "generator" in fields else None,
         rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
     )
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key that stands twice would mean one thing to one reader and another to the next."""
+def _parse_json(data: bytes) -> Any:
+    """Return the value of JSON within the bounds of a manifest, without repeated keys."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise _damage_error(f"at most {MAX_MANIFEST_BYTES} bytes", f"{len(data)}")
+    lists, keys = data.count(b"[") + data.count(b"{"), data.count(b":")
+    if lists > MAX_MANIFEST_LISTS:
+        raise _damage_error(f"at most {MAX_MANIFEST_LISTS} lists", f"{lists:,}; get the file again")
+    if keys > MAX_MANIFEST_KEYS:
+        raise _damage_error(f"at most {MAX_MANIFEST_KEYS} keys", f"{keys:,}; get the file again")
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_make_object)
+    except ValueError as error:
+        raise _damage_error("JSON", f"{data[:20]!r}; get the file again") from error
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dictionary; raise ValueError where a key is repeated.
+
+    Readers differ in which of the values they take.
+    """
     if len(fields := dict(pairs)) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is repeated")
     return fields
 
 
+def _damage_error(expected: str, found: str) -> CodecError:
+    return CodecError(f"damaged {MANIFEST_NAME}: expected {expected}, found {found}")
+
+
 def _check_fields(fields: dict[str, Any]) -> None:
-    """Refuse what the table above does not allow."""
+    """Raise CodecError for the first key that the specification does not allow, or misses."""
     plain = fields.get("plain", [[], [], []])
     colouriser = fields.get("colouriser", "none")
     in_band = fields.get("layout") == "in-band"
-    rate = fields.get("rate", [25, 1])
+    is_compact, is_gan = colouriser == "compact", colouriser == "gan"
     size: Any = fields.get("size")
     frames: Any = fields.get("frames")
     allowed = {
         "tinct": True,
-        "layout": fields.get("layout", "chroma") in ("chroma", "full", "in-band"),
+        "layout": fields.get("layout", "chroma") in get_args(Layout),
         "size": _are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
-        "rate": _are_counts(rate, 1, MAX_RATE_TERM, length=2)
-        and 1 / MAX_RATE <= rate[0] / rate[1] < MAX_RATE,
+        "rate": _is_rate(fields.get("rate", [25, 1])),
         "frames": _is_count(frames, 1, MAX_FRAMES),
         "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
         "open": _are_times(fields.get("open", [])),
         "colouriser": colouriser in ("none", "compact", "gan"),
-        "network": "network" not in fields
-        if colouriser != "compact"
-        else _is_network(fields.get("network"), in_band=in_band),
-        "qps": "qps" not in fields if colouriser != "compact" else _are_qps(fields.get("qps")),
-        "generator": "generator" not in fields
-        if colouriser != "gan"
-        else _is_generator(fields.get("generator")),
+        "network": _is_network(fields.get("network"), in_band=in_band)
+        if is_compact
+        else "network" not in fields,
+        "qps": _are_qps(fields.get("qps")) if is_compact else "qps" not in fields,
+        "generator": _is_generator(fields.get("generator"))
+        if is_gan
+        else "generator" not in fields,
         "rank": "rank" not in fields
-        or (colouriser == "compact" and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
+        or (is_compact and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
         "update": _is_hash(fields.get("update"))
-        if colouriser == "gan" or "rank" in fields
+        if is_gan or "rank" in fields
         else "update" not in fields,
         "plain": isinstance(plain, list)
         and len(plain) == 3
@@ -274,7 +317,8 @@ def _check_fields(fields: dict[str, Any]) -> None:
         if not allowed.get(key, False):
             found = json.dumps(fields.get(key))[:40]
             raise CodecError(
-                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, found {found}"
+                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, "
+                f"found {found}"
             )
 
 
@@ -282,12 +326,18 @@ def _is_count(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _are_counts(values: object, low: int, high: int, length: int | None = None) -> bool:
+def _are_counts(values: object, low: int, high: int, *, length: int | None = None) -> bool:
     return (
         isinstance(values, list)
         and (length is None or len(values) == length)
         and all(_is_count(v, low, high) for v in values)
     )
+
+
+def _is_rate(value: Any) -> bool:
+    if not _are_counts(value, 1, MAX_RATE_TERM, length=2):
+        return False
+    return bool(1 / MAX_RATE <= value[0] / value[1] < MAX_RATE)
 
 
 def _are_times(values: object) -> bool:
@@ -299,14 +349,11 @@ def _are_times(values: object) -> bool:
 
 
 def _is_network(value: object, *, in_band: bool) -> bool:
-    """A name that is installed, and a hash; in-band there is one network, which is for nothing else."""
-    named = (
-        isinstance(value, list)
-        and len(value) == 2
-        and value[0] in NETWORK_NAMES
-        and _is_hash(value[1])
-    )
-    return named and (value[0] == "in-band") == in_band  # type: ignore[index]
+    """Return whether `value` is [name of a network for the layout, hash]."""
+    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
+        return False
+    row = SHIPPED_NETWORKS.get(value[0])
+    return row is not None and row.in_band == in_band and _is_hash(value[1])
 
 
 def _are_qps(value: object) -> bool:
@@ -319,17 +366,16 @@ def _is_hash(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{HASH_DIGITS}}}", value) is not None
 
 
-def _generator_fields(config: GanConfig) -> dict[str, Any]:
-    """Those that are not at their defaults."""
+def _list_generator_fields(config: GanConfig) -> dict[str, Any]:
+    """Return the fields of `generator` that differ from their defaults."""
     defaults = asdict(GanConfig())
     return {name: value for name, value in asdict(config).items() if value != defaults[name]}
 
 
-def _generator(fields: dict[str, Any]) -> GanConfig:
-    attention = fields.get("attention")
-    return GanConfig(
-        **{**fields, **({"attention": tuple(attention)} if attention is not None else {})}
-    )
+def _make_generator(fields: dict[str, Any]) -> GanConfig:
+    if "attention" in fields:
+        fields = {**fields, "attention": tuple(fields["attention"])}
+    return GanConfig(**fields)
 
 
 def _is_generator(value: object) -> bool:

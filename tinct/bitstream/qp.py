@@ -1,4 +1,4 @@
-"""QP arithmetic of HEVC: chroma's QP at a luma QP, and the QPs of key frames and of the others at a key boost."""
+"""QP arithmetic of HEVC: the QP of chroma for a QP of luma, and the QPs that a key boost gives."""
 
 CHROMA_QP = {
     30: 29,
@@ -20,14 +20,15 @@ MAX_QP = 51
 
 
 def chroma_qp(qp: int) -> int:
-    """The QP that 4:2:0 HEVC codes chroma with at luma `qp` (ITU-T H.265 table 8-10)."""
+    """Return the QP of chroma where 4:2:0 luma has `qp` (ITU-T H.265 table 8-10)."""
     return qp if qp < 30 else CHROMA_QP.get(qp, qp - 6)
 
 
 def key_qp(qp: int, boost: int) -> int:
-    """QP of key frames' luma at nominal `qp`; the other frames have `other_qp`."""
+    """Return the QP of key frames' luma at nominal `qp`; that of other frames is `other_qp`."""
     return min(max(qp - round(0.4 * boost), 0), MAX_QP)
 
 
 def other_qp(qp: int, boost: int) -> int:
+    """Return the QP of luma between key frames at nominal `qp`."""
     return min(max(qp + round(0.6 * boost), 0), MAX_QP)

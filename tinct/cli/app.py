@@ -1,4 +1,7 @@
-"""The program `tinct`: its commands, its exit codes, and what is said of every error. Only this folder prints."""
+"""The program `tinct`: its commands, its exit codes, and one line for every error.
+
+Only this folder prints.
+"""
 
 import logging
 import os
@@ -9,73 +12,83 @@ import typer
 from typer.exceptions import TyperException
 
 from tinct.cli import codec, colouring, lab
-from tinct.cli.say import DONE, INTERRUPTED, REFUSED, _say
-from tinct.errors import CodecError
+from tinct.cli.options import PanelCommand
+from tinct.cli.say import DONE, INTERRUPTED, REFUSED, say
+from tinct.config import OPTIONS
+from tinct.errors import CodecError, OptionError
 from tinct.interrupt import keep_interrupts
 
-SEVERAL = (
-    "--codec",
-    "--qp",
-    "--points",
-    "--clips",
-)  # of `evaluate` and `reproduce`: they take all words up to the next option
+# Options of `evaluate` and `reproduce` that take all words up to the next option.
+SEVERAL = ("--codec", "--qp", "--points", "--clips")
 app = typer.Typer(
-    name="tinct", add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
+    name="tinct",
     help="A video codec that sends luma and restores colour at the decoder.",
-)  # fmt: skip
-for command in (
-    codec.encode, codec.batch, codec.decode, colouring.colourise, colouring.keyframes, codec.info, codec.verify,
-    lab.evaluate, lab.report, lab.reproduce, lab.train,
-):  # fmt: skip
-    app.command()(command)
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+COMMANDS = (
+    *(codec.encode, codec.batch, codec.decode),
+    *(colouring.colourise, colouring.keyframes),
+    *(codec.info, codec.verify),
+    *(lab.evaluate, lab.report, lab.reproduce, lab.train),
+)
+for command in COMMANDS:
+    app.command(cls=PanelCommand)(command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes one line on stderr and an exit code."""
-    arguments = _repeated(sys.argv[1:] if arguments is None else arguments)
+    arguments = repeat_options(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in arguments
     logging.basicConfig(
         level=logging.DEBUG if debug else logging.ERROR,
         stream=sys.stderr,
         format="%(name)s: %(message)s",
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     keep_interrupts()
-    _hold_standard_streams()
+    open_standard_streams()
     try:
         code = app(args=arguments, standalone_mode=False)
         sys.stdout.flush()  # what it cannot write is said here, not at Python's exit
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
-            _say(_interrupted(arguments))
+            say(interruption_text(arguments))
+    except OptionError as error:
+        _log_traceback(debug)
+        say(f"--{OPTIONS[error.option].flag}: expected {error.expected}; found {error.found}")
+        code = REFUSED
     except (CodecError, TyperException) as error:
-        if debug:
-            logging.getLogger(__name__).exception("traceback")
-        _say(error.format_message() if hasattr(error, "format_message") else str(error))
+        _log_traceback(debug)
+        say(error.format_message() if hasattr(error, "format_message") else str(error))
         code = REFUSED
     except (KeyboardInterrupt, typer.Abort):
-        _say(_interrupted(arguments))
+        say(interruption_text(arguments))
         code = INTERRUPTED
     except (OSError, SystemExit) as error:  # typer makes the latter of a reader that has gone
         if isinstance(error, OSError) and error.filename is not None:
-            if debug:
-                logging.getLogger(__name__).exception("traceback")
-            _say(f"expected to use {error.filename}, found {error.strerror}")
+            _log_traceback(debug)
+            say(f"expected to use {error.filename}, found {error.strerror}")
         else:
-            _say(
-                f"expected to write to stdout, found {getattr(error, 'strerror', 'nobody who reads it')}"
-            )
+            found = getattr(error, "strerror", "nobody who reads it")
+            say(f"expected to write to stdout, found {found}")
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is left in its buffer
         code = REFUSED
     except MemoryError:
-        if debug:
-            logging.getLogger(__name__).exception("traceback")
-        _say("not enough memory for this video; free some, or scale it down first")
+        _log_traceback(debug)
+        say("not enough memory for this video; free some, or scale it down first")
         code = REFUSED
     sys.exit(code or DONE)
 
 
-def _hold_standard_streams() -> None:
-    """Where one is closed, the next file opened would get its number, and all that libraries print."""
+def _log_traceback(debug: bool) -> None:
+    if debug:
+        logging.getLogger(__name__).exception("traceback")
+
+
+def open_standard_streams() -> None:
+    """Open standard streams that are closed: the next file opened would get their numbers."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -85,8 +98,8 @@ def _hold_standard_streams() -> None:
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
 
 
-def _repeated(arguments: list[str]) -> list[str]:
-    """`--codec a b` as `--codec a --codec b`, which is what Typer reads."""
+def repeat_options(arguments: list[str]) -> list[str]:
+    """Return the arguments with `--codec a b` as `--codec a --codec b`, which Typer reads."""
     if arguments[:1] not in (["evaluate"], ["reproduce"]):
         return arguments
     found: list[str] = []
@@ -102,7 +115,7 @@ def _repeated(arguments: list[str]) -> list[str]:
     return found
 
 
-def _interrupted(arguments: list[str]) -> str:
+def interruption_text(arguments: list[str]) -> str:
     same = "the same call goes on"
     command = arguments[0] if arguments else ""
     kept = {"batch": same, "evaluate": "--resume goes on", "reproduce": same, "train": same}.get(
@@ -117,5 +130,5 @@ def _interrupted(arguments: list[str]) -> str:
     )
 
 
-def _interrupt(*_: object) -> None:
+def raise_interrupt(*_: object) -> None:
     raise KeyboardInterrupt

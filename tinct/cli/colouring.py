@@ -1,24 +1,21 @@
 """The commands for grey footage: `colourise` and `keyframes`."""
 
 import sys
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import typer
 
-from tinct.cli.options import Debug, Overwrite, Quiet, _auto_or_number
-from tinct.cli.say import _bars, _colour_lines, _counter, _extra, _notes, _tell
+from tinct.cli.bars import frame_counter, open_bars
+from tinct.cli.options import Debug, Output, Overwrite, Quiet
+from tinct.cli.say import colour_lines, explain_missing, say_all, tell
+from tinct.errors import CodecError
 
 
 def colourise(
     source: Annotated[
         str, typer.Argument(metavar="INPUT", help="Any video; its own colour is not looked at.")
     ],
-    output: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m."
-        ),
-    ],
+    output: Output,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -51,20 +48,28 @@ def colourise(
 ) -> None:
     """Colour grey footage from a few coloured frames."""
     from tinct.colouring import colourise as run
-    from tinct.colouring.pictures import given_one_by_one, in_folder
+    from tinct.colouring.pictures import find_pictures, parse_references
 
     if adapt is not None:
-        with _extra("networks", "--adapt"):
-            import tinct.colouring.adapting  # noqa: F401  before anything is looked at
-    pictures = given_one_by_one(reference or [])
+        with explain_missing("networks", "--adapt"):
+            import tinct.colouring.adaptation  # noqa: F401  before anything is looked at
+    pictures = parse_references(reference or [])
     if references is not None:
-        pictures = {**in_folder(references), **pictures}
-    with _bars(quiet) as bars:
+        pictures = {**find_pictures(references), **pictures}
+    with open_bars(quiet) as bars:
         report = run(
-            source, output, references=pictures, leave_grey=leave_grey, adapt_seconds=adapt, confidence=confidence, page=page,
-            overwrite=overwrite, looked=_counter(bars, "looking"), progress=_counter(bars, "colouring", waits=True),
-        )  # fmt: skip
-    _tell(report, [] if quiet else _colour_lines(report, output), source, "coloured")
+            source,
+            output,
+            references=pictures,
+            leave_grey=leave_grey,
+            adapt_seconds=adapt,
+            confidence=confidence,
+            page=page,
+            overwrite=overwrite,
+            looked=frame_counter(bars, "looking"),
+            progress=frame_counter(bars, "colouring", waits=True),
+        )
+    tell(report, [] if quiet else colour_lines(report, output), source=source, done="coloured")
 
 
 def keyframes(
@@ -76,19 +81,29 @@ def keyframes(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write the frames worth colouring, as PNGs to be coloured and given to `colourise --references`."""
+    """Write the frames worth colouring as PNGs, to be coloured for `colourise --references`."""
     from tinct.colouring import write_keyframes as run
 
-    number = _auto_or_number("count", count)
-    with _bars(quiet) as bars:
-        looked, written = _counter(bars, "looking"), _counter(bars, "writing", waits=True)
+    number = read_count(count)
+    with open_bars(quiet) as bars:
+        looked, written = frame_counter(bars, "looking"), frame_counter(bars, "writing", waits=True)
         numbers, notes = run(
             source,
             out,
-            count=cast("int | Literal['auto']", number),
+            count=number,
             looked=looked,
             progress=written,
         )
-    _notes(notes)
+    say_all(notes)
     if not quiet:
         print(f"{out}: frames {', '.join(map(str, numbers))}", file=sys.stderr)
+
+
+def read_count(text: str) -> int | Literal["auto"]:
+    """Return the number of frames that `text` asks for. Raise CodecError where it is none."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise CodecError(f"--count: expected auto or a whole number, found {text}") from error

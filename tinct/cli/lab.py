@@ -1,18 +1,20 @@
 """The commands of the lab and of training: `evaluate`, `report`, `reproduce`, `train`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinct.cli.options import Channels, ContentLoss, Debug, Quiet, RecipeName, Vgg19, _engine
-from tinct.cli.say import DAMAGED, _extra, _progress, _say
+from tinct.cli.bars import show_progress
+from tinct.cli.options import Debug, EngineName, Quiet, read_config, read_engine, take_options
+from tinct.cli.say import DAMAGED, explain_missing, say
 from tinct.errors import CodecError
 
 if TYPE_CHECKING:
-    from tinct.evaluation.published import Mean
-    from tinct.evaluation.published import Sequence as PublishedSequence
-    from tinct.evaluation.sweeps import Outcome
+    from tinct.evaluation.published import PrintedMean, PrintedSequence
+    from tinct.evaluation.results import Outcome
+
+DOUBT = "   does not hold"  # what is printed does not follow from the printed points
 
 
 def evaluate(
@@ -38,44 +40,50 @@ def evaluate(
         int | None,
         typer.Option(help="Points at a time; times are comparable only at 1. Default 1."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, or ray: a cluster whose nodes see the same folders.")
-    ] = "local",
+    engine: EngineName = "local",
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Compare codecs on clips: real files, every bit counted. --codec, --qp and --points take several values."""
-    with _extra("lab", "the lab"):
-        from tinct.evaluation import sweeps as lab
-    asked = bool(clips or codec or qp or points or frames is not None)
-    if resume is not None and (asked or out is not None):
-        raise CodecError(
-            "contradictory options: --resume goes on with what its folder asks for; give --jobs and --engine only"
-        )
-    if resume is None and (not clips or not codec or out is None):
-        raise CodecError(
-            "expected clips, --codec and --out, or --resume FOLDER; such as: evaluate a.mp4 --codec tinct x265 --out r"
-        )
-    with _progress("measuring", quiet, "points") as progress:
+    """Compare codecs on clips. --codec, --qp and --points take several values."""
+    with explain_missing("lab", "the lab"):
+        from tinct.evaluation import results, sweeps
+    asked = bool(clips or codec or qp or points or frames is not None or out is not None)
+    _check_sweep(is_new=bool(clips and codec and out), is_resumed=resume is not None, asked=asked)
+    with show_progress("measuring", quiet, "points") as progress:
         if resume is not None:
-            outcome = lab.resume(Path(resume), jobs=jobs, engine=_engine(engine), progress=progress)
+            outcome = sweeps.resume(
+                Path(resume), jobs=jobs, engine=read_engine(engine), progress=progress
+            )
         else:
             assert out is not None
-            first = lab.FRAMES if frames is None else frames or None
-            setup = lab.Setup(
-                clips or [],
-                codec or [],
-                qp or list(lab.QPS),
-                first,
-                points or [],
-                1 if jobs is None else jobs,
+            setup = results.Setup(
+                clips=clips or [],
+                codecs=codec or [],
+                qps=qp or list(sweeps.QPS),
+                frames=results.FRAMES if frames is None else frames or None,
+                external=points or [],
+                jobs=1 if jobs is None else jobs,
             )
-            outcome = lab.start(setup, Path(out), engine=_engine(engine), progress=progress)
-    _outcome_notes(outcome, resume or str(out), f"--resume {resume or out}")
+            outcome = sweeps.start(setup, Path(out), engine=read_engine(engine), progress=progress)
+    say_outcome(outcome, resume or str(out), f"--resume {resume or out}")
     if not quiet:
-        print("\n".join(_rate_lines(outcome)))
+        print("\n".join(rate_lines(outcome)))
     if outcome.failures:
         raise typer.Exit(DAMAGED)
+
+
+def _check_sweep(*, is_new: bool, is_resumed: bool, asked: bool) -> None:
+    """Refuse a sweep that is neither new nor resumed, or both."""
+    if is_resumed and asked:
+        raise CodecError(
+            "contradictory options: --resume goes on with what its folder asks for; "
+            "give --jobs and --engine only"
+        )
+    if not is_resumed and not is_new:
+        raise CodecError(
+            "expected clips, --codec and --out, or --resume FOLDER; "
+            "such as: evaluate a.mp4 --codec tinct x265 --out r"
+        )
 
 
 def report(
@@ -85,12 +93,13 @@ def report(
     debug: Debug = False,
 ) -> None:
     """Write RESULTS/report.html, which works from disk, and RESULTS/report.md."""
-    with _extra("lab", "the lab"):
+    with explain_missing("lab", "the lab"):
         from tinct.evaluation.report import write_report
     for path in write_report(Path(results)):
         print(path)
 
 
+@take_options(("channels", "recipe", "content_loss", "vgg19"))
 def reproduce(
     what: Annotated[
         list[str],
@@ -98,13 +107,10 @@ def reproduce(
             metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7."
         ),
     ],
+    *,
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default the table's own.")] = None,
-    channels: Channels = None,
-    recipe: RecipeName = None,
     budget: Annotated[str, typer.Option(help="Of each training, as encode's --adapt.")] = "auto",
-    content_loss: ContentLoss = None,
-    vgg19: Vgg19 = None,
     frames: Annotated[int, typer.Option(help="The first frames of each clip, 0 for all.")] = 96,
     out: Annotated[
         str | None,
@@ -112,32 +118,39 @@ def reproduce(
     ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
+    **options: Any,
 ) -> None:
-    """Do the paper's experiments again; `published` checks its printed BD-rates and averages against its printed points."""
-    with _extra("lab", "the lab"):
+    """Do the paper's experiments again; `published` recomputes its figures from its points."""
+    with explain_missing("lab", "the lab"):
         from tinct.evaluation import published
         from tinct.evaluation import reproduce as lab
     if what == ["published"]:
-        print("\n".join(_published_lines(published.sequences(), published.means())))
+        print("\n".join(published_lines(published.read_sequences(), published.read_means())))
         return
     if not clips or out is None:
         raise CodecError(
-            "expected --clips and --out; such as: reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r"
+            "expected --clips and --out; such as: "
+            "reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r"
         )
+    config = read_config("paper", options)
     experiment = lab.Experiment(
-        64 if channels is None else channels, recipe or "paper", budget, content_loss, vgg19
+        channels=config.channels,
+        recipe=config.recipe,
+        budget=budget,
+        content_loss=config.content_loss,
+        vgg19=config.vgg19,
     )
-    with _progress("measuring", quiet, "points") as progress:
+    with show_progress("measuring", quiet, "points") as progress:
         outcome = lab.reproduce(
             what,
             clips,
-            qp or lab.usual_qps(what),
-            experiment,
-            Path(out),
+            qp or lab.choose_qps(what),
+            experiment=experiment,
+            out=Path(out),
             frames=frames or None,
             progress=progress,
         )
-    _outcome_notes(outcome, out, "the same call")
+    say_outcome(outcome, out, "the same call")
     print("\n".join((Path(out) / f"{table}.md").read_text() for table in what), end="")
     if outcome.failures:
         raise typer.Exit(DAMAGED)
@@ -172,42 +185,53 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train the colouriser `compact` on a folder of videos."""
-    with _extra("networks", "training"):
+    with explain_missing("networks", "training"):
         from tinct.networks.compact_config import CompactConfig
         from tinct.training import compact as loop
     recipe = loop.Recipe(
-        CompactConfig(width, depth, second=in_band or first is not None), steps=steps, seed=seed
+        config=CompactConfig(width, depth, second=in_band or first is not None),
+        steps=steps,
+        seed=seed,
     )
 
     def show(point: loop.Point) -> None:
         if not quiet:
-            _say(
-                f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, Y of held-out crops {point.psnr_y_db:.3f} dB"
+            say(
+                f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, "
+                f"Y of held-out crops {point.psnr_y_db:.3f} dB"
             )
 
-    with _progress("samples", quiet, "stretches") as prepared:
+    with show_progress("samples", quiet, "stretches") as prepared:
         made = loop.train(
-            Path(data), Path(out), recipe, first=(first and Path(first)) or None, in_band=in_band, stretches=stretches,
-            cache=(cache and Path(cache)) or None, prepared=prepared, progress=show,
-        )  # fmt: skip
+            Path(data),
+            Path(out),
+            recipe,
+            first=Path(first) if first else None,
+            in_band=in_band,
+            stretches=stretches,
+            cache=Path(cache) if cache else None,
+            prepared=prepared,
+            progress=show,
+        )
     for clip, reason in made.failed.items():
-        _say(f"{clip} is left out: {reason}")
+        say(f"{clip} is left out: {reason}")
 
 
-def _outcome_notes(outcome: "Outcome", folder: str, again: str) -> None:
-    """What a reader of the numbers has to know first."""
+def say_outcome(outcome: "Outcome", folder: str, again: str) -> None:
+    """Print what a reader of the numbers has to know first."""
     for codec, reason in outcome.skipped.items():
-        _say(f"{codec} is skipped: {reason}")
+        say(f"{codec} is skipped: {reason}")
     for line in outcome.notes:
-        _say(line)
+        say(line)
     if outcome.failures:
-        _say(
-            f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; {again} tries again"
+        say(
+            f"{len(outcome.failures)} points are refused, {len(outcome.points)} are in {folder}; "
+            f"{again} tries again"
         )
 
 
-def _rate_lines(outcome: "Outcome") -> list[str]:
-    """BD-rate of each codec on each clip, against the anchor of its structure."""
+def rate_lines(outcome: "Outcome") -> list[str]:
+    """Return the BD-rate of each codec on each clip, against the anchor of its structure."""
     from tinct.evaluation.points import bd_rate
 
     lines = []
@@ -229,36 +253,41 @@ def _rate_lines(outcome: "Outcome") -> list[str]:
     ]
 
 
-def _published_lines(sequences: "list[PublishedSequence]", means: "list[Mean]") -> list[str]:
-    """Table 2 as printed and as computed again, and the averages of tables 3 and 4."""
-    lines = [f"{'':<18}{'BD-rate, percent':^32}{'BD-PSNR, dB':^22}{'from saved bits'}"]
-    lines.append(
-        f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   {'printed':>9}{'computed':>10}   {'alone':>12}"
-    )
-    for row in sequences:
-        rate, psnr, saved = (
-            _number(delta.value, digits)
-            for delta, digits in ((row.rate, 2), (row.psnr, 3), (row.saved_bits, 2))
-        )
-        doubt = "" if row.rate_holds and row.psnr_holds else "   does not hold"
-        bd_rate = f"{row.printed_rate_percent:>9.2f}{rate:>11}{row.rate.overlap:>9.0%}"
-        lines.append(
-            f"{row.name:<18}{bd_rate}   {row.printed_psnr_db:>9.3f}{psnr:>10}   {saved:>12}{doubt}"
-        )
-    computed = [row.rate.value for row in sequences if row.rate.value is not None]
-    printed = sum(row.printed_rate_percent for row in sequences) / len(sequences)
-    alone = [row.saved_bits.value for row in sequences if row.saved_bits.value is not None]
-    lines.append(
-        f"{'mean':<18}{printed:>9.2f}{sum(computed) / len(computed):>11.2f}   of {len(computed)} defined"
-        f"{'':>21}{sum(alone) / len(alone):>12.2f}"
-    )
+def published_lines(sequences: "list[PrintedSequence]", means: "list[PrintedMean]") -> list[str]:
+    """Return Table 2 as printed and as computed again, and the averages of Tables 3 and 4."""
+    lines = [
+        f"{'':<18}{'BD-rate, percent':^32}{'BD-PSNR, dB':^22}{'from saved bits'}",
+        f"{'Table 2':<18}{'printed':>9}{'computed':>11}{'overlap':>9}   "
+        f"{'printed':>9}{'computed':>10}   {'alone':>12}",
+        *map(_sequence_line, sequences),
+        _mean_line(sequences),
+    ]
     for mean in means:
-        doubt = "" if mean.holds else "   does not hold"
+        doubt = "" if mean.holds else DOUBT
         lines.append(
-            f"Table {mean.table}, {mean.variant}: average printed {mean.printed_db:.3f} dB, of its {mean.rows} rows "
-            f"{mean.recomputed_db:.3f} dB{doubt}"
+            f"Table {mean.table}, {mean.variant}: average printed {mean.printed_db:.3f} dB, "
+            f"of its {mean.rows} rows {mean.recomputed_db:.3f} dB{doubt}"
         )
     return lines
+
+
+def _sequence_line(row: "PrintedSequence") -> str:
+    rate, psnr = _number(row.rate.value, 2), _number(row.psnr.value, 3)
+    saved = _number(row.saved_bits.value, 2)
+    doubt = "" if row.rate_holds and row.psnr_holds else DOUBT
+    bd_rate = f"{row.printed_rate_percent:>9.2f}{rate:>11}{row.rate.overlap:>9.0%}"
+    bd_psnr = f"{row.printed_psnr_db:>9.3f}{psnr:>10}"
+    return f"{row.name:<18}{bd_rate}   {bd_psnr}   {saved:>12}{doubt}"
+
+
+def _mean_line(rows: "list[PrintedSequence]") -> str:
+    computed = [row.rate.value for row in rows if row.rate.value is not None]
+    alone = [row.saved_bits.value for row in rows if row.saved_bits.value is not None]
+    printed = sum(row.printed_rate_percent for row in rows) / len(rows)
+    return (
+        f"{'mean':<18}{printed:>9.2f}{sum(computed) / len(computed):>11.2f}"
+        f"   of {len(computed)} defined{'':>21}{sum(alone) / len(alone):>12.2f}"
+    )
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -1,139 +1,174 @@
-"""The options of the commands, as Typer reads them, and the configuration that they name."""
+"""The options of the commands: those of `EncodeConfig` as Typer reads them, and those that several
+commands share. `config` declares what an encode may be asked for."""
 
-from typing import TYPE_CHECKING, Annotated, cast
+import inspect
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
+from typer.core import TyperCommand
 
+from tinct.config import EVERYDAY, OPTIONS, PANELS, PRESETS, EncodeConfig, preset
 from tinct.errors import CodecError
+from tinct.options import Option
 
 if TYPE_CHECKING:
-    from tinct.config import EncodeConfig
     from tinct.workers import Engine
-
 
 Source = Annotated[
     str, typer.Argument(metavar="INPUT", help="Any video, or - for YUV4MPEG2 on stdin.")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar and no report.")]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show the traceback of an error.")
-]  # `main` looks for it
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
+Output = Annotated[
+    str,
+    typer.Argument(
+        metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m."
+    ),
+]
+# What the commands have beside the configuration's options, with its help.
+SHARED = {
+    "preset": "A set of options; paper: the 2019 paper's system, all-intra, whole key frames, "
+    "groups of 6, a network trained on the video",
+    "overwrite": "Replace an existing output",
+    "quiet": "No progress bar and no report",
+    "debug": "Show the traceback of an error",
+}
+
+
+def _shared(name: str, **settings: Any) -> Any:
+    flag, text = f"--{name}", f"{SHARED[name]}."
+    return typer.Option(flag, help=text, rich_help_panel=EVERYDAY, **settings)
+
+
+Preset = Annotated[str, _shared("preset", metavar=f"[{'|'.join(PRESETS)}]")]
+Overwrite = Annotated[bool, _shared("overwrite")]
+Quiet = Annotated[bool, _shared("quiet")]
+Debug = Annotated[bool, _shared("debug")]  # `main` looks for it
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Preset = Annotated[str, typer.Option(help="default, or paper: the 2019 paper's layout.")]
-Structure = Annotated[
-    str | None, typer.Option(help="How HEVC predicts: intra (default), low-delay, random-access.")
-]
-Qp = Annotated[
-    int | None, typer.Option(help="Quality, about that of HEVC at this QP, 0 to 51; default 32.")
-]
-Crf = Annotated[float | None, typer.Option(help="x265's own quality control, in-band only.")]
-Bitrate = Annotated[float | None, typer.Option(help="kbit/s of all video tracks, instead of --qp.")]
-Colour = Annotated[
-    str | None, typer.Option(help="Where colour goes: auto, track (of its own), in-band.")
-]
-KeyForm = Annotated[
-    str | None, typer.Option(help="chroma: key frames' colour alone; full: whole 4:2:0 key frames.")
-]
-Group = Annotated[
-    str | None, typer.Option(help="Frames from key frame to key frame: auto or a number.")
-]
-KeyBoost = Annotated[
-    str | None, typer.Option(help="QP steps that key frames are finer: auto or a number.")
-]
-Colouriser = Annotated[
-    str | None,
-    typer.Option(help="What finishes frames: auto, compact (a network), gan (the paper's), none."),
-]
-Network = Annotated[
-    str | None,
-    typer.Option(help="The network of compact: fast (default) or best; in-band best alone."),
-]
-Search = Annotated[
-    str | None, typer.Option(help="How many choices are weighed: fast (default) or thorough.")
-]
-Adapt = Annotated[
-    str | None,
-    typer.Option(help="Training on the video: off, auto (default), seconds, 2000steps, 50epochs."),
-]
-Compatible = Annotated[
-    bool | None, typer.Option("--compatible", help="Luma as 4:2:0 that hardware plays.")
-]
-X265Preset = Annotated[str | None, typer.Option(help="x265's preset; default medium.")]
-X265Tune = Annotated[
-    str | None, typer.Option(help="x265's tune; default psnr, which all our figures use.")
-]
-GAN = "The paper's network"  # heading of its options in the help
-Channels = Annotated[
-    int | None, typer.Option(help="The paper's C; default 64.", rich_help_panel=GAN)
-]
-Generator = Annotated[
-    str | None,
+EngineName = Annotated[
+    str,
     typer.Option(
-        help="multiresunet (default), or what the paper compares it with.", rich_help_panel=GAN
+        metavar="[local|ray]",
+        help="Where to run: this machine, or a Ray cluster whose nodes see the same folders.",
     ),
 ]
-Attention = Annotated[
-    str | None,
-    typer.Option(
-        help="Levels that attend to themselves: 3+4 (default), none.", rich_help_panel=GAN
-    ),
-]
-Residual = Annotated[
-    str | None, typer.Option(help="Skips: global (default) or original.", rich_help_panel=GAN)
-]
-Generates = Annotated[
-    str | None,
-    typer.Option(help="rgb (the paper's) or ycbcr (of recipe cpu).", rich_help_panel=GAN),
-]
-Conditional = Annotated[
-    bool | None,
-    typer.Option("--conditional", help="The discriminator sees the luma too.", rich_help_panel=GAN),
-]
-RecipeName = Annotated[
-    str | None,
-    typer.Option("--recipe", help="Training as in the paper, or cpu: fast.", rich_help_panel=GAN),
-]
-Losses = Annotated[
-    str | None, typer.Option(help="Terms of the loss: gan+mse+content+colour.", rich_help_panel=GAN)
-]
-ContentLoss = Annotated[
-    str | None, typer.Option(help="vgg19, or none: without that term.", rich_help_panel=GAN)
-]
-Vgg19 = Annotated[
-    str | None,
-    typer.Option(help="torchvision's file of VGG-19, else it is fetched.", rich_help_panel=GAN),
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda.", rich_help_panel=GAN)]
-Checkpoint = Annotated[
-    str | None,
-    typer.Option(help="A file from which a killed training goes on.", rich_help_panel=GAN),
-]
+Command = TypeVar("Command", bound=Callable[..., None])
+EXCLUSIVE = ("qp", "crf", "bitrate_kbps")  # at most one of them may be given
+WITHOUT = "-"  # in the guide's table: no value
 
 
-def _auto_or_number(option: str, text: str | None) -> int | str | None:
-    if text is None or text == "auto":
-        return text
-    try:
-        return int(text)
-    except ValueError as error:
-        raise CodecError(f"--{option}: expected auto or a whole number, found {text}") from error
+class PanelCommand(TyperCommand):
+    """A command whose help shows its options under the headings of their panels."""
+
+    def format_options(self, context: Any, formatter: Any) -> None:
+        """Write one section a panel, without loading Rich."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context)
+            if record is not None:
+                panel = getattr(parameter, "rich_help_panel", None) or "Options"
+                kind = "Arguments" if parameter.param_type_name == "argument" else panel
+                panels.setdefault(kind, []).append(record)
+        for panel, records in panels.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)
 
 
-def _config(preset: str, **given: object) -> "EncodeConfig":
-    """The configuration that encode's options name; those not given are None."""
-    from tinct import config
+def typer_option(name: str) -> Any:
+    """Return the annotation of the command-line option for the field `name` of `EncodeConfig`.
 
-    if sum(given[name] is not None for name in ("qp", "crf", "bitrate_kbps")) > 1:
-        raise CodecError("contradictory options: --qp, --crf and --bitrate exclude each other")
-    for option in ("group", "key_boost"):
-        given[option] = _auto_or_number(option.replace("_", "-"), cast("str | None", given[option]))
-    return config.preset(
-        preset, **{name: value for name, value in given.items() if value is not None}
+    Every value arrives as text, or None where the option was not given: `read_config` parses it.
+    """
+    declared = OPTIONS[name]
+    kind = bool | None if declared.is_flag else str | None
+    shown = typer.Option(
+        f"--{declared.flag}",
+        metavar=None if declared.is_flag else declared.metavar,
+        help=help_text(declared, name),
+        rich_help_panel=declared.panel,
     )
+    return Annotated[kind, shown]
 
 
-def _engine(name: str) -> "Engine":
+def help_text(declared: Option, name: str) -> str:
+    """Return the help of an option with its default."""
+    usual = default_text(declared, name)
+    return f"{declared.help} [default: {usual}]" if usual else f"{declared.help}."
+
+
+def default_text(declared: Option, name: str) -> str:
+    """Return the default as help shows it; nothing for a flag."""
+    default = getattr(EncodeConfig(), name)
+    return declared.usual if default is None or declared.is_flag else f"{default}"
+
+
+def take_options(names: Sequence[str]) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command the options `names` of `EncodeConfig`.
+
+    The command takes them as `**options`, by the names of the fields.
+    """
+
+    def extend(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        options = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=typer_option(name),
+            )
+            for name in names
+        ]
+        positional = [p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
+        keywords = [p for p in own if p.kind is p.KEYWORD_ONLY]
+        parameters = [*positional, *options, *keywords]
+        command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+        return command
+
+    return extend
+
+
+def options_of(*panels: str) -> list[str]:
+    """Return the names of the options of some panels, panel after panel."""
+    return [name for panel in panels for name, o in OPTIONS.items() if o.panel == panel]
+
+
+def read_config(name: str, given: dict[str, Any]) -> EncodeConfig:
+    """Return the configuration of the preset `name` with the options that were given, as text.
+
+    Raise CodecError for values out of range, and where more than one quality is asked for.
+    """
+    typed = {option: value for option, value in given.items() if value is not None}
+    if sum(option in typed for option in EXCLUSIVE) > 1:
+        raise CodecError("contradictory options: --qp, --crf and --bitrate exclude each other")
+    values = {
+        option: OPTIONS[option].parse(value) if isinstance(value, str) else value
+        for option, value in typed.items()
+    }
+    return preset(name, **values)
+
+
+def option_table() -> str:
+    """Return the options of `tinct encode` as the Markdown tables of `docs/guide.md`."""
+    rows: dict[str, list[tuple[str, str, str, str]]] = {panel: [] for panel in PANELS}
+    for name, text in SHARED.items():
+        values, default = (", ".join(PRESETS), "default") if name == "preset" else (WITHOUT, "")
+        rows[EVERYDAY].append((name, values, default, text))
+    for name, declared in OPTIONS.items():
+        values = WITHOUT if declared.is_flag else declared.metavar.strip("[]").replace("|", ", ")
+        cells = (declared.flag, values, default_text(declared, name), declared.help)
+        rows[declared.panel].append(cells)
+    lines = []
+    for panel, options in rows.items():
+        lines += [f"### {panel}", "", "| option | values | default | |", "|---|---|---|---|"]
+        lines += [f"| `--{flag}` | {' | '.join(cells)} |" for flag, *cells in options]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def read_engine(name: str) -> "Engine":
+    """Return the engine of that name. Raise CodecError where there is none."""
     if name not in ("local", "ray"):
         raise CodecError(f"--engine: expected one of local, ray; found {name}")
     return cast("Engine", name)

@@ -1,5 +1,6 @@
-"""Colour for grey footage from a few coloured frames (`tinct colourise`), and the frames worth colouring (`tinct keyframes`)."""
+"""Colour for grey footage from a few coloured frames, and the frames worth colouring."""
 
-from tinct.colouring.colourist import ColouriseReport, Laid, colourise, write_keyframes
+from tinct.colouring.api import colourise, write_keyframes
+from tinct.colouring.report import ColouriseReport, RegisteredReference
 
-__all__ = ["ColouriseReport", "Laid", "colourise", "write_keyframes"]
+__all__ = ["ColouriseReport", "RegisteredReference", "colourise", "write_keyframes"]

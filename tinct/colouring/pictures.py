@@ -1,4 +1,4 @@
-"""Coloured pictures as users bring them: read by Pillow, brought to sRGB, and the frames that they name.
+"""Coloured pictures as users give them: the frames that they show, read by Pillow and put in sRGB.
 
 `registration` lays them onto those frames.
 """
@@ -16,8 +16,8 @@ from tinct.errors import CodecError
 from tinct.frames import Frame
 from tinct.limits import MAX_SIDE
 
-Moment: TypeAlias = int | float  # a frame's number from 0, or seconds
-Picture: TypeAlias = str | Path | Image.Image | np.ndarray | Frame  # what users may bring
+Moment: TypeAlias = int | float  # a frame's number from 0, or a time in seconds
+Picture: TypeAlias = str | Path | Image.Image | np.ndarray | Frame
 Pictures: TypeAlias = Mapping[int, Picture] | Mapping[float, Picture] | Mapping[Moment, Picture]
 MOMENT = "a frame's number (120) or a time (12.5, 12.5s, 00:00:12.5; in a file's name 00-00-12.5)"
 _NUMBER = re.compile(r"\d+")
@@ -26,7 +26,7 @@ _CLOCK = re.compile(r"(?:(\d+)[:-])?(\d+)[:-](\d+(?:\.\d*)?)")
 
 
 def parse_moment(text: str) -> Moment | None:
-    """What a word names, None where it is no moment: digits alone are a frame's number, all else is time."""
+    """Return the frame number (digits alone) or seconds (all else) in `text`; None if neither."""
     if _NUMBER.fullmatch(text):
         return int(text)
     if _SECONDS.fullmatch(text):
@@ -37,8 +37,8 @@ def parse_moment(text: str) -> Moment | None:
     return None
 
 
-def given_one_by_one(words: Sequence[str]) -> dict[Moment, Picture]:
-    """References given as MOMENT=FILE."""
+def parse_references(words: Sequence[str]) -> dict[Moment, Picture]:
+    """Parse references given as MOMENT=FILE. Raise CodecError for another form and for doubles."""
     found: dict[Moment, Picture] = {}
     for word in words:
         name, equals, path = word.partition("=")
@@ -53,13 +53,15 @@ def given_one_by_one(words: Sequence[str]) -> dict[Moment, Picture]:
     return found
 
 
-def in_folder(folder: str | Path) -> dict[Moment, Picture]:
-    """The pictures of a folder, each named by the moment that it shows; hidden files are left out."""
+def find_pictures(folder: str | Path) -> dict[Moment, Picture]:
+    """Return the pictures of a folder by the moments that their names give.
+
+    Hidden files are skipped. Raise CodecError for other names, for doubles and an empty folder.
+    """
     path = Path(folder)
     if not path.is_dir():
-        raise CodecError(
-            f"--references: expected a folder of pictures, found {'a file' if path.exists() else 'nothing'} at {path}"
-        )
+        kind = "a file" if path.exists() else "nothing"
+        raise CodecError(f"--references: expected a folder of pictures, found {kind} at {path}")
     found: dict[Moment, Picture] = {}
     for file in sorted(path.iterdir()):
         if file.name.startswith(".") or not file.is_file():
@@ -67,46 +69,55 @@ def in_folder(folder: str | Path) -> dict[Moment, Picture]:
         moment = parse_moment(file.stem)
         if moment is None:
             raise CodecError(
-                f"expected pictures named by {MOMENT} in {path}, found {file.name}; rename it or take it out"
+                f"expected pictures named by {MOMENT} in {path}, found {file.name}; "
+                "rename it or take it out"
             )
         if moment in found:
+            other = Path(str(found[moment])).name
             raise CodecError(
-                f"expected one picture for {file.stem} in {path}, found {Path(str(found[moment])).name} and {file.name}"
+                f"expected one picture for {file.stem} in {path}, found {other} and {file.name}"
             )
         found[moment] = file
     if not found:
         raise CodecError(
-            f"expected pictures in {path}, found none; `tinct keyframes VIDEO --out {path}` writes frames to colour"
+            f"expected pictures in {path}, found none; "
+            f"`tinct keyframes VIDEO --out {path}` writes frames to colour"
         )
     return found
 
 
-def name_of(picture: Picture, moment: Moment) -> str:
-    """How messages call a picture."""
+def name_picture(picture: Picture, moment: Moment) -> str:
+    """Return the name of a picture in messages."""
     return str(picture) if isinstance(picture, str | Path) else f"the reference at {moment}"
 
 
-def frame_numbers(
-    moments: Mapping[Moment, Picture], times_seconds: np.ndarray, end_seconds: float
+def find_frame_numbers(
+    pictures: Mapping[Moment, Picture], times_seconds: np.ndarray, end_seconds: float
 ) -> dict[int, Moment]:
-    """Which frame each moment names; a time names the frame that is shown then. `times_seconds` are of all frames, sorted."""
+    """Return the moment of each frame that a picture shows, by frame number.
+
+    A time means the frame that is displayed then; `times_seconds` [frames] are the times at which
+    frames appear, sorted. Raise CodecError for moments outside the video and for doubles.
+    """
     found: dict[int, Moment] = {}
-    for moment, picture in moments.items():
-        name = name_of(picture, moment)
+    for moment, picture in pictures.items():
+        name = name_picture(picture, moment)
         if isinstance(moment, int | np.integer):
             if not 0 <= moment < len(times_seconds):
                 raise CodecError(
-                    f"expected frames 0 to {len(times_seconds) - 1} to be named, found {moment} for {name}"
+                    f"expected frames 0 to {len(times_seconds) - 1} to be named, "
+                    f"found {moment} for {name}"
                 )
             number = int(moment)
         else:
             if not 0 <= moment < end_seconds:
                 raise CodecError(
-                    f"expected times from 0 to the video's end at {end_seconds:.3f} s, found {moment:g} s for {name}"
+                    f"expected times from 0 to the video's end at {end_seconds:.3f} s, "
+                    f"found {moment:g} s for {name}"
                 )
             number = max(0, int(np.searchsorted(times_seconds, moment + 1e-6, side="right")) - 1)
         if number in found:
-            other = name_of(moments[found[number]], found[number])
+            other = name_picture(pictures[found[number]], found[number])
             raise CodecError(
                 f"expected one reference for frame {number}, found {other} and {name}; take one out"
             )
@@ -115,14 +126,16 @@ def frame_numbers(
 
 
 def read_picture(picture: Picture, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """8-bit sRGB R'G'B' [H, W, 3], and what of it counts [H, W] from 0 (transparent) to 1, float32.
+    """Return 8-bit sRGB R'G'B' [H, W, 3] and its opacity [H, W] float32, from 0 to 1.
 
-    A file is turned as its EXIF data says, and brought to sRGB where it has a profile of its own.
+    A file is turned as its EXIF data says and converted to sRGB by its colour profile. Raise
+    CodecError for what cannot be read; `name` is its name in messages.
     """
     assert not isinstance(picture, Frame)
-    image = (
-        _from_array(picture, name) if isinstance(picture, np.ndarray) else _opened(picture, name)
-    )
+    if isinstance(picture, np.ndarray):
+        image = _read_array(picture, name)
+    else:
+        image = _open_image(picture, name)
     width, height = image.size
     if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
         raise CodecError(
@@ -131,67 +144,56 @@ def read_picture(picture: Picture, name: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         image = ImageOps.exif_transpose(image)
         alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-        rgb = _to_srgb(image)
+        rgb = _convert_to_srgb(image)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise CodecError(
             f'expected a whole picture, found "{error}" in {name}; save it again'
         ) from error
-    weight = (
-        np.ones((rgb.height, rgb.width), np.float32)
-        if alpha is None
-        else np.asarray(alpha, np.float32) / np.float32(255)
-    )
-    return np.asarray(rgb), weight
+    if alpha is None:
+        return np.asarray(rgb), np.ones((rgb.height, rgb.width), np.float32)
+    return np.asarray(rgb), np.asarray(alpha, np.float32) / np.float32(255)
 
 
-def _opened(picture: str | Path | Image.Image, name: str) -> Image.Image:
+def _open_image(picture: str | Path | Image.Image, name: str) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture
     if not Path(picture).is_file():
-        raise CodecError(
-            f"expected a picture, found {'a folder' if Path(picture).is_dir() else 'nothing'} at {picture}; check the name"
-        )
+        kind = "a folder" if Path(picture).is_dir() else "nothing"
+        raise CodecError(f"expected a picture, found {kind} at {picture}; check the name")
     try:
         return Image.open(picture)
     except UnidentifiedImageError as error:
         raise CodecError(
-            f"expected a picture in a format that Pillow reads, found none in {name}; save it as PNG"
+            f"expected a picture in a format that Pillow reads, found none in {name}; "
+            "save it as PNG"
         ) from error
     except (OSError, Image.DecompressionBombError) as error:
         raise CodecError(f'expected a picture, found "{error}" in {name}') from error
 
 
-def _from_array(array: np.ndarray, name: str) -> Image.Image:
-    if (
-        array.dtype != np.uint8
-        or array.ndim != 3
-        or array.shape[2] not in (3, 4)
-        or 0 in array.shape
-    ):
+def _read_array(array: np.ndarray, name: str) -> Image.Image:
+    is_rgb = array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] in (3, 4)
+    if not is_rgb or 0 in array.shape:
         raise CodecError(
-            f"expected uint8 [H, W, 3] or [H, W, 4], found {array.dtype} {list(array.shape)} for {name}"
+            "expected uint8 [H, W, 3] or [H, W, 4], "
+            f"found {array.dtype} {list(array.shape)} for {name}"
         )
     return Image.fromarray(array)
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in (
-        "I",
-        "F",
-    ):  # Pillow would cut these off at 255
-        levels = np.asarray(image, np.float32)
-        return Image.fromarray(
-            np.rint(levels * (255 / 65535)).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
+def _convert_to_srgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        # 16-bit levels are scaled here: Pillow would clip them at 255.
+        levels = np.asarray(image, np.float32) * (255 / 65535)
+        return Image.fromarray(np.rint(levels).clip(0, 255).astype(np.uint8)).convert("RGB")
     profile = image.info.get("icc_profile")
     plain = image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
     if not profile:
         return plain.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        converted = ImageCms.profileToProfile(
-            plain, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        srgb = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(plain, source, srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError) as error:
         raise ValueError(f"a colour profile that cannot be used: {error}") from error
     assert converted is not None

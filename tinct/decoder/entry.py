@@ -1,68 +1,191 @@
-"""Where a file is entered for a cut: the packets from the last point at which every track can be decoded."""
+"""Where reading starts for a cut: the packets from the last point where every track can be decoded.
+
+`video` decodes them. Times are in ticks of the video's time base.
+"""
 
 import logging
-from collections.abc import Iterator
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 
+import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.packet import Packet
-from av.video.stream import VideoStream
 
-from tinct.bitstream.container import video_tracks
-from tinct.bitstream.manifest import Manifest
+from tinct.bitstream.container import find_tracks
+from tinct.bitstream.layouts import LAYOUTS, LayoutRow
+from tinct.bitstream.manifest import COLOUR, IDR_SECONDS, LUMA, Manifest
 from tinct.frames import VideoInfo
-from tinct.media.demux import MILLISECOND, open_input, packets_of
+from tinct.limits import MAX_GROUP
+from tinct.media.demux import MILLISECOND, open_input, read_packets
+from tinct.media.planes import Planes
+from tinct.motion.references import REACH
 
 logger = logging.getLogger(__name__)
-LOOK_BACK_SECONDS = (
-    0.0,
-    30.0,
-    300.0,
-)  # behind the usual distance, for where the tracks can be entered
+# How much further back than usual to look for a point where the tracks can be decoded.
+LOOK_BACK_SECONDS = (0.0, 30.0, 300.0)
+
+TrackPicture = tuple[str, int, Planes]  # track, pts, planes as they were coded
 
 
-def _from_entry(held: list[Packet], key: Packet) -> list[Packet]:
-    """What of the held packets is needed from key frame `key` on: all colour, luma from its last entry point.
+@dataclass(frozen=True, kw_only=True)
+class TrackPacket:
+    """A packet of a track; decoding of the track can start where `is_keyframe`."""
 
-    An entry point later than `key` does not count: intra pictures come ahead of the pictures shown before them.
+    track: str
+    pts: int
+    is_keyframe: bool
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The packets before and around the start of a cut.
+
+    `can_start` tells whether they suffice: each track has a packet where its decoding can start,
+    early enough for the first frame of the cut.
     """
-    entry = 0
-    for i, packet in enumerate(held):
-        luma = packet.stream_index != key.stream_index
-        if luma and packet.is_keyframe and _is_by(packet, key):
-            entry = i
-    return [p for i, p in enumerate(held) if i >= entry or p.stream_index == key.stream_index]
+
+    packets: list[TrackPacket]
+    can_start: bool
 
 
-def _is_by(packet: Packet, key: Packet) -> bool:
-    assert packet.pts is not None
-    assert key.pts is not None
-    return packet.pts <= key.pts
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Reads a Tinct file from where the frames from tick `start` on can be decoded.
+
+    `info` are the properties of the cut. An in-band frame is restored from pictures up to `reach`
+    ticks before it (see `count_reach_ticks`).
+    """
+
+    path: str
+    manifest: Manifest
+    info: VideoInfo
+    start: int
+    reach: int = 0
+
+    def read(self, container: InputContainer) -> Iterator[TrackPacket]:
+        """Yield the packets of an open file, of all tracks in the order of the file."""
+        if self.start == 0:
+            yield from read_track_packets(container, self.manifest, self.info)
+            return
+        seek_seconds = self._find_seek_seconds()
+        if seek_seconds > 0:
+            # no seek to 0: it goes to the first luma, which follows the first whole key frame
+            container.seek(int(seek_seconds * av.time_base))
+        packets = read_track_packets(container, self.manifest, self.info)
+        yield from chain(self._select_lead(packets).packets, packets)
+
+    def _find_seek_seconds(self) -> float:
+        """Return where reading has to start.
+
+        That is the usual distance before the cut, or further back in a slow video or in a file that
+        another program wrote.
+        """
+        usual = IDR_SECONDS + MAX_GROUP / float(self.info.mean_rate)
+        start_seconds = float(self.start * self.info.time_base)
+        for back in LOOK_BACK_SECONDS:
+            seek_seconds = start_seconds - usual - back
+            if seek_seconds <= 0:
+                break
+            with open_input(self.path) as container:
+                container.seek(int(seek_seconds * av.time_base))
+                packets = read_track_packets(container, self.manifest, self.info)
+                if self._select_lead(packets).can_start:
+                    return seek_seconds
+        return 0.0
+
+    def _select_lead(self, packets: Iterable[TrackPacket]) -> Lead:
+        row = LAYOUTS[self.manifest.layout]
+        return select_lead(packets, row, start=self.start, reach=self.reach)
 
 
-def _names(streams: dict[str, VideoStream]) -> dict[int, str]:
-    return {stream.index: name for name, stream in streams.items()}
-
-
-def _readable(container: InputContainer, streams: list[VideoStream]) -> Iterator[Packet]:
-    """Packets with a time; a file that was cut short ends early."""
+def read_track_packets(
+    container: InputContainer, manifest: Manifest, info: VideoInfo
+) -> Iterator[TrackPacket]:
+    """Yield the packets that have a time and data; a truncated file ends early."""
+    streams = find_tracks(container, manifest)
+    names = {stream.index: name for name, stream in streams.items()}
     try:
-        for packet in packets_of(container, *streams):
+        for packet in read_packets(container, *streams.values()):
             if packet.pts is not None and packet.size:
-                yield packet
+                yield TrackPacket(
+                    track=names[packet.stream_index],
+                    pts=round(packet.pts * packet.time_base / info.time_base),
+                    is_keyframe=packet.is_keyframe,
+                    data=bytes(packet),
+                )
     except (FFmpegError, OSError) as error:
         logger.info("the file ends early: %s", error)
 
 
-def _time(packet: Packet, info: VideoInfo) -> int:
-    """Matroska's time in ticks of the video's time base."""
-    assert packet.pts is not None  # `_readable` leaves out packets without a time
-    return round(packet.pts * packet.time_base / info.time_base)
+def select_lead(packets: Iterable[TrackPacket], row: LayoutRow, *, start: int, reach: int) -> Lead:
+    """Take packets up to the first one after `start`, once every track has had one.
+
+    Leaves out colour before the first packet where its decoding can start, and luma that the last
+    key frame at or before `start` does not need.
+    """
+    lead: list[TrackPacket] = []
+    key: TrackPacket | None = None  # the last key frame at or before `start`
+    for packet in packets:
+        is_late = packet.pts > start
+        if packet.track == COLOUR:
+            if key is None and not packet.is_keyframe:
+                continue
+            if not is_late:
+                lead, key = _drop_early_luma(lead, packet), packet
+        lead.append(packet)
+        if is_late and {held.track for held in lead} == set(row.tracks):
+            break
+    if row.has_colour_track and key is None:
+        return Lead(lead, can_start=False)
+    needed = start - reach if key is None else key.pts
+    # luma beside whole key frames is all-intra: decoding can start at each packet
+    can_start = row.whole_keys or any(_starts_luma(packet, needed) for packet in lead)
+    return Lead(lead, can_start)
 
 
-def _first_tick(path: str, manifest: Manifest, info: VideoInfo) -> int:
-    """Of the first frame of a Tinct file; a video may begin later than its sound."""
+def _drop_early_luma(packets: list[TrackPacket], key: TrackPacket) -> list[TrackPacket]:
+    """Return what key frame `key` needs: all colour, and luma from the last start of decoding.
+
+    A luma packet that is shown after `key` does not count: in coding order, intra pictures precede
+    pictures that are shown before them.
+    """
+    first = max((i for i, packet in enumerate(packets) if _starts_luma(packet, key.pts)), default=0)
+    return [packet for i, packet in enumerate(packets) if i >= first or packet.track == COLOUR]
+
+
+def _starts_luma(packet: TrackPacket, pts: int) -> bool:
+    """Return whether decoding of luma can start at `packet`, which is shown at `pts` or earlier."""
+    return packet.track == LUMA and packet.is_keyframe and packet.pts <= pts
+
+
+def skip_early_pictures(pictures: Iterable[TrackPicture], start: int) -> Iterator[TrackPicture]:
+    """Yield in-band pictures, beginning REACH pictures before the first one at or after `start`."""
+    recent: deque[TrackPicture] = deque(maxlen=REACH + 1)
+    for picture in pictures:
+        recent.append(picture)
+        _, pts, _ = picture
+        if pts >= start:
+            yield from recent
+            recent.clear()
+
+
+def count_reach_ticks(manifest: Manifest, info: VideoInfo) -> int:
+    """Return how many ticks the REACH frames before an in-band frame last.
+
+    `info` is the whole video's. With a variable frame rate this is an estimate.
+    """
+    if manifest.rate:
+        return REACH
+    return math.ceil(REACH / float(info.mean_rate) / info.time_base)
+
+
+def find_first_tick(path: str, manifest: Manifest, info: VideoInfo) -> int:
+    """Return the tick of the first frame of a Tinct file; sound may begin before the video."""
     with open_input(path) as container:
-        streams = video_tracks(container, manifest).values()
+        streams = find_tracks(container, manifest).values()
         first = min((s.start_time or 0) * (s.time_base or MILLISECOND) for s in streams)
     return round(first / info.time_base)

@@ -1,6 +1,7 @@
-"""In-band files: each frame restored from itself and from the frames around it, in order of time.
+"""Restoration of in-band files: each frame from itself and the frames around it, in order of time.
 
-What a network starts from is what was decoded, never what it made before, so a cut shows what the whole video does.
+A network gets decoded frames, never its own output, so a cut shows the same frames as the whole
+video. `restorer` does the files with a colour track.
 """
 
 from collections import deque
@@ -10,109 +11,124 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tinct.frames import Frame, VideoInfo
-from tinct.limits import judged_frames
+from tinct.limits import max_judged_frames
 from tinct.media.planes import Planes
 from tinct.motion.references import REACH
 from tinct.motion.views import KeyView
-from tinct.networks.interface import Around, Judge, pass_by, shown
+from tinct.networks.interface import InBandColouriser, Judge, mark_plain, select_planes
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """A frame that is being restored; `restored` is None where every plane stays as it was coded. `second` is of the video."""
+class _PendingFrame:
+    """A frame that is being restored; `second` counts from the start of the video.
+
+    `restored` is None where every plane is plain: the network does not run.
+    """
 
     view: KeyView
     second: int
     restored: Future[Planes] | None
 
     @property
-    def coded(self) -> Planes:
+    def decoded(self) -> Planes:
         return self.view.luma.y, self.view.cb, self.view.cr
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         return self.restored is None or self.restored.done()
 
+    def wait(self) -> Planes:
+        """Return the planes after the network; block until they are done."""
+        return self.decoded if self.restored is None else self.restored.result()
 
-class InBand:
-    """Takes pictures in order of time, cropped to the video, and gives finished frames.
 
-    `plain` says in which seconds a plane stays as it was coded. With `judge` that is decided here, by the first frames of each
-    second (all, unless they are large or many), and added.
+class InBandRestorer:
+    """Takes decoded pictures in order of time, cropped to the video, and returns finished frames.
+
+    `plain` are, for Y, Cb and Cr, the seconds in which that plane is shown as it was decoded. With
+    `judge` each second is compared with its originals and `plain` extended; where a second has more
+    frames than `limits.max_judged_frames`, its first ones are compared. At most `pending_frames`
+    wait for their turn before `push` blocks, or as many as a judge needs.
     """
 
     def __init__(
         self,
         info: VideoInfo,
-        around: Around,
-        plain: Sequence[set[int]],
-        judge: Judge | None,
+        around: InBandColouriser,
         pool: Executor,
         *,
+        plain: Sequence[set[int]],
+        judge: Judge | None,
         pending_frames: int,
     ) -> None:
-        self._info, self._around, self._judge, self._pool = info, around, judge, pool
-        self._plain, self._pending_frames = plain, pending_frames
-        self._most_judged = judged_frames(info.width, info.height)
-        self._views: deque[KeyView] = deque()  # from REACH before the frame that is begun next
-        self._next = 0  # its place in them
-        self._waiting: deque[_Waiting] = deque()
-        self._judged = -1  # the latest second
+        self._info, self._around, self._pool = info, around, pool
+        self._plain, self._judge = plain, judge
+        self._pending_frames = pending_frames
+        self._max_judged = max_judged_frames(info.width, info.height)
+        self._views: deque[KeyView] = deque()  # from REACH frames before the next to start
+        self._next = 0  # index in `_views` of the next frame to start
+        self._pending: deque[_PendingFrame] = deque()
+        self._judged_second = -1  # the latest one
 
     def push(self, view: KeyView) -> list[Frame]:
+        """Take the next decoded picture; return the frames that are finished by now."""
         self._views.append(view)
         if len(self._views) - self._next > REACH:
-            self._begin()
-        return self._finished(self._pending_frames, last=False)
+            self._start_next()
+        return self._pop_finished(self._pending_frames, is_last=False)
 
     def flush(self) -> list[Frame]:
+        """Return the remaining frames, after the last picture."""
         while self._next < len(self._views):
-            self._begin()
-        return self._finished(0, last=True)
+            self._start_next()
+        return self._pop_finished(0, is_last=True)
 
-    def _begin(self) -> None:
+    def _start_next(self) -> None:
+        """Start to restore the next frame from the REACH frames on either side of it."""
         first = max(self._next - REACH, 0)
         window = list(islice(self._views, first, self._next + REACH + 1))
         view = self._views[self._next]
         second = int(view.luma.pts * self._info.time_base)
-        passed_by = all(second in seconds for seconds in self._plain)
-        restored = None if passed_by else self._around(window, self._next - first, self._pool)
-        self._waiting.append(_Waiting(view, second, restored))
+        is_plain = all(second in seconds for seconds in self._plain)
+        restored = None if is_plain else self._around(window, self._next - first, self._pool)
+        self._pending.append(_PendingFrame(view, second, restored))
         if self._next == REACH:
             self._views.popleft()
         else:
             self._next += 1
 
-    def _finished(self, keep: int, *, last: bool) -> list[Frame]:
-        """Frames at the front that are done; waits for them while more than `keep` wait, or to judge a second that is whole."""
+    def _pop_finished(self, keep: int, *, is_last: bool) -> list[Frame]:
+        """Return finished frames in order. Block while more than `keep` frames are pending.
+
+        With a judge, a second's frames stay until the second is complete.
+        """
         frames: list[Frame] = []
-        while self._waiting:
-            front = self._waiting[0]
-            if self._judge is not None and front.second > self._judged:
-                whole = (
-                    last
-                    or self._waiting[-1].second > front.second
-                    or len(self._waiting) >= self._most_judged
-                )
-                if not whole:
+        while self._pending:
+            first = self._pending[0]
+            if self._judge is not None and first.second > self._judged_second:
+                if not is_last and not self._is_complete(first.second):
                     break
-                self._decide(self._judge, front.second)
-            elif len(self._waiting) <= keep and not front.done:
+                self._judge_second(self._judge, first.second)
+            elif len(self._pending) <= keep and not first.is_done:
                 break
-            frames.append(self._shown(self._waiting.popleft()))
+            frames.append(self._finish_frame(self._pending.popleft()))
         return frames
 
-    def _decide(self, judge: Judge, second: int) -> None:
-        group = [waiting for waiting in self._waiting if waiting.second == second]
-        made = [
-            waiting.restored.result() if waiting.restored is not None else waiting.coded
-            for waiting in group
-        ]
-        times = [waiting.view.luma.pts for waiting in group]
-        pass_by(self._plain, second, judge(times, made, [waiting.coded for waiting in group]))
-        self._judged = second
+    def _is_complete(self, second: int) -> bool:
+        """Return whether all frames of `second` are pending, or as many as may be judged."""
+        return self._pending[-1].second > second or len(self._pending) >= self._max_judged
 
-    def _shown(self, waiting: _Waiting) -> Frame:
-        made = waiting.coded if waiting.restored is None else waiting.restored.result()
-        y, cb, cr = shown(made, waiting.coded, self._plain, waiting.second)
-        return Frame(y, cb, cr, waiting.view.luma.pts, self._info)
+    def _judge_second(self, judge: Judge, second: int) -> None:
+        """Decide for each plane whether it is plain in `second`."""
+        members = [frame for frame in self._pending if frame.second == second]
+        restored = [frame.wait() for frame in members]
+        times = [frame.view.luma.pts for frame in members]
+        is_better_plain = judge(times, restored, [frame.decoded for frame in members])
+        mark_plain(self._plain, second, is_better_plain)
+        self._judged_second = second
+
+    def _finish_frame(self, frame: _PendingFrame) -> Frame:
+        y, cb, cr = select_planes(
+            frame.wait(), frame.decoded, plain=self._plain, place=frame.second
+        )
+        return Frame(y, cb, cr, pts=frame.view.luma.pts, info=self._info)

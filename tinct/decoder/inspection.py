@@ -9,13 +9,13 @@ from typing import Any
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from tinct.bitstream.container import read_file_manifest, read_update, video_tracks
+from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
 from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.decoder.damage import Damage
-from tinct.decoder.video import Video, described
+from tinct.decoder.video import Video, describe_video
 from tinct.errors import CodecError
 from tinct.frames import Progress, VideoInfo
-from tinct.media.demux import open_input, packets_of
+from tinct.media.demux import open_input, read_packets
 from tinct.media.source import open_source
 from tinct.psnr import Psnr, plane_errors
 
@@ -73,7 +73,7 @@ def info(path: str) -> FileInfo:
     """What is in a Tinct file, or in any other video. Nothing is decoded but the first frame."""
     manifest, video = read_file_manifest(path), open_source(path).info
     if manifest is not None:
-        video = described(video, manifest)
+        video = describe_video(video, manifest)
     with open_input(path) as container:
         tracks, size = _count(container, manifest), container.size
     parts: dict[str, int] = {}
@@ -103,7 +103,7 @@ def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]
     names = (
         {}
         if manifest is None
-        else {s.index: name for name, s in video_tracks(container, manifest).items()}
+        else {s.index: name for name, s in find_tracks(container, manifest).items()}
     )
     tracks = {
         s.index: _Track(names.get(s.index, s.type))
@@ -111,7 +111,7 @@ def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]
         if s.type in ("video", "audio", "subtitle")
     }
     try:
-        for packet in packets_of(container):
+        for packet in read_packets(container):
             track = tracks.get(packet.stream_index)
             if track is None or packet.pts is None:
                 continue

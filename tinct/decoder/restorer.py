@@ -1,7 +1,7 @@
-"""From base layer to finished frames: decoded pictures of both tracks in, frames in order of time out.
+"""Restoration: decoded pictures of a file's tracks in, finished frames in order of time out.
 
-The decoder and the encoder's own view of what it has sent are this same code, so that what the encoder measured is
-what the decoder shows.
+The decoder and the encoder's view of its own packets share this code, so that the encoder measures
+exactly what the decoder shows. `inband` does the files without a colour track.
 """
 
 import os
@@ -13,47 +13,62 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tinct.bitstream.hevc import unstack_chroma
+from tinct.bitstream.base import unstack_chroma
+from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Layout
-from tinct.decoder.inband import InBand
+from tinct.decoder.inband import InBandRestorer
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
-from tinct.limits import held_frames
+from tinct.limits import max_held_frames
 from tinct.media.planes import Planes
 from tinct.motion.views import MIDDLE_QP, KeyView, LumaView
-from tinct.networks.interface import Around, Colouriser, Judge, Plain, none, pass_by, shown
+from tinct.networks.interface import (
+    Colouriser,
+    InBandColouriser,
+    Judge,
+    PlainPlaces,
+    mark_plain,
+    propagate_group,
+    select_planes,
+)
 
-PENDING_FRAMES = 24  # being restored or waiting for their turn, beside the group that is next and the one that is coming in
+# Frames that may be pending beside the first pending group and the group that is coming in.
+PENDING_FRAMES = 24
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """A group whose frames are being restored: of each, what the network makes and, where that may count, what it starts from.
+@dataclass(frozen=True, kw_only=True)
+class _PendingGroup:
+    """A group whose frames are being restored, without its key frame.
 
-    `key` is the time of the group's key frame, None before the first one.
+    `key_pts` is the time of the key frame, None for frames before the first one and for a key frame
+    itself. `restored` are the planes after the network, `prior` those after propagation alone, None
+    where they are not needed.
     """
 
-    key: int | None
+    key_pts: int | None
     luma: Sequence[LumaView]
     restored: list[Future[Planes]]
     prior: list[Future[Planes]] | None
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         return all(future.done() for future in (*self.restored, *(self.prior or ())))
 
 
 class Restorer:
-    """Takes pictures of a file's tracks, each track in order of time, and gives finished frames.
+    """Takes pictures of a file's tracks, each track in order of time, and returns finished frames.
 
-    `around` restores the frames of an in-band file, if anything does; `colouriser` those of any other. `open_keys` are the
-    times of the key frames whose group takes no colour from the next key frame. `qps` (time, QP, QP) say what luma is coded at
-    from a time on, that of key frames and that of the others, which a network is told. An encoder adds to both as it goes
-    along, as a decoder does to `lost_keys`, the times of key frames whose colour does not decode: their luma is as fine as any
-    key frame's. `plain` says in which groups a plane passes the network by; with `judge`, which an encoder gives, that is
-    decided here: it sees the times of the frames between key frames, what the network made of them and what it started from,
-    and says which of Y, Cb and Cr are better off without. Use as a context manager: its threads end with it. `colourless`
-    counts frames that came out grey, as no key frame near them was left.
+    `colouriser` finishes the frames between key frames, `around` restores those of an in-band file,
+    which are shown as decoded without it. `open_keys` are the times of the key frames of open
+    groups. `qps` (time, QP of key frames, QP of the others) tell a network what luma was coded at
+    from each time on. `lost_keys` are the times of key frames whose colour does not decode; their
+    luma has the QP of key frames. An encoder extends `open_keys` and `qps` while it runs, a decoder
+    `lost_keys`.
+
+    `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
+    that plane leaves the network out. An encoder gives a `judge` that decides this here, group by
+    group, and reads the result from `plain`. `colourless` counts the frames that are grey for want
+    of a key frame. Use as a context manager: its threads end with it.
     """
 
     def __init__(
@@ -61,30 +76,36 @@ class Restorer:
         info: VideoInfo,
         layout: Layout,
         *,
-        colouriser: Colouriser = none,
-        around: Around | None = None,
+        colouriser: Colouriser = propagate_group,
+        around: InBandColouriser | None = None,
         open_keys: Collection[int] = (),
         qps: Sequence[tuple[int, int, int]] = (),
         lost_keys: Collection[int] = (),
-        plain: Plain = ((), (), ()),
+        plain: PlainPlaces = ((), (), ()),
         judge: Judge | None = None,
     ) -> None:
-        self._info, self._layout = info, layout
+        self._info, self._row = info, LAYOUTS[layout]
+        self._luma_shape = (info.height, info.width)
         self._colouriser, self._judge = colouriser, judge
         self._open_keys, self._qps, self._lost_keys = open_keys, qps, lost_keys
-        self.plain: tuple[set[int], ...] = tuple(set(times) for times in plain)
-        self._most_held = held_frames(info.width, info.height)
+        self.plain: tuple[set[int], ...] = tuple(set(places) for places in plain)
+        self._max_held = max_held_frames(info.width, info.height)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
-        self._chroma: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
-        self._key: KeyView | None = None
+        self._colour: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
+        self._key: KeyView | None = None  # the current key frame
         self.colourless = 0
-        self._luma_seen = self._colour_seen = -1  # latest pts of each track
-        self._waiting: deque[_Waiting] = deque()
+        self._last_luma_pts = self._last_colour_pts = -1
+        self._pending: deque[_PendingGroup] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
-        self._in_band: InBand | None = None
+        self._in_band: InBandRestorer | None = None
         if around is not None:
-            self._in_band = InBand(
-                info, around, self.plain, judge, self._pool, pending_frames=PENDING_FRAMES
+            self._in_band = InBandRestorer(
+                info,
+                around,
+                self._pool,
+                plain=self.plain,
+                judge=judge,
+                pending_frames=PENDING_FRAMES,
             )
 
     def __enter__(self) -> "Restorer":
@@ -94,188 +115,182 @@ class Restorer:
         self._pool.shutdown(cancel_futures=True)
 
     def push(self, track: str, pts: int, planes: Planes) -> list[Frame]:
-        """A picture of a track, padded as it was coded; returns what is finished by now.
+        """Take a picture of a track, padded as it was coded; return frames finished by now.
 
-        A picture that is not later than the one before it on its track is dropped.
+        A picture that is not later than the one before it on its track is dropped. Raises
+        CodecError where a picture is smaller than the video or of another bit depth.
         """
-        if pts <= (self._colour_seen if track == COLOUR else self._luma_seen):
+        if pts <= (self._last_colour_pts if track == COLOUR else self._last_luma_pts):
             return []
-        if self._layout == "in-band":
-            self._luma_seen = pts
-            y, cb, cr = self._cropped(planes)
-            if self._in_band is not None:
-                return self._in_band.push(
-                    KeyView(
-                        LumaView(y, self._info.bit_depth, pts, self._qp(pts, key=False)), cb, cr
-                    )
-                )
-            return [Frame(y, cb, cr, pts, self._info)]
+        if not self._row.has_colour_track:
+            self._last_luma_pts = pts
+            return self._push_in_band(pts, planes)
         if track == COLOUR:
-            self._colour_seen = pts
-            self._take_key(pts, planes)
+            self._last_colour_pts = pts
+            self._add_key_picture(pts, planes)
         else:
-            self._luma_seen = pts
-            self._insert(self._view(planes[0], pts))
-        self._begin_groups(last=False)
-        return self._finished(PENDING_FRAMES)
+            self._last_luma_pts = pts
+            self._add_luma(self._crop(planes[0], self._luma_shape), pts)
+        self._start_groups(is_last=False)
+        return self._pop_finished(PENDING_FRAMES)
 
     def flush(self) -> list[Frame]:
-        """The rest, when both tracks have ended."""
+        """Return the remaining frames, after the last picture of every track."""
         if self._in_band is not None:
             return self._in_band.flush()
-        self._begin_groups(last=True)
-        return self._finished(0)
+        self._start_groups(is_last=True)
+        return self._pop_finished(0)
 
-    def _take_key(self, pts: int, planes: Planes) -> None:
-        if self._layout == "full":
-            y, cb, cr = self._cropped(planes)
-            self._insert(self._view(y, pts))
-            self._chroma.append((pts, (cb, cr)))
+    def _push_in_band(self, pts: int, planes: Planes) -> list[Frame]:
+        y, cb, cr = self._crop_picture(planes)
+        if self._in_band is not None:
+            return self._in_band.push(KeyView(self._make_view(y, pts), cb, cr))
+        return [Frame(y, cb, cr, pts=pts, info=self._info)]
+
+    def _add_key_picture(self, pts: int, planes: Planes) -> None:
+        """Take a picture of the colour track: a whole key frame, or its stacked chroma."""
+        if self._row.whole_keys:
+            y, cb, cr = self._crop_picture(planes)
+            self._add_luma(y, pts)
+            self._colour.append((pts, (cb, cr)))
             return
         height, width = self._info.chroma_shape
         self._check(planes[0], (2 * height, width))
-        self._chroma.append((pts, unstack_chroma(planes[0], (height, width))))
+        self._colour.append((pts, unstack_chroma(planes[0], (height, width))))
 
-    def _insert(self, view: LumaView) -> None:
-        insort(
-            self._luma, view, key=lambda other: other.pts
-        )  # whole key frames come ahead of the luma track
+    def _add_luma(self, y: np.ndarray, pts: int) -> None:
+        # whole key frames arrive ahead of the luma track
+        insort(self._luma, self._make_view(y, pts), key=lambda view: view.pts)
 
-    def _begin_groups(self, *, last: bool) -> None:
-        """Start to propagate every group that is whole: the next key frame and everything before it are here.
+    def _start_groups(self, *, is_last: bool) -> None:
+        """Start to restore every complete group: its frames and the next key frame have arrived.
 
-        The tracks lie side by side in the file: what has not come within the longest group and some more does not come,
-        such as luma beside whole key frames in a row.
+        The file interleaves its tracks, so what is missing when more frames are held than fit in
+        two groups never comes: whole key frames in a row, for example, have no luma after them.
         """
-        while self._chroma and (
-            last
-            or self._luma_seen > self._chroma[0][0]
-            or max(len(self._luma), len(self._chroma)) > self._most_held
+        while self._colour and (
+            is_last
+            or self._last_luma_pts > self._colour[0][0]
+            or max(len(self._luma), len(self._colour)) > self._max_held
         ):
-            pts, (cb, cr) = self._chroma.popleft()
-            members = []
+            pts, (cb, cr) = self._colour.popleft()
+            views = []
             while self._luma and self._luma[0].pts < pts:
-                members.append(self._luma.popleft())
-            if not (
-                self._luma and self._luma[0].pts == pts
-            ):  # the key frame's luma is lost: it cannot be aligned
-                self._luma.extendleft(reversed(members))
+                views.append(self._luma.popleft())
+            if not self._luma or self._luma[0].pts != pts:
+                # the key frame's luma is lost, so its colour cannot be moved: the group goes on
+                self._luma.extendleft(reversed(views))
                 continue
-            key = KeyView(replace(self._luma[0], qp=self._qp(pts, key=True)), cb, cr)
-            self._luma[0] = key.luma
-            self._begin(members, key)
-            self._key = key
-        if self._luma and (last or len(self._luma) > self._most_held):
-            self._begin(list(self._luma), None)
+            next_luma = replace(self._luma[0], qp=self._find_qp(pts, is_key=True))
+            self._luma[0] = next_luma
+            next_key = KeyView(next_luma, cb, cr)
+            self._start_group(views, next_key)
+            self._key = next_key
+        if self._luma and (is_last or len(self._luma) > self._max_held):
+            self._start_group(list(self._luma), None)
             self._luma.clear()
 
-    def _begin(self, members: list[LumaView], following: KeyView | None) -> None:
-        if not members:
+    def _start_group(self, views: list[LumaView], next_key: KeyView | None) -> None:
+        """Start to restore frames from the current key frame on; `next_key` follows them."""
+        if not views:
             return
-        usable = [self._key] if self._key is not None else []
-        if following is not None and not (
-            self._key is not None and self._key.luma.pts in self._open_keys
-        ):
-            usable.append(following)
-        if not usable:
-            self.colourless += len(members)
-        first = (
-            self._key if self._key is not None and members[0].pts == self._key.luma.pts else None
-        )
-        between = members if first is None else members[1:]
-        between = [
-            replace(view, qp=self._qp(view.pts, key=True)) if view.pts in self._lost_keys else view
-            for view in between
-        ]
-        past = [self._key is not None and self._key.luma.pts in times for times in self.plain]
-        passed_by = self._colouriser is none or not usable or all(past)
-        restored = (none if passed_by else self._colouriser)(between, usable, self._pool)
-        prior = (
-            none(between, usable, self._pool)
-            if not passed_by and (any(past) or self._judge is not None)
-            else None
-        )
-        if first is not None:
-            self._waiting.append(
-                _Waiting(None, [first.luma], [_known((first.luma.y, first.cb, first.cr))], None)
-            )
-        self._waiting.append(
-            _Waiting(
-                self._key.luma.pts if self._key is not None else None, between, restored, prior
-            )
+        keys = self._select_keys(next_key)
+        if not keys:
+            self.colourless += len(views)
+        if self._key is not None and views[0].pts == self._key.luma.pts:
+            self._pending.append(_wrap_key_frame(self._key))
+            views = views[1:]
+        views = [self._correct_qp(view) for view in views]
+        is_plain = [self._key_pts in places for places in self.plain]
+        if self._colouriser is propagate_group or not keys or all(is_plain):
+            restored, prior = propagate_group(views, keys, self._pool), None
+        else:
+            restored, prior = self._colouriser(views, keys, self._pool), None
+            if any(is_plain) or self._judge is not None:
+                prior = propagate_group(views, keys, self._pool)
+        self._pending.append(
+            _PendingGroup(key_pts=self._key_pts, luma=views, restored=restored, prior=prior)
         )
 
-    def _finished(self, keep: int) -> list[Frame]:
-        """Frames of the groups at the front that are done; waits for them while more than `keep` frames wait behind the first."""
+    @property
+    def _key_pts(self) -> int | None:
+        return None if self._key is None else self._key.luma.pts
+
+    def _select_keys(self, next_key: KeyView | None) -> list[KeyView]:
+        """Return the key frames that give colour: none of the next one where the group is open."""
+        if self._key_pts in self._open_keys:
+            next_key = None
+        return [key for key in (self._key, next_key) if key is not None]
+
+    def _correct_qp(self, view: LumaView) -> LumaView:
+        """Return the view of a frame between key frames, with the QP its luma was coded at."""
+        if view.pts not in self._lost_keys:
+            return view
+        return replace(view, qp=self._find_qp(view.pts, is_key=True))
+
+    def _pop_finished(self, keep: int) -> list[Frame]:
+        """Return finished frames in order. Block while `keep` or more follow the first group."""
         frames: list[Frame] = []
-        behind = sum(len(group.luma) for group in self._waiting)
-        while self._waiting:
-            behind -= len(self._waiting[0].luma)
-            if behind < keep and not self._waiting[0].done:
+        following = sum(len(group.luma) for group in self._pending)
+        while self._pending:
+            following -= len(self._pending[0].luma)
+            if following < keep and not self._pending[0].is_done:
                 break
-            frames += self._shown(self._waiting.popleft())
+            frames += self._finish_group(self._pending.popleft())
         return frames
 
-    def _shown(self, group: _Waiting) -> list[Frame]:
+    def _finish_group(self, group: _PendingGroup) -> list[Frame]:
+        """Return the frames of a group, each plane from the network or the prior."""
         planes = [future.result() for future in group.restored]
         if group.prior is not None and planes:
             prior = [future.result() for future in group.prior]
-            if self._judge is not None and group.key is not None:
-                pass_by(
-                    self.plain,
-                    group.key,
-                    self._judge([view.pts for view in group.luma], planes, prior),
-                )
+            if self._judge is not None and group.key_pts is not None:
+                is_better_plain = self._judge([view.pts for view in group.luma], planes, prior)
+                mark_plain(self.plain, group.key_pts, is_better_plain)
             planes = [
-                shown(made, start, self.plain, group.key)
-                for made, start in zip(planes, prior, strict=True)
+                select_planes(restored, without, plain=self.plain, place=group.key_pts)
+                for restored, without in zip(planes, prior, strict=True)
             ]
         return [
-            Frame(y, cb, cr, view.pts, self._info)
+            Frame(y, cb, cr, pts=view.pts, info=self._info)
             for (y, cb, cr), view in zip(planes, group.luma, strict=True)
         ]
 
-    def _view(self, y: np.ndarray, pts: int) -> LumaView:
-        shape = (self._info.height, self._info.width)
-        self._check(y, shape)
-        return LumaView(
-            np.ascontiguousarray(y[: shape[0], : shape[1]]),
-            self._info.bit_depth,
-            pts,
-            self._qp(pts, key=False),
-        )
+    def _make_view(self, y: np.ndarray, pts: int) -> LumaView:
+        qp = self._find_qp(pts, is_key=False)
+        return LumaView(y, bit_depth=self._info.bit_depth, pts=pts, qp=qp)
 
-    def _qp(self, pts: int, *, key: bool) -> int:
-        """About what luma at a time was coded at."""
+    def _find_qp(self, pts: int, *, is_key: bool) -> int:
+        """Return about the QP that luma at a time was coded at."""
         if not self._qps:
             return MIDDLE_QP
-        _, of_keys, of_others = self._qps[
-            max(bisect_right(self._qps, pts, key=lambda row: row[0]) - 1, 0)
-        ]
-        return of_keys if key else of_others
+        row = max(bisect_right(self._qps, pts, key=lambda qps: qps[0]) - 1, 0)
+        _, of_keys, of_others = self._qps[row]
+        return of_keys if is_key else of_others
 
-    def _cropped(self, planes: Planes) -> Planes:
-        shapes = (
-            (self._info.height, self._info.width),
-            self._info.chroma_shape,
-            self._info.chroma_shape,
-        )
-        for plane, shape in zip(planes, shapes, strict=True):
-            self._check(plane, shape)
-        return tuple(
-            np.ascontiguousarray(p[:h, :w]) for p, (h, w) in zip(planes, shapes, strict=True)
-        )
+    def _crop_picture(self, planes: Planes) -> Planes:
+        shapes = (self._luma_shape, self._info.chroma_shape, self._info.chroma_shape)
+        return tuple(self._crop(plane, shape) for plane, shape in zip(planes, shapes, strict=True))
+
+    def _crop(self, plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        self._check(plane, shape)
+        height, width = shape
+        return np.ascontiguousarray(plane[:height, :width])
 
     def _check(self, plane: np.ndarray, shape: tuple[int, int]) -> None:
+        """Raise CodecError where a plane is smaller than `shape` or of another bit depth."""
         dtype = np.uint8 if self._info.bit_depth == 8 else np.uint16
-        if plane.shape[0] < shape[0] or plane.shape[1] < shape[1] or plane.dtype != dtype:
+        height, width = shape
+        if plane.shape[0] < height or plane.shape[1] < width or plane.dtype != dtype:
             raise CodecError(
-                f"expected pictures of {shape[1]}x{shape[0]}, {self._info.bit_depth} bit to the end; "
-                f"found {plane.shape[1]}x{plane.shape[0]}, {8 * plane.itemsize} bit; get the file again"
+                f"expected pictures of {width}x{height}, {self._info.bit_depth} bit to the end; "
+                f"found {plane.shape[1]}x{plane.shape[0]}, {8 * plane.itemsize} bit; "
+                "get the file again"
             )
 
 
-def _known(planes: Planes) -> Future[Planes]:
-    future: Future[Planes] = Future()
-    future.set_result(planes)
-    return future
+def _wrap_key_frame(key: KeyView) -> _PendingGroup:
+    """Return a key frame as a group that is finished: its planes are shown as decoded."""
+    done: Future[Planes] = Future()
+    done.set_result((key.luma.y, key.cb, key.cr))
+    return _PendingGroup(key_pts=None, luma=[key.luma], restored=[done], prior=None)

@@ -1,53 +1,46 @@
-"""A Tinct file, or any other video, to finished frames: `tinct.open` iterates, `decode` writes a file.
+"""A Tinct file, or any other video, to finished frames: `tinct.open` returns a `Video`.
 
-`restore` makes the frames, `container` reads the file, `video` writes what users want.
+`entry` reads the packets, `restorer` makes frames of the decoded pictures, `api` writes them to a
+file.
 """
 
 import dataclasses
-import math
-from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
-from itertools import chain
 from typing import BinaryIO
 
-import av
-from av.container import InputContainer
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
-from tinct.bitstream.container import read_file_manifest, read_update, video_tracks
-from tinct.bitstream.hevc import HevcDecoder, PictureKind
-from tinct.bitstream.manifest import COLOUR, IDR_SECONDS, LUMA, Manifest
+from tinct.bitstream.base import PictureDecoder, PictureKind
+from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
+from tinct.bitstream.manifest import COLOUR, Manifest
 from tinct.decoder.colourisers import around_of, colouriser_of
-from tinct.decoder.damage import Damage
+from tinct.decoder.damage import Damage, KeyFrameLog
 from tinct.decoder.entry import (
-    LOOK_BACK_SECONDS,
-    _first_tick,
-    _from_entry,
-    _names,
-    _readable,
-    _time,
+    Entry,
+    TrackPacket,
+    TrackPicture,
+    count_reach_ticks,
+    find_first_tick,
+    skip_early_pictures,
 )
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
-from tinct.files import identity
+from tinct.files import identify_file
 from tinct.frames import Frame, VideoInfo
-from tinct.limits import MAX_GAP_FRAMES, MAX_GROUP
+from tinct.limits import MAX_GAP_FRAMES
 from tinct.media.demux import MILLISECOND, open_input
-from tinct.media.ebml import broken_checksums
-from tinct.media.planes import Planes
+from tinct.media.ebml import count_broken_checksums
 from tinct.media.source import Source, open_source
-from tinct.media.timing import cut
-from tinct.motion.references import REACH
+from tinct.media.timing import trim_ticks
 
 
 class Video:
-    """Finished frames of a file, in order of time; what `tinct.open` returns. Iterating again starts again.
+    """Finished frames of a file, in order of time. Each iteration starts at the first frame.
 
-    A cut (`start_seconds`, `duration_seconds`) is made at whole frames and counts from 0. `manifest` is None for a
-    file with no Tinct in it, whose frames come as they are. `damage` is of the iteration that ended last.
+    A cut (`start_seconds`, `duration_seconds`) consists of whole frames, its times count from 0.
+    `info` are the properties of the cut. `manifest` is None for a file without Tinct, whose frames
+    come as they are. `damage` is of the latest iteration, complete when that has ended.
     """
 
     def __init__(
@@ -55,270 +48,208 @@ class Video:
     ) -> None:
         self.path = path
         self.damage = Damage()
-        self._lost_keys = 0
-        self._lost_key_times: set[int] = set()
-        self._keys: deque[tuple[int, bool]] = (
-            deque()
-        )  # times of key frames to come, and whether their colour is whole
-        self._key_is_whole, self._keyless = True, 0
-        self._identity = identity(path)
+        self._identity = identify_file(path)
         self.manifest = None if path == "-" else read_file_manifest(path)
+        self._source: Source | None = None
         if self.manifest is None:
-            self._plain: Source | None = open_source(
+            self._source = open_source(
                 path, start_seconds=start_seconds, duration_seconds=duration_seconds
             )
-            self.info, self.start_seconds = self._plain.info, self._plain.start_seconds
+            self.info, self.start_seconds = self._source.info, self._source.start_seconds
             return
-        self._plain = None
-        whole = described(open_source(path).info, self.manifest)
-        self._start, self._end = cut(whole.time_base, start_seconds, duration_seconds)
+        whole = describe_video(open_source(path).info, self.manifest)
+        self._start, self._end = trim_ticks(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
-        self.info = self._cut_info(whole, _first_tick(path, self.manifest, whole))
+        self.info = self._trim_info(whole, find_first_tick(path, self.manifest, whole))
         self._colouriser = colouriser_of(self.manifest, read_update(path, self.manifest), whole)
         self._around = around_of(self.manifest, whole)
-        self._reach = 0  # ticks before the cut that its first frame is restored from, about where the rate varies
-        if self._around is not None:
-            self._reach = (
-                REACH
-                if self.manifest.rate
-                else math.ceil(REACH / float(whole.mean_rate) / whole.time_base)
-            )
+        self._entry = Entry(
+            path=path,
+            manifest=self.manifest,
+            info=self.info,
+            start=self._start,
+            reach=0 if self._around is None else count_reach_ticks(self.manifest, whole),
+        )
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
-        self._keys.clear()
-        self._lost_key_times.clear()
-        self._key_is_whole, self._keyless = True, 0
-        if self._plain is not None:
-            yield from self._plain
-            self.damage = Damage(packets=self._plain.damaged)
+        if self._source is not None:
+            yield from self._source
+            self.damage = Damage(packets=self._source.damaged)
             return
-        for frame in self._concealed(self._in_cut(self._restored())):
+        keys = KeyFrameLog()
+        frames = self._cut_frames(self._restore_frames(keys), keys)
+        for frame in self._conceal_gaps(frames):
             yield dataclasses.replace(frame, pts=frame.pts - self._start)
 
-    def _cut_info(self, whole: VideoInfo, first: int) -> VideoInfo:
-        """Properties of the cut of a video that starts at tick `first`; how many frames is not known of a variable rate."""
-        if self._start == 0 and self._end is None:
+    @property
+    def _is_whole(self) -> bool:
+        return self._start == 0 and self._end is None
+
+    def _trim_info(self, whole: VideoInfo, first: int) -> VideoInfo:
+        """Return the properties of the cut of a video whose first frame is at tick `first`.
+
+        The number of frames is None where the rate varies. Raises CodecError where there is none.
+        """
+        if self._is_whole:
             return whole
         if whole.frame_rate is None or whole.frame_count is None:
             return dataclasses.replace(whole, frame_count=None, duration_seconds=None)
         end = first + whole.frame_count
         if self._start >= end:
             raise CodecError(
-                f"expected --start before the end at {float(end / whole.frame_rate):.3f} s, found {self.start_seconds:.3f} s"
+                f"expected --start before the end at {float(end / whole.frame_rate):.3f} s, "
+                f"found {self.start_seconds:.3f} s"
             )
         last = end if self._end is None else min(self._end, end)
         if last <= first:
             raise CodecError(
-                f"expected a frame in the time asked for, the first is at {float(first / whole.frame_rate):.3f} s"
+                "expected a frame in the time asked for, "
+                f"the first is at {float(first / whole.frame_rate):.3f} s"
             )
         count = last - max(self._start, first)
-        return dataclasses.replace(
-            whole,
-            frame_count=count,
-            duration_seconds=float((last - self._start) / whole.frame_rate),
-        )
+        seconds = float((last - self._start) / whole.frame_rate)
+        return dataclasses.replace(whole, frame_count=count, duration_seconds=seconds)
 
-    def _concealed(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The frames of the cut; at a constant rate, short gaps are filled with the frame before."""
-        before: Frame | None = None
-        count = filled = 0
-        for frame in frames:
-            if (
-                count == self.info.frame_count
-            ):  # more than the manifest says: they have no place in the video
-                self.damage.packets += 1
-                continue
-            gap = (
-                frame.pts - before.pts - 1
-                if before is not None and self.info.frame_rate is not None
-                else 0
-            )
-            # the source may have had gaps too, which its number of frames leaves out: but not more than one for each
-            fills = filled + gap <= (self.info.frame_count or 0) + MAX_GAP_FRAMES
-            if before is not None and fills and 0 < gap <= MAX_GAP_FRAMES:
-                self.damage.concealed_frames += gap
-                yield from (dataclasses.replace(before, pts=before.pts + 1 + i) for i in range(gap))
-                filled += gap
-            yield frame
-            before, count = frame, count + 1
-        if before is None:
-            raise CodecError(
-                f"expected frames that decode from {self.start_seconds:.3f} s on, found none in {self.path}"
-            )
-        self.damage.missing_frames = max(0, (self.info.frame_count or 0) - count - filled)
-
-    def _in_cut(self, frames: Generator[Frame, None, None]) -> Iterator[Frame]:
-        with closing(frames):
-            for frame in frames:
-                if self._end is not None and frame.pts >= self._end:
-                    return
-                if frame.pts >= self._start:
-                    self._keyless += not self._has_key(frame.pts)
-                    yield frame
-
-    def _has_key(self, pts: int) -> bool:
-        """Whether the key frame of a frame's group is whole; else its colour comes from further away. Asked in order of time."""
-        while self._keys and self._keys[0][0] <= pts:
-            self._key_is_whole = self._keys.popleft()[1]
-        return self._key_is_whole
-
-    def _restored(self) -> Generator[Frame, None, None]:
-        """All frames from where the tracks are entered, finished."""
+    def _restore_frames(self, keys: KeyFrameLog) -> Generator[Frame, None, None]:
+        """Yield finished frames from where the tracks can be decoded; count damage and `keys`."""
         assert self.manifest is not None
-        manifest = self.manifest
         with (
             open_input(self.path) as container,
-            self._same_file() as file,  # read again at the end, when it may have lost its name
-            Restorer(
-                self.info,
-                manifest.layout,
-                colouriser=self._colouriser,
-                around=self._around,
-                open_keys=manifest.open,
-                qps=manifest.qps,
-                lost_keys=self._lost_key_times,
-                plain=manifest.plain,
-            ) as restorer,
+            self._reopen() as file,  # its checksums are read last, when it may have lost its name
+            self._open_restorer(self.manifest, keys) as restorer,
         ):
-            streams = video_tracks(container, manifest)
-            # frame threads would hold colour back behind the luma that waits for it
             decoders = {
-                name: _decoder(stream.codec_context, name) for name, stream in streams.items()
+                name: _open_decoder(stream.codec_context, name)
+                for name, stream in find_tracks(container, self.manifest).items()
             }
             try:
-                pictures = self._pictures(decoders, self._packets(container, streams))
-                for picture in pictures if self._around is None else self._reached(pictures):
-                    yield from restorer.push(*picture)
+                packets = self._entry.read(container)
+                pictures = _decode_pictures(packets, decoders, keys)
+                if self._around is not None:
+                    pictures = skip_early_pictures(pictures, self._start)
+                for track, pts, planes in pictures:
+                    yield from restorer.push(track, pts, planes)
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
-                self.damage.concealed_frames += max(self._keyless, restorer.colourless)
-            if self._start == 0 and self._end is None:
-                self.damage.broken_checksums = broken_checksums(file)
-            if COLOUR in decoders:  # entered at an IDR picture; lost luma shows as a gap
-                self.damage.packets += max(0, decoders[COLOUR].unanswered) + self._lost_keys
+                self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
+            if self._is_whole:
+                self.damage.broken_checksums = count_broken_checksums(file)
+            if COLOUR in decoders:  # lost luma shows as a gap instead
+                self.damage.packets += max(0, decoders[COLOUR].pictureless)
+                if self._start == 0:  # how many key frames a later cut has is not known
+                    self.damage.packets += max(0, self.manifest.keys - keys.count)
 
-    def _same_file(self) -> BinaryIO:
-        """The file, once more. Raises CodecError where another has its name by now."""
+    def _reopen(self) -> BinaryIO:
+        """Open the file once more. Raises CodecError where another has its name by now."""
         try:
             file = open(self.path, "rb")  # noqa: SIM115  the caller closes it
         except OSError as error:
             raise CodecError(
                 f"expected {self.path} to stay while it is read, found {error.strerror}"
             ) from error
-        if identity(self.path) != self._identity:
+        if identify_file(self.path) != self._identity:
             file.close()
             raise CodecError(
-                f"expected the same file when it is read again, found another in {self.path}; open it anew"
+                "expected the same file when it is read again, "
+                f"found another in {self.path}; open it anew"
             )
         return file
 
-    def _pictures(
-        self, decoders: dict[str, HevcDecoder], packets: Iterator[tuple[str, int, bytes]]
-    ) -> Iterator[tuple[str, int, Planes]]:
-        """Decoded pictures of all tracks as (track, pts, planes)."""
-        for name, tick, data in packets:
-            pictures = decoders[name].decode(data, tick)
-            if name == COLOUR:
-                self._keys.append((tick, bool(pictures)))  # colour comes without delay
-                if not pictures:
-                    self._lost_key_times.add(tick)
-            for pts, planes in pictures:
-                yield name, pts, planes
-        for name, decoder in decoders.items():
-            for pts, planes in decoder.flush():
-                yield name, pts, planes
+    def _open_restorer(self, manifest: Manifest, keys: KeyFrameLog) -> Restorer:
+        return Restorer(
+            self.info,
+            manifest.layout,
+            colouriser=self._colouriser,
+            around=self._around,
+            open_keys=frozenset(manifest.open),
+            qps=manifest.qps,
+            lost_keys=keys.lost_times,
+            plain=manifest.plain,
+        )
 
-    def _packets(
-        self, container: InputContainer, streams: dict[str, VideoStream]
-    ) -> Iterator[tuple[str, int, bytes]]:
-        """Packets as (track, pts, data) from the last point where both tracks can be entered before the cut starts."""
-        assert self.manifest is not None
-        names = _names(streams)
-        earliest = self._entry_seconds() if self._start > 0 else 0.0
-        if (
-            earliest > 0
-        ):  # a seek to 0 goes to the first luma, which in `full` lies behind the first key frame
-            container.seek(int(earliest * av.time_base))
-        packets = _readable(container, list(streams.values()))
-        if self._start > 0:
-            packets = chain(self._needed(packets, names)[0], packets)
-        keys = 0
-        for packet in packets:
-            keys += names[packet.stream_index] == COLOUR
-            yield names[packet.stream_index], _time(packet, self.info), bytes(packet)
-        self._lost_keys = (
-            max(0, self.manifest.keys - keys) if self._start == 0 else 0
-        )  # how many a cut has is not known
+    def _cut_frames(
+        self, frames: Generator[Frame, None, None], keys: KeyFrameLog
+    ) -> Iterator[Frame]:
+        """Yield the frames of the cut; end the decoding at the first frame after it."""
+        with closing(frames):
+            for frame in frames:
+                if self._end is not None and frame.pts >= self._end:
+                    return
+                if frame.pts >= self._start:
+                    keys.count_frame(frame.pts)
+                    yield frame
 
-    def _entry_seconds(self) -> float:
-        """Where reading has to start for the cut: at the usual distance, further back in a slow video or a foreign file."""
-        assert self.manifest is not None
-        usual = IDR_SECONDS + MAX_GROUP / float(self.info.mean_rate)
-        for back in LOOK_BACK_SECONDS:
-            earliest = self.start_seconds - usual - back
-            if earliest <= 0:
-                break
-            with open_input(self.path) as container:
-                streams = video_tracks(container, self.manifest)
-                container.seek(int(earliest * av.time_base))
-                if self._needed(_readable(container, list(streams.values())), _names(streams))[1]:
-                    return earliest
-        return 0.0
+    def _conceal_gaps(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Yield the cut's frames; at a constant rate, short gaps are filled with the frame before.
 
-    def _needed(
-        self, packets: Iterator[Packet], names: dict[int, str]
-    ) -> tuple[list[Packet], bool]:
-        """Packets up to where the cut starts on every track, less the luma before the last key frame in front of it.
-
-        Also whether there is such a key frame, and luma to enter at by its time.
+        Frames beyond the manifest's count are dropped. Raises CodecError where there is no frame.
         """
-        assert self.manifest is not None
-        held: list[Packet] = []
-        key: Packet | None = None  # the last one by the start of the cut
-        for packet in packets:
-            late = _time(packet, self.info) > self._start
-            if names[packet.stream_index] == COLOUR:
-                if key is None and not packet.is_keyframe:
-                    continue
-                if not late:
-                    held, key = _from_entry(held, packet), packet
-            held.append(packet)
-            if late and len(names) == len({names[p.stream_index] for p in held}):
-                break
-        if COLOUR in names.values() and key is None:
-            return held, False
-        entry = _time(key, self.info) if key is not None else self._start - self._reach
-        luma = [
-            p
-            for p in held
-            if names[p.stream_index] == LUMA and p.is_keyframe and _time(p, self.info) <= entry
-        ]
-        return held, bool(luma) or self.manifest.layout == "full"  # whose luma are all entry points
-
-    def _reached(
-        self, pictures: Iterator[tuple[str, int, Planes]]
-    ) -> Iterator[tuple[str, int, Planes]]:
-        """In-band pictures from the first on that one of the cut is restored from."""
-        early: deque[tuple[str, int, Planes]] = deque(maxlen=REACH + 1)
-        for picture in pictures:
-            early.append(picture)
-            if picture[1] >= self._start:
-                yield from early
-                early.clear()
+        expected = self.info.frame_count or 0
+        before: Frame | None = None
+        count = filled = 0
+        for frame in frames:
+            if count == self.info.frame_count:
+                self.damage.packets += 1
+                continue
+            if before is not None and self.info.frame_rate is not None:
+                gap = frame.pts - before.pts - 1
+                # Gaps of the source are filled too, though the frame count leaves them out. The
+                # bound keeps a false file from repeating frames without end.
+                if 0 < gap <= MAX_GAP_FRAMES and filled + gap <= expected + MAX_GAP_FRAMES:
+                    self.damage.concealed_frames += gap
+                    filled += gap
+                    yield from _repeat_frame(before, gap)
+            yield frame
+            before, count = frame, count + 1
+        if before is None:
+            raise CodecError(
+                f"expected frames that decode from {self.start_seconds:.3f} s on, "
+                f"found none in {self.path}"
+            )
+        self.damage.missing_frames = max(0, expected - count - filled)
 
 
-def _decoder(track: VideoCodecContext, name: str) -> HevcDecoder:
-    return HevcDecoder(track.extradata, low_delay=name == COLOUR, kind=PictureKind.of(track))
+def _open_decoder(track: VideoCodecContext, name: str) -> PictureDecoder:
+    # frame threads would hold colour back behind the luma that waits for it
+    return PictureDecoder(track.extradata, low_delay=name == COLOUR, kind=PictureKind.of(track))
 
 
-def described(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
-    """The video's properties: the luma track's, but for what only the manifest knows."""
+def _decode_pictures(
+    packets: Iterable[TrackPacket], decoders: dict[str, PictureDecoder], keys: KeyFrameLog
+) -> Iterator[TrackPicture]:
+    """Yield the decoded pictures of all tracks; add each packet of the colour track to `keys`."""
+    for packet in packets:
+        pictures = decoders[packet.track].decode(packet.data, packet.pts)
+        if packet.track == COLOUR:  # whose pictures have no delay
+            keys.add(packet.pts, is_decoded=bool(pictures))
+        for pts, planes in pictures:
+            yield packet.track, pts, planes
+    for track, decoder in decoders.items():
+        for pts, planes in decoder.flush():
+            yield track, pts, planes
+
+
+def _repeat_frame(frame: Frame, count: int) -> Iterator[Frame]:
+    """Yield a frame `count` times, a tick apart."""
+    for number in range(1, count + 1):
+        yield dataclasses.replace(frame, pts=frame.pts + number)
+
+
+def describe_video(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
+    """Return the properties of a Tinct video: those of the luma track, or the manifest's if it has them.
+
+    The time base is the duration of a frame, or a millisecond where the rate varies.
+    """
     rate = manifest.rate
     width, height = manifest.size
-    duration = float(manifest.frames / rate) if rate else luma.duration_seconds
     return dataclasses.replace(
-        luma, width=width, height=height, frame_rate=rate, time_base=1 / rate if rate else MILLISECOND,
-        frame_count=manifest.frames, duration_seconds=duration,
-    )  # fmt: skip
+        luma,
+        width=width,
+        height=height,
+        frame_rate=rate,
+        time_base=1 / rate if rate else MILLISECOND,
+        frame_count=manifest.frames,
+        duration_seconds=float(manifest.frames / rate) if rate else luma.duration_seconds,
+    )

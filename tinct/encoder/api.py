@@ -1,36 +1,38 @@
 """`tinct.encode`: a video file to a Tinct file, whole or not there."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tinct.adapt.torchrun import process_number
-from tinct.bitstream.container import mux
+from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.manifest import COLOUR, LUMA
-from tinct.config import EncodeConfig, resolved
+from tinct.config import EncodeConfig
+from tinct.encoder.coder import Coder
+from tinct.encoder.colourisers import NONE, PIPE, colouriser_of, may_restore
 from tinct.encoder.decide import make_plan, needs_samples
 from tinct.encoder.plan import Plan
-from tinct.encoder.refusals import _check_adapt, _check_names, _check_size, _tuition, _tunes
+from tinct.encoder.refusals import check_names, check_size, resolve
 from tinct.encoder.samples import Samples, sample
-from tinct.encoder.session import _Coding
+from tinct.encoder.session import Session
 from tinct.errors import CodecError
-from tinct.files import Growing
-from tinct.frames import Progress
-from tinct.media.source import open_source
+from tinct.files import AtomicOutput
+from tinct.frames import Frame, Progress
+from tinct.media.source import Source, open_source
 from tinct.psnr import Psnr
 
 if TYPE_CHECKING:
     from tinct.adapt.budget import Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncodeReport:
-    """What an encode did. `psnr` is of Y, Cb and Cr, of what the decoder shows against the source.
+    """What an encode did.
 
-    `plan` holds what plain HEVC takes on the sample groups; `notes` what was converted or left out. `damaged` counts
-    packets of the source that did not decode and frames that it lacks: the rest of it was coded.
+    `psnr` (Y, Cb, Cr) compares what the decoder shows with the source. `plan` is how it was coded,
+    with the costs measured on samples; `notes` say what was converted or left out. `damaged`
+    counts packets of the source that did not decode and frames that it lacks: the rest was coded.
     """
 
     frames: int
@@ -47,8 +49,8 @@ class EncodeReport:
 
     @property
     def tinct(self) -> bool:
-        """False where plain HEVC was the better file."""
-        return self.plan.layout != "in-band" or self.plan.colouriser != "none"
+        """Return whether the file needs Tinct; False where it is plain HEVC."""
+        return self.plan.row.has_colour_track or self.plan.colouriser != NONE.name
 
 
 def encode(
@@ -62,65 +64,63 @@ def encode(
 ) -> EncodeReport:
     """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
 
-    The file appears whole or not at all. Where a network is trained on the video it is read twice, and `training` hears of each
-    step between. Raises CodecError on bad input, bad options and what the disk refuses.
+    The file appears whole or not at all. `progress` takes frames done and frames in all, where
+    known. Where a network is trained on the video, the source is read twice, and `training` takes
+    each step in between. Raise CodecError on bad input, bad options and what the disk refuses.
     """
     began = time.monotonic()
-    config = resolved(config)
+    config = resolve(config)
     target = Path(destination)
-    _check_names(source, target, config, overwrite=overwrite)
-    tuition = _tuition(source, config)
-    _check_adapt(source, config)
+    check_names(source, target, config, overwrite=overwrite)
+    make_part = colouriser_of(config).prepare(source, config)
     video = open_source(source)
-    _check_size(video.info, config, tuition)
-    samples, frames = (
-        sample(video, config) if needs_samples(config) else (Samples([], video.info), iter(video))
-    )
-    plan = make_plan(samples, config)
-    del samples
-    tunes = _tunes(source, config, plan)
+    check_size(video.info, config)
+    plan, frames = _plan(video, config)
+    coder = Coder(video.info, plan, config, folder=target.parent)
+    part = make_part(video.info, plan)
     try:
         with (
-            Growing(target, replaces=overwrite) as growing,
-            _Coding(video.info, plan, config, target.parent, tunes=tunes) as coding,
+            AtomicOutput(target, replaces=overwrite) as output,
+            Session(video.info, plan, coder=coder, part=part) as session,
         ):
-            for count, frame_count in coding.run(frames):
-                if progress is not None:
-                    progress(count, frame_count)
-            damaged = (
-                video.damaged
-            )  # a second reading counts anew, and not what lies behind the last frame
-            for count, frame_count in coding.adapt(tuition, iter(video), training):
-                if progress is not None:
-                    progress(count, frame_count)
-            extras_of = None if source == "-" else source
-            notes = mux(
-                growing.path,
-                video.info,
-                coding.tracks(),
-                coding.manifest(),
-                extras_of,
-                coding.update,
-            )
-            size = growing.path.stat().st_size
-            if process_number() == 0:  # of torchrun's processes, which train together, one writes
-                growing.publish()
+            _report(session.run(frames), progress)
+            damaged = video.damaged  # a second reading counts anew, and only up to the last frame
+            _report(session.adapt(iter(video), training), progress)
+            notes = session.write(output.path, None if source == PIPE else source)
+            size_bytes = output.path.stat().st_size
+            if is_first_process():  # of torchrun's processes, which train together, one writes
+                output.publish()
     except OSError as error:
         found = error.strerror or error
         raise CodecError(
             f"expected to write {target}, found {found}; check the folder and its free space"
         ) from error
-    sizes = {spool.name: spool.size_bytes for spool in coding.tracks()}
+    sizes = {spool.name: spool.size_bytes for spool in session.tracks()}
     return EncodeReport(
-        frames=coding.frames,
+        frames=coder.frames,
         seconds=time.monotonic() - began,
-        size_bytes=size,
+        size_bytes=size_bytes,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
-        update_bytes=len(coding.update or b""),
-        psnr=(Psnr.of(coding.errors[0]), Psnr.of(coding.errors[1]), Psnr.of(coding.errors[2])),
-        plan=replace(plan, layout=coding.layout, colouriser=coding.colouriser),
+        update_bytes=len(part.update or b""),
+        psnr=session.view.errors.psnr(),
+        plan=session.final_plan(),
         config=config,
         notes=video.notes + notes,
         damaged=damaged,
     )
+
+
+def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
+    """Return the plan, and all frames of the video, of which samples may have been read by then."""
+    if needs_samples(config):
+        samples, frames = sample(video, restores=may_restore(config))
+    else:
+        samples, frames = Samples([], video.info), iter(video)
+    return make_plan(samples, config), frames
+
+
+def _report(steps: Iterator[tuple[int, int | None]], progress: Progress | None) -> None:
+    for count, frame_count in steps:
+        if progress is not None:
+            progress(count, frame_count)

@@ -1,26 +1,33 @@
-"""A folder of recordings, each encoded to a file of its own; what is there already is skipped, so that a call can be repeated."""
+"""A folder of recordings, each encoded to a file of its own.
+
+Outputs that are there already are skipped, so that a call can be repeated.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinct.bitstream.container import read_file_manifest
-from tinct.config import EncodeConfig, resolved
+from tinct.config import EncodeConfig
 from tinct.encoder.api import encode
+from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
-from tinct.workers import Engine, run
+from tinct.workers import Engine, run_tasks
 
 SUFFIXES = (
-    ".3gp", ".asf", ".avi", ".divx", ".dv", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4",
-    ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m",
-)  # fmt: skip
+    *(".3gp", ".asf", ".avi", ".divx", ".dv", ".flv", ".h264", ".h265", ".hevc", ".m2ts"),
+    *(".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"),
+    *(".ts", ".vob", ".webm", ".wmv", ".y4m"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FolderReport:
-    """What became of each source: `encoded` and `skipped` (there already) are outputs, `failed` says why, by source.
+    """What became of each source.
 
-    `source_bytes` and `size_bytes` are those of the files encoded now. `notes` says what was converted or left out.
+    `encoded` and `skipped` (there already) are outputs; `failed` gives the reason by source.
+    `source_bytes` and `size_bytes` count the files encoded now. `notes` say what was converted or
+    left out.
     """
 
     encoded: list[Path]
@@ -40,51 +47,56 @@ def encode_folder(
     engine: Engine = "local",
     progress: Callable[[int, int], None] | None = None,
 ) -> FolderReport:
-    """Encode every video below the folder `source` to a .mkv of the same name below `destination`, `jobs` at a time.
+    """Encode each video below the folder `source` to a .mkv of the same name below `destination`.
 
-    Raises CodecError before any work for bad options, no videos, or two sources of one output. A source that cannot be
-    encoded is named in the report; the next call tries it again.
+    `jobs` files are encoded at a time; `progress` takes files done and files in all. A source that
+    cannot be encoded is named in the report; the next call tries it again. Raise CodecError before
+    any work for bad options, no videos, or two sources of one output.
     """
-    resolved(config)
+    resolve(config)
     if jobs < 1:
         raise CodecError(f"--jobs: expected 1 or more, found {jobs}")
-    pairs = _pairs(Path(source), Path(destination))
-    skipped = [
-        target for _, target in pairs if target.is_file()
-    ]  # an output appears whole or not at all
+    pairs = _pair_names(Path(source), Path(destination))
+    # an output appears whole or not at all, so one that is there is finished
+    skipped = [target for _, target in pairs if target.is_file()]
     left = [(origin, target) for origin, target in pairs if not target.is_file()]
-    tasks = [
-        (origin.absolute(), target.absolute(), config) for origin, target in left
-    ]  # workers may stand elsewhere
-    done: dict[int, _Encoded | CodecError] = {}
-    for number, result in run(_encode_one, tasks, jobs=jobs, engine=engine):
-        done[number] = result
+    # absolute, since workers may stand in another folder
+    tasks = [(origin.absolute(), target.absolute(), config) for origin, target in left]
+    results: dict[int, _Encoded | CodecError] = {}
+    for number, result in run_tasks(_encode_one, tasks, jobs=jobs, engine=engine):
+        results[number] = result
         if progress is not None:
-            progress(len(skipped) + len(done), len(pairs))
-    results = [(*left[number], done[number]) for number in sorted(done)]
-    encoded = [
-        (origin, target, result)
-        for origin, target, result in results
-        if isinstance(result, _Encoded)
-    ]
+            progress(len(skipped) + len(results), len(pairs))
+    return _make_report(skipped, [(*left[number], results[number]) for number in sorted(results)])
+
+
+def _make_report(
+    skipped: list[Path], results: "list[tuple[Path, Path, _Encoded | CodecError]]"
+) -> FolderReport:
+    encoded = {}
+    failed = {}
+    for origin, target, result in results:
+        if isinstance(result, CodecError):
+            failed[origin] = str(result)
+        else:
+            encoded[origin, target] = result
     return FolderReport(
-        encoded=[target for _, target, _ in encoded],
+        encoded=[target for _, target in encoded],
         skipped=skipped,
-        failed={
-            origin: str(result) for origin, _, result in results if isinstance(result, CodecError)
-        },
-        source_bytes=sum(result.source_bytes for _, _, result in encoded),
-        size_bytes=sum(result.size_bytes for _, _, result in encoded),
-        notes=[f"{origin}: {note}" for origin, _, result in encoded for note in result.notes],
+        failed=failed,
+        source_bytes=sum(result.source_bytes for result in encoded.values()),
+        size_bytes=sum(result.size_bytes for result in encoded.values()),
+        notes=[
+            f"{origin}: {note}" for (origin, _), result in encoded.items() for note in result.notes
+        ],
     )
 
 
-def _pairs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
-    """Sources, in order of name, each with its output."""
+def _pair_names(source: Path, destination: Path) -> list[tuple[Path, Path]]:
+    """Return the sources, in order of name, each with its output."""
     if not source.is_dir():
-        raise CodecError(
-            f"expected a folder of videos, found {'a file' if source.exists() else 'nothing'} at {source}"
-        )
+        there = "a file" if source.exists() else "nothing"
+        raise CodecError(f"expected a folder of videos, found {there} at {source}")
     if destination.exists() and not destination.is_dir():
         raise CodecError(
             f"expected a folder for the outputs, found a file at {destination}; name another"
@@ -114,13 +126,13 @@ def _pairs(source: Path, destination: Path) -> list[tuple[Path, Path]]:
 
 
 def _is_video(path: Path) -> bool:
-    """By its name; hidden files are not meant."""
+    """Return whether a file is a video by its name; hidden files are not meant."""
     return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 @dataclass(frozen=True)
 class _Encoded:
-    """What there is to say of a file."""
+    """What there is to report of one file."""
 
     source_bytes: int
     size_bytes: int
@@ -128,7 +140,7 @@ class _Encoded:
 
 
 def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
-    """Encode a file."""
+    """Encode a file; called in a worker."""
     if read_file_manifest(str(source)) is not None:
         raise CodecError("it is a Tinct file already")
     try:
@@ -144,9 +156,8 @@ def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
         raise CodecError(f"expected a video file, found nothing at {source} by now") from error
     except MemoryError as error:
         raise CodecError("not enough memory for this video; fewer --jobs take less") from error
-    damage = (
-        [f"damaged: {report.damaged} packets or frames of it are lost, the rest is coded"]
-        if report.damaged
-        else []
-    )
-    return _Encoded(source_bytes, report.size_bytes, [*report.notes, *damage])
+    notes = list(report.notes)
+    if report.damaged:
+        lost = f"{report.damaged} packets or frames of it are lost, the rest is coded"
+        notes.append(f"damaged: {lost}")
+    return _Encoded(source_bytes, report.size_bytes, notes)

@@ -1,17 +1,153 @@
-"""Frames to packets: every track of the plan's layout, at the QPs that the rate control gives."""
+"""Frames to packets: every track of the plan's layout, group by group, spooled on disk.
 
+`tracks` codes the pictures of one track, `rate` gives the QPs; `view` shows what decodes.
+"""
+
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 
-from tinct.encoder.keyframes import Group
+from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.container import Spool
+from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.bitstream.qp import key_qp, other_qp
+from tinct.config import EncodeConfig
+from tinct.encoder.keyframes import Group, cut_groups
+from tinct.encoder.plan import Plan, TrackPackets
+from tinct.encoder.rate import RateControl, with_x265_rate
+from tinct.encoder.settings import base_settings
+from tinct.encoder.tracks import PictureTrack, luma_planes, open_colour_track
+from tinct.frames import Frame, VideoInfo
+from tinct.motion.shots import scan_frames
 
-NOTED_QP_STEP = 3  # from what a network was told last; where a bitrate is kept, QPs change by 1 every few frames
+NOTED_QP_STEP = 3  # a steered QP moves by 1 every few frames: smaller changes are not noted
 
 
-def _ahead(cut: Iterator[Group]) -> Iterator[Group]:
-    """The same groups, the next one read and cut on a thread while the caller codes this one."""
+class Coder:
+    """Codes one video and keeps what the manifest and the decoder's view must know of it.
+
+    `frames` and `keys` count what has been coded; `key_times` are the times of key frames, and
+    `open_keys` those whose group is open. `qps` (time, QP of key frames, QP of the others) are what
+    a network is told of the luma, from each time on. Use as a context manager: the spools vanish
+    with it.
+    """
+
+    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, *, folder: Path) -> None:
+        self._info, self._plan, self._config, self._folder = info, plan, config, folder
+        self._stack = ExitStack()
+        self.spools: list[Spool] = []
+        self.frames = self.keys = 0
+        self.key_times: set[int] = set()
+        self.open_keys: set[int] = set()
+        self.qps: list[tuple[int, int, int]] = []
+
+    def __enter__(self) -> "Coder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of all packets so far."""
+        return sum(spool.size_bytes for spool in self.spools)
+
+    def spool(self, name: str) -> Spool:
+        return next(spool for spool in self.spools if spool.name == name)
+
+    def code(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame | None, TrackPackets]]:
+        """Code the video; yield each frame with the packets that are ready by then."""
+        settings = base_settings(self._config, self._info, qp=self._plan.qp)
+        # x265 has to keep to a bitrate itself where pictures depend on each other
+        by_x265 = not self._config.is_intra or self._config.crf is not None
+        rated = with_x265_rate(settings, self._config, self._plan) if by_x265 else settings
+        if self._plan.row.has_colour_track:
+            coded = self._code_tracks(frames, rated, settings)
+        else:
+            coded = self._code_in_band(frames, rated)
+        for frame, tracks in coded:
+            for name, packets in tracks:
+                self.spool(name).write(packets)
+            yield frame, tracks
+
+    def _code_in_band(
+        self, frames: Iterator[Frame], settings: BaseSettings
+    ) -> Iterator[tuple[Frame | None, TrackPackets]]:
+        track = PictureTrack(settings, self._info, grey=False)
+        self._open(LUMA, track.header)
+        rate = self._rate_control()
+        nominal = self._plan.qp if self._config.crf is None else round(self._config.crf)
+        self.qps.append((0, nominal, nominal))
+        for frame in frames:
+            self.frames += 1
+            planes = (frame.y, frame.cb, frame.cr)
+            yield frame, [(LUMA, track.encode(planes, frame.pts, rate.qp(self.frames)))]
+        yield None, [(LUMA, track.flush())]
+
+    def _code_tracks(
+        self, frames: Iterator[Frame], luma_settings: BaseSettings, settings: BaseSettings
+    ) -> Iterator[tuple[Frame | None, TrackPackets]]:
+        compatible = self._config.compatible
+        if compatible and self._config.is_intra:
+            luma_settings = replace(luma_settings, structure="intra-main")
+        luma = PictureTrack(luma_settings, self._info, grey=not compatible)
+        colour = open_colour_track(settings, self._plan, self._info)
+        self._open(LUMA, luma.header)
+        self._open(COLOUR, colour.header)
+        rate = self._rate_control()
+        for group in _read_ahead(cut_groups(scan_frames(frames), self._plan.spacing)):
+            self._count_key(group)
+            for position, frame in enumerate(group.frames):
+                self.frames += 1
+                of_keys, of_others = self._qps_at(rate.qp(self.frames))
+                self._note_qps(frame.pts, of_keys, of_others)
+                tracks: TrackPackets = []
+                if position == 0:
+                    tracks.append((COLOUR, colour.encode(group, of_keys)))
+                if position > 0 or not self._plan.row.whole_keys:
+                    own_qp = of_keys if position == 0 else of_others
+                    planes = luma_planes(frame, compatible=compatible)
+                    tracks.append((LUMA, luma.encode(planes, frame.pts, own_qp)))
+                yield frame, tracks
+        yield None, [(COLOUR, colour.flush()), (LUMA, luma.flush())]
+
+    def _rate_control(self) -> RateControl:
+        return RateControl(
+            self._config, self._plan, self._info, spent_bytes=lambda: self.size_bytes
+        )
+
+    def _qps_at(self, qp: int) -> tuple[int, int]:
+        """Return the QPs of key frames and of the others at nominal `qp`."""
+        return key_qp(qp, self._plan.key_boost), other_qp(qp, self._plan.key_boost)
+
+    def _count_key(self, group: Group) -> None:
+        self.keys += 1
+        self.key_times.add(group.frames[0].pts)
+        if not group.closed and len(group.frames) > 1:
+            self.open_keys.add(group.frames[0].pts)
+
+    def _note_qps(self, pts: int, of_keys: int, of_others: int) -> None:
+        if not self._plan.has_shipped_network:
+            return
+        if self.qps:
+            _, last_keys, last_others = self.qps[-1]
+            if max(abs(of_keys - last_keys), abs(of_others - last_others)) < NOTED_QP_STEP:
+                return
+        self.qps.append((pts, of_keys, of_others))
+
+    def _open(self, name: str, header: bytes) -> None:
+        # the file has no name, so that it vanishes with the process
+        file = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
+        self.spools.append(Spool(name, header, file))
+
+
+def _read_ahead(groups: Iterator[Group]) -> Iterator[Group]:
+    """Yield the same groups; the next one is read and cut on a thread while this one is coded."""
     with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(next, cut, None)
+        following = reader.submit(next, groups, None)
         while (group := following.result()) is not None:
-            following = reader.submit(next, cut, None)
+            following = reader.submit(next, groups, None)
             yield group

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinct.bitstream.hevc import HevcSettings
+from tinct.bitstream.base import BaseSettings
 from tinct.encoder.samples import Samples
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.networks.interface import Judge
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
-INTRA_STEP = (
-    4  # all-intra frames are independent: every fourth of a stretch is coded, the key frames apart
-)
+# All-intra frames are independent: every fourth of a stretch is coded, apart from key frames.
+INTRA_STEP = 4
 KEYINT = 250  # frames; x265's default distance of intra pictures
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
@@ -24,9 +23,10 @@ PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
 
 @dataclass(frozen=True)
 class Cost:
-    """One way to code the samples: bits a frame, and the mean squared error of Y, Cb and Cr in 8-bit levels.
+    """What one way of coding costs.
 
-    `spread_db` is mean PSNR-Y of key frames less that of the others, within a stretch; 0 where it is not asked for.
+    `bits` is bits a frame, `error` the mean squared error of Y, Cb and Cr in 8-bit levels.
+    `spread_db` is mean PSNR-Y of key frames less that of the others; 0 where nobody asked.
     """
 
     bits: float
@@ -34,24 +34,30 @@ class Cost:
     spread_db: float = 0.0
 
     def distortion(self, plain: "Cost") -> float:
-        """D: 6:1:1 over the planes, each plane's error relative to that of plain HEVC at the same QP."""
+        """Return D: 6:1:1 over the planes, each error relative to `plain` at the same QP."""
         planes = zip(PLANE_WEIGHTS, self.error, plain.error, strict=True)
         return sum(w * max(e, FLAT_ERROR) / max(p, FLAT_ERROR) for w, e, p in planes)
 
     def log_distortion(self, plain: "Cost") -> float:
-        """The same as a logarithm, plane by plane, as PSNR counts it."""
+        """Return the same as a logarithm, plane by plane, as PSNR counts it."""
         planes = zip(PLANE_WEIGHTS, self.error, plain.error, strict=True)
         return sum(w * math.log(max(e, FLAT_ERROR) / max(p, FLAT_ERROR)) for w, e, p in planes)
 
 
 def exchange_rate(here: Cost, near: Cost) -> float:
-    """By how much the logarithm of bits falls where that of the error rises, from one point of a curve to another."""
+    """Return by how much the logarithm of bits falls where that of the error rises by one.
+
+    `here` and `near` are two points of one rate-distortion curve.
+    """
     worse = near.log_distortion(here)
     return max(math.log(here.bits / near.bits) / worse, 0.0) if worse else 0.0
 
 
 def judge_by(originals: Mapping[int, Frame]) -> Judge:
-    """Says which planes of a group are nearer to the originals before the network than after it."""
+    """Return a judge that compares with `originals`, by time.
+
+    It says which planes of a group are nearer to them before the network than after it.
+    """
 
     def judge(
         times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
@@ -68,24 +74,28 @@ def judge_by(originals: Mapping[int, Frame]) -> Judge:
     return judge
 
 
-def plain_cost(samples: Samples, settings: HevcSettings) -> Cost:
-    """4:2:0 HEVC on the samples."""
+def plain_cost(samples: Samples, settings: BaseSettings) -> Cost:
+    """Return what plain 4:2:0 HEVC costs on the samples."""
     bits: list[float] = []
     errors: list[tuple[float, float, float]] = []
     for stretch in samples.stretches:
         frames = stretch[:: frame_step(settings.structure)]
-        coded = spread_intra_bits(
-            samples.code([(f.y, f.cb, f.cr) for f in frames], settings, grey=False), settings
-        )
-        bits += [b for b, _ in coded]
-        errors += [picture_errors(f, planes) for f, (_, planes) in zip(frames, coded, strict=True)]
-    return Cost(float(np.mean(bits)), mean_errors(errors))
+        pictures: list[Planes] = [(frame.y, frame.cb, frame.cr) for frame in frames]
+        coded = spread_intra_bits(samples.code(pictures, settings, grey=False), settings)
+        for frame, (picture_bits, planes) in zip(frames, coded, strict=True):
+            bits.append(picture_bits)
+            errors.append(picture_errors(frame, planes))
+    y, cb, cr = np.mean(errors, axis=0)
+    return Cost(float(np.mean(bits)), (float(y), float(cb), float(cr)))
 
 
 def spread_intra_bits(
-    coded: list[tuple[float, Planes]], settings: HevcSettings
+    coded: list[tuple[float, Planes]], settings: BaseSettings
 ) -> list[tuple[float, Planes]]:
-    """With the first picture's bits spread as in a long video, where few pictures are intra."""
+    """Return the pictures with the first one's bits spread as in a long video.
+
+    There few pictures are intra; without this a short stretch would look too expensive.
+    """
     if settings.structure == "intra" or len(coded) < 2:
         return coded
     usual = float(np.mean([bits for bits, _ in coded[1:]]))
@@ -95,11 +105,13 @@ def spread_intra_bits(
 
 
 def picture_errors(frame: Frame, planes: Planes) -> tuple[float, float, float]:
+    """Return mean squared errors of Y, Cb and Cr in 8-bit levels; `planes` may be padded."""
     y, cb, cr = planes
     return (squared_error(frame.y, y, frame.info.bit_depth), *chroma_errors(frame, (cb, cr)))
 
 
 def chroma_errors(frame: Frame, chroma: Planes) -> tuple[float, float]:
+    """Return mean squared errors of Cb and Cr in 8-bit levels."""
     cb, cr = (
         squared_error(a, b, frame.info.bit_depth)
         for a, b in zip((frame.cb, frame.cr), chroma, strict=True)
@@ -108,9 +120,5 @@ def chroma_errors(frame: Frame, chroma: Planes) -> tuple[float, float]:
 
 
 def frame_step(structure: str) -> int:
+    """Return the distance of the frames of a stretch that are coded."""
     return INTRA_STEP if structure == "intra" else 1
-
-
-def mean_errors(errors: list[tuple[float, float, float]]) -> tuple[float, float, float]:
-    y, cb, cr = np.mean(errors, axis=0)
-    return float(y), float(cb), float(cr)

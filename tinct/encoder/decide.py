@@ -1,8 +1,9 @@
-"""What pays on this very video, measured on sample groups before the encode: colour track or not, its QP, its spacing.
+"""The decision on how a video is coded, measured on samples of it before the encode.
 
-"Pays" is the lower D + slope * R: D the squared error of what the decoder would show, 6:1:1 over the planes, each relative to
-plain HEVC's own; R bits a frame; slope that of plain HEVC between QP and QP + 2 on the same samples. Where a network restores,
-`choices` weighs instead. `encoder` carries it out.
+"Pays" means a lower D + slope * R. D is the squared error of what the decoder would show, 6:1:1
+over the planes, each relative to plain HEVC's own; R is bits a frame; slope is that of plain HEVC
+between QP and QP + 2 on the same samples. Where a network restores, `search_network` weighs
+instead; elsewhere `search_plain` looks for the colour track's QP and spacing.
 """
 
 import math
@@ -10,42 +11,58 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
-from tinct.bitstream.hevc import HevcSettings
+from tinct.bitstream.layouts import CHROMA, FULL, IN_BAND
 from tinct.bitstream.qp import MAX_QP
-from tinct.config import EncodeConfig, restores_in_band
+from tinct.config import EncodeConfig
+from tinct.encoder.colourisers import (
+    COMPACT,
+    colouriser_of,
+    may_restore,
+    restores_in_band,
+)
 from tinct.encoder.cost import Cost, exchange_rate, plain_cost
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
-from tinct.encoder.samples import Samples, may_restore
-from tinct.encoder.search_network import best_choice, gain
-from tinct.encoder.search_plain import _best_track
+from tinct.encoder.samples import Samples
+from tinct.encoder.search_network import gain, search_network
+from tinct.encoder.search_plain import search_plain
+from tinct.encoder.settings import base_settings
+from tinct.networks.compact_config import IN_BAND_NETWORK
 
-SLOPE_STEP = 2  # QP
-RESTORED_SHARE = 2  # times the bits of a network's file that plain HEVC takes at its QP, about
+SLOPE_STEP = 2  # QP between the two points that give a slope
+RESTORED_SHARE = 2  # plain HEVC takes about this many times the bits of a network's file at its QP
 QP_STEP = 0.13  # of the logarithm of bits, about
 PILOT_QP = 32  # where the search for a bitrate's QP starts
+PILOT_STEP = 4  # QP between the two points of that search
+MIN_RATE_STEP = 0.03  # of the logarithm of bits for a QP step; less would carry the QP too far
 
 
 def needs_samples(config: EncodeConfig) -> bool:
-    """Of plain HEVC nothing is decided but the QP that a bitrate starts from, and what bits are worth to a network."""
-    return config.colour != "in-band" or config.bitrate_kbps is not None or restores_in_band(config)
+    """Return whether anything is decided on samples.
+
+    Of plain HEVC that is only the QP from which a bitrate starts, and what bits are worth to a
+    network.
+    """
+    has_bitrate = config.bitrate_kbps is not None
+    return not config.is_in_band or has_bitrate or restores_in_band(config)
 
 
 def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
-    """Decide on samples, where `needs_samples` says so."""
+    """Return the plan for a resolved configuration, decided on samples where they are needed."""
     kbps = config.bitrate_kbps
     if kbps is None:
         return _plan_at(config.qp, samples, config)
     if may_restore(config):
-        plan = _plan_at(_qp_for(RESTORED_SHARE * kbps, samples, config), samples, config)
-        if plan.colouriser == "compact":
-            return _met(plan, kbps * 1000 / float(samples.info.mean_rate))
+        qp = _find_qp(RESTORED_SHARE * kbps, samples, config)
+        plan = _plan_at(qp, samples, config)
+        if plan.has_shipped_network:
+            return _move_to_rate(plan, kbps * 1000 / float(samples.info.mean_rate))
         config = replace(config, colouriser="none")
-    return _plan_at(_qp_for(kbps, samples, config), samples, config)
+    return _plan_at(_find_qp(kbps, samples, config), samples, config)
 
 
-def _met(plan: Plan, wanted_bits: float) -> Plan:
-    """The plan at the QP at which its samples would take about `wanted_bits` a frame."""
+def _move_to_rate(plan: Plan, wanted_bits: float) -> Plan:
+    """Return the plan at the QP at which its samples would take about `wanted_bits` a frame."""
     assert plan.track is not None
     shift = round(math.log(plan.track.bits / wanted_bits) / QP_STEP)
     qp = min(max(plan.qp + shift, 0), MAX_QP)
@@ -53,76 +70,105 @@ def _met(plan: Plan, wanted_bits: float) -> Plan:
 
 
 def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
-    settings = HevcSettings(
-        config.structure, samples.info, qp=qp, preset=config.x265_preset, tune=config.x265_tune
-    )
-    near_qp = qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
-    near_settings, ra_settings = (
-        replace(settings, qp=near_qp),
-        replace(settings, structure="random-access"),
-    )
     if restores_in_band(config):
-        plain, near = (plain_cost(samples, trial) for trial in (settings, near_settings))
-        return Plan(
-            "in-band",
-            qp,
-            slope=_slope(plain, near),
-            colouriser="compact",
-            network="in-band",
-            plain=plain,
-        )
-    if config.colour == "in-band":
-        return Plan("in-band", qp)
-    trials = list(dict.fromkeys((settings, near_settings, ra_settings)))
-    # x265 reads its table of motion costs while another instance may be filling it: side by side where one uses it
-    with ThreadPoolExecutor(max_workers=3 if config.structure == "intra" else 1) as pool:
-        costs = dict(zip(trials, pool.map(partial(plain_cost, samples), trials), strict=True))
-    plain, near, ra = costs[settings], costs[near_settings], costs[ra_settings]
-    measured = Plan("in-band", qp, slope=_slope(plain, near), plain=plain, random_access=ra)
-    if config.key_form == "full":
+        return _plan_in_band(qp, samples, config)
+    if config.is_in_band:
+        return Plan(layout=IN_BAND.name, qp=qp)
+    plain, near, random_access = _measure_plain(qp, samples, config)
+    measured = Plan(
+        layout=IN_BAND.name,
+        qp=qp,
+        slope=_slope(plain, near),
+        plain=plain,
+        random_access=random_access,
+    )
+    if config.has_whole_keys:
         assert config.group != "auto"
-        network = "gan" if config.colouriser == "gan" else "none"
-        return replace(
-            measured,
-            layout="full",
-            spacing=Spacing(config.group, end_keys=False),
-            colouriser=network,
-        )
+        spacing = Spacing(group=config.group, end_keys=False)
+        return replace(measured, layout=FULL.name, spacing=spacing, colouriser=config.colouriser)
     if may_restore(config):
-        rate = exchange_rate(plain, near)
-        choice, track = best_choice(samples, config, qp, plain, rate)
-        # spread counts among tracks only: plain HEVC, which has none, is beaten by bits and quality alone
-        if gain(track, plain, rate) > 0 or config.colouriser == "compact":
-            return replace(
-                measured, layout="chroma", colouriser="compact", network=config.network, key_boost=choice.boost,
-                spacing=choice.spacing, colour_qp=choice.colour_qp, track=track,
-            )  # fmt: skip
+        plan = _plan_restored(measured, near, samples=samples, config=config)
+        if plan is not None:
+            return plan
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
-    best = _best_track(samples, config, measured)
-    if config.colouriser == "gan":
-        return replace(best, colouriser="gan")
-    return best if config.colour == "track" or best.pays else replace(measured, track=best.track)
+    best = search_plain(samples, config, measured)
+    if colouriser_of(config).trains:
+        return replace(best, colouriser=config.colouriser)
+    is_chosen = config.colour == "track" or best.pays
+    return best if is_chosen else replace(measured, track=best.track)
+
+
+def _plan_in_band(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
+    plain, near = (
+        plain_cost(samples, base_settings(config, samples.info, qp=trial))
+        for trial in (qp, _near_qp(qp))
+    )
+    return Plan(
+        layout=IN_BAND.name,
+        qp=qp,
+        slope=_slope(plain, near),
+        colouriser=COMPACT.name,
+        network=IN_BAND_NETWORK.name,
+        plain=plain,
+    )
+
+
+def _plan_restored(
+    measured: Plan, near: Cost, *, samples: Samples, config: EncodeConfig
+) -> Plan | None:
+    """Return the best plan with a network on a colour track; None where plain HEVC beats it."""
+    plain = measured.plain
+    assert plain is not None
+    rate = exchange_rate(plain, near)
+    choice, track = search_network(samples, config, qp=measured.qp, plain=plain, rate=rate)
+    # the spread over key frames counts among tracks only: plain HEVC, which has none, has to be
+    # beaten by bits and quality alone
+    if gain(track, plain, rate) <= 0 and config.colouriser == "auto":
+        return None
+    return replace(
+        measured,
+        layout=CHROMA.name,
+        colouriser=COMPACT.name,
+        network=config.network,
+        key_boost=choice.boost,
+        spacing=choice.spacing,
+        colour_qp=choice.colour_qp,
+        track=track,
+    )
+
+
+def _measure_plain(qp: int, samples: Samples, config: EncodeConfig) -> tuple[Cost, Cost, Cost]:
+    """Return the costs of plain HEVC: at `qp`, near it, and with random access."""
+    settings = base_settings(config, samples.info, qp=qp)
+    near = replace(settings, qp=_near_qp(qp))
+    random_access = replace(settings, structure="random-access")
+    trials = list(dict.fromkeys((settings, near, random_access)))
+    # x265 reads its table of motion costs while another instance may be filling it: only where
+    # no more than one of the trials uses motion do they run side by side
+    with ThreadPoolExecutor(max_workers=3 if config.is_intra else 1) as pool:
+        costs = dict(zip(trials, pool.map(partial(plain_cost, samples), trials), strict=True))
+    return costs[settings], costs[near], costs[random_access]
+
+
+def _near_qp(qp: int) -> int:
+    return qp + SLOPE_STEP if qp + SLOPE_STEP <= MAX_QP else qp - SLOPE_STEP
 
 
 def _slope(plain: Cost, near: Cost) -> float:
-    """D per bit a frame, of plain HEVC, from one QP to another."""
-    return max(
-        (near.distortion(plain) - plain.distortion(plain)) / ((plain.bits - near.bits) or 1.0), 0.0
-    )
+    """Return D per bit a frame, of plain HEVC, from one QP to another."""
+    worse = near.distortion(plain) - plain.distortion(plain)
+    return max(worse / ((plain.bits - near.bits) or 1.0), 0.0)
 
 
-def _qp_for(bitrate_kbps: float, samples: Samples, config: EncodeConfig) -> int:
-    """The QP at which plain HEVC takes about `bitrate_kbps`: bits halve about every 6 QP, how fast is measured."""
-    settings = HevcSettings(
-        config.structure,
-        samples.info,
-        qp=PILOT_QP,
-        preset=config.x265_preset,
-        tune=config.x265_tune,
-    )
+def _find_qp(bitrate_kbps: float, samples: Samples, config: EncodeConfig) -> int:
+    """Return the QP at which plain HEVC takes about `bitrate_kbps`.
+
+    Bits halve about every 6 QP; how fast they do on this video is measured.
+    """
+    settings = base_settings(config, samples.info, qp=PILOT_QP)
     here = plain_cost(samples, settings).bits
-    further = plain_cost(samples, replace(settings, qp=PILOT_QP + 4)).bits
+    further = plain_cost(samples, replace(settings, qp=PILOT_QP + PILOT_STEP)).bits
     wanted = bitrate_kbps * 1000 / float(samples.info.mean_rate)
-    per_qp = max(math.log(here / further) / 4, 0.03)
+    per_qp = max(math.log(here / further) / PILOT_STEP, MIN_RATE_STEP)
     return round(min(max(PILOT_QP + math.log(here / wanted) / per_qp, 0), MAX_QP))

@@ -1,7 +1,8 @@
-"""Which frames carry colour: a video cut into groups, each a key frame and the frames up to the next key.
+"""Which frames carry colour: a video cut into groups of a key frame and the frames before the next.
 
-Shots end where a frame cannot be predicted from the one before; within a shot key frames are spaced so that what a
-key frame's bits cost and what its colour saves in error balance. `plan` knows the prices, `propagate` the errors.
+Shots end where a frame cannot be predicted from the one before (`motion.shots`). Within a shot key
+frames are spaced so that the bits of a key frame and the error that its colour saves balance:
+`plan` has the prices, `motion.prior` the errors.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,30 +13,31 @@ import numpy as np
 
 from tinct.frames import Frame
 from tinct.motion.prior import blend
-from tinct.motion.shots import Seen
+from tinct.motion.shots import ScannedFrame
 from tinct.motion.views import KeyView
 
-AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key that `auto` weighs
-LONGEST_RESTORED = 48  # one more where luma is restored, too: its keys are dear
+AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key, tried by `auto`
+LONGEST_RESTORED = 48  # one more length where luma is restored: its key frames take many bits
+TWO_FRAMES_FROM = 6  # a group this long is judged by two of its frames, a shorter one by one
 
 
 @dataclass(frozen=True)
 class Group:
     """A key frame, first of `frames`, and those that follow it.
 
-    `closed`: the next group's key frame shows the same shot, so colour also comes back from it.
+    A group is `closed` where the next key frame shows the same shot: colour also comes from there.
     """
 
     frames: tuple[Frame, ...]
     closed: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spacing:
     """How far apart key frames stand: `group` frames, or by the price of a key frame in bits.
 
-    `slope` is the error that one bit a frame must save, `weights` what squared errors of Y, Cb and Cr count in it; that of
-    luma is 0 unless a network restores luma from key frames.
+    `slope` is the error that one bit a frame must save; `weights` say what squared errors of Y, Cb
+    and Cr count in it, where that of luma is 0 unless a network restores luma from key frames.
     """
 
     group: int | Literal["auto"]
@@ -46,42 +48,43 @@ class Spacing:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """What `auto` weighs."""
+        """Return the lengths of a group that `auto` tries."""
         return (*AUTO_LENGTHS, LONGEST_RESTORED) if self.weights[0] else AUTO_LENGTHS
 
     @property
     def reach(self) -> int:
+        """Return the frames of the longest group."""
         return self.lengths[-1] if self.group == "auto" else self.group
 
 
-def groups(frames: Iterable[Seen], spacing: Spacing) -> Iterator[Group]:
-    """Cut a video into groups; holds `spacing.reach` + 1 frames at most."""
-    shot: list[Seen] = []
+def cut_groups(frames: Iterable[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
+    """Cut a video into groups; hold `spacing.reach` + 1 frames at most."""
+    shot: list[ScannedFrame] = []
     for seen in frames:
         if seen.starts_shot:
             yield from _finish_shot(shot, spacing)
             shot = []
         shot.append(seen)
         if len(shot) > spacing.reach:
-            length = _best_length(shot, spacing)
-            yield _group(shot[:length], closed=True)
+            length = _choose_length(shot, spacing)
+            yield _make_group(shot[:length], closed=True)
             shot = shot[length:]
     yield from _finish_shot(shot, spacing)
 
 
-def _group(seen: Sequence[Seen], *, closed: bool) -> Group:
+def _make_group(seen: Sequence[ScannedFrame], *, closed: bool) -> Group:
     return Group(tuple(s.frame for s in seen), closed)
 
 
-def _finish_shot(shot: list[Seen], spacing: Spacing) -> Iterator[Group]:
+def _finish_shot(shot: list[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
     while shot:
-        length = len(shot) if len(shot) == 1 else _best_last_length(shot, spacing)
-        yield _group(shot[:length], closed=length < len(shot))
+        length = len(shot) if len(shot) == 1 else _choose_last_length(shot, spacing)
+        yield _make_group(shot[:length], closed=length < len(shot))
         shot = shot[length:]
 
 
-def _best_length(shot: list[Seen], spacing: Spacing) -> int:
-    """Frames to the next key frame, where the shot goes on for at least `reach` frames more."""
+def _choose_length(shot: list[ScannedFrame], spacing: Spacing) -> int:
+    """Return the frames to the next key frame; the shot goes on for `reach` frames or more."""
     if spacing.group != "auto":
         return spacing.group
     best, best_cost = 1, float("inf")
@@ -93,8 +96,11 @@ def _best_length(shot: list[Seen], spacing: Spacing) -> int:
     return best
 
 
-def _best_last_length(shot: list[Seen], spacing: Spacing) -> int:
-    """As `_best_length`, near a shot's end: all that is left may be one open group, or its last frame a key frame."""
+def _choose_last_length(shot: list[ScannedFrame], spacing: Spacing) -> int:
+    """Return the same near a shot's end.
+
+    All that is left may be one open group, or the shot's last frame may be a key frame.
+    """
     left = len(shot)
     if spacing.group != "auto" and left > spacing.group:
         return spacing.group
@@ -110,24 +116,24 @@ def _best_last_length(shot: list[Seen], spacing: Spacing) -> int:
     return min(costs, key=lambda length: costs[length])
 
 
-def _group_error(shot: list[Seen], length: int, spacing: Spacing) -> float:
-    """Estimated error, summed over the frames between the keys shot[0] and shot[length], from two of them."""
+def _group_error(shot: list[ScannedFrame], length: int, spacing: Spacing) -> float:
+    """Estimate the error summed over the frames between the key frames shot[0] and shot[length]."""
     if length == 1:
         return 0.0
     keys = (shot[0].small, shot[length].small)
     middle = _error(shot[length // 2], keys, spacing)
-    if length < 6:
+    if length < TWO_FRAMES_FROM:
         return middle * (length - 1)
     return (middle + 2 * _error(shot[length // 4], keys, spacing)) / 3 * (length - 1)
 
 
-def _open_error(shot: list[Seen], spacing: Spacing) -> float:
-    """The same where only shot[0] is a key: error grows about evenly with distance."""
+def _open_error(shot: list[ScannedFrame], spacing: Spacing) -> float:
+    """Estimate the same with one key frame, shot[0]: error grows about evenly with distance."""
     return _error(shot[len(shot) // 2], (shot[0].small,), spacing) * (len(shot) - 1)
 
 
-def _error(seen: Seen, keys: Sequence[KeyView], spacing: Spacing) -> float:
+def _error(seen: ScannedFrame, keys: Sequence[KeyView], spacing: Spacing) -> float:
+    """Return the weighted squared error of a frame's prior, on small copies."""
     picture = np.square(blend(seen.small.luma, keys) - seen.small.picture)
-    return sum(
-        w * float(e) for w, e in zip(spacing.weights, picture.mean((0, 1)), strict=True) if w
-    )
+    errors = zip(spacing.weights, picture.mean((0, 1)), strict=True)
+    return sum(weight * float(error) for weight, error in errors if weight)

@@ -2,51 +2,66 @@
 
 from dataclasses import dataclass, field
 
-from tinct.bitstream.hevc import Packet
+from tinct.bitstream.base import Packet
+from tinct.bitstream.layouts import LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import Layout
 from tinct.encoder.cost import Cost
 from tinct.encoder.keyframes import Spacing
 
-_Coded = list[tuple[str, list[Packet]]]  # packets by track
+TrackPackets = list[tuple[str, list[Packet]]]  # packets of some tracks, by the tracks' names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How the video will be coded. `colour_qp` and `spacing` are of the colour track.
+    """How the video will be coded.
 
-    `track`, `plain` (HEVC of the same structure) and `random_access` are what was measured on the samples; None where
-    it was not. `slope` is D per bit a frame. `colour_bits` is the colour track's share of `track`.
+    `colour_qp` and `spacing` belong to the colour track, `network` is the name of one that ships.
+    `track`, `plain` (HEVC of the same structure) and `random_access` are costs measured on the
+    samples, None where they were not. `slope` is distortion D per bit a frame; `colour_bits` are
+    the bits of `track` that the colour track takes.
     """
 
     layout: Layout
     qp: int
     colour_qp: int = 0
-    spacing: Spacing = field(default_factory=lambda: Spacing("auto"))
+    spacing: Spacing = field(default_factory=lambda: Spacing(group="auto"))
     slope: float = 0.0
     colour_bits: float = 0.0
     colouriser: str = "none"
-    network: str = "fast"
+    network: str | None = None
     key_boost: int = 0
     track: Cost | None = None
     plain: Cost | None = None
     random_access: Cost | None = None
 
     @property
+    def row(self) -> LayoutRow:
+        return LAYOUTS[self.layout]
+
+    @property
+    def has_shipped_network(self) -> bool:
+        return self.network is not None
+
+    @property
     def pays(self) -> bool:
-        """Whether the colour track beats plain HEVC on the samples."""
+        """Return whether the colour track beats plain HEVC on the samples."""
         assert self.track is not None
         assert self.plain is not None
         return self.cost(self.track) < self.cost(self.plain)
 
     def cost(self, of: Cost) -> float:
-        """D + slope * R."""
+        """Return D + slope * R, with D relative to plain HEVC and R in bits a frame."""
         assert self.plain is not None
         return of.distortion(self.plain) + self.slope * of.bits
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What can be chosen where a network restores: QP steps that key frames are finer, where they stand, QP of their colour."""
+    """What is searched where a network restores.
+
+    `boost` is by how many QP steps key frames are finer, `spacing` how far apart they stand,
+    `colour_qp` the QP of their colour.
+    """
 
     boost: int
     spacing: Spacing

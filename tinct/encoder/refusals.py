@@ -1,67 +1,126 @@
-"""All that an encode refuses before any work."""
+"""All that an encode refuses before any work: combinations of options, names, sizes.
 
-from importlib.util import find_spec
+Values are checked by `config` where they are given. A rule on combinations stands with the
+colouriser or the layout that owns it; `resolve` asks them all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tinct.bitstream.container import read_file_manifest
-from tinct.config import EncodeConfig
-from tinct.encoder.plan import Plan
+from tinct.config import Colour, EncodeConfig
+from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, colouriser_of
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import VideoInfo
-from tinct.limits import longest_group
-
-if TYPE_CHECKING:
-    from tinct.adapt.gan_update import Tuition
+from tinct.limits import max_group_frames
 
 
-def _check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:
-    """Refuse an output that cannot be, and a source that is encoded already."""
+def resolve(config: EncodeConfig) -> EncodeConfig:
+    """Return the configuration with its defaults filled in.
+
+    Raise CodecError for a combination that the format does not have.
+    """
+    colouriser = colouriser_of(config)
+    filled = replace(config, colour=_choose_colour(config, trains=colouriser.trains))
+    rules = (
+        *([] if colouriser.trains else _training_rules(filled)),
+        *_rate_rules(filled),
+        *_whole_key_rules(filled),
+        *_in_band_rules(filled),
+        *_key_boost_rules(filled),
+        *colouriser.contradictions(filled),
+        *_adapt_rules(filled),
+    )
+    for is_broken, message in rules:
+        if is_broken:
+            raise CodecError(f"contradictory options: {message}")
+    return colouriser.complete(filled)
+
+
+def _choose_colour(config: EncodeConfig, *, trains: bool) -> Colour:
+    """Return where colour goes; `auto` stays only where samples decide."""
+    colour: Colour = config.colour or ("auto" if config.is_intra else "in-band")
+    if colour != "auto":
+        return colour
+    if config.has_whole_keys:
+        return "track"
+    if config.crf is not None:
+        return "in-band"
+    return "track" if trains else "auto"
+
+
+Rules = Iterable[tuple[bool, str]]  # whether a rule is broken, and what to say then
+
+
+def _training_rules(config: EncodeConfig) -> Rules:
+    of_gan = changed_options(config, OF_GAN)
+    yield bool(of_gan), f"{of_gan} needs --colouriser gan, or --preset paper"
+
+
+def _rate_rules(config: EncodeConfig) -> Rules:
+    has_both = config.crf is not None and config.bitrate_kbps is not None
+    yield has_both, "--crf and --bitrate exclude each other"
+    is_on_track = config.crf is not None and not config.is_in_band
+    yield is_on_track, "--crf needs --colour in-band; use --qp or --bitrate"
+
+
+def _whole_key_rules(config: EncodeConfig) -> Rules:
+    if config.has_whole_keys:
+        yield not config.is_intra, "--key-form full needs --structure intra"
+        yield config.is_in_band, "--key-form full needs --colour track"
+        yield config.group == "auto", "--key-form full needs a fixed --group, such as 6"
+        yield config.group == 1, "--key-form full needs --group 2 or more"
+
+
+def _in_band_rules(config: EncodeConfig) -> Rules:
+    if config.is_in_band:
+        yield config.group != "auto", "--group needs --colour track; in-band has no groups"
+        yield config.compatible, "--compatible needs --colour track; in-band already is 4:2:0"
+
+
+def _key_boost_rules(config: EncodeConfig) -> Rules:
+    if config.key_boost not in ("auto", 0):
+        yield not config.is_intra, "--key-boost needs --structure intra"
+        yield config.is_in_band, "--key-boost needs --colour track"
+
+
+def _adapt_rules(config: EncodeConfig) -> Rules:
+    if config.adapt not in ("auto", "off"):
+        yield not config.is_intra, "--adapt needs --structure intra"
+        yield config.is_in_band, "--adapt needs --colour track"
+
+
+def check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, and a source that is encoded already."""
     if target.suffix.lower() != ".mkv" or target.is_dir():
         raise CodecError(
-            f"expected an output name ending in .mkv, found {target}; a Tinct file is a Matroska file"
+            f"expected an output name ending in .mkv, found {target}; "
+            "a Tinct file is a Matroska file"
         )
     check_output(str(target), source, overwrite=overwrite)
-    if source != "-" and read_file_manifest(source) is not None:
+    if source != PIPE and read_file_manifest(source) is not None:
         raise CodecError(
-            f"expected a video to encode, found a Tinct file in {source}; decode it first (tinct decode {source} out.mkv)"
+            f"expected a video to encode, found a Tinct file in {source}; "
+            f"decode it first (tinct decode {source} out.mkv)"
         )
     _check_checkpoint(config, source, target)
 
 
-def _check_size(info: VideoInfo, config: EncodeConfig, tuition: "Tuition | None") -> None:
-    """Refuse a group that no decoder holds, and pictures that a network trained on them cannot take."""
-    longest = longest_group(info.width, info.height)
+def check_size(info: VideoInfo, config: EncodeConfig) -> None:
+    """Refuse a group that no decoder can hold, and pictures too large for the colouriser."""
+    longest = max_group_frames(info.width, info.height)
     if isinstance(config.group, int) and config.group > longest:
         raise CodecError(
-            f"--group: expected at most {longest} at {info.width}x{info.height}; found {config.group}"
+            f"--group: expected at most {longest} at {info.width}x{info.height}; "
+            f"found {config.group}"
         )
-    if tuition is not None:
-        from tinct.networks.gan import check_size
-
-        check_size(tuition.config, info)
-
-
-def _tuition(source: str, config: EncodeConfig) -> "Tuition | None":
-    """What training on the video takes, where it is asked for. Raises CodecError for what is not there, before any work."""
-    if config.colouriser != "gan":
-        return None
-    if source == "-":
-        raise CodecError(
-            "expected a file with --colouriser gan, which reads the video twice; found a pipe: save it first"
-        )
-    try:
-        from tinct.adapt.gan_update import prepare
-    except ModuleNotFoundError as error:
-        raise CodecError(
-            f"--colouriser gan needs {error.name}, which is not installed; get all of it: pip install 'tinct[networks]'"
-        ) from error
-    return prepare(config)
+    colouriser_of(config).check_size(config, info)
 
 
 def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
-    """Whether a training can be saved there."""
+    """Refuse a checkpoint where no training can be saved."""
     if config.checkpoint is None:
         return
     checkpoint = Path(config.checkpoint)
@@ -69,26 +128,6 @@ def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
     if checkpoint.is_dir() or checkpoint.absolute() == target.absolute():
         found = "a folder" if checkpoint.is_dir() else "the output"
         raise CodecError(
-            f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; name another, such as run.ckpt"
+            f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; "
+            "name another, such as run.ckpt"
         )
-
-
-def _check_adapt(source: str, config: EncodeConfig) -> None:
-    """Whether `compact` can learn from the video, where that is asked for in so many words."""
-    if config.adapt in ("auto", "off") or config.colouriser == "gan":
-        return
-    if source == "-":
-        raise CodecError(
-            f"expected a file with --adapt {config.adapt}, which reads the video twice; found a pipe: save it first"
-        )
-    if find_spec("torch") is None:
-        raise CodecError(
-            "--adapt needs torch, which is not installed; get all of it: pip install 'tinct[networks]'"
-        )
-
-
-def _tunes(source: str, config: EncodeConfig, plan: Plan) -> bool:
-    """Whether `compact` learns from the video: unasked, where that can be read twice and PyTorch is there."""
-    if config.adapt == "auto" and (source == "-" or find_spec("torch") is None):
-        return False
-    return plan.colouriser == "compact" and plan.layout != "in-band" and config.adapt != "off"

@@ -1,73 +1,76 @@
-"""Samples of a video coded and restored just as the encode will, at a choice of key boost, spacing and colour; what each costs.
+"""A rehearsal: samples coded and restored as the encode will, at one choice, and what that costs.
 
-`plan` chooses; `encoder` carries it out. What is measured here is what the decoder shows.
+`search_network` tries choices with it. The decoder's own code restores, so that what is measured
+is what the decoder shows.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
-from tinct.bitstream.hevc import HevcSettings, stack_chroma
+from tinct.bitstream.base import stack_chroma
+from tinct.bitstream.layouts import CHROMA
 from tinct.bitstream.manifest import COLOUR, IDR_SECONDS, LUMA
 from tinct.bitstream.qp import key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.decoder.restorer import Restorer
 from tinct.encoder.cost import FILE_OVERHEAD_BITS, FLAT_ERROR, PACKET_OVERHEAD_BITS, Cost, judge_by
-from tinct.encoder.keyframes import Group, groups
+from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.plan import Choice
 from tinct.encoder.samples import Samples
+from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
-from tinct.motion.shots import Seen, look
+from tinct.media.planes import Planes
+from tinct.motion.shots import scan_frames
 from tinct.networks.interface import Colouriser
 from tinct.psnr import plane_errors
 
 
+@dataclass(frozen=True)
+class _Restored:
+    """A stretch as the decoder shows it.
+
+    `frames` are (original, shown, bits of its luma); `colour_bits` the colour track's by time.
+    """
+
+    frames: list[tuple[Frame, Frame, float]]
+    colour_bits: dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """What is counted of a stretch: bits and plane errors by frame, the bits of its first key
+    frame's colour, and the spread of key frames over the others (None without both)."""
+
+    bits: list[float]
+    errors: list[tuple[float, float, float]]
+    first_colour_bits: float
+    spread_db: float | None
+
+
 class Rehearsal:
-    """All-intra samples in layout `chroma`. Luma that was coded once at a QP is kept."""
+    """Rehearses all-intra samples in layout `chroma`. Luma is coded once at each QP."""
 
     def __init__(
-        self, samples: Samples, config: EncodeConfig, qp: int, colouriser: Colouriser
+        self, samples: Samples, config: EncodeConfig, *, qp: int, colouriser: Colouriser
     ) -> None:
-        self._samples, self._info, self._config, self._qp, self._colouriser = (
-            samples,
-            samples.info,
-            config,
-            qp,
-            colouriser,
-        )
-        self._seen: list[list[Seen]] = [list(look(stretch)) for stretch in samples.stretches]
+        self._samples, self._info, self._config = samples, samples.info, config
+        self._qp, self._colouriser = qp, colouriser
+        self._scanned = [list(scan_frames(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
 
     def cost(self, choice: Choice) -> Cost:
-        """What the samples cost by a choice."""
-        bits: list[float] = []
-        errors: list[tuple[float, float, float]] = []
-        spreads_db: list[float] = []
-        idr_bits: list[float] = []
-        for stretch, seen in enumerate(self._seen):
-            luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
-            cut = list(groups(seen, choice.spacing))
-            frames, colour = self._restored(stretch, cut, choice)
-            # a key frame that ends a part of a video is of the next group, which is not here
-            ends = not self._samples.whole and len(cut) > 1 and len(cut[-1].frames) == 1
-            counted = {f.pts for group in (cut[:-1] if ends else cut) for f in group.frames}
-            first = cut[0].frames[0].pts
-            idr_bits.append(colour[first])
-            for original, shown, luma_bits in frames:
-                if original.pts in counted:
-                    later = colour.get(original.pts, 0.0) if original.pts != first else 0.0
-                    bits.append(luma_bits + later)
-                    errors.append(plane_errors(original, shown))
-                    luma_db[original.pts in colour].append(
-                        -10 * math.log10(max(errors[-1][0], FLAT_ERROR))
-                    )
-            if luma_db[True] and luma_db[False]:
-                spreads_db.append(float(np.mean(luma_db[True]) - np.mean(luma_db[False])))
-        entered = self._info.frame_count or len(bits)
-        frames_per_idr = min(entered, IDR_SECONDS * float(self._info.mean_rate))
-        y, cb, cr = np.mean(errors, axis=0)
-        overhead = FILE_OVERHEAD_BITS / entered + float(np.mean(idr_bits)) / frames_per_idr
+        """Return what the samples cost by a choice."""
+        judged = [self._judge(stretch, choice) for stretch in range(len(self._scanned))]
+        bits = [bit for one in judged for bit in one.bits]
+        spreads_db = [one.spread_db for one in judged if one.spread_db is not None]
+        video_frames = self._info.frame_count or len(bits)
+        frames_per_idr = min(video_frames, IDR_SECONDS * float(self._info.mean_rate))
+        idr_bits = float(np.mean([one.first_colour_bits for one in judged]))
+        overhead = FILE_OVERHEAD_BITS / video_frames + idr_bits / frames_per_idr
+        y, cb, cr = np.mean([error for one in judged for error in one.errors], axis=0)
         return Cost(
             float(np.mean(bits)) + overhead,
             (float(y), float(cb), float(cr)),
@@ -75,68 +78,86 @@ class Rehearsal:
         )
 
     def key_bits(self, choice: Choice) -> float:
-        """What one more key frame takes: its finer luma, and its colour."""
+        """Return what one more key frame takes: its finer luma, and its colour."""
         fine, coarse = (
             [bits for (_, at, _), (bits, _) in self._luma.items() if at == qp]
-            for qp in (key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost))
+            for qp in self._qps(choice)
         )
-        _, colour = self._restored(0, list(groups(self._seen[0], choice.spacing)), choice)
-        later = list(colour.values())[1:] or list(colour.values())
+        groups = list(cut_groups(self._scanned[0], choice.spacing))
+        colour = list(self._restore(0, groups, choice).colour_bits.values())
+        later = colour[1:] or colour
         return float(np.mean(fine) - np.mean(coarse or fine) + np.mean(later))
 
-    def _restored(
-        self, stretch: int, cut: list[Group], choice: Choice
-    ) -> tuple[list[tuple[Frame, Frame, float]], dict[int, float]]:
-        """Each original with what the decoder shows and its luma's bits; the colour track's bits by time."""
-        keys = [group.frames[0] for group in cut]
-        others = [frame for group in cut for frame in group.frames[1:]]
-        key_times = {frame.pts for frame in keys}
-        luma = self._coded(stretch, keys, key_qp(self._qp, choice.boost))
-        luma |= self._coded(stretch, others, other_qp(self._qp, choice.boost))
-        settings = self._settings("colour", choice.colour_qp)
-        stacked = self._samples.code(
-            [(stack_chroma(f.cb, f.cr),) for f in keys], settings, grey=True
+    def _qps(self, choice: Choice) -> tuple[int, int]:
+        """Return the QPs of key frames and of the others."""
+        return key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost)
+
+    def _judge(self, stretch: int, choice: Choice) -> _Judged:
+        groups = list(cut_groups(self._scanned[stretch], choice.spacing))
+        restored = self._restore(stretch, groups, choice)
+        colour_bits = restored.colour_bits
+        # a key frame that ends a part of a video belongs to the next group, which is not here
+        has_end_key = not self._samples.whole and len(groups) > 1 and len(groups[-1].frames) == 1
+        counted_groups = groups[:-1] if has_end_key else groups
+        counted = {frame.pts for group in counted_groups for frame in group.frames}
+        first = groups[0].frames[0].pts
+        bits: list[float] = []
+        errors: list[tuple[float, float, float]] = []
+        luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
+        for original, shown, luma_bits in restored.frames:
+            if original.pts not in counted:
+                continue
+            is_later_key = original.pts in colour_bits and original.pts != first
+            bits.append(luma_bits + (colour_bits[original.pts] if is_later_key else 0.0))
+            errors.append(plane_errors(original, shown))
+            luma_error = max(errors[-1][0], FLAT_ERROR)
+            luma_db[original.pts in colour_bits].append(-10 * math.log10(luma_error))
+        spread_db = None
+        if luma_db[True] and luma_db[False]:
+            spread_db = float(np.mean(luma_db[True]) - np.mean(luma_db[False]))
+        return _Judged(
+            bits=bits, errors=errors, first_colour_bits=colour_bits[first], spread_db=spread_db
         )
+
+    def _restore(self, stretch: int, groups: list[Group], choice: Choice) -> _Restored:
+        """Code a stretch that is cut into `groups`, and restore it as the decoder does."""
+        keys = [group.frames[0] for group in groups]
+        others = [frame for group in groups for frame in group.frames[1:]]
+        of_keys, of_others = self._qps(choice)
+        luma = self._code_luma(stretch, keys, of_keys)
+        luma |= self._code_luma(stretch, others, of_others)
+        settings = base_settings(self._config, self._info, qp=choice.colour_qp, structure="colour")
+        pictures: list[Planes] = [(stack_chroma(frame.cb, frame.cr),) for frame in keys]
+        stacked = self._samples.code(pictures, settings, grey=True)
         colour = {key.pts: coded for key, coded in zip(keys, stacked, strict=True)}
-        originals = {f.pts: f for group in cut for f in group.frames}
-        open_keys = {group.frames[0].pts for group in cut if not group.closed}
+        originals = {frame.pts: frame for group in groups for frame in group.frames}
         shown: list[Frame] = []
-        qps = [(0, key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost))]
         with Restorer(
             self._info,
-            "chroma",
+            CHROMA.name,
             colouriser=self._colouriser,
-            open_keys=open_keys,
-            qps=qps,
+            open_keys={group.frames[0].pts for group in groups if not group.closed},
+            qps=[(0, of_keys, of_others)],
             judge=judge_by(originals),
         ) as restorer:
             for pts in originals:
-                if pts in key_times:
+                if pts in colour:
                     shown += restorer.push(COLOUR, pts, colour[pts][1])
                 shown += restorer.push(LUMA, pts, (luma[pts][1],))
             shown += restorer.flush()
-        done = [(originals[frame.pts], frame, luma[frame.pts][0]) for frame in shown]
-        return done, {pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()}
+        return _Restored(
+            frames=[(originals[frame.pts], frame, luma[frame.pts][0]) for frame in shown],
+            colour_bits={pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()},
+        )
 
-    def _coded(
+    def _code_luma(
         self, stretch: int, frames: list[Frame], qp: int
     ) -> dict[int, tuple[float, np.ndarray]]:
-        missing = [f for f in frames if (stretch, qp, f.pts) not in self._luma]
+        """Return bits and decoded luma of `frames` by time."""
+        missing = [frame for frame in frames if (stretch, qp, frame.pts) not in self._luma]
         if missing:
-            coded = self._samples.code(
-                [(f.y,) for f in missing], self._settings("intra", qp), grey=True
-            )
-            self._luma.update(
-                ((stretch, qp, f.pts), (bits, planes[0]))
-                for f, (bits, planes) in zip(missing, coded, strict=True)
-            )
-        return {f.pts: self._luma[stretch, qp, f.pts] for f in frames}
-
-    def _settings(self, structure: str, qp: int) -> HevcSettings:
-        return HevcSettings(
-            structure,
-            self._info,
-            qp=qp,
-            preset=self._config.x265_preset,
-            tune=self._config.x265_tune,
-        )
+            settings = base_settings(self._config, self._info, qp=qp, structure="intra")
+            coded = self._samples.code([(frame.y,) for frame in missing], settings, grey=True)
+            for frame, (bits, planes) in zip(missing, coded, strict=True):
+                self._luma[stretch, qp, frame.pts] = bits, planes[0]
+        return {frame.pts: self._luma[stretch, qp, frame.pts] for frame in frames}

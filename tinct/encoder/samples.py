@@ -1,4 +1,7 @@
-"""What `plan` decides on: stretches of consecutive frames of a video, and of large pictures a window that is like the whole."""
+"""Samples of a video on which the encode is decided (`decide`).
+
+They are stretches of consecutive frames; of large pictures, a window that is like the whole.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,8 +10,7 @@ from itertools import chain, islice, product
 import cv2
 import numpy as np
 
-from tinct.bitstream.hevc import HevcSettings, code_pictures
-from tinct.config import EncodeConfig
+from tinct.bitstream.base import BaseSettings, encode_pictures
 from tinct.encoder.keyframes import LONGEST_RESTORED
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes
@@ -20,9 +22,8 @@ MAX_STRETCHES = 3
 WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
 FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
 MAX_SAMPLE_BYTES = 256 << 20
-MAX_RESTORED_SAMPLES = (
-    25_000_000  # of luma that a network's choices are weighed on: two stretches of 640x360
-)
+# Luma samples on which a network's choices are weighed: two stretches of 640x360.
+MAX_RESTORED_SAMPLES = 25_000_000
 MAX_WINDOW_SAMPLES = 250_000  # of luma in a picture; of a larger one a window is taken
 WINDOW_STEP = 16  # samples; x265's blocks stay whole
 PLACES = 5  # where a window may lie, along each side
@@ -32,58 +33,48 @@ Stretch = list[Frame]
 
 @dataclass(frozen=True)
 class Samples:
-    """Stretches of frames whose pictures are `info`'s; a whole picture is `scale` times as large."""
+    """Stretches of frames of `info`'s size; a whole picture is `scale` times as large."""
 
     stretches: list[Stretch]
     info: VideoInfo
     scale: float = 1.0
 
     def code(
-        self, pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
+        self, pictures: Sequence[Planes], settings: BaseSettings, *, grey: bool
     ) -> list[tuple[float, Planes]]:
-        """The bits that each would take as a whole picture, and what decodes from it, padded as coded."""
-        return [
-            (self.scale * bits, planes)
-            for bits, planes in code_pictures(pictures, settings, grey=grey)
-        ]
+        """Return the bits of each as a whole picture, and what decodes from it, padded as coded."""
+        coded = encode_pictures(pictures, settings, grey=grey)
+        return [(self.scale * bits, planes) for bits, planes in coded]
 
     @property
     def whole(self) -> bool:
-        """Whether they are every frame of the video."""
-        return (
-            self.info.frame_count is not None
-            and sum(map(len, self.stretches)) == self.info.frame_count
-        )
+        """Return whether they are every frame of the video."""
+        return sum(map(len, self.stretches)) == self.info.frame_count
 
 
-def sample(source: Source, config: EncodeConfig) -> tuple[Samples, Iterator[Frame]]:
-    """Stretches spread over the video, and all its frames; a pipe is sampled at its start.
+def sample(source: Source, *, restores: bool) -> tuple[Samples, Iterator[Frame]]:
+    """Return samples spread over the video, and all its frames; a pipe is sampled at its start.
 
-    A network needs stretches as long as the longest group, so there are fewer of them in larger pictures.
+    Where a network restores, stretches are as long as the longest group: of large pictures there
+    are fewer of them.
     """
-    stretches, frames = _stretches(source, config)
-    if source.info.width * source.info.height <= MAX_WINDOW_SAMPLES:
+    stretches, frames = _read_stretches(source, restores=restores)
+    area = source.info.width * source.info.height
+    if area <= MAX_WINDOW_SAMPLES:
         return Samples(stretches, source.info), frames
-    stretches = [_windowed(stretch, _window(source.info)) for stretch in stretches]
-    about = stretches[0][0].info
-    return Samples(
-        stretches, about, source.info.width * source.info.height / (about.width * about.height)
-    ), frames
+    window = _window_size(source.info)
+    stretches = [_cut_window(stretch, window) for stretch in stretches]
+    info = stretches[0][0].info
+    return Samples(stretches, info, area / (info.width * info.height)), frames
 
 
-def may_restore(config: EncodeConfig) -> bool:
-    """Whether a network is among what is weighed on samples, of a resolved configuration."""
-    return config.colouriser in ("auto", "compact") and config.colour != "in-band"
-
-
-def _stretches(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Iterator[Frame]]:
+def _read_stretches(source: Source, *, restores: bool) -> tuple[list[Stretch], Iterator[Frame]]:
     frames = source.info.frame_count
     samples = source.info.width * source.info.height
-    most = max(
-        MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * (3 if source.info.bit_depth > 8 else 2))
-    )
+    bytes_per_sample = 3 if source.info.bit_depth > 8 else 2  # of luma, its chroma included
+    most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * bytes_per_sample))
     length, count = STRETCH_FRAMES, MAX_STRETCHES
-    if may_restore(config):
+    if restores:
         length = LONGEST_RESTORED + 1
         count = max(1, min(count, MAX_RESTORED_SAMPLES // (samples * length)))
     length = min(length, most)
@@ -95,11 +86,11 @@ def _stretches(source: Source, config: EncodeConfig) -> tuple[list[Stretch], Ite
         return [list(source)], iter(source)
     count = max(1, min(count, frames // FRAMES_PER_STRETCH, most // length))
     firsts = [round((i + 0.5) / count * max(0, frames - length)) for i in range(count)]
-    return [list(islice(source.part(first), length)) for first in firsts], iter(source)
+    return [list(islice(source.start_at(first), length)) for first in firsts], iter(source)
 
 
-def _window(info: VideoInfo) -> tuple[int, int]:
-    """Height and width of the window in large pictures."""
+def _window_size(info: VideoInfo) -> tuple[int, int]:
+    """Return height and width of the window in large pictures."""
     part = (MAX_WINDOW_SAMPLES / (info.width * info.height)) ** 0.5
     high, wide = (
         max(WINDOW_STEP, int(side * part) // WINDOW_STEP * WINDOW_STEP)
@@ -108,8 +99,8 @@ def _window(info: VideoInfo) -> tuple[int, int]:
     return min(high, info.height), min(wide, info.width)
 
 
-def _windowed(stretch: Stretch, window: tuple[int, int]) -> Stretch:
-    """The place whose detail and motion are nearest to the whole picture's."""
+def _cut_window(stretch: Stretch, window: tuple[int, int]) -> Stretch:
+    """Return a stretch of the place whose detail and motion are nearest to the whole picture's."""
     detail = _detail(stretch)
     high, wide = (max(1, side // COPY_STEP) for side in window)
     steps = [
@@ -123,20 +114,20 @@ def _windowed(stretch: Stretch, window: tuple[int, int]) -> Stretch:
     whole = float(detail.mean())
     place = min(means, key=lambda at: abs(means[at] - whole))
     row, column = (at * COPY_STEP // 2 * 2 for at in place)
-    return [_cut(frame, row, column, window) for frame in stretch]
+    return [_crop(frame, (row, column), window) for frame in stretch]
 
 
 def _detail(stretch: Sequence[Frame]) -> np.ndarray:
-    """What is hard to code, by the size of gradients and of changes in time, on a small copy."""
-    first, last = (
-        stretch[i].y[::COPY_STEP, ::COPY_STEP].astype(np.float32) for i in (len(stretch) // 2, -1)
-    )
+    """Return how hard each place is to code: gradients and changes in time, on a small copy."""
+    middle = len(stretch) // 2
+    first, last = (stretch[i].y[::COPY_STEP, ::COPY_STEP].astype(np.float32) for i in (middle, -1))
     across, down = (cv2.Sobel(first, cv2.CV_32F, *axis) for axis in ((1, 0), (0, 1)))
     return np.abs(across) + np.abs(down) + 4 * np.abs(last - first)
 
 
-def _cut(frame: Frame, row: int, column: int, window: tuple[int, int]) -> Frame:
-    high, wide = window
+def _crop(frame: Frame, place: tuple[int, int], window: tuple[int, int]) -> Frame:
+    """Return the part of a frame at `place` (row, column) of the size `window` (height, width)."""
+    (row, column), (high, wide) = place, window
     info = replace(frame.info, height=high, width=wide)
     half_high, half_wide = info.chroma_shape
     luma = frame.y[row : row + high, column : column + wide]
@@ -144,4 +135,4 @@ def _cut(frame: Frame, row: int, column: int, window: tuple[int, int]) -> Frame:
     y, cb, cr = (
         np.ascontiguousarray(plane) for plane in (luma, frame.cb[chroma], frame.cr[chroma])
     )
-    return Frame(y, cb, cr, frame.pts, info)
+    return Frame(y, cb, cr, pts=frame.pts, info=info)

@@ -1,9 +1,12 @@
-"""What a network is given to work with on this video: key boost, spacing of key frames and QP of their colour, by rehearsal."""
+"""The search for key boost, spacing of key frames and their colour's QP where a network restores.
+
+Each choice is tried by a rehearsal on samples (`rehearsal`); `decide` asks.
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
@@ -12,31 +15,33 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
+from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
-BOOSTS = [0, 4, 8, 12, 16, 20, 24]  # QP steps that key frames are finer
-GROUPS = [2, 4, 8, 12, 16, 24, 32, 48]  # frames
-COLOUR_OFFSETS = [-12, -6, 0, 4]  # of the colour track's QP, key frames being fine already
+BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
+GROUPS = (2, 4, 8, 12, 16, 24, 32, 48)  # frames
+COLOUR_OFFSETS = (-12, -6, 0, 4)  # of the colour track's QP, key frames being fine already
 FIRST_CHOICE = (16, 16, 0)
-SEARCH_ORDER = (1, 0, 2)  # spacing first, since luma that was coded once serves again
-PRICES = (
-    0.25,
-    0.5,
-    1.0,
-    2.0,
-    4.0,
-)  # times a key frame's bits: small copies do not tell the scale of luma's error
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS = range(3)
+# The spacing is searched first, since luma that was coded once at a QP serves again.
+SEARCH_ORDER = (SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
+REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
+# Prices are multiples of a key frame's bits: small copies do not tell the scale of luma's error.
+PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
 SPREAD_COST = 0.01  # of the logarithm of bits, for a squared dB more
+MIN_RATE = 1e-3  # of the exchange rate; keeps a flat curve from making key frames free
 
 
 def gain(track: Cost, plain: Cost, rate: float) -> float:
-    """By how much, as a logarithm, `track` takes fewer bits than plain HEVC would at its (6Y+U+V)/8 PSNR of the pooled error.
+    """Return by how much `track` takes fewer bits than plain HEVC would at equal quality.
 
-    `rate` is plain HEVC's exchange rate of bits for error. It does not reach far, and a QP promises a quality: straying far
-    from plain HEVC's counts against a choice.
+    It is a logarithm of bits; quality is (6Y+U+V)/8 PSNR of the pooled error. `rate` is plain
+    HEVC's exchange rate of bits for error, which does not reach far. A QP promises a quality, so
+    straying far from plain HEVC's counts against a choice.
     """
     worse = track.log_distortion(plain)
     stray_db = max(0.0, abs(worse) * 10 / math.log(10) - FREE_STRAY_DB)
@@ -44,69 +49,114 @@ def gain(track: Cost, plain: Cost, rate: float) -> float:
 
 
 def spread_penalty(track: Cost) -> float:
-    """What key frames that stand out count against a choice, as a logarithm of bits."""
+    """Return what key frames that stand out count against a choice, as a logarithm of bits."""
     return SPREAD_COST * max(0.0, track.spread_db - FREE_SPREAD_DB) ** 2
 
 
-def best_choice(
-    samples: Samples, config: EncodeConfig, qp: int, plain: Cost, rate: float
+def search_network(
+    samples: Samples, config: EncodeConfig, *, qp: int, plain: Cost, rate: float
 ) -> tuple[Choice, Cost]:
-    """What gains most at nominal `qp` and is steady, searched along one axis after the other while it helps; what that costs."""
-    from tinct.networks.compact import compact, load_network
+    """Return the choice that gains most at nominal `qp` and is steady, and its cost.
 
-    # its first pass alone: the second is better everywhere, and four times as slow
+    One axis after the other is searched, as far as the gain rises.
+    """
+    from tinct.networks.compact import load_network, make_compact_colouriser
+
     about = samples.info
-    rehearsal = Rehearsal(
-        samples,
-        config,
-        qp,
-        compact(load_network("fast"), (about.height, about.width), about.bit_depth),
-    )
+    size = (about.height, about.width)
+    network = make_compact_colouriser(load_network(REHEARSED), size, about.bit_depth)
+    rehearsal = Rehearsal(samples, config, qp=qp, colouriser=network)
     cost = cache(rehearsal.cost)
 
-    def choice(steps: Sequence[Sequence[Any]], at: Sequence[int]) -> Choice:
-        boost, spacing, offset = (values[i] for values, i in zip(steps, at, strict=True))
-        return Choice(boost, spacing, min(max(chroma_qp(key_qp(qp, boost)) + offset, 0), MAX_QP))
+    def gain_of(choice: Choice) -> float:
+        return gain(cost(choice), plain, rate) - spread_penalty(cost(choice))
 
-    def gained(some: Choice) -> float:
-        return gain(cost(some), plain, rate) - spread_penalty(cost(some))
-
-    def climb(axis: int, at: list[int], steps: Sequence[Sequence[Any]]) -> None:
-        for step in (1, -1):
-            while 0 <= at[axis] + step < len(steps[axis]):
-                further = [i + step * (n == axis) for n, i in enumerate(at)]
-                if gained(choice(steps, further)) <= gained(choice(steps, at)):
-                    break
-                at[:] = further
-
-    reach = max(map(len, samples.stretches))
-    boosts = BOOSTS if config.key_boost == "auto" else [config.key_boost]
-    lengths = (
-        [g for g in GROUPS if g < reach or g == GROUPS[0]]
-        if config.group == "auto"
-        else [config.group]
-    )
-    steps: list[list[Any]] = [boosts, [Spacing(g) for g in lengths], COLOUR_OFFSETS]
-    start = [boosts, lengths, COLOUR_OFFSETS]
-    at = [
-        min(range(len(v)), key=lambda i: abs(v[i] - first))
-        for v, first in zip(start, FIRST_CHOICE, strict=True)
-    ]
-    for axis in SEARCH_ORDER if config.search == "fast" else SEARCH_ORDER * 2:
-        climb(axis, at, steps)
-    best = choice(steps, at)
+    axes = _axes(samples, config)
+    at = axes.start()
+    for axis in SEARCH_ORDER * ROUNDS[config.search]:
+        at = _climb(axes, at, axis=axis, gain_of=gain_of, qp=qp)
+    best = axes.choice(at, qp)
     if config.group == "auto":
         key_bits = rehearsal.key_bits(best)
-        steps[1] = [_by_content(cost(best), rate, key_bits * price) for price in PRICES]
-        at[1] = PRICES.index(1.0)
-        climb(1, at, steps)
-        best = max(best, choice(steps, at), key=gained)
+        prices = [_price_keys(cost(best), rate, key_bits=key_bits * price) for price in PRICES]
+        axes = Axes(axes.boosts, prices, axes.offsets)
+        at = (at[0], PRICES.index(1.0), at[2])
+        at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
+        best = max(best, axes.choice(at, qp), key=gain_of)
     return best, cost(best)
 
 
-def _by_content(cost: Cost, rate: float, key_bits: float) -> Spacing:
-    """Key frames by content, one more for `key_bits`, at what errors and bits count around `cost`."""
-    weights = [w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True)]
+Place = tuple[int, int, int]  # an index on each axis
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The values that are searched: key boosts, spacings, and offsets of the colour's QP."""
+
+    boosts: Sequence[int]
+    spacings: Sequence[Spacing]
+    offsets: Sequence[int]
+
+    def length(self, axis: int) -> int:
+        return len((self.boosts, self.spacings, self.offsets)[axis])
+
+    def start(self) -> Place:
+        """Return the place nearest to the usual choice."""
+        lengths = [spacing.reach for spacing in self.spacings]
+        first_boost, first_length, first_offset = FIRST_CHOICE
+        return (
+            _nearest(self.boosts, first_boost),
+            _nearest(lengths, first_length),
+            _nearest(self.offsets, first_offset),
+        )
+
+    def choice(self, at: Place, qp: int) -> Choice:
+        """Return what stands at a place, for nominal `qp`."""
+        boost = self.boosts[at[BOOST_AXIS]]
+        colour_qp = chroma_qp(key_qp(qp, boost)) + self.offsets[at[COLOUR_AXIS]]
+        return Choice(
+            boost=boost,
+            spacing=self.spacings[at[SPACING_AXIS]],
+            colour_qp=min(max(colour_qp, 0), MAX_QP),
+        )
+
+
+def _nearest(values: Sequence[int], wanted: int) -> int:
+    """Return the index of the value nearest to `wanted`, the first of several."""
+    return min(range(len(values)), key=lambda index: abs(values[index] - wanted))
+
+
+def _axes(samples: Samples, config: EncodeConfig) -> Axes:
+    """Return what is searched: the options' own values where they are given."""
+    reach = max(map(len, samples.stretches))
+    boosts = BOOSTS if config.key_boost == "auto" else (config.key_boost,)
+    if config.group == "auto":
+        lengths = [group for group in GROUPS if group < reach or group == GROUPS[0]]
+    else:
+        lengths = [config.group]
+    return Axes(boosts, [Spacing(group=length) for length in lengths], COLOUR_OFFSETS)
+
+
+def _climb(
+    axes: Axes, at: Place, *, axis: int, gain_of: Callable[[Choice], float], qp: int
+) -> Place:
+    """Return the place on one axis from which the gain rises no further, upwards then downwards."""
+    for step in (1, -1):
+        while 0 <= at[axis] + step < axes.length(axis):
+            boost, spacing, offset = (i + step * (n == axis) for n, i in enumerate(at))
+            further = (boost, spacing, offset)
+            if gain_of(axes.choice(further, qp)) <= gain_of(axes.choice(at, qp)):
+                break
+            at = further
+    return at
+
+
+def _price_keys(cost: Cost, rate: float, *, key_bits: float) -> Spacing:
+    """Return key frames spaced by content, at what errors and bits count around `cost`."""
+    y, cb, cr = (w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True))
     return Spacing(
-        "auto", 1 / (cost.bits * max(rate, 1e-3)), key_bits, (weights[0], weights[1], weights[2])
+        group="auto",
+        slope=1 / (cost.bits * max(rate, MIN_RATE)),
+        key_bits=key_bits,
+        weights=(y, cb, cr),
     )

@@ -1,13 +1,20 @@
-"""The tracks of a file under way: pictures of luma, of key frames' colour or of whole frames in, packets out.
+"""The tracks of a file: pictures of luma, of key frames' colour or of whole frames to packets.
 
-`base` codes one picture after the other; here is what each track of a layout holds, and at which QP.
+`bitstream.base` codes one picture after the other; here is what each track of a layout holds, and
+at which QP. `coder` feeds the tracks.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from tinct.bitstream.hevc import HevcEncoder, HevcSettings, IntraEncoder, Packet, stack_chroma
+from tinct.bitstream.base import (
+    BaseSettings,
+    IntraEncoder,
+    Packet,
+    PictureEncoder,
+    stack_chroma,
+)
 from tinct.bitstream.manifest import IDR_SECONDS
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.encoder.keyframes import Group
@@ -15,24 +22,24 @@ from tinct.encoder.plan import Plan
 from tinct.frames import Frame, Hdr, VideoInfo
 from tinct.media.planes import Planes
 
-COLOUR_QP_DRIFT = 3  # the colour track starts anew when the key frames' QP has moved this far
+COLOUR_QP_DRIFT = 3  # QP steps that key frames may move before the colour track starts anew
 
 
 class PictureTrack:
-    """One track of pictures in a structure: a QP for each frame where that is possible, else one for all."""
+    """One track of pictures, with a QP for each frame where the structure allows it."""
 
-    def __init__(self, settings: HevcSettings, info: VideoInfo, *, grey: bool) -> None:
+    def __init__(self, settings: BaseSettings, info: VideoInfo, *, grey: bool) -> None:
         shape = (info.height, info.width)
-        varies = settings.structure in ("intra", "intra-main") and settings.qp is not None
+        has_own_qps = settings.structure in ("intra", "intra-main") and settings.qp is not None
         self._coder = (
             IntraEncoder(settings, shape, grey=grey)
-            if varies
-            else HevcEncoder(settings, shape, grey=grey)
+            if has_own_qps
+            else PictureEncoder(settings, shape, grey=grey)
         )
         self.header = self._coder.header
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
-        """What is finished by now; `qp` counts where each frame may have its own."""
+        """Return the packets that are ready; `qp` counts where each frame may have its own."""
         if isinstance(self._coder, IntraEncoder):
             return self._coder.encode(planes, pts, qp)
         return self._coder.encode(planes, pts)
@@ -42,10 +49,13 @@ class PictureTrack:
 
 
 class ChromaTrack:
-    """Key frames' colour, Cb above Cr, each predicted from the key frame before; see layout `chroma`."""
+    """The colour of key frames, Cb above Cr, each predicted from the key frame before it.
+
+    It is track 2 of layout `chroma`. `colour_qp` is its QP while key frames' luma is at `key_qp`.
+    """
 
     def __init__(
-        self, settings: HevcSettings, info: VideoInfo, *, key_qp: int, colour_qp: int
+        self, settings: BaseSettings, info: VideoInfo, *, key_qp: int, colour_qp: int
     ) -> None:
         self._settings, self._info = settings, info
         self._offset = colour_qp - chroma_qp(key_qp)
@@ -55,13 +65,13 @@ class ChromaTrack:
         self.header = self._coder.header
 
     def encode(self, group: Group, key_qp: int) -> list[Packet]:
-        """Of the group's first frame, whose luma is coded at `key_qp`."""
+        """Code the colour of the group's first frame, whose luma is coded at `key_qp`."""
         frame = group.frames[0]
         packets: list[Packet] = []
         if abs(key_qp - self._key_qp) >= COLOUR_QP_DRIFT:
             packets = self._coder.flush()
             self._coder, self._key_qp, self._idr_pts = self._new_coder(key_qp), key_qp, None
-        idr = self._idr_pts is None or self._is_due(group.frames[-1].pts - self._idr_pts)
+        idr = self._idr_pts is None or self._is_idr_due(group.frames[-1].pts - self._idr_pts)
         if idr:
             self._idr_pts = frame.pts
         return packets + self._coder.encode((stack_chroma(frame.cb, frame.cr),), frame.pts, idr=idr)
@@ -69,24 +79,25 @@ class ChromaTrack:
     def flush(self) -> list[Packet]:
         return self._coder.flush()
 
-    def _is_due(self, ticks: int) -> bool:
+    def _is_idr_due(self, ticks: int) -> bool:
+        """Return whether the next key frame would come too late for a new entry point."""
         return float(ticks * self._info.time_base) >= IDR_SECONDS
 
-    def _new_coder(self, key_qp: int) -> HevcEncoder:
+    def _new_coder(self, key_qp: int) -> PictureEncoder:
         height, width = self._info.chroma_shape
         qp = min(max(chroma_qp(key_qp) + self._offset, 0), MAX_QP)
-        return HevcEncoder(replace(self._settings, qp=qp), (2 * height, width), grey=True)
+        return PictureEncoder(replace(self._settings, qp=qp), (2 * height, width), grey=True)
 
 
 class FullTrack:
-    """Whole key frames, 4:2:0, intra; see layout `full`."""
+    """Whole key frames, 4:2:0, intra: track 2 of layout `full`."""
 
-    def __init__(self, settings: HevcSettings, info: VideoInfo) -> None:
+    def __init__(self, settings: BaseSettings, info: VideoInfo) -> None:
         self._coder = IntraEncoder(settings, (info.height, info.width), grey=False)
         self.header = self._coder.header
 
     def encode(self, group: Group, key_qp: int) -> list[Packet]:
-        """Of the group's first frame."""
+        """Code the group's first frame."""
         frame = group.frames[0]
         return self._coder.encode((frame.y, frame.cb, frame.cr), frame.pts, key_qp)
 
@@ -94,18 +105,19 @@ class FullTrack:
         return self._coder.flush()
 
 
-def colour_track(settings: HevcSettings, plan: Plan, info: VideoInfo) -> ChromaTrack | FullTrack:
-    """The track of the plan's layout that colour goes into."""
-    if plan.layout == "full":
+def open_colour_track(
+    settings: BaseSettings, plan: Plan, info: VideoInfo
+) -> ChromaTrack | FullTrack:
+    """Return the track of the plan's layout that colour goes into."""
+    if plan.row.whole_keys:
         return FullTrack(settings, info)
-    bare = replace(
-        settings, structure="colour", info=replace(info, hdr=Hdr())
-    )  # the luma track has the tags
+    # HDR metadata stands in the luma track alone
+    bare = replace(settings, structure="colour", info=replace(info, hdr=Hdr()))
     return ChromaTrack(bare, info, key_qp=key_qp(plan.qp, plan.key_boost), colour_qp=plan.colour_qp)
 
 
-def luma_planes(frame: Frame, compatible: bool) -> Planes:
-    """What the luma track codes of a frame: Y, and where it has to be 4:2:0, Cb and Cr that are grey."""
+def luma_planes(frame: Frame, *, compatible: bool) -> Planes:
+    """Return what the luma track codes of a frame: Y, with grey Cb and Cr where it is 4:2:0."""
     if not compatible:
         return (frame.y,)
     flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)

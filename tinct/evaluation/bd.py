@@ -1,6 +1,7 @@
-"""Bjøntegaard deltas between two rate-quality curves, through the `bjontegaard` package, with the overlap beside each.
+"""Bjøntegaard deltas between two rate-quality curves, through the `bjontegaard` package.
 
-Where two curves share no interval, or quality does not rise with rate, there is no delta: it is None, and printed "undefined".
+Each delta comes with the overlap of the curves. Where two curves share no interval, or quality does
+not rise with rate, there is no delta: its value is None. `points` makes the curves.
 """
 
 import warnings
@@ -13,56 +14,74 @@ import numpy as np
 from tinct.errors import CodecError
 
 Method = Literal["pchip", "cubic"]
-CUBIC_POINTS = 4  # what a polynomial of third degree needs
+MIN_POINTS: dict[Method, int] = {"pchip": 2, "cubic": 4}  # a cubic polynomial has 4 coefficients
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Rates (any unit, all above 0) and qualities (more is better) of one codec on one clip, in order of rate, none twice."""
+    """Rates and qualities of one codec on one clip, in order of rate, no pair twice.
+
+    Rates are in any unit and above 0; of quality more is better.
+    """
 
     rates: tuple[float, ...]
     qualities: tuple[float, ...]
 
     @classmethod
     def of(cls, points: Sequence[tuple[float, float]]) -> "Curve":
-        """From (rate, quality) pairs in any order. Raises CodecError for fewer than two."""
+        """Return the curve of (rate, quality) pairs in any order.
+
+        Raise CodecError for fewer than two.
+        """
         if len(points) < 2:
             raise CodecError(
-                f"expected at least two rate points for a Bjøntegaard delta, found {len(points)}; measure more QPs"
+                f"expected at least two rate points for a Bjøntegaard delta, found {len(points)}; "
+                "measure more QPs"
             )
         rates, qualities = zip(*sorted(set(points)), strict=True)
         return cls(tuple(map(float, rates)), tuple(map(float, qualities)))
 
     @property
     def rises(self) -> bool:
+        """Whether quality rises strictly with rate."""
         return all(np.diff(self.rates) > 0) and all(np.diff(self.qualities) > 0)
 
 
 @dataclass(frozen=True)
 class Delta:
-    """`value` in percent of rate or in units of quality, None where undefined, and then `why` says why; `overlap` is the shared
-    part, 0 to 1, of both curves' intervals taken together."""
+    """A Bjøntegaard delta: `value` in percent of rate or in units of quality.
+
+    An undefined delta has the value None, and `why` gives the reason. `overlap`, 0 to 1, is the
+    intersection of both curves' intervals as a share of their union.
+    """
 
     value: float | None
     overlap: float
     why: str = ""
 
     def text(self, digits: int = 2) -> str:
+        """Return value and overlap as text, such as "-12.34 (overlap 95%)"."""
         if self.value is None:
             return f"undefined ({self.why})"
         return f"{self.value:+.{digits}f} (overlap {self.overlap:.0%})"
 
 
 def rate_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
-    """BD-rate: mean difference of rate at equal quality in percent of the anchor's (VCEG-M33; PCHIP as in JVET-T2010)."""
-    return _delta("rate", anchor, test, method, _overlap(anchor.qualities, test.qualities))
+    """Return the BD-rate: mean difference of rate at equal quality, in percent of the anchor's.
+
+    The method `cubic` is VCEG-M33's, `pchip` that of JVET-T2010.
+    """
+    overlap = _overlap(anchor.qualities, test.qualities)
+    return _delta("bd_rate", anchor, test, method=method, overlap=overlap)
 
 
 def quality_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
-    """BD-PSNR, or the same of another metric: mean difference of quality at equal rate."""
-    return _delta(
-        "quality", anchor, test, method, _overlap(np.log10(anchor.rates), np.log10(test.rates))
-    )
+    """Return the BD-PSNR, or the same of another metric: mean difference of quality at equal rate.
+
+    Methods are those of `rate_delta`.
+    """
+    overlap = _overlap(np.log10(anchor.rates), np.log10(test.rates))
+    return _delta("bd_psnr", anchor, test, method=method, overlap=overlap)
 
 
 def _overlap(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
@@ -71,24 +90,23 @@ def _overlap(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -
     return float(max(shared, 0) / joint) if joint > 0 else 0.0
 
 
-def _delta(kind: str, anchor: Curve, test: Curve, method: Method, overlap: float) -> Delta:
+def _delta(function: str, anchor: Curve, test: Curve, *, method: Method, overlap: float) -> Delta:
+    """Return what the function of that name in `bjontegaard` gives, or why it cannot."""
     import bjontegaard  # it loads Matplotlib
 
     if method not in get_args(Method):
         raise CodecError(f"expected a method of {', '.join(get_args(Method))}; found {method}")
-    least = CUBIC_POINTS if method == "cubic" else 2
+    least = MIN_POINTS[method]
     if min(len(anchor.rates), len(test.rates)) < least:
         return Delta(None, overlap, f"fewer than {least} different points")
     if not (anchor.rises and test.rises):
         return Delta(None, overlap, "quality does not rise with rate")
     if overlap == 0:
         return Delta(None, overlap, "no common interval")
-    function = bjontegaard.bd_rate if kind == "rate" else bjontegaard.bd_psnr
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # it warns of small overlaps; ours stands beside every number
-        value = function(
+        # It warns where the overlap is small; here the overlap stands beside every number.
+        warnings.simplefilter("ignore", UserWarning)
+        value = getattr(bjontegaard, function)(
             anchor.rates,
             anchor.qualities,
             test.rates,

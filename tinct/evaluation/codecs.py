@@ -1,7 +1,8 @@
 """Codecs that the lab compares: one function and one row of FAMILIES each.
 
-A user names a codec `family[:structure][,option=value]...`, such as `x265:intra,chroma-offset=6`. A family's function gives the
-command line that codes the clip INPUT to the file OUTPUT in the current folder; another process decodes it from disk.
+A user names a codec `family[:structure][,option=value]...`, such as `x265:intra,chroma-offset=6`.
+A family's function gives the command line that codes the clip INPUT to the file OUTPUT in the
+current folder. `measurement` runs it, and decodes the file in another process.
 """
 
 import os
@@ -16,26 +17,39 @@ from typing import Literal
 
 import av
 
-from tinct.config import X265_PRESETS, EncodeConfig, preset, resolved
+from tinct.config import OPTIONS, X265_PRESETS, EncodeConfig, preset
+from tinct.encoder.colourisers import colouriser_of
+from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 
 PYTHON = sys.executable
-INPUT, OUTPUT = "clip", "coded"  # stems; the family says which suffixes
+INPUT, OUTPUT = "clip", "coded"  # file names without suffix, which the family adds
 DECODED = "decoded.y4m"
 STRUCTURES = ("intra", "low-delay", "random-access")
-AV1_QP = (
-    -3.0,
-    1.7,
-)  # AV1's 43, 51 and 60 give the PSNR of HEVC's 27, 32 and 37; 63, its coarsest, that of 39
-WORDS = ("adapt", "attention")  # options of Tinct that are words even where they look like numbers
-FLAGS = ("compatible", "conditional")  # options of Tinct without a value
-KEY_INTERVAL = 250  # frames, of everything but all-intra: x265's and x264's default
+# AV1's QP is a + b times HEVC's: AV1's 43, 51 and 60 give the PSNR of HEVC's 27, 32 and 37; 63, its
+# coarsest, that of 39.
+AV1_QP = (-3.0, 1.7)
+KEY_INTERVAL = 250  # frames, of everything but all-intra: the default of x265 and x264
+# How the configuration files of HM and VTM name the structures.
+REFERENCE_STRUCTURES = {
+    "intra": "intra",
+    "low-delay": "lowdelay",
+    "random-access": "randomaccess",
+}
+SVT_AV1_PRESETS = tuple(map(str, range(14)))
+MAX_CHROMA_OFFSET = 12  # of either sign, in HEVC
+ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
+
+# Options of `tinct encode` that the lab sets itself: the QP is the point's, the structure is part
+# of the codec's name, and the checkpoint lies in the results folder.
+SET_BY_LAB = ("structure", "qp", "crf", "bitrate_kbps", "checkpoint")
+TINCT_OPTIONS = {option.flag: name for name, option in OPTIONS.items() if name not in SET_BY_LAB}
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One codec as the user named it: `name` is the text, `options` what stood behind the structure."""
+    """A codec as the user named it: `name` is the text, `options` what follows the structure."""
 
     name: str
     family: str
@@ -43,313 +57,317 @@ class Codec:
     options: dict[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Family:
-    """`encode` makes the command line for a codec at a QP. `binary` is the program that has to be there, if not this Python."""
+    """An encoder; `make_command` makes its command line for a codec, a QP and a clip's properties.
 
-    encode: Callable[[Codec, int, VideoInfo], list[str]]
-    structures: tuple[str, ...]  # the first is the default
+    The first of `structures` is the default. `presets` are the allowed values of the option
+    `preset`; empty where the program checks them itself. `library` is FFmpeg's name of an encoder
+    that PyAV must have, `binary` a program that must be installed.
+    """
+
+    make_command: Callable[[Codec, int, VideoInfo], list[str]]
+    structures: tuple[str, ...]
     options: tuple[str, ...]
+    presets: tuple[str, ...] = ()
+    parse_config: Callable[[Codec], EncodeConfig] | None = None  # where Tinct itself encodes
     reads: Literal[".mkv", ".y4m", ".yuv"] = ".mkv"
     writes: str = ".mkv"
-    library: str | None = None  # FFmpeg's name of an encoder that PyAV has to have
+    library: str | None = None
     binary: str | None = None
 
 
-def tinct(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """`tinct encode`, with any option of it."""
+# ── Tinct ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_tinct_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return `tinct encode` with the codec's options: those with a value first, then the flags."""
     options = [f"--{name}={value}" for name, value in codec.options.items() if value]
     options += [f"--{name}" for name, value in codec.options.items() if not value]
-    command = [
-        PYTHON,
-        "-m",
-        "tinct",
-        "encode",
-        "--quiet",
-        f"--structure={codec.structure}",
-        f"--qp={qp}",
-    ]
+    command = [PYTHON, "-m", "tinct", "encode", "--quiet"]
+    command += [f"--structure={codec.structure}", f"--qp={qp}"]
     return [*command, *options, f"{INPUT}.mkv", f"{OUTPUT}.mkv"]
 
 
-def trains(codec: Codec) -> bool:
-    """Whether an encode is a training that a checkpoint can save."""
-    return codec.family == "tinct" and resolved(config_of(codec)).colouriser == "gan"
+def parse_config(codec: Codec) -> EncodeConfig:
+    """Return the configuration that `tinct encode` will make of a codec of the family `tinct`.
+
+    Raise CodecError for a value out of range.
+    """
+    given: dict[str, object] = {"structure": codec.structure}
+    for flag, value in codec.options.items():
+        if flag == "preset":
+            continue
+        option = OPTIONS[TINCT_OPTIONS[flag]]
+        if option.is_flag and value:
+            raise CodecError(f"expected {flag} without a value, found {flag}={value}")
+        given[TINCT_OPTIONS[flag]] = True if option.is_flag else option.parse(value)
+    return preset(codec.options.get("preset", "default"), **given)
 
 
-def x265(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """The anchor, with chroma QP offsets where asked for: the cheap rival, which spends less on colour."""
-    options = [
-        f"structure={codec.structure}",
-        f"qp={qp}",
-        f"preset={codec.options.get('preset', 'medium')}",
-    ]
+def has_training(codec: Codec) -> bool:
+    """Return whether encoding trains a network, so that a checkpoint can save the work."""
+    read_config = FAMILIES[codec.family].parse_config
+    return read_config is not None and colouriser_of(read_config(codec)).trains
+
+
+# ── encoders inside PyAV ─────────────────────────────────────────────────────────────────────────
+
+
+def make_x265_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the anchor's command; `chroma-offset` makes it the simplest rival of Tinct.
+
+    A positive offset of the chroma QP spends fewer bits on colour.
+    """
+    options = [f"structure={codec.structure}", f"qp={qp}", f"preset={_preset_of(codec)}"]
     if "chroma-offset" in codec.options:
         options.append(f"chroma-qp-offset={codec.options['chroma-offset']}")
-    return _encode("hevc", options)
+    return _make_pyav_command("hevc", options)
 
 
-def x264(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """H.264; all-intra without the 3 QP that x264 takes off intra frames otherwise. Its QP has another zero at each bit depth."""
-    options = [
-        f"preset={codec.options.get('preset', 'medium')}",
-        "tune=psnr",
-        f"qp={qp + 6 * (info.bit_depth - 8)}",
-        "threads=1",
-    ]
-    options += {
+def make_x264_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of H.264.
+
+    All-intra goes without the 3 QP by which x264 otherwise codes intra frames finer. The zero of
+    its QP scale moves by 6 with each bit of depth above 8.
+    """
+    qp += 6 * (info.bit_depth - 8)
+    options = [f"preset={_preset_of(codec)}", "tune=psnr", f"qp={qp}", "threads=1"]
+    by_structure = {
         "intra": ["g=1", "x264-params=ipratio=1"],
         "low-delay": [f"g={KEY_INTERVAL}", "bf=0"],
-    }.get(codec.structure, [f"g={KEY_INTERVAL}"])
-    return _encode("libx264", options)
+        "random-access": [f"g={KEY_INTERVAL}"],
+    }
+    return _make_pyav_command("libx264", [*options, *by_structure[codec.structure]])
 
 
-def svt_av1(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """AV1 at the fixed QP of 0 to 63 whose PSNR is near HEVC's at the QP given; found on intra frames, see AV1_QP."""
+def make_svt_av1_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of AV1 at the fixed QP, 0 to 63, that gives about the PSNR of HEVC's.
+
+    AV1_QP was fitted on intra frames.
+    """
     key_interval = 1 if codec.structure == "intra" else KEY_INTERVAL
-    parameters = "rc=0:aq-mode=0:tune=1:lp=1" + (
-        ":pred-struct=1" if codec.structure == "low-delay" else ""
-    )
-    options = [
-        f"preset={codec.options.get('preset', '6')}",
-        f"qp={min(max(round(AV1_QP[0] + AV1_QP[1] * qp), 0), 63)}",
-        f"g={key_interval}",
-    ]
-    return _encode("libsvtav1", [*options, f"svtav1-params={parameters}"])
+    parameters = "rc=0:aq-mode=0:tune=1:lp=1"
+    parameters += ":pred-struct=1" if codec.structure == "low-delay" else ""
+    own_qp = min(max(round(AV1_QP[0] + AV1_QP[1] * qp), 0), 63)
+    options = [f"preset={_preset_of(codec, '6')}", f"qp={own_qp}", f"g={key_interval}"]
+    return _make_pyav_command("libsvtav1", [*options, f"svtav1-params={parameters}"])
 
 
-def hm(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """HEVC's reference encoder, HM 16; `config` names the folder of its configuration files."""
-    name = {"intra": "intra", "low-delay": "lowdelay", "random-access": "randomaccess"}[
-        codec.structure
-    ]
-    depth = str(info.bit_depth)
-    command = [
-        _binary(codec),
-        "-c",
-        _config(codec, f"encoder_{name}_main{'' if info.bit_depth == 8 else '10'}.cfg"),
-    ]
-    command += [
-        *_raw_input(qp, info),
-        f"--InputBitDepth={depth}",
-        f"--InternalBitDepth={depth}",
-        "--InputChromaFormat=420",
-    ]
-    profile = "main" if info.bit_depth == 8 else "main10"
+def _make_pyav_command(encoder: str, options: list[str]) -> list[str]:
+    program = [PYTHON, "-m", "tinct.evaluation.encode", encoder]
+    return [*program, f"{INPUT}.mkv", f"{OUTPUT}.mkv", *options]
+
+
+# ── programs ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def make_hm_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of HM 16, HEVC's reference encoder."""
+    main = "main" if info.bit_depth == 8 else "main10"
+    structure = REFERENCE_STRUCTURES[codec.structure]
     return [
-        *command,
+        *(_find_binary(codec), "-c", _config_path(codec, f"encoder_{structure}_{main}.cfg")),
+        *_raw_input(qp, info),
+        f"--InputBitDepth={info.bit_depth}",
+        f"--InternalBitDepth={info.bit_depth}",
+        "--InputChromaFormat=420",
         "--ConformanceMode=1",
-        f"--Profile={profile}",
+        f"--Profile={main}",
         "--Level=6.2",
         "--SEIDecodedPictureHash=0",
-        "-b",
-        f"{OUTPUT}.hevc",
+        *("-b", f"{OUTPUT}.hevc"),
     ]
 
 
-def vtm(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """VVC's reference encoder, VTM."""
-    name = {"intra": "intra", "low-delay": "lowdelay", "random-access": "randomaccess"}[
-        codec.structure
-    ]
-    command = [
-        _binary(codec),
-        "-c",
-        _config(codec, f"encoder_{name}_vtm.cfg"),
-        *_raw_input(qp, info),
-    ]
+def make_vtm_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of VTM, VVC's reference encoder."""
+    structure = REFERENCE_STRUCTURES[codec.structure]
     return [
-        *command,
+        *(_find_binary(codec), "-c", _config_path(codec, f"encoder_{structure}_vtm.cfg")),
+        *_raw_input(qp, info),
         f"--InputBitDepth={info.bit_depth}",
         "--InputChromaFormat=420",
-        "-b",
-        f"{OUTPUT}.266",
+        *("-b", f"{OUTPUT}.266"),
     ]
 
 
-def vvenc(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """Fraunhofer's VVC encoder."""
-    command = [
-        _binary(codec),
-        "-i",
-        f"{INPUT}.y4m",
-        "--preset",
-        codec.options.get("preset", "medium"),
-        "-q",
-        str(qp),
-        "--qpa",
-        "0",
-    ]
-    command += ["--intraperiod", "1"] if codec.structure == "intra" else []
-    return [*command, "--threads", "1", "-o", f"{OUTPUT}.266"]
+def make_vvenc_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of VVenC, Fraunhofer's VVC encoder."""
+    options = ["--preset", _preset_of(codec), "-q", str(qp), "--qpa", "0"]
+    options += ["--intraperiod", "1"] if codec.structure == "intra" else []
+    files = ["--threads", "1", "-o", f"{OUTPUT}.266"]
+    return [_find_binary(codec), "-i", f"{INPUT}.y4m", *options, *files]
 
+
+def _find_binary(codec: Codec) -> str:
+    binary = codec.options.get("binary", FAMILIES[codec.family].binary)
+    assert binary is not None
+    found = shutil.which(binary)
+    assert found is not None, f"`find_missing` was not asked about {codec.name}"
+    return str(Path(found).absolute())
+
+
+def _config_path(codec: Codec, name: str) -> str:
+    return str((Path(codec.options["config"]) / name).absolute())
+
+
+def _raw_input(qp: int, info: VideoInfo) -> list[str]:
+    """Return the options by which HM and VTM are told of raw frames and the QP."""
+    return [
+        *("-i", f"{INPUT}.yuv"),
+        *("-wdt", str(info.width), "-hgt", str(info.height)),
+        *("-fr", str(round(info.mean_rate)), "-f", str(info.frame_count)),
+        *("-q", str(qp)),
+    ]
+
+
+def _preset_of(codec: Codec, default: str = "medium") -> str:
+    return codec.options.get("preset", default)
+
+
+# ── the table ────────────────────────────────────────────────────────────────────────────────────
+
+RANDOM_ACCESS_FIRST = ("random-access", "intra", "low-delay")
 
 FAMILIES: dict[str, Family] = {
     "tinct": Family(
-        tinct, STRUCTURES,
-        ("preset", "colour", "key-form", "group", "key-boost", "colouriser", "network", "search", "compatible", "x265-preset",
-         "x265-tune", "channels", "generator", "attention", "residual", "generates", "conditional", "recipe", "losses", "vgg19",
-         "adapt", "device"),
+        make_command=make_tinct_command,
+        structures=STRUCTURES,
+        options=("preset", *TINCT_OPTIONS),
+        parse_config=parse_config,
     ),
-    "x265": Family(x265, STRUCTURES, ("preset", "chroma-offset"), library="libx265"),
-    "x264": Family(x264, ("random-access", "intra", "low-delay"), ("preset",), library="libx264"),
-    "svt-av1": Family(svt_av1, ("random-access", "intra", "low-delay"), ("preset",), library="libsvtav1"),
-    "hm": Family(hm, STRUCTURES, ("binary", "config"), ".yuv", ".hevc", binary="TAppEncoderStatic"),
-    "vtm": Family(vtm, STRUCTURES, ("binary", "config"), ".yuv", ".266", binary="EncoderAppStatic"),
-    "vvenc": Family(vvenc, ("random-access", "intra"), ("binary", "preset"), ".y4m", ".266", binary="vvencapp"),
-}  # fmt: skip
+    "x265": Family(
+        make_command=make_x265_command,
+        structures=STRUCTURES,
+        options=("preset", "chroma-offset"),
+        presets=X265_PRESETS,
+        library="libx265",
+    ),
+    "x264": Family(
+        make_command=make_x264_command,
+        structures=RANDOM_ACCESS_FIRST,
+        options=("preset",),
+        presets=X265_PRESETS,
+        library="libx264",
+    ),
+    "svt-av1": Family(
+        make_command=make_svt_av1_command,
+        structures=RANDOM_ACCESS_FIRST,
+        options=("preset",),
+        presets=SVT_AV1_PRESETS,
+        library="libsvtav1",
+    ),
+    "hm": Family(
+        make_command=make_hm_command,
+        structures=STRUCTURES,
+        options=("binary", "config"),
+        reads=".yuv",
+        writes=".hevc",
+        binary="TAppEncoderStatic",
+    ),
+    "vtm": Family(
+        make_command=make_vtm_command,
+        structures=STRUCTURES,
+        options=("binary", "config"),
+        reads=".yuv",
+        writes=".266",
+        binary="EncoderAppStatic",
+    ),
+    "vvenc": Family(
+        make_command=make_vvenc_command,
+        structures=("random-access", "intra"),
+        options=("binary", "preset"),
+        reads=".y4m",
+        writes=".266",
+        binary="vvencapp",
+    ),
+}
 
 
-def parse(text: str) -> Codec:
-    """A codec from its name. Raises CodecError for a family, structure or option that is not there."""
+def make_decode_command(codec: Codec) -> list[str]:
+    """Return the command line that decodes the file of any family to raw frames."""
+    program = [PYTHON, "-m", "tinct", "decode", "--quiet"]
+    return [*program, OUTPUT + FAMILIES[codec.family].writes, DECODED]
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def parse_codec(text: str) -> Codec:
+    """Return the codec of a name. Raise CodecError for a family, structure or option unknown."""
     head, *pairs = text.split(",")
     name, _, structure = head.partition(":")
     family = FAMILIES.get(name)
     if family is None:
-        raise CodecError(
-            f"expected a codec of {', '.join(FAMILIES)}; found {name or 'nothing'} in {text!r}"
-        )
+        found = f"{name or 'nothing'} in {text!r}"
+        raise CodecError(f"expected a codec of {', '.join(FAMILIES)}; found {found}")
     structure = structure or family.structures[0]
     if structure not in family.structures:
-        raise CodecError(
-            f"expected {name} with a structure of {', '.join(family.structures)}; found {structure}"
-        )
+        allowed = ", ".join(family.structures)
+        raise CodecError(f"expected {name} with a structure of {allowed}; found {structure}")
     options = {option: value for option, _, value in (pair.partition("=") for pair in pairs)}
     for option in options:
         if option not in family.options:
-            raise CodecError(
-                f"expected {name} with options of {', '.join(family.options)}; found {option or 'nothing'} in {text!r}"
-            )
-    codec = Codec(text, name, structure, options)
+            found = f"{option or 'nothing'} in {text!r}"
+            allowed = ", ".join(family.options)
+            raise CodecError(f"expected {name} with options of {allowed}; found {found}")
+    codec = Codec(name=text, family=name, structure=structure, options=options)
     _check_values(codec)
     return codec
 
 
-def at_home(text: str) -> str:
-    """A codec's name with the paths in it made absolute, so that it means the same from every folder."""
+def _check_values(codec: Codec) -> None:
+    family = FAMILIES[codec.family]
+    if family.parse_config is not None:
+        resolve(family.parse_config(codec))
+    offset = codec.options.get("chroma-offset", "0")
+    is_number = re.fullmatch(r"[+-]?[0-9]{1,2}", offset)
+    if not is_number or abs(int(offset)) > MAX_CHROMA_OFFSET:
+        raise CodecError(f"chroma-offset: expected -12 to 12, found {offset}")
+    speed = codec.options.get("preset")
+    if speed is not None and family.presets and speed not in family.presets:
+        allowed = ", ".join(family.presets)
+        raise CodecError(f"{codec.family}'s preset: expected one of {allowed}; found {speed}")
+
+
+def make_paths_absolute(text: str) -> str:
+    """Return a codec's name with absolute paths in it: it means the same from every folder."""
     head, *pairs = text.split(",")
-    return ",".join([head, *(_absolute(pair) for pair in pairs)])
+    return ",".join([head, *map(_make_path_absolute, pairs)])
 
 
-def _absolute(pair: str) -> str:
+def _make_path_absolute(pair: str) -> str:
     option, _, value = pair.partition("=")
-    names_path = option in ("config", "vgg19") or (
-        option == "binary" and os.sep in value
-    )  # other binaries are looked for in PATH
-    return f"{option}={Path(value).absolute()}" if names_path and value else pair
+    # A program's name without a folder is looked for in PATH.
+    is_path = option in ("config", "vgg19") or (option == "binary" and os.sep in value)
+    return f"{option}={Path(value).absolute()}" if is_path and value else pair
 
 
-def missing(codec: Codec) -> str | None:
-    """What this machine lacks for a codec, None where it runs."""
+def find_missing(codec: Codec) -> str | None:
+    """Return what this machine lacks for a codec, in words; None where it runs."""
     family = FAMILIES[codec.family]
     if family.library is not None and family.library not in av.codecs_available:
         return f"this PyAV has no {family.library}"
     if family.binary is None:
         return None
     binary = codec.options.get("binary", family.binary)
+    head = f"{codec.family}:{codec.structure}"
     if shutil.which(binary) is None:
-        return f"no program {binary}; install it, or name it: {codec.family}:{codec.structure},binary=PATH"
+        return f"no program {binary}; install it, or name it: {head},binary=PATH"
     if "config" in family.options and not Path(codec.options.get("config", os.devnull)).is_dir():
-        return f"no folder of configuration files; name it: {codec.family}:{codec.structure},config=FOLDER"
+        return f"no folder of configuration files; name it: {head},config=FOLDER"
     return None
 
 
-def decode(codec: Codec) -> list[str]:
-    """The command line that decodes any family's file to raw frames."""
-    return [
-        PYTHON,
-        "-m",
-        "tinct",
-        "decode",
-        "--quiet",
-        OUTPUT + FAMILIES[codec.family].writes,
-        DECODED,
-    ]
-
-
-def versions() -> dict[str, str]:
-    """Of everything that a result hangs on; the encoders' are those inside the PyAV wheel."""
-    packages = {
-        name: version(name)
-        for name in ("tinct", "av", "numpy", "opencv-python-headless", "scikit-image")
-    }
+def read_versions() -> dict[str, str]:
+    """Return the versions that a result depends on, of packages and of the encoders inside PyAV."""
+    names = ("tinct", "av", "numpy", "opencv-python-headless", "scikit-image")
+    packages = {name: version(name) for name in names}
     folder = Path(av.__file__).parent.parent / "av.libs"
     libraries = {
-        f.name.split("-")[0]: f.name.split(".so.")[-1]
-        for f in folder.glob("lib*")
-        if f.name.startswith(ENCODER_LIBRARIES)
+        file.name.split("-")[0]: file.name.split(".so.")[-1]
+        for file in folder.glob("lib*")
+        if file.name.startswith(ENCODER_LIBRARIES)
     }
     return {**packages, "ffmpeg": str(av.ffmpeg_version_info), **dict(sorted(libraries.items()))}
-
-
-ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
-
-
-def _check_values(codec: Codec) -> None:
-    if codec.family == "tinct":
-        resolved(config_of(codec))
-    offset = codec.options.get("chroma-offset", "0")
-    if not re.fullmatch(r"[+-]?[0-9]{1,2}", offset) or not -12 <= int(offset) <= 12:
-        raise CodecError(f"chroma-offset: expected -12 to 12, found {offset}")
-    speed = codec.options.get("preset")
-    allowed = {
-        "x265": X265_PRESETS,
-        "x264": X265_PRESETS,
-        "svt-av1": tuple(map(str, range(14))),
-    }.get(codec.family)
-    if speed is not None and allowed is not None and speed not in allowed:
-        raise CodecError(
-            f"{codec.family}'s preset: expected one of {', '.join(allowed)}; found {speed}"
-        )
-
-
-def config_of(codec: Codec) -> EncodeConfig:
-    """What the command line will make of the options of Tinct itself."""
-    given: dict[str, object] = {"structure": codec.structure}
-    for option, value in codec.options.items():
-        if option in FLAGS and value:
-            raise CodecError(f"expected {option} without a value, found {option}={value}")
-        number = (
-            int(value) if value.isascii() and value.isdigit() and option not in WORDS else value
-        )
-        given[option.replace("-", "_")] = True if option in FLAGS else number
-    return preset(str(given.pop("preset", "default")), **given)
-
-
-def _encode(encoder: str, options: list[str]) -> list[str]:
-    return [
-        PYTHON,
-        "-m",
-        "tinct.evaluation.encode",
-        encoder,
-        f"{INPUT}.mkv",
-        f"{OUTPUT}.mkv",
-        *options,
-    ]
-
-
-def _binary(codec: Codec) -> str:
-    binary = codec.options.get("binary", FAMILIES[codec.family].binary)
-    assert binary is not None
-    found = shutil.which(binary)
-    assert found is not None, f"`missing` was not asked about {codec.name}"
-    return str(Path(found).absolute())
-
-
-def _config(codec: Codec, name: str) -> str:
-    return str((Path(codec.options["config"]) / name).absolute())
-
-
-def _raw_input(qp: int, info: VideoInfo) -> list[str]:
-    size = ["-wdt", str(info.width), "-hgt", str(info.height)]
-    return [
-        "-i",
-        f"{INPUT}.yuv",
-        *size,
-        "-fr",
-        str(round(info.mean_rate)),
-        "-f",
-        str(info.frame_count),
-        "-q",
-        str(qp),
-    ]

@@ -1,7 +1,10 @@
-"""Encoders that the lab compares, as a program: `python -m tinct.evaluation.encode ENCODER SOURCE TARGET OPTION=VALUE ...`
+"""Encoders that the lab compares, as a program that writes Matroska.
 
-`hevc` is x265 as Tinct's own base layer tells it, with chroma QP offsets where asked for; `libx264` and `libsvtav1` take the
-options of FFmpeg's wrapper. All write Matroska, through the muxer that Tinct uses, without anything that names the time.
+    python -m tinct.evaluation.encode ENCODER SOURCE TARGET OPTION=VALUE ...
+
+`hevc` is x265 with the settings of Tinct's base codec, and chroma QP offsets where asked for;
+`libx264` and `libsvtav1` take the options of FFmpeg's wrapper. All go through the muxer that Tinct
+uses, and nothing in their files names the time of writing. `codecs` makes the command lines.
 """
 
 import sys
@@ -18,28 +21,32 @@ from tinct.media.planes import pixel_format, to_av_frame
 from tinct.media.source import open_source
 
 
-def hevc(
-    source: str, target: str, structure: str, qp: str, preset: str, chroma_qp_offset: str = "0"
-) -> None:
-    """4:2:0 HEVC: to the byte what `tinct encode --colour in-band` writes, where the offset is 0."""
+def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
+    """Write 4:2:0 HEVC; `options` are `structure`, `qp`, `preset` and perhaps `chroma-qp-offset`.
+
+    Without an offset the bytes are those of `tinct encode --colour in-band`.
+    """
     video = open_source(source)
-    info = video.info
+    info, structure = video.info, options["structure"]
     settings = HevcSettings(
-        structure, info, int(qp), preset=preset, chroma_qp_offset=int(chroma_qp_offset)
+        structure=structure,
+        info=info,
+        qp=int(options["qp"]),
+        preset=options["preset"],
+        chroma_qp_offset=int(options.get("chroma-qp-offset", "0")),
     )
     encoder = HevcEncoder(settings, (info.height, info.width), grey=False)
     with tempfile.TemporaryFile() as file:
         spool = Spool(LUMA, encoder.header, file)
         for frame in video:
-            spool.write(
-                encoder.encode((frame.y, frame.cb, frame.cr), frame.pts, idr=structure == "intra")
-            )
+            planes = (frame.y, frame.cb, frame.cr)
+            spool.write(encoder.encode(planes, frame.pts, idr=structure == "intra"))
         spool.write(encoder.flush())
-        mux(Path(target), info, [spool], None, None)
+        mux(Path(target), info, [spool], manifest=None, source=None)
 
 
-def ffmpeg(encoder: str, source: str, target: str, options: dict[str, str]) -> None:
-    """Any encoder of FFmpeg's that takes 4:2:0; odd sizes are padded by one row or column."""
+def encode_with_ffmpeg(encoder: str, source: str, target: str, *, options: dict[str, str]) -> None:
+    """Encode with any 4:2:0 encoder of FFmpeg; odd sizes are padded by one row or column."""
     video = open_source(source)
     info = video.info
     shape = (info.height + info.height % 2, info.width + info.width % 2)
@@ -60,12 +67,13 @@ def ffmpeg(encoder: str, source: str, target: str, options: dict[str, str]) -> N
 
 
 def main() -> None:
+    """Encode as the command line says."""
     encoder, source, target, *pairs = sys.argv[1:]
     options = dict(pair.split("=", 1) for pair in pairs)
     if encoder == "hevc":
-        hevc(source, target, **{name.replace("-", "_"): value for name, value in options.items()})
+        encode_hevc(source, target, options)
     else:
-        ffmpeg(encoder, source, target, options)
+        encode_with_ffmpeg(encoder, source, target, options=options)
 
 
 if __name__ == "__main__":

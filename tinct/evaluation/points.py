@@ -1,6 +1,6 @@
-"""Rate-distortion points: what one file of one codec takes and how good it is; kept as lines of JSON.
+"""Rate-distortion points: size, quality and cost of one file of one codec, as lines of JSON.
 
-`bd_rate` and `bd_quality` compare the points of two codecs on one clip.
+`bd_rate` and `bd_quality` compare the points of two codecs on one clip, through `bd`.
 """
 
 import json
@@ -18,18 +18,20 @@ from tinct.evaluation.metrics import METRICS
 from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS
 
 Accounting = Literal["all bits", "paper"]  # the paper leaves the network's bits out
-POOLED = "_pooled"  # behind a PSNR's name: from the squared error over all frames, not the mean of the frames' dB
+# Suffix of a PSNR's name: from the squared error over all frames, not the mean of the frames' dB.
+POOLED = "_pooled"
 RAW = "raw bitstream, not muxed"  # the note of points whose size lacks the container's bytes
 PLANES = ("psnr_y", "psnr_u", "psnr_v")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RDPoint:
-    """One file. Rate is `size_bytes`, everything in it; `parts` adds up to it.
+    """One measured file. Its rate is `size_bytes`, all bits; `parts` adds up to it.
 
-    `means` holds each metric's mean over the frames where it is defined, `series` its value at each frame (None where it is
-    not); points measured elsewhere have no series. `keys` are the numbers of the frames whose colour was sent. Seconds and
-    megabytes are of whole processes, `jobs` of them at a time. `command` coded the file, `decode_command` decoded it.
+    `means` holds each metric's mean over the frames where it is defined, `series` its value at each
+    frame (None where undefined); points measured elsewhere have no series. `keys` are the numbers
+    of the key frames. Seconds and megabytes are of whole processes, with `jobs` points measured at
+    a time. `command` encoded the file, `decode_command` decoded it.
     """
 
     clip: str
@@ -59,52 +61,52 @@ class RDPoint:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What tells points apart."""
+        """What identifies a point in a sweep: clip, codec and QP."""
         return self.clip, self.codec, self.qp
 
     @property
     def material(self) -> str:
-        """What points have to agree in for a Bjøntegaard delta."""
+        """Clip, size and number of frames, in which points must agree for a Bjøntegaard delta."""
         return f"{self.clip} of {self.width}x{self.height} with {self.frames} frames"
 
     def rate_kbps(self, accounting: Accounting = "all bits") -> float:
-        """Kilobits a second; in the paper's accounting without the update's."""
+        """Return kbit/s; the paper's accounting leaves the update out."""
         size = self.size_bytes - (self.parts.get("update", 0) if accounting == "paper" else 0)
         return size * 8 / 1000 / self.seconds
 
     def value(self, metric: str, *, without: Collection[int] = ()) -> float | None:
-        """The mean of a metric over all frames but those of the numbers `without`; None where it is not known."""
+        """Return a metric's mean over all frames but the numbers `without`; None where unknown."""
         if not without:
             return self.means.get(metric)
-        kept = {
-            name: [v for i, v in enumerate(values) if i not in without]
-            for name, values in self.series.items()
-        }
-        return means(kept).get(metric)
+        kept = [number for number in range(self.frames) if number not in without]
+        shorter = {name: [values[i] for i in kept] for name, values in self.series.items()}
+        return average_series(shorter).get(metric)
 
 
-def means(series: dict[str, list[float | None]]) -> dict[str, float]:
-    """Of each metric over the frames where it is defined, and the pooled PSNRs beside them."""
+def average_series(series: dict[str, list[float | None]]) -> dict[str, float]:
+    """Return the mean of each metric over the frames where it is defined, and pooled PSNRs."""
     found = {}
     for name, values in series.items():
         defined = [value for value in values if value is not None]
         if defined:
             found[name] = float(np.mean(defined))
             if name in (*PLANES, "psnr_rgb"):
-                found[name + POOLED] = _pooled(defined)
+                found[name + POOLED] = _pool_psnr(defined)
     if all(name + POOLED in found for name in PLANES):
-        found["psnr_yuv611" + POOLED] = float(
-            np.dot(PLANE_WEIGHTS, [found[name + POOLED] for name in PLANES])
-        )
+        found["psnr_yuv611" + POOLED] = _weigh_planes(found[name + POOLED] for name in PLANES)
     return found
 
 
-def better(metric: str) -> int:
-    """+1 where more of a metric is better, -1 where less is, 0 where it is no quality. Raises CodecError for no metric."""
+def get_direction(metric: str) -> int:
+    """Return +1 where more of a metric is better, -1 where less is, 0 where it is no quality.
+
+    Raise CodecError for a name that is no metric.
+    """
     name = metric.removesuffix(POOLED)
     if name not in METRICS or (name != metric and not name.startswith("psnr_")):
         raise CodecError(
-            f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; found {metric}"
+            f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; "
+            f"found {metric}"
         )
     return METRICS[name].better
 
@@ -118,13 +120,16 @@ def bd_rate(
     accounting: Accounting = "all bits",
     keys: bool = True,
 ) -> Delta:
-    """Percent of the anchor's rate at equal quality. `keys=False` judges quality without the frames that are key frames in any of
-    the test's points: the same frames on both sides, since key frames stand where a scene begins, which is hard for every codec.
+    """Return the mean difference of rate at equal quality, in percent of the anchor's rate.
 
-    For a difference, such as CIEDE2000, quality is its negative. Raises CodecError for fewer than two points on a side, for
-    points of several clips, frame counts or sizes, and for a metric that is no quality; `Delta.why` says why there is none.
+    `keys=False` leaves out of the quality, on both sides, every frame that is a key frame in any
+    point of the test: key frames stand where a scene begins, which is hard for every codec. For a
+    difference, such as CIEDE2000, quality is its negative. Raise CodecError for fewer than two
+    points on a side, for points of several clips, frame counts or sizes, and for a metric that is
+    no quality. An undefined delta gives its reason in `Delta.why`.
     """
-    return rate_delta(*_curves(anchor, test, metric, accounting, keys), method)
+    curves = _make_curves(anchor, test, metric, accounting=accounting, keys=keys)
+    return rate_delta(*curves, method)
 
 
 def bd_quality(
@@ -136,18 +141,23 @@ def bd_quality(
     accounting: Accounting = "all bits",
     keys: bool = True,
 ) -> Delta:
-    """BD-PSNR, or the same of another metric: mean gain of quality at equal rate. Arguments as of `bd_rate`."""
-    return quality_delta(*_curves(anchor, test, metric, accounting, keys), method)
+    """Return BD-PSNR, or the same of another metric: mean gain of quality at equal rate.
+
+    Arguments and errors are those of `bd_rate`.
+    """
+    curves = _make_curves(anchor, test, metric, accounting=accounting, keys=keys)
+    return quality_delta(*curves, method)
 
 
-def _curves(
+def _make_curves(
     anchor: Sequence[RDPoint],
     test: Sequence[RDPoint],
     metric: str,
+    *,
     accounting: Accounting,
     keys: bool,
 ) -> tuple[Curve, Curve]:
-    sign = better(metric)
+    sign = get_direction(metric)
     if sign == 0:
         raise CodecError(
             f"expected a metric of quality, found {metric}; there is no Bjøntegaard delta of it"
@@ -157,135 +167,156 @@ def _curves(
         raise CodecError(
             f"expected the points of one clip in a Bjøntegaard delta, found {', '.join(materials)}"
         )
-
     without = set() if keys else {number for point in test for number in point.keys}
 
-    def curve(points: Sequence[RDPoint]) -> Curve:
+    def make_curve(points: Sequence[RDPoint]) -> Curve:
         values = [(p.rate_kbps(accounting), p.value(metric, without=without)) for p in points]
         return Curve.of([(rate, sign * value) for rate, value in values if value is not None])
 
-    return curve(anchor), curve(test)
+    return make_curve(anchor), make_curve(test)
 
 
-# ── lines of JSON ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── lines of JSON ────────────────────────────────────────────────────────────────────────────────
 
 
-def to_line(point: RDPoint) -> str:
+def format_point(point: RDPoint) -> str:
+    """Return a point as one line of JSON."""
     return json.dumps(asdict(point), separators=(",", ":"))
 
 
 def read_points(path: Path) -> tuple[list[RDPoint], list[str]]:
-    """The points of a file of JSON lines, and one sentence for each line that is damaged. Of two alike the later counts."""
+    """Return the points of a file of JSON lines, and a note on each damaged line.
+
+    Of two points of one clip, codec and QP the later line counts.
+    """
     points: dict[tuple[str, str, int], RDPoint] = {}
-    wrong = []
+    notes = []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
-            point = _point(json.loads(line))
+            point = _parse_point(json.loads(line))
         except (ValueError, TypeError, RecursionError) as error:
-            wrong.append(f"{path}, line {number}, is damaged and left out: {error}")
+            notes.append(note_damage(path, number, error))
         else:
             points[point.key] = point
-    return list(points.values()), wrong
+    return list(points.values()), notes
 
 
-def external_points(path: Path, measured: dict[str, RDPoint]) -> tuple[list[RDPoint], list[str]]:
-    """Points measured elsewhere, of the clips for which a point of our own is given by name; a sentence for each left out.
+def note_damage(path: Path, line: int, error: Exception) -> str:
+    """Return the note on a line of a results folder that does not parse."""
+    return f"{path}, line {line}, is damaged and left out: {error}"
 
-    The file is a JSON list of objects with clip, codec, width, height, frames, qp, bytes, psnr_y, psnr_u, psnr_v, and perhaps
-    config, the name of the codec's configuration. Their bytes are those of a raw bitstream, which the note says; entries without
-    colour (chroma 400) are left out.
+
+def read_external_points(
+    path: Path, measured: dict[str, RDPoint]
+) -> tuple[list[RDPoint], list[str]]:
+    """Return points measured elsewhere, and a note on each clip whose points are left out.
+
+    `measured` has a point of the lab for each clip by name; other clips are passed over. The file
+    is a JSON list of objects with clip, codec, width, height, frames, qp, bytes, psnr_y, psnr_u,
+    psnr_v, and perhaps config, the name of the codec's configuration. The bytes are those of a raw
+    bitstream, which the point's note says. Entries without colour (chroma 400) are passed over.
+    Raise CodecError for a file that is none of this.
     """
     found, left_out = [], {}
     try:
         for entry in json.loads(path.read_text()):
             if entry.get("chroma", "420") != "420":
                 continue
-            ours = measured.get(Path(entry["clip"]).stem)
-            point = _external(entry, ours.seconds if ours is not None else 1.0)
-            if ours is None:
+            own = measured.get(Path(entry["clip"]).stem)
+            point = _parse_external(entry, own.seconds if own is not None else 1.0)
+            if own is None:
                 continue
-            if point.material == ours.material:
+            if point.material == own.material:
                 found.append(point)
             else:
-                left_out[point.clip] = (
-                    f"{point.codec} on {point.clip} is left out: {point.material}, ours is {ours.material}"
-                )
+                reason = f"{point.material}, ours is {own.material}"
+                left_out[point.clip] = f"{point.codec} on {point.clip} is left out: {reason}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
         raise CodecError(
-            f"expected a JSON list of rate points in {path}, found {type(error).__name__}: {error}"
+            f"expected a JSON list of rate points in {path}, found {reason}"
         ) from error
     return found, list(left_out.values())
 
 
-def _point(fields_read: Any) -> RDPoint:
+def _parse_point(entry: Any) -> RDPoint:
     known = {f.name for f in fields(RDPoint)}
-    if not isinstance(fields_read, dict) or not set(fields_read) <= known:
+    if not isinstance(entry, dict) or not set(entry) <= known:
         raise ValueError("not the fields of a point")
-    return _checked(RDPoint(**fields_read))
+    return _check_point(RDPoint(**entry))
 
 
-def _checked(point: RDPoint) -> RDPoint:
-    """The point, whose fields came from a file. Raises ValueError for a field of another kind or out of range."""
-    counts = (point.width, point.height, point.frames, point.size_bytes)
-    spent = (
-        point.encode_seconds,
-        point.encode_peak_megabytes,
-        point.decode_seconds,
-        point.decode_peak_megabytes,
+def _parse_external(entry: dict[str, Any], seconds: float) -> RDPoint:
+    values = {name: float(entry[name]) for name in PLANES}
+    values["psnr_yuv611"] = _weigh_planes(values.values())
+    point = RDPoint(
+        clip=Path(entry["clip"]).stem,
+        codec=entry["codec"],
+        qp=entry["qp"],
+        width=entry["width"],
+        height=entry["height"],
+        frames=entry["frames"],
+        seconds=seconds,
+        size_bytes=entry["bytes"],
+        means=values,
+        command=entry.get("config", ""),
+        note=RAW,
     )
-    right = {
-        "a name": all(
-            isinstance(text, str)
-            for text in (point.clip, point.codec, point.command, point.note, point.date)
-        ),
+    return _check_point(point)
+
+
+def _check_point(point: RDPoint) -> RDPoint:
+    """Return the point, whose fields come from a file.
+
+    Raise ValueError for a field of another type or out of range.
+    """
+    names = (point.clip, point.codec, point.command, point.note, point.date)
+    counts = (point.width, point.height, point.frames, point.size_bytes)
+    costs = (
+        *(point.encode_seconds, point.encode_peak_megabytes),
+        *(point.decode_seconds, point.decode_peak_megabytes),
+    )
+    checks = {
+        "a name": all(isinstance(text, str) for text in names),
         "a file": point.file is None or isinstance(point.file, str),
-        "a count": all(_is_number(n, 1) and isinstance(n, int) for n in counts)
-        and isinstance(point.qp, int),
-        "a duration": _is_number(point.seconds)
-        and point.seconds > 0
-        and all(n is None or _is_number(n, 0) for n in spent),
+        "a count": all(_is_count(n) for n in counts) and isinstance(point.qp, int),
+        "a duration": _is_number(point.seconds) and point.seconds > 0,
+        "a cost": all(n is None or _is_number(n, 0) for n in costs),
         "a mean": _is_table(point.means, _is_number),
         "a part": _is_table(point.parts, lambda n: _is_number(n, 0)),
         "a version": _is_table(point.versions, lambda text: isinstance(text, str)),
-        "a series": _is_table(
-            point.series,
-            lambda s: (
-                isinstance(s, list)
-                and len(s) == point.frames
-                and all(v is None or _is_number(v) for v in s)
-            ),
-        ),
+        "a series": _is_table(point.series, lambda values: _is_series(values, point.frames)),
         "a key frame": isinstance(point.keys, list) and all(_is_number(n, 0) for n in point.keys),
     }
-    if wrong := [name for name, holds in right.items() if not holds]:
+    if wrong := [name for name, holds in checks.items() if not holds]:
         raise ValueError(f"expected {wrong[0]} where there is none")
     return point
 
 
 def _is_number(value: Any, low: float = -math.inf) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value >= low
-    )
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= low
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value, 1) and isinstance(value, int)
+
+
+def _is_series(values: Any, frames: int) -> bool:
+    is_list = isinstance(values, list) and len(values) == frames
+    return is_list and all(v is None or _is_number(v) for v in values)
 
 
 def _is_table(value: Any, holds: Callable[[Any], bool]) -> bool:
     return isinstance(value, dict) and all(map(holds, value.values()))
 
 
-def _external(entry: dict[str, Any], seconds: float) -> RDPoint:
-    values = {name: float(entry[name]) for name in PLANES}
-    values["psnr_yuv611"] = float(np.dot(PLANE_WEIGHTS, list(values.values())))
-    shared = {name: entry[name] for name in ("codec", "width", "height", "frames", "qp")}
-    point = RDPoint(
-        **shared, clip=Path(entry["clip"]).stem, seconds=seconds, size_bytes=entry["bytes"], means=values,
-        command=entry.get("config", ""), note=RAW,
-    )  # fmt: skip
-    return _checked(point)
+def _weigh_planes(decibels: Iterable[float]) -> float:
+    """Return (6 Y + U + V) / 8 of the planes' PSNR."""
+    return float(np.dot(PLANE_WEIGHTS, list(decibels)))
 
 
-def _pooled(decibels: Iterable[float]) -> float:
+def _pool_psnr(decibels: Iterable[float]) -> float:
+    """Return the PSNR of the mean squared error of frames with these PSNRs, in dB."""
     squared = np.mean([10 ** (-db / 10) for db in decibels])
     return float(min(-10 * np.log10(squared), PERFECT_DB))

@@ -1,4 +1,7 @@
-"""User files opened and taken apart into packets (PyAV), with one clear error for what is no video."""
+"""Opening of user files and reading of their packets (PyAV); `source` decodes them.
+
+A file that is no video raises one clear CodecError.
+"""
 
 from collections.abc import Generator
 from fractions import Fraction
@@ -14,22 +17,24 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
-from tinct.files import identity
+from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
-from tinct.media.ebml import OWN_LIMITS, check_bounds
+from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
 
 AnyPacket: TypeAlias = "Packet[Any]"
-OWN_ATTACHMENTS = tuple(OWN_LIMITS)  # of the Tinct file, never carried on
+TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
 MILLISECOND = Fraction(1, 1000)
-# of FFmpeg's formats those that hold video and never lead to other files, as lists, pictures by number and discs do
-_VIDEO = (
-    "matroska", "mov", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "h261", "h263", "h264", "hevc", "vvc", "evc", "obu", "av1",
-    "ivf", "flv", "live_flv", "ogg", "asf", "rm", "mxf", "gxf", "nut", "nuv", "dv", "yuv4mpegpipe", "wtv", "mjpeg", "vc1",
-    "cavsvideo", "avs2", "avs3", "dirac", "dnxhd", "apv", "gif", "apng", "dhav", "ty", "swf", "smjpeg", "roq", "bink", "smk",
-)  # fmt: skip
+# Those of FFmpeg's formats that hold video and never lead to other files, as lists, numbered
+# pictures and discs do.
+_VIDEO_FORMATS = (
+    "matroska,mov,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,evc,obu,av1,ivf,flv,"
+    "live_flv,ogg,asf,rm,mxf,gxf,nut,nuv,dv,yuv4mpegpipe,wtv,mjpeg,vc1,cavsvideo,avs2,avs3,dirac,"
+    "dnxhd,apv,gif,apng,dhav,ty,swf,smjpeg,roq,bink,smk"
+)
 
 
 def open_input(path: str) -> InputContainer:
+    """Open a video file. Raises CodecError where it is no file, no video or beyond a limit."""
     file = Path(path)
     if not file.exists() or "\0" in path:
         raise CodecError(f"expected a video file, found nothing at {path}; check the name")
@@ -42,23 +47,19 @@ def open_input(path: str) -> InputContainer:
     try:
         if file.stat().st_size == 0:
             raise CodecError(f"expected a video file, found an empty file at {path}")
-        _check_once(path, identity(path))
-        # "file:" keeps a colon in a name from being taken for a protocol; nothing but files may be opened from it
-        container = av.open(
-            f"file:{file.absolute()}", metadata_errors="replace", options={"max_pixels": str(MAX_PIXELS)},
-            container_options={
-                "protocol_whitelist": "file", "format_whitelist": ",".join(_VIDEO), "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS)
-            },
-        )  # fmt: skip
-    except ArgumentError as error:  # what FFmpeg says of a format that is not on the list
+        _check_once(path, identify_file(path))
+        container = _open_file(file)
+    except ArgumentError as error:  # FFmpeg's error for a format that is not on the list
         raise CodecError(
-            f"expected a video file, found text, pictures, a list of files or a rare format in {path}"
+            "expected a video file, "
+            f"found text, pictures, a list of files or a rare format in {path}"
         ) from error
     except (FFmpegError, OSError) as error:
         raise CodecError(
-            f'expected a video file, found "{reason(error)}" in {path}; check that ffmpeg plays it'
+            f'expected a video file, found "{describe_error(error)}" in {path}; '
+            "check that ffmpeg plays it"
         ) from error
-    if (tracks := len(container.streams) - len(attachments(container))) > MAX_TRACKS:
+    if (tracks := len(container.streams) - len(list_attachments(container))) > MAX_TRACKS:
         container.close()
         raise CodecError(
             f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first"
@@ -68,16 +69,37 @@ def open_input(path: str) -> InputContainer:
 
 @lru_cache(maxsize=64)
 def _check_once(path: str, file: tuple[int, ...] | None) -> None:
-    """A file is opened several times, and walked once as long as it stays the same; a refusal is not remembered."""
+    """Check a file's bounds once while it stays the same: it is opened several times.
+
+    A refusal is not cached.
+    """
     check_bounds(path)
 
 
-def reason(error: BaseException) -> str:
+def _open_file(file: Path) -> InputContainer:
+    return av.open(
+        f"file:{file.absolute()}",  # "file:" keeps a colon in a name from naming a protocol
+        metadata_errors="replace",
+        options={"max_pixels": str(MAX_PIXELS)},
+        container_options={
+            "protocol_whitelist": "file",  # the file may lead to nothing but files
+            "format_whitelist": _VIDEO_FORMATS,
+            "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS),
+        },
+    )
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the first line of an error's text, without its number."""
     return str(getattr(error, "strerror", None) or error).splitlines()[0]
 
 
-def packets_of(container: InputContainer, *streams: Stream) -> Generator[AnyPacket, None, None]:
-    """Packets to the end. Damage in MPEG-TS can conjure up a new track, at which PyAV stumbles: read on behind it."""
+def read_packets(container: InputContainer, *streams: Stream) -> Generator[AnyPacket, None, None]:
+    """Yield packets to the end of the file.
+
+    Damage in MPEG-TS can make a new track appear, at which PyAV raises IndexError; reading goes on
+    behind it.
+    """
     while True:
         try:
             yield from container.demux(*streams)
@@ -87,27 +109,29 @@ def packets_of(container: InputContainer, *streams: Stream) -> Generator[AnyPack
 
 
 def is_flush(packet: AnyPacket) -> bool:
+    """Return whether a packet is PyAV's empty last one."""
     return packet.size == 0 and packet.dts is None and packet.pts is None
 
 
-def origin(container: InputContainer) -> Fraction:
-    """Seconds on the file's own clock that count as 0 (see `video`)."""
-    if container.start_time is None or is_own(container):
+def find_origin(container: InputContainer) -> Fraction:
+    """Return the time on the file's own clock, in seconds, that counts as 0 (see `source`)."""
+    if container.start_time is None or is_tinct_file(container):
         return Fraction(0)
     return max(Fraction(0), Fraction(container.start_time, av.time_base))
 
 
-def is_own(container: InputContainer) -> bool:
-    """Whether there is Tinct in the file."""
-    return any(stream.name in OWN_ATTACHMENTS for stream in attachments(container))
+def is_tinct_file(container: InputContainer) -> bool:
+    """Return whether the file has one of Tinct's attachments."""
+    return any(stream.name in TINCT_ATTACHMENTS for stream in list_attachments(container))
 
 
-def attachments(container: InputContainer) -> list[AttachmentStream]:
+def list_attachments(container: InputContainer) -> list[AttachmentStream]:
+    """Return the attachments of an open file."""
     return [stream for stream in container.streams if isinstance(stream, AttachmentStream)]
 
 
-def only_video(container: InputContainer, stream: VideoStream) -> VideoStream:
-    """The stream, set up to be decoded, its container told to leave out all others."""
+def select_video(container: InputContainer, stream: VideoStream) -> VideoStream:
+    """Set a stream up for decoding, make its container discard all others, and return it."""
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all

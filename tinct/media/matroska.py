@@ -1,4 +1,8 @@
-"""What FFmpeg cannot be told through PyAV about a Matroska track, written into the finished file: aspect ratio, HDR10."""
+"""Completion of a finished Matroska track entry: pixel aspect ratio and HDR10 metadata.
+
+PyAV cannot set either on an output stream. FFmpeg is made to leave room in the entry by a track
+name that ends in `ROOM`; nothing else in the file moves. `ebml` reads elements.
+"""
 
 import os
 import re
@@ -6,38 +10,32 @@ import struct
 from pathlib import Path
 
 from tinct.frames import VideoInfo
-from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VOID, elements, elements_of
+from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VOID, parse_elements, walk_elements
 
-# What PyAV cannot set on an output stream is written into the finished Matroska file: the pixels' shape and HDR10
-# metadata. FFmpeg is made to leave room for it by a track name that is too long; nothing else in the file moves.
 ROOM = " " * 250
 _NAME, _VIDEO, _COLOUR, _MASTERING = 0x536E, 0xE0, 0x55B0, 0x55D0
-_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT, _MAX_CLL, _MAX_FALL = (
-    0x54B0,
-    0x54BA,
-    0x54B2,
-    0x55BC,
-    0x55BD,
-)
+_DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
+_MAX_CLL, _MAX_FALL = 0x55BC, 0x55BD
 _ASPECT_UNIT = 3  # display width and height are a ratio, not pixels
-# G, B, R, white: x then y of each; then most and least luminance, as in `Hdr.master_display`
+# Coordinates x and y of G, B, R and white, then highest and lowest luminance: the order of
+# `Hdr.master_display`.
 _MASTERING_IDS = (0x55D3, 0x55D4, 0x55D5, 0x55D6, 0x55D1, 0x55D2, 0x55D7, 0x55D8, 0x55D9, 0x55DA)
+_MASTERING_UNITS = (50000,) * 8 + (10000,) * 2
 
 
 def complete_matroska(path: Path, info: VideoInfo) -> None:
-    """Rewrite the first track's entry, in the bytes that it has."""
+    """Rewrite the first track's entry within the bytes that it has."""
     with path.open("r+b") as file:
         start, end = 0, file.seek(0, os.SEEK_END)
         for wanted in (SEGMENT, TRACKS, TRACK):
-            start, end = next(
-                (e.start, e.end) for e in elements(file, start, end) if e.identity == wanted
-            )
+            found = next(e for e in walk_elements(file, start, end) if e.identity == wanted)
+            start, end = found.start, found.end
         file.seek(start)
-        fields = dict(elements_of(file.read(end - start)))
+        fields = dict(parse_elements(file.read(end - start)))
         fields[_NAME] = fields[_NAME].removesuffix(ROOM.encode())
         fields[_VIDEO] = _complete_video(fields[_VIDEO], info)
         entry = b"".join(
-            _element(identity, data)
+            _pack_element(identity, data)
             for identity, data in fields.items()
             if data or identity != _NAME
         )
@@ -48,38 +46,35 @@ def complete_matroska(path: Path, info: VideoInfo) -> None:
 
 
 def _complete_video(data: bytes, info: VideoInfo) -> bytes:
-    fields = dict(elements_of(data))
+    fields = dict(parse_elements(data))
     aspect = info.sample_aspect_ratio * info.width / info.height
     fields |= {
-        _DISPLAY_WIDTH: _number(aspect.numerator),
-        _DISPLAY_HEIGHT: _number(aspect.denominator),
-        _DISPLAY_UNIT: _number(_ASPECT_UNIT),
+        _DISPLAY_WIDTH: _pack_number(aspect.numerator),
+        _DISPLAY_HEIGHT: _pack_number(aspect.denominator),
+        _DISPLAY_UNIT: _pack_number(_ASPECT_UNIT),
     }
     colour = fields.get(_COLOUR, b"")
     if info.hdr.max_cll:
-        most, average = (_number(int(level)) for level in info.hdr.max_cll.split(","))
-        colour += _element(_MAX_CLL, most) + _element(_MAX_FALL, average)
+        most, average = (_pack_number(int(level)) for level in info.hdr.max_cll.split(","))
+        colour += _pack_element(_MAX_CLL, most) + _pack_element(_MAX_FALL, average)
     if info.hdr.master_display:
-        units = [50000] * 8 + [10000] * 2
         values = map(int, re.findall(r"\d+", info.hdr.master_display))
         numbers = (
-            struct.pack(">d", value / unit) for value, unit in zip(values, units, strict=True)
+            struct.pack(">d", value / unit)
+            for value, unit in zip(values, _MASTERING_UNITS, strict=True)
         )
-        colour += _element(_MASTERING, b"".join(map(_element, _MASTERING_IDS, numbers)))
+        colour += _pack_element(_MASTERING, b"".join(map(_pack_element, _MASTERING_IDS, numbers)))
     if colour:
         fields[_COLOUR] = colour
-    return b"".join(_element(identity, data) for identity, data in fields.items())
+    return b"".join(_pack_element(identity, data) for identity, data in fields.items())
 
 
-def _number(value: int) -> bytes:
-    """In 4 bytes, or in as many as it takes."""
+def _pack_number(value: int) -> bytes:
+    """Return a number in 4 bytes, or in as many as it needs."""
     return value.to_bytes(max(4, (value.bit_length() + 7) // 8), "big")
 
 
-def _element(identity: int, data: bytes) -> bytes:
-    """EBML: identity, size in two bytes, data."""
-    return (
-        identity.to_bytes((identity.bit_length() + 7) // 8, "big")
-        + (0x4000 | len(data)).to_bytes(2, "big")
-        + data
-    )
+def _pack_element(identity: int, data: bytes) -> bytes:
+    """Return an EBML element: identity, size in two bytes, data."""
+    head = identity.to_bytes((identity.bit_length() + 7) // 8, "big")
+    return head + (0x4000 | len(data)).to_bytes(2, "big") + data

@@ -9,40 +9,39 @@ Planes = tuple[np.ndarray, ...]  # luma alone, or Y, Cb and Cr in 4:2:0
 
 
 def pixel_format(bit_depth: int, *, grey: bool = False) -> str:
-    """FFmpeg's name for 4:2:0, or for luma alone."""
+    """Return FFmpeg's name for 4:2:0, or for luma alone."""
     return ("gray" if grey else "yuv420p") + ("" if bit_depth == 8 else "10le")
 
 
 def colour_range(full_range: bool | None) -> int:
-    """FFmpeg's number for a range (AVColorRange)."""
+    """Return FFmpeg's number for a range (AVColorRange)."""
     return {None: 0, False: 1, True: 2}[full_range]
 
 
-def rows(plane: Any, dtype: np.dtype[Any]) -> np.ndarray:
-    """A plane's memory [H, at least W], padding and all, top row first."""
+def view_rows(plane: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return a view of a plane's memory [H, W and padding], top row first."""
     memory = np.frombuffer(plane, dtype).reshape(-1, abs(plane.line_size) // dtype.itemsize)
     return memory[::-1] if plane.line_size < 0 else memory
 
 
 def to_av_frame(planes: Planes, format_name: str, shape: tuple[int, int]) -> av.VideoFrame:
-    """An FFmpeg frame of `shape` (height, width of luma); where planes are smaller, their edges are repeated."""
+    """Return an FFmpeg frame of `shape` (height, width of luma); smaller planes are padded."""
     frame = av.VideoFrame(shape[1], shape[0], format_name)
     assert len(frame.planes) == len(planes), (format_name, len(planes))
     for target, plane in zip(frame.planes, planes, strict=True):
-        rows(target, plane.dtype)[: target.height, : target.width] = pad(
-            plane, (target.height, target.width)
-        )
+        size = (target.height, target.width)
+        view_rows(target, plane.dtype)[: size[0], : size[1]] = pad_plane(plane, size)
     return frame
 
 
 def from_av_frame(frame: av.VideoFrame) -> Planes:
-    """Contiguous copies of the planes of a gray or 4:2:0 frame."""
+    """Return contiguous copies of the planes of a gray or 4:2:0 frame."""
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits == 8 else "<u2")
-    return tuple(rows(p, dtype)[: p.height, : p.width].copy() for p in frame.planes)
+    return tuple(view_rows(p, dtype)[: p.height, : p.width].copy() for p in frame.planes)
 
 
-def pad(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The plane with its last row and column repeated down and right to `shape`."""
+def pad_plane(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Repeat the last row and column downwards and to the right up to `shape`."""
     below, right = shape[0] - plane.shape[0], shape[1] - plane.shape[1]
     if below == 0 and right == 0:
         return plane

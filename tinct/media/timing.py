@@ -1,6 +1,10 @@
-"""When frames are shown: stream timestamps judged to be a constant or a variable rate, and turned into ticks."""
+"""When frames are shown: timestamps judged to have a constant or a variable rate, and the ticks.
+
+Also trims a video to a start and a duration. `source` decodes the frames.
+"""
 
 from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -11,19 +15,29 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.media.demux import MILLISECOND, is_flush, only_video, origin, packets_of
+from tinct.media.demux import (
+    MILLISECOND,
+    AnyPacket,
+    find_origin,
+    is_flush,
+    read_packets,
+    select_video,
+)
 
 DEFAULT_RATE = Fraction(25)
 MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timing:
-    """How stream timestamps become ticks: tick = round((pts * stream_base - zero) / time_base) + delay."""
+    """Conversion of stream timestamps to ticks.
+
+    tick = round((pts * stream_base - zero) / time_base) + delay
+    """
 
     stream_base: Fraction
     rate: Fraction | None  # None: variable, ticks are milliseconds
-    zero: Fraction  # seconds of the first frame; `delay` ticks after the start of the file
+    zero: Fraction  # seconds of the first frame, which is `delay` ticks after the file's start
     delay: int
     ticks: np.ndarray | None  # of every frame, sorted; None for a pipe
     timed: bool  # False: no timestamps, frames are counted
@@ -31,102 +45,126 @@ class Timing:
 
     @property
     def time_base(self) -> Fraction:
+        """Seconds of one tick."""
         return MILLISECOND if self.rate is None else 1 / self.rate
 
-    def tick(self, pts: int | None, index: int) -> int:
+    def to_tick(self, pts: int | None, index: int) -> int:
+        """Return the tick of the frame number `index`, whose timestamp is `pts`."""
         if not self.timed or pts is None:
             return index + self.delay
         return round((pts * self.stream_base - self.zero) / self.time_base) + self.delay
 
-    def pts(self, tick: int) -> int:
+    def to_pts(self, tick: int) -> int:
+        """Return the stream timestamp of a tick."""
         return round(((tick - self.delay) * self.time_base + self.zero) / self.stream_base)
 
 
-def scan(container: InputContainer, stream: VideoStream, path: str) -> Timing:
-    """Count frames and judge their rate by one pass over the packets, 8 bytes of memory a frame, nothing decoded."""
-    only_video(container, stream)
-    hidden = stream.codec_context.name == "vp8"
-    times = array("q")
+def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Timing:
+    """Count frames and judge their rate in one pass over the packets, without decoding.
+
+    Takes 8 bytes of memory a frame. Raises CodecError where there is no frame.
+    """
+    select_video(container, stream)
+    stamps = array("q")
     count, last_duration = 0, 0
-    packets = packets_of(container, stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (FFmpegError, OSError):
-            break  # decoding meets it again and counts it
-        if packet is None or is_flush(packet):
-            break
-        if packet.is_discard or (
-            hidden and not bytes(packet)[0] & 0x10
-        ):  # VP8's frame header says if it is shown
-            continue
+    for packet in _read_shown_packets(container, stream):
         count += 1
         last_duration = packet.duration or 0
         if packet.pts is not None:
-            times.append(packet.pts)
+            stamps.append(packet.pts)
     if count == 0:
         raise CodecError(
             f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
         )
     base = stream.time_base or MILLISECOND
+    if len(stamps) < count:
+        return Timing(
+            stream_base=base,
+            rate=Fraction(stream.guessed_rate or stream.average_rate or DEFAULT_RATE),
+            zero=Fraction(0),
+            delay=0,
+            ticks=np.arange(count),
+            timed=False,
+        )
+    pts = np.sort(np.frombuffer(stamps, np.int64))
     rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
-    if len(times) < count:
-        rate = Fraction(stream.guessed_rate or stream.average_rate or DEFAULT_RATE)
-        return Timing(base, rate, Fraction(0), 0, np.arange(count), timed=False)
-    return _judge(
-        np.sort(np.frombuffer(times, np.int64)), base, rates, last_duration, origin(container)
-    )
-
-
-def _judge(
-    pts: np.ndarray, base: Fraction, rates: list[Fraction], last_duration: int, origin: Fraction
-) -> Timing:
-    rate = constant_rate(pts, base, rates)
+    rate = find_constant_rate(pts, base, rates)
     zero = int(pts[0]) * base
     time_base = MILLISECOND if rate is None else 1 / rate
-    delay = max(0, round((zero - origin) / time_base))
+    delay = max(0, round((zero - find_origin(container)) / time_base))
     elapsed = (pts - pts[0]).astype(np.float64) * float(base / time_base)
-    ticks = np.rint(elapsed).astype(np.int64) + delay
     return Timing(
-        base, rate, zero, delay, ticks, timed=True, last_seconds=float(last_duration * base)
+        stream_base=base,
+        rate=rate,
+        zero=zero,
+        delay=delay,
+        ticks=np.rint(elapsed).astype(np.int64) + delay,
+        timed=True,
+        last_seconds=float(last_duration * base),
     )
 
 
-def constant_rate(pts: np.ndarray, base: Fraction, rates: list[Fraction]) -> Fraction | None:
-    """The rate at which every sorted `pts` lies within a tick or a millisecond of pts[0] + n / rate, or None.
+def _read_shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[AnyPacket]:
+    """Yield packets of frames that are shown, up to an error: decoding meets it too and counts it.
 
-    Files often name a rounded rate (Matroska keeps nanoseconds): the usual rate nearest to each candidate is tried
+    VP8's frame header says whether a frame is shown.
+    """
+    is_vp8 = stream.codec_context.name == "vp8"
+    packets = read_packets(container, stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, OSError):
+            return
+        if packet is None or is_flush(packet):
+            return
+        if not (packet.is_discard or (is_vp8 and not bytes(packet)[0] & 0x10)):
+            yield packet
+
+
+def find_constant_rate(
+    pts: np.ndarray, base: Fraction, rates: Sequence[Fraction]
+) -> Fraction | None:
+    """Return the rate at which sorted timestamps are evenly spaced, or None.
+
+    Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate. Files often name a
+    rounded rate (Matroska keeps nanoseconds): the usual rate nearest to each candidate is tried
     first.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
-        return _usual(rates[0]) if rates else DEFAULT_RATE
+        return _find_usual_rate(rates[0]) if rates else DEFAULT_RATE
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
     tolerance = max(float(base), 1e-3) * 1.001
-    for rate in [*map(_usual, [*rates, measured]), *rates, measured.limit_denominator(1001)]:
+    usual = map(_find_usual_rate, [*rates, measured])
+    for rate in [*usual, *rates, measured.limit_denominator(1001)]:
         if rate > 0 and np.abs(seconds - np.arange(len(pts)) / float(rate)).max() <= tolerance:
             return rate
     return None
 
 
-def _usual(rate: Fraction) -> Fraction:
-    """The nearest of N and N / 1.001 frames a second where it is within 0.02 %, else `rate`."""
+def _find_usual_rate(rate: Fraction) -> Fraction:
+    """Return the nearest of N and N / 1.001 frames a second if it is within 0.02 %, else `rate`."""
     for usual in (Fraction(round(rate)), Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)):
         if usual > 0 and abs(rate - usual) <= usual / 5000:
             return usual
     return Fraction(rate)
 
 
-def cut(
+def trim_ticks(
     time_base: Fraction, start_seconds: float, duration_seconds: float | None
 ) -> tuple[int, int | None]:
-    """First tick and the one after the last; a frame belongs to the cut if it starts in it, give or take 1 µs."""
+    """Return the first tick of a trimmed video and the tick after its last, or None for the end.
+
+    A frame belongs to it if it starts within these times, give or take 1 µs.
+    """
     duration = 1 if duration_seconds is None else duration_seconds
     if not 0 <= start_seconds < MAX_SECONDS or not 0 < duration < MAX_SECONDS:
         raise CodecError(
-            f"expected a start from 0 and a duration above 0, below {MAX_SECONDS:,} s; found {start_seconds} and {duration_seconds}"
+            f"expected a start from 0 and a duration above 0, below {MAX_SECONDS:,} s; "
+            f"found {start_seconds} and {duration_seconds}"
         )
     tick = float(time_base)
     start = int(np.ceil((start_seconds - 1e-6) / tick))
@@ -135,13 +173,18 @@ def cut(
     return max(start, 0), int(np.ceil((start_seconds + duration_seconds - 1e-6) / tick))
 
 
-def cut_info(info: VideoInfo, timing: Timing, start: int, end: int | None) -> VideoInfo:
+def trim_info(info: VideoInfo, timing: Timing, *, start: int, end: int | None) -> VideoInfo:
+    """Return `info` with frame count and duration of the frames from tick `start` to before `end`.
+
+    Raises CodecError where there is none.
+    """
     assert timing.ticks is not None
     ticks = timing.ticks[timing.ticks >= start]
     if len(ticks) == 0:
         length = float(timing.ticks[-1] * timing.time_base)
         raise CodecError(
-            f"expected a start before the last frame at {length:.3f} s, found {float(start * timing.time_base):.3f} s"
+            f"expected a start before the last frame at {length:.3f} s, "
+            f"found {float(start * timing.time_base):.3f} s"
         )
     if end is not None and ticks[-1] >= end:
         ticks = ticks[ticks < end]
@@ -149,6 +192,6 @@ def cut_info(info: VideoInfo, timing: Timing, start: int, end: int | None) -> Vi
             raise CodecError(
                 "expected a frame in the time asked for, found none; ask for a longer duration"
             )
-    shown = float(timing.time_base) if timing.rate else timing.last_seconds
-    seconds = float((ticks[-1] - start) * timing.time_base) + shown
+    last_seconds = float(timing.time_base) if timing.rate else timing.last_seconds
+    seconds = float((ticks[-1] - start) * timing.time_base) + last_seconds
     return replace(info, frame_count=len(ticks), duration_seconds=seconds)

@@ -1,4 +1,10 @@
-"""Optical flow between luma planes, and pictures moved along it."""
+"""Optical flow between luma planes, and pictures warped along it.
+
+A flow is an array [h, w, 2] of displacements (x, y), in samples of its own grid: a sample of the
+target lies in the source at its own position plus the displacement. The search is OpenCV's DIS
+(Kroeger et al., "Fast Optical Flow using Dense Inverse Search", 2016). `views` has the planes that
+it compares.
+"""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
@@ -9,26 +15,38 @@ import numpy as np
 
 from tinct.motion.views import KeyView, LumaView
 
-MIN_FLOW_SIDE = 32  # pixels; DIS (OpenCV 5.0) crashes on wide pictures below, which are copied without motion instead
+# Samples. DIS (OpenCV 5.0) crashes on wide pictures below this height; they are copied without
+# motion instead.
+MIN_FLOW_SIDE = 32
+
+STILL_WINDOW = 9  # samples a side of the window over which standing still is judged
+STILL_GAIN = 1.1  # factor by which motion has to lower the mismatch
+STILL_FLOOR = 0.2  # 8-bit levels that it has to lower it by: flow follows coding noise
+# Variational iterations of a fine search. They take half of its time and pictures gain nothing.
+REFINEMENTS = 0
+
+# float16 [h, w, 2] at the resolution of `LumaView.matched`; None where a picture is too small.
+Flow = np.ndarray | None
+FlowPair = tuple[Sequence[Flow], Sequence[Flow]]  # to the earlier and to the later key frame
 
 
-def motion(luma: LumaView, reference: LumaView) -> np.ndarray | None:
-    """Where each chroma sample of `luma` lies in `reference`: displacement [h, w, 2] (x, y) in chroma samples.
+def estimate_flow(target: LumaView, source: LumaView) -> np.ndarray | None:
+    """Return the flow from `target` to `source` at chroma resolution, float32 [h, w, 2].
 
-    None where the picture is too small for optical flow.
+    None where the pictures are too small for optical flow.
     """
-    # a new object each time: a call on a small picture changes its settings for good
-    target, source = luma.matched, reference.matched
-    if min(target.shape) < MIN_FLOW_SIDE:
+    if min(target.matched.shape) < MIN_FLOW_SIDE:
         return None
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST).calc(
-        target, source, None
-    )  # type: ignore[call-overload]
-    return scaled_flow(flow, luma.half.shape)
+    search = _create_search(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    flow = search.calc(target.matched, source.matched, None)  # type: ignore[call-overload]
+    return scale_flow(flow, target.half.shape)
 
 
-def scaled_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The same motion on planes of `shape` (height, width): as large, half or twice as large, odd sides rounded up."""
+def scale_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the same motion on planes of `shape` (height, width).
+
+    They are as large as the flow, half or twice as large, odd sides rounded up.
+    """
     height, width = flow.shape[:2]
     if (height, width) == tuple(shape[:2]):
         return flow
@@ -39,64 +57,61 @@ def scaled_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Bilinear samples of `picture` [h, w, c] at the places that `flow` points to; beyond the border, its edge.
+    """Return `picture` [h, w] or [h, w, c], sampled bilinearly where `flow` points to.
 
-    The flow is as large as the picture, half or twice as large.
+    Beyond the border the picture's edge is repeated. The flow, float32, is as large as the picture,
+    half or twice as large.
     """
-    places = scaled_flow(flow, picture.shape)
-    places = cv2.add(
-        places, _grid(*picture.shape[:2]), None if places is flow else places
-    )  # in place: fresh memory takes time
-    return cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    scaled = scale_flow(flow, picture.shape)
+    # the sum overwrites a scaled copy: fresh memory takes time
+    out = None if scaled is flow else scaled
+    positions = cv2.add(scaled, _make_grid(*picture.shape[:2]), out)
+    return cv2.remap(  # type: ignore[call-overload]
+        picture, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 @lru_cache(maxsize=4)
-def _grid(height: int, width: int) -> np.ndarray:
-    """Each sample's own place (x, y), [h, w, 2]."""
+def _make_grid(height: int, width: int) -> np.ndarray:
+    """Return each sample's own position (x, y), float32 [h, w, 2]."""
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
     return np.dstack((columns, rows))
 
 
-STILL_WINDOW = 9  # samples a side, over which standing still is judged
-STILL_GAIN = 1.1  # motion has to lower the mismatch by this factor
-STILL_FLOOR = 0.2  # and by this much, in 8-bit levels: coding noise alone makes flow wander
-REFINEMENTS = 0  # iterations, variational, of a fine search: half of its time goes there, and pictures are no better for it
-Flow = (
-    np.ndarray | None
-)  # [h, w, 2] float16 at the resolution of `LumaView.matched`; None where a picture is too small
-
-
 def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> list[Flow]:
-    """Motion from each of `lumas`, nearest first, to `key`: each search starts from what the last one found.
+    """Return the flow from each of `lumas` to `key`; they come in order of distance, nearest first.
 
-    Where a picture stands still it is told so, since a search between coarse and fine luma wanders with the noise. A `fine` search
-    is for luma that has been restored.
+    Each search starts from the flow found before it. Where a picture stands still its flow is set
+    to zero, since a search between coarsely and finely coded luma follows the noise. A `fine`
+    search is for luma that has been restored.
     """
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
     flows: list[Flow] = []
-    before: Flow = None
+    previous: np.ndarray | None = None
     for luma in lumas:
         target, source = luma.matched, key.matched
         if min(target.shape) < MIN_FLOW_SIDE:
             flows.append(None)
             continue
-        # a new object each time: a call on a small picture changes its settings for good
-        search = cv2.DISOpticalFlow.create(
-            cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
-        )
+        search = _create_search(preset)
         if fine:
             search.setVariationalRefinementIterations(REFINEMENTS)
-        flow = search.calc(target, source, None if before is None else before.copy())  # type: ignore[arg-type]
-        before = stilled(target, source, flow)
-        flows.append(_converted(before, cv2.CV_16F))
+        start = None if previous is None else previous.copy()
+        flow = search.calc(target, source, start)  # type: ignore[arg-type]
+        previous = zero_still_flow(target, source, flow)
+        flows.append(convert_flow(previous, cv2.CV_16F))
     return flows
 
 
 def track_both(
     group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
 ) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
-    """Flows of the frames between two key frames to each of them, in the frames' order; one key a thread."""
+    """Start to track the frames between two key frames towards each of them, one key a thread.
+
+    Both lists of flows are in the order of the frames.
+    """
     return (
         pool.submit(track, group, keys[0].luma),
         pool.submit(lambda: track(group[::-1], keys[1].luma)[::-1]),
@@ -106,28 +121,44 @@ def track_both(
 def track_restored(
     group: Sequence[Future[KeyView]], keys: Sequence[KeyView], pool: Executor
 ) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
-    """The same on frames that a first pass is restoring: finer luma is worth a finer search."""
+    """Start the same for frames that a first pass is restoring, by a fine search."""
 
-    def views() -> list[LumaView]:
+    def wait_for_luma() -> list[LumaView]:
         return [view.result().luma for view in group]
 
     return (
-        pool.submit(lambda: track(views(), keys[0].luma, fine=True)),
-        pool.submit(lambda: track(views()[::-1], keys[1].luma, fine=True)[::-1]),
+        pool.submit(lambda: track(wait_for_luma(), keys[0].luma, fine=True)),
+        pool.submit(lambda: track(wait_for_luma()[::-1], keys[1].luma, fine=True)[::-1]),
     )
 
 
-def stilled(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """The flow, but none where standing still explains the picture about as well."""
-    window = (STILL_WINDOW, STILL_WINDOW)
-    moved, still = (
-        cv2.blur(cv2.absdiff(p, target).astype(np.float32), window)
-        for p in (warp(source, flow), source)
+def zero_still_flow(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Return `flow` [h, w, 2], faded to zero where standing still fits about as well.
+
+    `target` and `source` are luma planes, uint8 [h, w].
+    """
+    moving_error, still_error = (
+        _average_difference(picture, target) for picture in (warp(source, flow), source)
     )
-    moving = cv2.blur((still >= moved * STILL_GAIN + STILL_FLOOR).astype(np.float32), (5, 5))
-    return cv2.multiply(flow, cv2.merge((moving, moving)))
+    is_moving = still_error >= moving_error * STILL_GAIN + STILL_FLOOR
+    share = cv2.blur(is_moving.astype(np.float32), (5, 5))
+    return cv2.multiply(flow, cv2.merge((share, share)))
 
 
-def _converted(flow: np.ndarray, depth: int) -> np.ndarray:
-    """A flow in another of OpenCV's types: it converts to and from half precision some times faster than NumPy."""
+def convert_flow(flow: np.ndarray, depth: int) -> np.ndarray:
+    """Return a flow in another of OpenCV's types, such as `cv2.CV_16F`.
+
+    OpenCV converts to and from half precision several times faster than NumPy.
+    """
     return cv2.multiply(flow, (1.0, 1.0), dtype=depth)  # type: ignore[call-overload]
+
+
+def _create_search(preset: int) -> cv2.DISOpticalFlow:
+    """Return a search that nobody has used: one call on a small picture changes its settings."""
+    return cv2.DISOpticalFlow.create(preset)
+
+
+def _average_difference(picture: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the mean absolute difference around each sample, float32 [h, w]."""
+    difference = cv2.absdiff(picture, target).astype(np.float32)
+    return cv2.blur(difference, (STILL_WINDOW, STILL_WINDOW))

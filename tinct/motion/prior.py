@@ -1,7 +1,8 @@
-"""Propagation: the colour of key frames carried to the frames between them along the motion of the luma.
+"""The prior: colour of key frames propagated to the frames between them along the motion of luma.
 
-Only decoded luma and decoded key-frame colour go in, so encoder and decoder compute the same prior. `keyframes` decides
-which frames are keys, `colouriser` finishes what comes out of here.
+It is made from decoded luma and decoded key-frame colour alone, so encoder and decoder compute the
+same. `encoder.keyframes` decides which frames are key frames; `networks.interface` has the
+colourisers, which start from the prior.
 """
 
 from collections.abc import Sequence
@@ -10,23 +11,26 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tinct.motion.flow import motion, warp
+from tinct.motion.flow import estimate_flow, warp
 from tinct.motion.views import KeyView, LumaView
 
-MATCH_WINDOW = 5  # chroma samples a side, over which a match is judged
+MATCH_WINDOW = 5  # chroma samples a side of the window over which a match is judged
 MATCH_FLOOR = 4.0  # squared 8-bit levels; a mismatch below coding noise says nothing
 
 
 def propagate(luma: LumaView, keys: Sequence[KeyView]) -> tuple[np.ndarray, np.ndarray]:
-    """The prior of one frame, Cb and Cr in the keys' own type. `keys` are one or two, none from another shot."""
+    """Return the prior of one frame: Cb and Cr [h, w] in the type of the key frames' own.
+
+    `keys` are one or two key frames of the frame's own shot.
+    """
     _, cb, cr = cv2.split(blend(luma, keys))
-    return _rounded(cb, keys[0].cb.dtype), _rounded(cr, keys[0].cr.dtype)
+    return _round_plane(cb, keys[0].cb.dtype), _round_plane(cr, keys[0].cr.dtype)
 
 
 def blend(luma: LumaView, keys: Sequence[KeyView]) -> np.ndarray:
-    """The `picture` of each key aligned, then blended per pixel, [h, w, 3] float32.
+    """Return the aligned `picture` of each key frame, blended per sample, float32 [h, w, 3].
 
-    A key's weight is 1 / (distance in time x squared mismatch^2).
+    A key frame's weight is 1 / (distance in time * (mismatch + MATCH_FLOOR)^2).
     """
     assert 1 <= len(keys) <= 2, len(keys)
     blended = align(luma, keys[0])
@@ -34,7 +38,7 @@ def blend(luma: LumaView, keys: Sequence[KeyView]) -> np.ndarray:
         other = align(luma, keys[1])
         doubt, other_doubt = (
             np.float32(abs(luma.pts - key.luma.pts))
-            * np.square(mismatch(luma, warped) + MATCH_FLOOR)
+            * np.square(measure_mismatch(luma, warped) + MATCH_FLOOR)
             for key, warped in zip(keys, (blended, other), strict=True)
         )
         share = doubt / (doubt + other_doubt)
@@ -43,16 +47,19 @@ def blend(luma: LumaView, keys: Sequence[KeyView]) -> np.ndarray:
 
 
 def align(luma: LumaView, key: KeyView) -> np.ndarray:
-    """The key frame's `picture` moved to where `luma` shows its content, [h, w, 3] float32."""
-    flow = motion(luma, key.luma)
+    """Return the key frame's `picture`, warped to where `luma` has its content: [h, w, 3]."""
+    flow = estimate_flow(luma, key.luma)
     return key.picture.copy() if flow is None else warp(key.picture, flow)
 
 
-def mismatch(luma: LumaView, warped: np.ndarray) -> np.ndarray:
-    """Mean squared luma error of an aligned key around each chroma sample, [h, w], in 8-bit levels."""
+def measure_mismatch(luma: LumaView, warped: np.ndarray) -> np.ndarray:
+    """Return the mean squared luma error of an aligned picture around each chroma sample.
+
+    It is float32 [h, w], in squared 8-bit levels.
+    """
     error = warped[..., 0] - luma.half
     return cv2.blur(error * error, (MATCH_WINDOW, MATCH_WINDOW), borderType=cv2.BORDER_REPLICATE)
 
 
-def _rounded(plane: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+def _round_plane(plane: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     return np.rint(plane).astype(dtype)  # blends of valid samples stay in range

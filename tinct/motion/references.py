@@ -1,6 +1,7 @@
-"""References: a group's key frames laid onto each frame between them, along motion that is tracked away from the key.
+"""References: what a network mixes a frame from, itself and others moved onto it.
 
-A network chooses between what lies here (`colouriser.compact`). `propagate` has the plain way, one flow and a blend.
+`networks.compact` mixes them. `flow` tracks the motion; `prior` blends key frames without a
+network.
 """
 
 from collections.abc import Sequence
@@ -9,23 +10,28 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tinct.motion.flow import Flow, _converted, track, warp
+from tinct.motion.flow import Flow, FlowPair, convert_flow, track, warp
 from tinct.motion.views import KeyView, LumaView
 
-DISTANCE_SCALE, QP_SCALE, QP_ZERO = (
-    4,
-    10,
-    32,
-)  # of what a network is told, see `References.conditions`
-REACH = 2  # frames before and behind that a frame coded with its colour is restored from
+# Scales of what a network is told, see `References.conditions`.
+DISTANCE_SCALE = 4
+QP_SCALE = 10
+QP_ZERO = 32
+
+REACH = 2  # frames before and after an in-band frame that it is restored from
+
+Moved = tuple[np.ndarray, np.ndarray]  # luma [H, W] and colour [2, h, w] of one frame
 
 
 @dataclass(frozen=True)
 class References:
-    """What one frame can be made of, in the video's own type: `luma` [S, H, W] and `chroma` [S', 2, h, w].
+    """The sources that one frame is mixed from, in the video's own type.
 
-    Sources in order: for luma the frame's own first; then the earlier and the later key frame as they stand, then both moved.
-    `distances` are those to the two key frames, in frames; `qps` the QPs of the earlier one's luma and of the frame's own.
+    `luma` is [S, H, W]: the frame's own first, then the earlier and the later key frame where they
+    stand, then both moved onto the frame. `chroma` is [S - 1, 2, h, w], Cb and Cr of the same
+    sources but the first. A second pass has more, see `gather_second_references`. `distances` are
+    frames to the earlier and to the later key frame, 1 or more; `qps` the QPs of the earlier key
+    frame's luma and of the frame's own.
     """
 
     luma: np.ndarray
@@ -35,90 +41,113 @@ class References:
 
     @property
     def conditions(self) -> np.ndarray:
-        """Distances and QPs as a network is told of them: [4], float32, -4 to 4."""
-        distances, qps = (
-            np.log2(self.distances) / DISTANCE_SCALE,
-            (np.array(self.qps) - QP_ZERO) / QP_SCALE,
-        )
+        """What a network is told of the frame, float32 [4]: log2(distance) / 4, (QP - 32) / 10."""
+        distances = np.log2(self.distances) / DISTANCE_SCALE
+        qps = (np.array(self.qps) - QP_ZERO) / QP_SCALE
         return np.concatenate((distances, qps)).astype(np.float32)
 
 
-def reference(
-    group: Sequence[LumaView],
-    index: int,
-    keys: Sequence[KeyView],
-    flows: tuple[Sequence[Flow], Sequence[Flow]],
+def gather_references(
+    group: Sequence[LumaView], index: int, *, keys: Sequence[KeyView], flows: FlowPair
 ) -> References:
-    """Of one frame of those between two key frames (the same one twice where the group is open): 5 luma and 4 chroma sources."""
-    own = group[index]
-    moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
-    pictures = [(key.luma.y, _colour(key)) for key in keys] + moved
-    luma, chroma = np.stack([own.y, *(y for y, _ in pictures)]), np.stack([c for _, c in pictures])
-    return References(luma, chroma, (index + 1, len(group) - index), (keys[0].luma.qp, own.qp))
+    """Return the references of frame `index` of those between two key frames.
 
-
-def second_reference(
-    group: Sequence[LumaView],
-    first: Sequence[KeyView],
-    index: int,
-    keys: Sequence[KeyView],
-    flows: tuple[Sequence[Flow], Sequence[Flow]],
-) -> References:
-    """The same when `first` has been restored once, and `flows` are of that: 8 luma and 7 chroma sources.
-
-    What the first pass made comes first, the restored frames before and after it come last.
+    They are 5 luma and 4 chroma sources. `flows` lead from each frame of the group to the earlier
+    and to the later key frame; in an open group both are the same key frame.
     """
-    own = first[index]
+    own = group[index]
+    moved = [_move_along(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
+    sources = [(key.luma.y, _stack_colour(key)) for key in keys] + moved
+    return References(
+        luma=np.stack([own.y, *(luma for luma, _ in sources)]),
+        chroma=np.stack([colour for _, colour in sources]),
+        distances=_key_distances(index, len(group)),
+        qps=(keys[0].luma.qp, own.qp),
+    )
+
+
+def gather_second_references(
+    group: Sequence[LumaView],
+    restored: Sequence[KeyView],
+    index: int,
+    *,
+    keys: Sequence[KeyView],
+    flows: FlowPair,
+) -> References:
+    """Return the references of frame `index` for a second pass: 8 luma and 7 chroma sources.
+
+    `restored` are the frames of the group after the first pass, and `flows` lead from them. Sources
+    in order: the frame after the first pass, its luma as decoded, the key frames where they stand,
+    both moved, the restored frames before and after it moved.
+    """
+    own = restored[index]
+    is_first, is_last = index == 0, index == len(restored) - 1
     neighbours = [
-        first[index - 1] if index else keys[0],
-        first[index + 1] if index + 1 < len(first) else keys[1],
+        keys[0] if is_first else restored[index - 1],
+        keys[1] if is_last else restored[index + 1],
     ]
-    moved = [_moved(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
-    moved += [_towards(own, near) for near in neighbours]
-    return _again(own, group[index], keys, moved, (index + 1, len(group) - index))
+    moved = [_move_along(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
+    moved += [_move_onto(own, neighbour) for neighbour in neighbours]
+    return _make_second_references(
+        own, group[index], keys=keys, moved=moved, distances=_key_distances(index, len(group))
+    )
 
 
-def in_band_reference(frames: Sequence[KeyView], index: int) -> References:
-    """Of a frame that was coded with its colour, one of `frames` in order of time: a second pass after a first that did nothing.
+def gather_in_band_references(frames: Sequence[KeyView], index: int) -> References:
+    """Return the references of an in-band frame, one of `frames` in order of time.
 
-    The frames REACH before and behind stand for the key frames; where there is none, the furthest there is, or the frame itself.
+    They are those of a second pass after a first that changed nothing. The frames REACH before and
+    after stand for the key frames: near an end of `frames` the furthest there is, or the frame
+    itself.
     """
     own, last = frames[index], len(frames) - 1
-    before, behind = max(index - REACH, 0), min(index + REACH, last)
-    ends = (frames[before], frames[behind])
-    moved = [
-        _towards(own, other)
-        for other in (*ends, frames[max(index - 1, 0)], frames[min(index + 1, last)])
-    ]
-    return _again(own, own.luma, ends, moved, (max(index - before, 1), max(behind - index, 1)))
+    before, after = max(index - REACH, 0), min(index + REACH, last)
+    ends = (frames[before], frames[after])
+    neighbours = (frames[max(index - 1, 0)], frames[min(index + 1, last)])
+    return _make_second_references(
+        own,
+        own.luma,
+        keys=ends,
+        moved=[_move_onto(own, other) for other in (*ends, *neighbours)],
+        distances=(max(index - before, 1), max(after - index, 1)),
+    )
 
 
-def _again(
+def _make_second_references(
     own: KeyView,
-    coded: LumaView,
-    ends: Sequence[KeyView],
-    moved: Sequence[tuple[np.ndarray, np.ndarray]],
+    decoded: LumaView,
+    *,
+    keys: Sequence[KeyView],
+    moved: Sequence[Moved],
     distances: tuple[int, int],
 ) -> References:
-    """References of a second pass: the frame as it is by now, its luma as coded, what stands at both ends, what was moved."""
-    pictures = [*((end.luma.y, _colour(end)) for end in ends), *moved]
-    luma = np.stack([own.luma.y, coded.y, *(y for y, _ in pictures)])
-    chroma = np.stack([_colour(own), *(c for _, c in pictures)])
-    return References(luma, chroma, distances, (ends[0].luma.qp, coded.qp))
+    """Return a second pass's references, in the order of `gather_second_references`."""
+    sources = [*((key.luma.y, _stack_colour(key)) for key in keys), *moved]
+    return References(
+        luma=np.stack([own.luma.y, decoded.y, *(luma for luma, _ in sources)]),
+        chroma=np.stack([_stack_colour(own), *(colour for _, colour in sources)]),
+        distances=distances,
+        qps=(keys[0].luma.qp, decoded.qp),
+    )
 
 
-def _towards(own: KeyView, other: KeyView) -> tuple[np.ndarray, np.ndarray]:
-    """Luma and colour of `other`, moved onto `own`."""
-    return _moved(other, track([own.luma], other.luma, fine=True)[0])
+def _key_distances(index: int, count: int) -> tuple[int, int]:
+    """Return frames from frame `index` of `count` to the key frame before them and after them."""
+    return index + 1, count - index
 
 
-def _colour(key: KeyView) -> np.ndarray:
-    return np.stack((key.cb, key.cr))
+def _move_onto(own: KeyView, other: KeyView) -> Moved:
+    """Return luma and colour of `other`, moved onto `own` along a fine search."""
+    return _move_along(other, track([own.luma], other.luma, fine=True)[0])
 
 
-def _moved(key: KeyView, flow: Flow) -> tuple[np.ndarray, np.ndarray]:
-    """Luma [H, W] and colour [2, h, w] of a key frame, along a flow."""
+def _move_along(key: KeyView, flow: Flow) -> Moved:
+    """Return luma and colour of a frame, moved along a flow; as they are where there is none."""
     if flow is None:
-        return key.luma.y, _colour(key)
-    flow = _converted(flow, cv2.CV_32F)
+        return key.luma.y, _stack_colour(key)
+    flow = convert_flow(flow, cv2.CV_32F)
     return warp(key.luma.y, flow), warp(cv2.merge((key.cb, key.cr)), flow).transpose(2, 0, 1)
+
+
+def _stack_colour(key: KeyView) -> np.ndarray:
+    return np.stack((key.cb, key.cr))

@@ -1,4 +1,7 @@
-"""Pictures as motion looks at them: one luma plane, or a key frame's luma and colour."""
+"""Views: one luma plane, or a key frame's luma and colour, as motion search takes them.
+
+`flow` computes motion between views, `prior` and `references` move their pictures along it.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,15 +9,18 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-FULL_FLOW_AREA = (
-    640 * 360
-)  # luma samples; larger pictures are matched at half the resolution, at no measured loss
-MIDDLE_QP = 32  # of luma whose QP nobody asks for
+# Luma samples. Larger pictures are searched at half the resolution, at no measured loss.
+FULL_FLOW_AREA = 640 * 360
+MIDDLE_QP = 32  # stands for the QP of luma where no network asks for it
 
 
 @dataclass(frozen=True)
 class LumaView:
-    """One luma plane as propagation looks at it: `y` [H, W] of `bit_depth` bits, `pts` in ticks, about the `qp` it was coded at."""
+    """The decoded luma of one frame.
+
+    `y` is [H, W], uint8 with a `bit_depth` of 8 and uint16 with more. `pts` is the time in ticks,
+    `qp` about the QP that the plane was coded at, 0 to 51.
+    """
 
     y: np.ndarray
     bit_depth: int
@@ -23,12 +29,12 @@ class LumaView:
 
     @cached_property
     def full(self) -> np.ndarray:
-        """8-bit luma, [H, W]."""
+        """Luma as uint8 [H, W]."""
         return self.y if self.bit_depth == 8 else (self.y >> (self.bit_depth - 8)).astype(np.uint8)
 
     @cached_property
     def half(self) -> np.ndarray:
-        """8-bit luma at chroma resolution, [ceil(H/2), ceil(W/2)]."""
+        """Luma at chroma resolution, uint8 [ceil(H / 2), ceil(W / 2)]."""
         height, width = self.y.shape
         return cv2.resize(
             self.full, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA
@@ -36,13 +42,16 @@ class LumaView:
 
     @property
     def matched(self) -> np.ndarray:
-        """The plane that optical flow is computed on."""
+        """The plane that optical flow is computed on: `full`, or `half` of a large picture."""
         return self.full if self.y.size <= FULL_FLOW_AREA else self.half
 
 
 @dataclass(frozen=True)
 class KeyView:
-    """A key frame: its luma and its colour, `cb` and `cr` [h, w], uint8 or uint16."""
+    """The decoded luma and colour of one frame, usually of a key frame.
+
+    `cb` and `cr` are [ceil(H / 2), ceil(W / 2)] in the type of the luma.
+    """
 
     luma: LumaView
     cb: np.ndarray
@@ -50,10 +59,9 @@ class KeyView:
 
     @cached_property
     def picture(self) -> np.ndarray:
-        """Luma, Cb and Cr at chroma resolution, [h, w, 3] float32: what is warped."""
-        return cv2.merge(
-            (self.luma.half, self.cb, self.cr) if self.luma.bit_depth == 8 else self._deep()
-        ).astype(np.float32)
+        """Y, Cb and Cr at chroma resolution, float32 [h, w, 3].
 
-    def _deep(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.luma.half.astype(np.uint16), self.cb, self.cr
+        Luma is in 8-bit levels, chroma in levels of the video's bit depth.
+        """
+        luma = self.luma.half.astype(self.cb.dtype, copy=False)
+        return cv2.merge((luma, self.cb, self.cr)).astype(np.float32)

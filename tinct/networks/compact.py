@@ -1,166 +1,169 @@
-"""The colouriser `compact`: its network's graph, run by OpenVINO on the processor, so that decoding needs no PyTorch.
+"""The colouriser `compact`: networks that ship, run by OpenVINO, so that decoding needs no PyTorch.
 
-`network` is the same graph for training; a test holds both together. `references` makes what it chooses from.
+`motion.references` gathers the sources of a frame, `compact_graph` builds the graph that mixes
+them, `compact_config` lists the networks. `trainable.compact` is the same network for training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
-from tinct.limits import compacted_at_once
-from tinct.media.planes import Planes, pad
-from tinct.motion.flow import Flow, track_both, track_restored
-from tinct.motion.references import References, in_band_reference, reference, second_reference
+from tinct.limits import max_compact_frames
+from tinct.media.planes import Planes, pad_plane
+from tinct.motion.flow import Flow, FlowPair, track_both, track_restored
+from tinct.motion.references import (
+    References,
+    gather_in_band_references,
+    gather_references,
+    gather_second_references,
+)
 from tinct.motion.views import KeyView, LumaView
-from tinct.networks.compact_config import CELL, CompactConfig, read_weights
-from tinct.networks.compact_graph import build
-from tinct.networks.interface import Around, Colouriser, none
-from tinct.networks.runtime import Compiled
-from tinct.networks.weights import hash_of
+from tinct.networks.compact_config import CELL, SHIPPED_NETWORKS, CompactConfig, read_weights
+from tinct.networks.compact_graph import build_compact_graph
+from tinct.networks.interface import Colouriser, InBandColouriser, propagate_group
+from tinct.networks.runtime import CompiledGraph
+from tinct.networks.weights import hash_weights
 
-WEIGHTS = Path(__file__).parent / "shipped"
-NETWORKS = {
-    "fast": ("first",),
-    "best": ("first", "second"),
-    "in-band": ("in-band",),
-}  # the passes of each, as files in WEIGHTS
+# Takes a frame's time in ticks and its references, on any thread.
+WatchReferences = Callable[[int, References], None]
 
 
 class Runner:
-    """A network compiled for one size of picture; called from several threads at once."""
+    """One pass of a network, compiled for pictures of one size; any thread may call it.
+
+    `size` is (height, width) of the luma.
+    """
 
     def __init__(
         self,
         config: CompactConfig,
         weights: Mapping[str, np.ndarray],
+        *,
         size: tuple[int, int],
         bit_depth: int,
     ) -> None:
         self._size = size
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
-        model = build(config, weights, self._padded, bit_depth)
-        self._compiled = Compiled(model, compacted_at_once(self._padded[1], self._padded[0]))
+        model = build_compact_graph(config, weights, size=self._padded, bit_depth=bit_depth)
+        self._graph = CompiledGraph(model, max_compact_frames(self._padded[1], self._padded[0]))
 
-    def __call__(self, frame: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Finished Y, Cb and Cr of a frame."""
+    def __call__(self, references: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the finished Y [H, W], Cb and Cr [h, w] of a frame, in the references' type."""
         height, width = self._size
-        luma = _padded(frame.luma, self._padded)
-        half = (self._padded[0] // 2, self._padded[1] // 2)
-        chroma = _padded(frame.chroma.reshape(-1, *frame.chroma.shape[2:]), half)
-        (y,), colour = (
-            planes[0]
-            for planes in self._compiled([luma[None], chroma[None], frame.conditions[None]])
+        luma = _pad_planes(references.luma, self._padded)
+        chroma = _pad_planes(
+            references.chroma.reshape(-1, *references.chroma.shape[2:]),
+            (self._padded[0] // 2, self._padded[1] // 2),
         )
+        outputs = self._graph([luma[None], chroma[None], references.conditions[None]])
+        (y,), (cb, cr) = (planes[0] for planes in outputs)
         rows, columns = (height + 1) // 2, (width + 1) // 2
-        return (
-            y[:height, :width].copy(),
-            colour[0, :rows, :columns].copy(),
-            colour[1, :rows, :columns].copy(),
-        )
+        return y[:height, :width].copy(), cb[:rows, :columns].copy(), cr[:rows, :columns].copy()
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network that ships: its passes, and the first digits of the SHA-256 of their files."""
+    """A network that ships, with its weights.
+
+    `identity` is the first digits of the SHA-256 of its files; `passes` holds the configuration and
+    the tensors of each pass.
+    """
 
     name: str
     identity: str
     passes: tuple[tuple[CompactConfig, dict[str, np.ndarray]], ...]
 
 
-Watch = Callable[[int, References], None]  # of the frame at a time
-
-
 @cache
 def load_network(name: str) -> Network:
-    """One of NETWORKS."""
-    files = [WEIGHTS / f"{part}.safetensors" for part in NETWORKS[name]]
-    identity = hash_of(b"".join(path.read_bytes() for path in files))
-    return Network(name, identity, tuple(read_weights(path) for path in files))
+    """Read the network of SHIPPED_NETWORKS that is called `name`."""
+    paths = SHIPPED_NETWORKS[name].paths
+    identity = hash_weights(b"".join(path.read_bytes() for path in paths))
+    return Network(name, identity, tuple(read_weights(path) for path in paths))
 
 
-def compact(
-    network: Network, size: tuple[int, int], bit_depth: int, watch: Watch | None = None
+def make_compact_colouriser(
+    network: Network,
+    size: tuple[int, int],
+    bit_depth: int,
+    *,
+    watch: WatchReferences | None = None,
 ) -> Colouriser:
-    """The colouriser for pictures of `size` (height, width); `watch` sees what the last pass is given, on any thread."""
-    runners = [Runner(config, weights, size, bit_depth) for config, weights in network.passes]
+    """Return the colouriser of a network, for pictures of `size` (height, width).
 
-    def begin(
+    `watch` is called with what the last pass is given, before it runs.
+    """
+    runners = [
+        Runner(config, weights, size=size, bit_depth=bit_depth)
+        for config, weights in network.passes
+    ]
+
+    def run_pass(number: int, pts: int, references: References) -> Planes:
+        if watch is not None and number == len(runners) - 1:
+            watch(pts, references)
+        return runners[number](references)
+
+    def colourise(
         luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
     ) -> list[Future[Planes]]:
         if not luma or not keys:
-            return none(luma, keys, pool)
+            return propagate_group(luma, keys, pool)
         ends = (keys[0], keys[-1])
         flows = track_both(luma, ends, pool)
-        shown = [watch if run is runners[-1] else None for run in runners]
-        restored = [
-            pool.submit(_first_pass, runners[0], luma, i, ends, flows, shown[0])
-            for i in range(len(luma))
-        ]
+
+        def restore(index: int) -> Planes:
+            references = gather_references(luma, index, keys=ends, flows=_wait_for_flows(flows))
+            return run_pass(0, luma[index].pts, references)
+
+        restored = [pool.submit(restore, index) for index in range(len(luma))]
         if len(runners) == 1:
             return restored
         views = [
-            pool.submit(_view, before, done) for before, done in zip(luma, restored, strict=True)
+            pool.submit(_view_restored, view, planes)
+            for view, planes in zip(luma, restored, strict=True)
         ]
-        again = track_restored(views, ends, pool)
-        return [
-            pool.submit(_second_pass, runners[1], luma, views, i, ends, again, shown[1])
-            for i in range(len(luma))
-        ]
+        fine_flows = track_restored(views, ends, pool)
 
-    return begin
+        def restore_again(index: int) -> Planes:
+            first = [view.result() for view in views]
+            references = gather_second_references(
+                luma, first, index, keys=ends, flows=_wait_for_flows(fine_flows)
+            )
+            return run_pass(1, luma[index].pts, references)
+
+        return [pool.submit(restore_again, index) for index in range(len(luma))]
+
+    return colourise
 
 
-def in_band(network: Network, size: tuple[int, int], bit_depth: int) -> Around:
-    """What restores pictures of `size` (height, width) that were coded with their colour."""
+def make_in_band_colouriser(
+    network: Network, size: tuple[int, int], bit_depth: int
+) -> InBandColouriser:
+    """Return what restores in-band pictures of `size` (height, width)."""
     ((config, weights),) = network.passes
-    run = Runner(config, weights, size, bit_depth)
-    return lambda frames, index, pool: pool.submit(lambda: run(in_band_reference(frames, index)))
+    run = Runner(config, weights, size=size, bit_depth=bit_depth)
+
+    def restore(frames: Sequence[KeyView], index: int) -> Planes:
+        return run(gather_in_band_references(frames, index))
+
+    return lambda frames, index, pool: pool.submit(restore, frames, index)
 
 
-Flows = tuple[Future[list[Flow]], Future[list[Flow]]]
+def _wait_for_flows(flows: tuple[Future[list[Flow]], Future[list[Flow]]]) -> FlowPair:
+    return flows[0].result(), flows[1].result()
 
 
-def _first_pass(
-    run: Runner,
-    luma: Sequence[LumaView],
-    index: int,
-    keys: Sequence[KeyView],
-    flows: Flows,
-    watch: Watch | None,
-) -> Planes:
-    laid = reference(luma, index, keys, (flows[0].result(), flows[1].result()))
-    if watch is not None:
-        watch(luma[index].pts, laid)
-    return run(laid)
-
-
-def _second_pass(
-    run: Runner,
-    luma: Sequence[LumaView],
-    views: Sequence[Future[KeyView]],
-    index: int,
-    keys: Sequence[KeyView],
-    flows: Flows,
-    watch: Watch | None,
-) -> Planes:
-    restored = [view.result() for view in views]
-    laid = second_reference(luma, restored, index, keys, (flows[0].result(), flows[1].result()))
-    if watch is not None:
-        watch(luma[index].pts, laid)
-    return run(laid)
-
-
-def _view(luma: LumaView, restored: Future[Planes]) -> KeyView:
+def _view_restored(luma: LumaView, restored: Future[Planes]) -> KeyView:
+    """Wait for a frame's first pass and return its view; no QP says how fine it is by now."""
     y, cb, cr = restored.result()
     return KeyView(LumaView(y, luma.bit_depth, luma.pts), cb, cr)
 
 
-def _padded(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _pad_planes(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Pad planes [N, h, w] to `size` (height, width) by repeating their last row and column."""
     if planes.shape[1:] == size:
         return planes
-    return np.stack([pad(plane, size) for plane in planes])
+    return np.stack([pad_plane(plane, size) for plane in planes])

@@ -1,4 +1,8 @@
-"""Size and sources of the network of `compact`, and its file of weights."""
+"""The networks of the colouriser `compact`: the size of one, the table of those that ship, and the
+file of their weights.
+
+`compact_graph` builds the graph for decoding, `trainable.compact` the module for training.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,17 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from tinct.errors import CodecError
-from tinct.files import Growing
+from tinct.files import AtomicOutput
 
-CELL = 4  # luma samples a side that are one position of the network
-MASKS = 4  # shares of each luma source a position, 2 x 2
-FINER = 0.1  # scale of the corrections
+CELL = 4  # a position of the network stands for CELL x CELL luma samples
+SHARES = 4  # of each luma source at a position, 2 x 2
+CORRECTION_SCALE = 0.1  # of what is added to the mixed sources, in units of the peak
 CONDITIONS = 4  # numbers that a network is told of a frame, see `References.conditions`
+
+SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """Size of a network, and what it chooses from (see `references`): of a second pass, more."""
+    """The size of a network, and the sources that it mixes (see `motion.references`).
+
+    `width` is its channels, `depth` its 3x3 convolutions. A `second` pass has more sources.
+    """
 
     width: int = 32
     depth: int = 3
@@ -26,11 +35,12 @@ class CompactConfig:
 
     @property
     def own_luma(self) -> int:
-        """Luma sources that are the frame's own; the others come in pairs, from before and from behind."""
+        """Luma sources that are the frame's own; the others come in pairs, earlier and later."""
         return 2 if self.second else 1
 
     @property
     def own_chroma(self) -> int:
+        """Chroma sources that are the frame's own."""
         return self.own_luma - 1
 
     @property
@@ -43,50 +53,78 @@ class CompactConfig:
 
     @property
     def inputs(self) -> int:
+        """Channels that enter: the luma of every source, and its mean Cb and Cr."""
         return CELL * CELL * self.luma_sources + 2 * self.chroma_sources
 
     @property
-    def split(self) -> list[int]:
-        """Channels of the last layer: shares of luma, its correction, shares of chroma, its correction."""
-        return [MASKS * self.luma_sources, CELL * CELL, self.chroma_sources, 2]
+    def output_split(self) -> list[int]:
+        """Channels of the last layer: luma's shares and correction, then chroma's."""
+        return [SHARES * self.luma_sources, CELL * CELL, self.chroma_sources, 2]
 
     @property
     def outputs(self) -> int:
-        return sum(self.split)
+        return sum(self.output_split)
 
     @property
     def macs_per_pixel(self) -> float:
-        """Multiply-accumulates of the convolutions and the mixing, for a sample of luma."""
+        """Multiply-accumulates of the convolutions and the mixing, for one luma sample."""
         width = self.width
         convolutions = self.inputs * width + 9 * width * width * self.depth + width * self.outputs
         return convolutions / CELL**2 + self.luma_sources + self.chroma_sources / 2
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every tensor, in the order of the names."""
+        """The shape of every tensor, in the order of their names."""
         width = self.width
-        body = {
-            f"body.{i}.{part}": shape
-            for i in range(self.depth)
-            for part, shape in (("bias", (width,)), ("weight", (width, width, 3, 3)))
+        shapes = {
+            "enter.bias": (width,),
+            "enter.weight": (width, self.inputs, 1, 1),
+            "when.weight": (width, CONDITIONS),
+            "leave.bias": (self.outputs,),
+            "leave.weight": (self.outputs, width, 1, 1),
         }
-        ends = {
-            "enter.bias": (width,), "enter.weight": (width, self.inputs, 1, 1), "when.weight": (width, CONDITIONS),
-            "leave.bias": (self.outputs,), "leave.weight": (self.outputs, width, 1, 1),
-        }  # fmt: skip
-        return dict(sorted({**body, **ends}.items()))
+        for number in range(self.depth):
+            shapes[f"body.{number}.bias"] = (width,)
+            shapes[f"body.{number}.weight"] = (width, width, 3, 3)
+        return dict(sorted(shapes.items()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShippedNetwork:
+    """A network that ships: a row of SHIPPED_NETWORKS.
+
+    `name` is what a manifest calls it, `size` the value of `--network` that asks for it. `passes`
+    are its files in SHIPPED_FOLDER, in the order of the passes. With `in_band` it restores pictures
+    that were coded with their colour, and is of no use to others.
+    """
+
+    name: str
+    size: str
+    passes: tuple[str, ...]
+    in_band: bool = False
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of weights, one a pass."""
+        return [SHIPPED_FOLDER / f"{name}.safetensors" for name in self.passes]
+
+
+FAST_NETWORK = ShippedNetwork(name="fast", size="fast", passes=("first",))
+BEST_NETWORK = ShippedNetwork(name="best", size="best", passes=("first", "second"))
+IN_BAND_NETWORK = ShippedNetwork(name="in-band", size="best", passes=("in-band",), in_band=True)
+SHIPPED_NETWORKS = {row.name: row for row in (FAST_NETWORK, BEST_NETWORK, IN_BAND_NETWORK)}
 
 
 def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.ndarray]) -> None:
-    """A safetensors file, whole or not there."""
+    """Write a safetensors file, whole or not at all. Raise CodecError where that fails."""
     from safetensors.numpy import save
 
     try:
-        with Growing(path) as growing:
-            growing.path.write_bytes(
+        with AtomicOutput(path) as output:
+            output.path.write_bytes(
                 save(dict(weights), metadata={"compact": json.dumps(asdict(config))})
             )
-            growing.publish()
+            output.publish()
     except OSError as error:
         raise CodecError(
             f"expected to write weights to {path}, found {error.strerror or error}"
@@ -94,25 +132,23 @@ def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.nd
 
 
 def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
-    """What `write_weights` wrote. Raises CodecError for any other file."""
+    """Read what `write_weights` wrote. Raise CodecError for any other file."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "numpy") as file:
             config = CompactConfig(**json.loads((file.metadata() or {})["compact"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            names = file.keys()
+            weights = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError as error:
-        raise CodecError(
-            f"expected weights of `compact` in {path}, found no such file; make them with tinct train"
-        ) from error
+        raise _file_error(f"of `compact` in {path}", "no such file") from error
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CodecError(
-            f"expected weights of `compact` in {path}, found another file; make them with tinct train"
-        ) from error
-    if {name: value.shape for name, value in weights.items()} != config.shapes or not all(
-        np.isfinite(v).all() for v in weights.values()
-    ):
-        raise CodecError(
-            f"expected weights of {config} in {path}, found others; make them with tinct train"
-        )
+        raise _file_error(f"of `compact` in {path}", "another file") from error
+    has_shapes = {name: value.shape for name, value in weights.items()} == config.shapes
+    if not has_shapes or not all(np.isfinite(value).all() for value in weights.values()):
+        raise _file_error(f"of {config} in {path}", "others")
     return config, weights
+
+
+def _file_error(wanted: str, found: str) -> CodecError:
+    return CodecError(f"expected weights {wanted}, found {found}; make them with tinct train")

@@ -1,6 +1,8 @@
-"""An update of `compact` for one video: a change of low rank of each convolution of the last pass, and of its biases.
+"""An update of `compact` for one video: small changes of the last pass, applied and decoded.
 
-A kernel [n, ...] becomes itself plus left.T @ right, for `left` [rank, n] and `right` [rank, ...].
+Each convolution's kernel [n, ...] becomes kernel + left.T @ right, with `left` [rank, n] and
+`right` [rank, ...] flattened to two axes; to its bias [n] the update's is added.
+`adapt.compact_update` trains updates.
 """
 
 from collections.abc import Mapping
@@ -13,37 +15,38 @@ from tinct.networks.compact_config import CompactConfig
 from tinct.networks.weights import decode_weights
 
 
-def layers(config: CompactConfig) -> list[str]:
-    """Convolutions that an update changes."""
+def list_layers(config: CompactConfig) -> list[str]:
+    """Return the names of the convolutions that an update changes, sorted."""
     return sorted(name.removesuffix(".bias") for name in config.shapes if name.endswith(".bias"))
 
 
-def update_shapes(config: CompactConfig, rank: int) -> dict[str, tuple[int, ...]]:
-    """Of every tensor of an update, in the order of the names."""
+def list_update_shapes(config: CompactConfig, rank: int) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of an update, in the order of the names."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for layer in layers(config):
+    for layer in list_layers(config):
         outputs, *inputs = config.shapes[f"{layer}.weight"]
-        shapes |= {
-            f"{layer}.bias": (outputs,),
-            f"{layer}.left": (rank, outputs),
-            f"{layer}.right": (rank, int(np.prod(inputs))),
-        }
+        shapes[f"{layer}.bias"] = (outputs,)
+        shapes[f"{layer}.left"] = (rank, outputs)
+        shapes[f"{layer}.right"] = (rank, int(np.prod(inputs)))
     return shapes
 
 
-def updated(network: Network, update: Mapping[str, np.ndarray]) -> Network:
-    """The network with an update's tensors in its last pass."""
+def apply_update(network: Network, update: Mapping[str, np.ndarray]) -> Network:
+    """Return the network with an update's tensors added to its last pass."""
     *passes, (config, weights) = network.passes
     changed = dict(weights)
-    for layer in layers(config):
+    for layer in list_layers(config):
         kernel = weights[f"{layer}.weight"]
-        changed[f"{layer}.weight"] = kernel + (
-            update[f"{layer}.left"].T @ update[f"{layer}.right"]
-        ).reshape(kernel.shape)
+        change = update[f"{layer}.left"].T @ update[f"{layer}.right"]
+        changed[f"{layer}.weight"] = kernel + change.reshape(kernel.shape)
         changed[f"{layer}.bias"] = weights[f"{layer}.bias"] + update[f"{layer}.bias"]
     return replace(network, passes=(*passes, (config, changed)))
 
 
-def decoded(network: Network, data: bytes, rank: int) -> Network:
-    """The network with the update of `update.bin`. Raises CodecError where those are not the bytes of one."""
-    return updated(network, decode_weights(data, update_shapes(network.passes[-1][0], rank)))
+def decode_update(network: Network, data: bytes, rank: int) -> Network:
+    """Return the network with the update of an `update.bin` applied.
+
+    Raise CodecError where the bytes are not those of an update of this network and rank.
+    """
+    config, _ = network.passes[-1]
+    return apply_update(network, decode_weights(data, list_update_shapes(config, rank)))

@@ -1,7 +1,8 @@
-"""A video's own network at the decoder: weights from `update.bin`, frames from luma.
+"""The colouriser `gan`: a video's own generator, its weights from `update.bin`, run on luma alone.
 
-The bytes are those of `weights`; which tensors they are follows from the generator's configuration alone. The paper's generator
-runs as a graph, without PyTorch; the others, for the lab, with it.
+Which tensors the bytes hold follows from the generator's configuration. The paper's generator runs
+as a graph (`gan_graph`), without PyTorch; those of the lab run in PyTorch (`trainable.baselines`).
+`weights` decodes the bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,119 +19,127 @@ from tinct.limits import (
     MAX_ATTENTION_MACS,
     MAX_GENERATOR_BYTES,
     MAX_WEIGHTS,
-    attention_macs,
-    generated_at_once,
+    count_attention_macs,
+    max_gan_frames,
 )
 from tinct.media.planes import Planes
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.gan_config import GanConfig, Output
-from tinct.networks.gan_graph import Weights, build, generator_shapes
+from tinct.networks.gan_graph import Weights, build_gan_graph, list_paper_shapes
 from tinct.networks.interface import Colouriser
-from tinct.networks.runtime import Compiled, memory_errors
+from tinct.networks.runtime import CompiledGraph, raise_memory_errors
 from tinct.networks.weights import decode_weights
 
-FAR = 1e6  # beyond any sample, and what comes of it still a number
-Generates = Callable[
-    [np.ndarray], np.ndarray
-]  # luma [H, W] as decoded to a picture [3, H, W] in [-1, 1]; on any thread
+LARGEST_OUTPUT = 1e6  # stands for infinity: beyond any sample, and finite in what follows
+
+# Takes decoded luma [H, W] and returns a picture [3, H, W] in [-1, 1]; on any thread.
+Generate = Callable[[np.ndarray], np.ndarray]
 
 
-def shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
-    """Of the tensors that are sent, by name, without one of them being made. Raises CodecError where they are too many."""
-    if config.kind == "multiresunet":
-        found = generator_shapes(config)
+def list_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor that is sent, by name, without making any of them.
+
+    Raise CodecError where they hold more than MAX_WEIGHTS.
+    """
+    if config.is_paper:
+        shapes = list_paper_shapes(config)
     else:
-        from tinct.networks.trainable.baselines import rival_shapes
+        from tinct.networks.trainable.baselines import list_baseline_shapes
 
-        found = rival_shapes(config)
-    count = sum(int(np.prod(shape)) for shape in found.values())
+        shapes = list_baseline_shapes(config)
+    count = sum(int(np.prod(shape)) for shape in shapes.values())
     if count > MAX_WEIGHTS:
         raise CodecError(
-            f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; encode with fewer --channels"
+            f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; "
+            "encode with fewer --channels"
         )
-    return found
+    return shapes
 
 
-def weights_of(config: GanConfig, data: bytes) -> Weights:
-    """What an `update.bin` holds. Raises CodecError where the bytes are not of such a generator."""
-    return decode_weights(data, shapes(config))
+def decode_generator(config: GanConfig, data: bytes) -> Weights:
+    """Decode the weights in an `update.bin`. Raise CodecError for bytes of another generator."""
+    return decode_weights(data, list_shapes(config))
 
 
 def check_size(config: GanConfig, info: VideoInfo) -> None:
-    """Refuse a generator that takes more memory for one picture than any file may ask for."""
-    if not generated_at_once(info.width, info.height, config.channels):
+    """Raise CodecError for a generator that one picture of this size would cost too much.
+
+    The bounds are of memory and of self-attention's multiply-accumulates.
+    """
+    size = f"{info.width}x{info.height}"
+    if not max_gan_frames(info.width, info.height, config.channels):
         raise CodecError(
             f"expected a network that takes at most {MAX_GENERATOR_BYTES >> 30} GiB for a picture, "
-            f"found {config.channels} channels at {info.width}x{info.height}; encode with fewer --channels, or scale the video down"
+            f"found {config.channels} channels at {size}; "
+            "encode with fewer --channels, or scale the video down"
         )
-    levels = config.attention if config.kind == "multiresunet" else ()
-    if (
-        found := attention_macs(info.width, info.height, config.channels, levels)
-    ) > MAX_ATTENTION_MACS:
+    levels = config.attention if config.is_paper else ()
+    macs = count_attention_macs(info.width, info.height, channels=config.channels, levels=levels)
+    if macs > MAX_ATTENTION_MACS:
         raise CodecError(
-            f"expected self-attention of at most {MAX_ATTENTION_MACS:.1e} multiply-accumulates for a picture, found {found:.1e} at "
-            f"{info.width}x{info.height}; encode with --attention 4, or none"
+            f"expected self-attention of at most {MAX_ATTENTION_MACS:.1e} multiply-accumulates "
+            f"for a picture, found {macs:.1e} at {size}; encode with --attention 4, or none"
         )
 
 
-def gan(config: GanConfig, weights: Weights, info: VideoInfo) -> Colouriser:
-    """The colouriser of a video's own generator: each frame from its luma alone, whatever the key frames' colours are.
+def make_gan_colouriser(config: GanConfig, weights: Weights, info: VideoInfo) -> Colouriser:
+    """Return the colouriser of a video's own generator: it makes each frame from its luma alone.
 
-    Raises CodecError where the pictures are too large for it.
+    Raise CodecError where the pictures are too large for it.
     """
     check_size(config, info)
-    generates = generator(config, weights, info)
+    generate = load_generator(config, weights, info)
 
-    def begin(
+    def generate_planes(y: np.ndarray) -> Planes:
+        return to_planes(generate(y), config.output, info)
+
+    def colourise(
         luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
     ) -> list[Future[Planes]]:
-        return [
-            pool.submit(lambda y: to_planes(generates(y), config.output, info), view.y)
-            for view in luma
-        ]
+        return [pool.submit(generate_planes, view.y) for view in luma]
 
-    return begin
+    return colourise
 
 
-def generator(config: GanConfig, weights: Weights, info: VideoInfo) -> Generates:
-    """A generator of given weights, for pictures of a video. It raises MemoryError where that runs out."""
-    at_once = generated_at_once(info.width, info.height, config.channels)
-    if config.kind == "multiresunet":
-        compiled = Compiled(
-            build(config, weights, (info.height, info.width), info.bit_depth), at_once
-        )
-        return lambda y: compiled([y[None, None]])[0][0]
-    from tinct.networks.trainable.baselines import rival_of
+def load_generator(config: GanConfig, weights: Weights, info: VideoInfo) -> Generate:
+    """Return a generator with these weights, for pictures of one video.
 
-    run, turn = rival_of(config, weights), Semaphore(at_once)
+    It raises MemoryError where memory runs out.
+    """
+    at_once = max_gan_frames(info.width, info.height, config.channels)
+    if config.is_paper:
+        size = (info.height, info.width)
+        model = build_gan_graph(config, weights, size=size, bit_depth=info.bit_depth)
+        graph = CompiledGraph(model, at_once)
+        return lambda y: graph([y[None, None]])[0][0]
+    from tinct.networks.trainable.baselines import load_baseline
 
-    def generates(y: np.ndarray) -> np.ndarray:
-        with turn, memory_errors():
+    run, turn = load_baseline(config, weights), Semaphore(at_once)
+
+    def generate(y: np.ndarray) -> np.ndarray:
+        with turn, raise_memory_errors():
             return run(y.astype(np.float32) * (2 / ((1 << info.bit_depth) - 1)) - 1)
 
-    return generates
+    return generate
 
 
 def to_planes(picture: np.ndarray, output: Output, info: VideoInfo) -> Planes:
-    """A picture [3, H, W] in [-1, 1] as 4:2:0 integers."""
-    picture = np.nan_to_num(
-        picture, nan=0.0, posinf=FAR, neginf=-FAR
-    )  # hostile weights overflow: any picture, but a picture
+    """Convert a picture [3, H, W] in [-1, 1], R'G'B' or Y'CbCr, to 4:2:0 integers."""
+    # hostile weights overflow: the picture may be any, but it must be one
+    picture = np.nan_to_num(picture, nan=0.0, posinf=LARGEST_OUTPUT, neginf=-LARGEST_OUTPUT)
     values = np.ascontiguousarray(picture.transpose(1, 2, 0))
     if output == "rgb":
         y, chroma = from_rgb((values + 1) * 127.5, info)
     else:
-        in_levels = (values + 1) * (((1 << info.bit_depth) - 1) / 2 / (1 << (info.bit_depth - 8)))
-        y, chroma = (
-            in_levels[..., 0],
-            subsample_chroma(np.ascontiguousarray(in_levels[..., 1:]) - np.float32(128)),
-        )
+        levels = (values + 1) * (((1 << info.bit_depth) - 1) / 2 / (1 << (info.bit_depth - 8)))
+        y = levels[..., 0]
+        chroma = subsample_chroma(np.ascontiguousarray(levels[..., 1:]) - np.float32(128))
     cb, cr = cv2.split(chroma)
-    return _integers(y, info), _integers(cb + 128, info), _integers(cr + 128, info)
+    return _round_levels(y, info), _round_levels(cb + 128, info), _round_levels(cr + 128, info)
 
 
-def _integers(levels: np.ndarray, info: VideoInfo) -> np.ndarray:
-    """8-bit levels as codes of the video's depth."""
+def _round_levels(levels: np.ndarray, info: VideoInfo) -> np.ndarray:
+    """Convert 8-bit levels, as floats, to integers of the video's bit depth."""
     peak = (1 << info.bit_depth) - 1
-    codes = np.clip(np.rint(levels * (1 << (info.bit_depth - 8))), 0, peak)
-    return np.ascontiguousarray(codes.astype(np.uint8 if info.bit_depth == 8 else np.uint16))
+    samples = np.clip(np.rint(levels * (1 << (info.bit_depth - 8))), 0, peak)
+    return np.ascontiguousarray(samples.astype(np.uint8 if info.bit_depth == 8 else np.uint16))

@@ -1,10 +1,14 @@
-"""The seat of the networks: a colouriser takes what the decoder has between two key frames and gives finished frames.
+"""The interface of the colourisers: what finishes a frame, from its luma to Y, Cb and Cr.
 
-`none`, propagation alone, is the bar that every network must beat; `compact` is the network that ships.
+`propagate_group`, the colouriser `none`, needs no network; `compact` and `gan` make those that do.
+`decoder.restorer` calls a Colouriser, `decoder.inband` an InBandColouriser; an encoder gives both a
+Judge. All three are plain functions. Planes of one frame are Y [H, W], Cb and Cr [h, w], in the
+video's own type.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Executor, Future
+from typing import Protocol
 
 import numpy as np
 
@@ -12,42 +16,80 @@ from tinct.media.planes import Planes
 from tinct.motion.prior import propagate
 from tinct.motion.views import KeyView, LumaView
 
-# the frames between two key frames (or beside one, or near none), their key frames, and where to work: to Y, Cb and Cr of each.
-# Tasks wait only for tasks that were submitted before them, so any number of threads gets through.
-Colouriser = Callable[[Sequence[LumaView], Sequence[KeyView], Executor], list[Future[Planes]]]
-Around = Callable[
-    [Sequence[KeyView], int, Executor], Future[Planes]
-]  # in-band: frames, which of them to finish, where to work
-# for Y, Cb and Cr, times of the key frames in whose group the plane passes the network by; in-band, seconds of the video
-Plain = Sequence[Collection[int]]
-# an encoder's: from the times of frames, what a network made of them and what it started from, which planes are better off without
-Judge = Callable[[Sequence[int], Sequence[Planes], Sequence[Planes]], tuple[bool, ...]]
+# For Y, Cb and Cr: where that plane is shown without the network. A place is the time in ticks of a
+# group's key frame, or in-band a second of the video.
+PlainPlaces = Sequence[Collection[int]]
 
 
-def none(luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor) -> list[Future[Planes]]:
-    """Propagation alone: decoded luma, propagated chroma; grey where there is no key frame."""
-    return [pool.submit(_propagated, view, keys) for view in luma]
+class Colouriser(Protocol):
+    """Finish the frames between two key frames, of a video whose colour has a track of its own."""
+
+    def __call__(
+        self, luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, /
+    ) -> list[Future[Planes]]:
+        """Start tasks in `pool` and return the finished planes of each frame in `luma`.
+
+        `luma` are the decoded frames between two key frames, in order of time. `keys` are those two
+        key frames, one where the group is open, or none where both were lost. A task waits only for
+        tasks that were submitted before it, so a pool of any size works through them.
+        """
 
 
-def pass_by(plain: Sequence[set[int]], place: int, better_off: Sequence[bool]) -> None:
-    """Note for each plane that is better off without a network that it passes it by at `place`, a time or a second."""
-    for places, without in zip(plain, better_off, strict=True):
-        if without:
+class InBandColouriser(Protocol):
+    """Restore one frame of a video whose colour was coded in the pictures."""
+
+    def __call__(self, frames: Sequence[KeyView], index: int, pool: Executor, /) -> Future[Planes]:
+        """Start a task in `pool` and return the restored planes of frame `index` of `frames`.
+
+        `frames` are decoded frames in order of time, up to `motion.references.REACH` on either
+        side of the one that is restored.
+        """
+
+
+class Judge(Protocol):
+    """Compare what a network made with the originals, which only an encoder has."""
+
+    def __call__(
+        self, times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes], /
+    ) -> tuple[bool, ...]:
+        """Return for Y, Cb and Cr whether that plane is better without the network.
+
+        `times` are the frames' times in ticks, `restored` their planes after the network, `prior`
+        the planes without it: propagation, or in-band what was decoded.
+        """
+
+
+def propagate_group(
+    luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
+) -> list[Future[Planes]]:
+    """Finish frames by propagation alone: the Colouriser `none`, which every network has to beat.
+
+    Luma stays as it was decoded; chroma is grey where there is no key frame.
+    """
+    return [pool.submit(_propagate_frame, view, keys) for view in luma]
+
+
+def mark_plain(plain: Sequence[set[int]], place: int, is_better_plain: Sequence[bool]) -> None:
+    """Add `place` to `plain` for each plane that a Judge finds better without the network."""
+    for places, is_plain in zip(plain, is_better_plain, strict=True):
+        if is_plain:
             places.add(place)
 
 
-def shown(made: Planes, start: Planes, plain: Plain, place: int | None) -> Planes:
-    """What a network made, and what it started from where a plane passes it by."""
+def select_planes(
+    restored: Planes, prior: Planes, *, plain: PlainPlaces, place: int | None
+) -> Planes:
+    """Return the planes to show of a frame: the prior's where a plane is plain at `place`."""
     return tuple(
-        b if place in places else a for a, b, places in zip(made, start, plain, strict=True)
+        without if place in places else with_it
+        for with_it, without, places in zip(restored, prior, plain, strict=True)
     )
 
 
-def _propagated(luma: LumaView, keys: Sequence[KeyView]) -> Planes:
+def _propagate_frame(luma: LumaView, keys: Sequence[KeyView]) -> Planes:
     if not keys:
         height, width = luma.y.shape
-        grey = np.full(
-            ((height + 1) // 2, (width + 1) // 2), 1 << (luma.bit_depth - 1), luma.y.dtype
-        )
+        middle = 1 << (luma.bit_depth - 1)
+        grey = np.full(((height + 1) // 2, (width + 1) // 2), middle, luma.y.dtype)
         return luma.y, grey, grey
     return luma.y, *propagate(luma, keys)

@@ -1,4 +1,7 @@
-"""OpenVINO on the processor: what graphs are made with, and one compiled, to be run from several threads at once."""
+"""OpenVINO on the processor: the operations that graphs are built from, and a compiled graph.
+
+`compact_graph` and `gan_graph` build graphs with these.
+"""
 
 import os
 import sys
@@ -16,19 +19,17 @@ if TYPE_CHECKING:
 
 
 def load_openvino() -> Any:
-    """OpenVINO without its telemetry, which would tell a server of each import: it takes its own stub where that is missing.
+    """Return the OpenVINO module, without its telemetry, which would tell a server of each import.
 
-    Raises CodecError where it does not load.
+    OpenVINO takes a stub of its own where the telemetry package is missing. Raise CodecError where
+    it does not load.
     """
     if "openvino" not in sys.modules:
-        sys.modules["openvino_telemetry"] = cast(
-            "Any", None
-        )  # Python's way to say that there is no such module
+        # None is Python's way to say that there is no such module
+        sys.modules["openvino_telemetry"] = cast("Any", None)
         try:
             import openvino
-        except (
-            ImportError
-        ) as error:  # of a broken installation, and where memory for its libraries is missing
+        except ImportError as error:  # a broken installation, or no memory for its libraries
             raise CodecError(
                 f'expected OpenVINO to load, found "{error}"; free memory, or install tinct again'
             ) from error
@@ -40,65 +41,80 @@ def load_openvino() -> Any:
     return openvino
 
 
-def const(value: object) -> Any:
-    """A constant of float32 in a graph."""
+# ── building graphs ──
+
+
+def make_floats(value: object) -> Any:
+    """Return a float32 constant of the graph."""
     return load_openvino().opset13.constant(np.asarray(value, np.float32))
 
 
-def whole(*values: int) -> Any:
-    """A constant of integers in a graph: axes, lengths or a shape."""
+def make_integers(values: Sequence[int]) -> Any:
+    """Return an int64 constant of the graph: axes, lengths or a shape."""
     return load_openvino().opset13.constant(np.asarray(values, np.int64))
 
 
-def conv(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
-    """A convolution that keeps the size."""
+def convolve(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """Convolve [1, C, H, W] with a kernel [N, C, k, k], zero-padded: [1, N, H, W]."""
     op = load_openvino().opset13
     pads = [kernel.shape[-1] // 2] * 2
-    x = op.convolution(x, const(kernel), [1, 1], pads, pads, [1, 1])
-    return x if bias is None else op.add(x, const(bias[None, :, None, None]))
+    x = op.convolution(x, make_floats(kernel), [1, 1], pads, pads, [1, 1])
+    return x if bias is None else add_bias(x, bias)
 
 
-def patches(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
-    """A convolution of integers over patches side by side, as large as the kernel."""
+def convolve_cells(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
+    """Convolve integers [1, C, H, W] cell by cell: a kernel [N, C, k, k] gives [1, N, H/k, W/k]."""
     op = load_openvino().opset13
-    x = op.convolution(
-        op.convert(x, "f32"), const(kernel), list(kernel.shape[2:]), [0, 0], [0, 0], [1, 1]
-    )
-    return x if bias is None else op.add(x, const(bias[None, :, None, None]))
+    side = list(kernel.shape[2:])
+    x = op.convolution(op.convert(x, "f32"), make_floats(kernel), side, [0, 0], [0, 0], [1, 1])
+    return x if bias is None else add_bias(x, bias)
 
 
-class Compiled:
-    """A graph compiled, which threads run side by side, `at_once` of them at most; the others wait."""
+def add_bias(x: Any, bias: np.ndarray) -> Any:
+    """Add a bias [C] to [1, C, H, W]."""
+    return load_openvino().opset13.add(x, make_floats(bias[None, :, None, None]))
+
+
+# ── running graphs ──
+
+
+class CompiledGraph:
+    """A compiled graph, which at most `at_once` threads run side by side; the others wait."""
 
     def __init__(self, model: "openvino.Model", at_once: int) -> None:
         threads = os.cpu_count() or 1
         streams = min(threads, at_once)
         options = {
-            "INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": streams, "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # several processes would pin theirs to the same cores
-        }  # fmt: skip
+        }
         self._turn = threading.Semaphore(streams)
-        with memory_errors():
+        with raise_memory_errors():
             self._compiled = load_openvino().Core().compile_model(model, "CPU", options)
         self._requests = threading.local()
 
     def __call__(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs for these inputs, in the graph's order: good until the same thread calls again. Raises MemoryError."""
-        with self._turn, memory_errors():
+        """Return the outputs for these inputs, in the graph's order.
+
+        The arrays are overwritten when the same thread calls again. Raise MemoryError where memory
+        runs out.
+        """
+        with self._turn, raise_memory_errors():
             if not hasattr(self._requests, "own"):
                 self._requests.own = self._compiled.create_infer_request()
-            found = self._requests.own.infer(dict(enumerate(inputs)), share_inputs=True)
-        return [found[i] for i in range(len(found))]
+            outputs = self._requests.own.infer(dict(enumerate(inputs)), share_inputs=True)
+        return [outputs[number] for number in range(len(outputs))]
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Errors of OpenVINO and of PyTorch where memory runs out, as Python's own."""
+def raise_memory_errors() -> Iterator[None]:
+    """Raise MemoryError for the errors of OpenVINO and PyTorch that say that memory ran out."""
     try:
         yield
-    except RuntimeError as error:  # neither has a type of its own for it on the processor
-        if "alloc" in str(error) or "failed to map" in str(
-            error
-        ):  # a picture's memory, or a library's
+    except RuntimeError as error:  # on the processor neither has a type of its own for it
+        message = str(error)
+        if "alloc" in message or "failed to map" in message:  # for a picture, or for a library
             raise MemoryError from error
         raise

@@ -1,14 +1,18 @@
-"""Network weights to bytes and back: quantised per output channel, range-coded; nothing in the bytes names, sizes or runs anything.
+"""Weights of a network to bytes and back: quantised per output channel, then range-coded.
 
-The network's configuration gives each tensor's name and shape on both sides; the bytes, in the order of the names, are
+The network's configuration gives each tensor's name and shape on both sides, so nothing in the
+bytes names, sizes or runs anything. In the order of the tensors' names they are
 
-    for each tensor    u8      bits of its integers, 2 to 12, plus 16 where their distribution is Gaussian and not Laplacian
+    for each tensor    u8      bits of its integers, 2 to 12; plus 16 for a Gaussian distribution,
+                               0 for a Laplacian one
                        u16     the distribution's ratio, in 1/65536
-                       u8 x n  a step of each output channel: 2 ^ (value / 8 - 24); n is 1 for a tensor of one dimension
-    then               u32...  the integers of all tensors, range-coded, 32-bit words
+                       u8 x n  step of each output channel: 2 ^ (value / 8 - 24); n is 1 for a
+                               tensor of one dimension
+    then               u32...  the integers of all tensors, range-coded, in 32-bit words
 
-all little-endian. A weight is integer times step, so no bytes make a weight that is not finite. Probabilities come from products of
-IEEE doubles alone, which are the same everywhere: a power or an exponential would not be.
+all little-endian. A weight is integer times step, so every weight is finite, whatever the bytes.
+Probabilities come from products of IEEE doubles alone, which are the same on every machine: a power
+or an exponential is not. `adapt.bits` and `adapt.rounding` choose bits and integers.
 """
 
 import hashlib
@@ -26,37 +30,40 @@ GAUSSIAN = 16  # flag beside the bits
 RATIO_UNIT = 1 << 16
 STEPS_PER_OCTAVE = 8  # of a channel's step: at most 9 % too coarse for its largest weight
 FINEST_STEP_LOG2 = -24
-CLIPPED_STEPS = (
-    12  # how far below the step that holds a channel's largest weight a better one is looked for
-)
+# Steps that are tried below the one that holds a channel's largest weight; they clip outliers.
+CLIPPED_STEPS = 12
+SPREADS = 96  # mean distances from 0 that are tried for a distribution
 HASH_DIGITS = 16  # of a SHA-256, by which a file names weights
 _HEAD = struct.Struct("<BH")
 
 
 @dataclass(frozen=True)
-class Quantised:
-    """A tensor as integers [n, rest], within +-(2 ** (bits - 1) - 1), and the byte of each channel's step [n]."""
+class QuantisedTensor:
+    """A tensor as `integers` [n, rest] and the byte `steps` [n] of each channel's step.
+
+    The integers are within +-(2 ** (bits - 1) - 1).
+    """
 
     integers: np.ndarray
     steps: np.ndarray
     bits: int
 
-    def values(self, shape: tuple[int, ...]) -> np.ndarray:
-        """What a decoder has of it: float32 of `shape`."""
+    def dequantise(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the tensor that a decoder has, float32 of `shape`."""
         step = 2.0 ** (self.steps / STEPS_PER_OCTAVE + FINEST_STEP_LOG2)
         return (self.integers * step[:, None]).astype(np.float32).reshape(shape)
 
 
-def hash_of(data: bytes) -> str:
-    """What a file says of weights that it names: the first digits of their SHA-256."""
+def hash_weights(data: bytes) -> str:
+    """Return the name that a file gives to weights: the first digits of their SHA-256."""
     return hashlib.sha256(data).hexdigest()[:HASH_DIGITS]
 
 
-def quantise(tensor: np.ndarray, bits: int) -> Quantised:
-    """Each channel with the step of least squared error: outliers may be clipped."""
+def quantise(tensor: np.ndarray, bits: int) -> QuantisedTensor:
+    """Quantise each channel with the step of least squared error, which may clip outliers."""
     assert MIN_BITS <= bits <= MAX_BITS
-    rows = _rows(tensor).astype(np.float64)
-    limit = _limit(bits)
+    rows = tensor.reshape(_count_channels(tensor.shape), -1).astype(np.float64)
+    limit = _largest_integer(bits)
     largest = np.abs(rows).max(axis=1)
     exact = np.log2(np.maximum(largest / limit, 2.0**FINEST_STEP_LOG2)) - FINEST_STEP_LOG2
     widest = np.minimum(np.ceil(exact * STEPS_PER_OCTAVE), 255).astype(np.int64)
@@ -68,129 +75,139 @@ def quantise(tensor: np.ndarray, bits: int) -> Quantised:
         found = np.clip(np.round(rows / step), -limit, limit)
         error = ((found * step - rows) ** 2).sum(axis=1)
         better = error < best_error
-        integers[better], steps[better], best_error[better] = (
-            found[better],
-            candidate[better],
-            error[better],
-        )
-    return Quantised(integers, steps, bits)
+        integers[better], steps[better] = found[better], candidate[better]
+        best_error[better] = error[better]
+    return QuantisedTensor(integers, steps, bits)
 
 
-def encode_weights(tensors: Mapping[str, Quantised]) -> bytes:
-    """The bytes of quantised tensors."""
+def encode_weights(tensors: Mapping[str, QuantisedTensor]) -> bytes:
+    """Return the bytes of quantised tensors, which are in the order of their names."""
     import constriction
 
     head, coder = b"", constriction.stream.queue.RangeEncoder()
     for tensor in tensors.values():
-        symbols = (tensor.integers.ravel() + _limit(tensor.bits)).astype(np.int32)
-        gaussian, ratio = _fitted(symbols, tensor.bits)
-        head += _HEAD.pack(tensor.bits + GAUSSIAN * gaussian, ratio) + tensor.steps.tobytes()
-        coder.encode(symbols, _model(_probabilities(tensor.bits, gaussian, ratio)))
+        symbols = (tensor.integers.ravel() + _largest_integer(tensor.bits)).astype(np.int32)
+        is_gaussian, ratio = _fit_distribution(symbols, tensor.bits)
+        head += _HEAD.pack(tensor.bits + GAUSSIAN * is_gaussian, ratio) + tensor.steps.tobytes()
+        coder.encode(symbols, _make_model(tensor.bits, ratio, is_gaussian=is_gaussian))
     data = head + coder.get_compressed().astype("<u4").tobytes()
-    assert sum(tensor.integers.size for tensor in tensors.values()) <= MAX_WEIGHTS_PER_BYTE * len(
-        data
-    ), "no decoder takes it"
+    count = sum(tensor.integers.size for tensor in tensors.values())
+    assert count <= MAX_WEIGHTS_PER_BYTE * len(data), "no decoder takes it"
     return data
 
 
+@dataclass(frozen=True)
+class _Head:
+    """What the bytes say of one tensor before the integers."""
+
+    bits: int
+    is_gaussian: bool
+    ratio: int
+    steps: np.ndarray  # uint8 [n]
+
+
 def decode_weights(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """float32 tensors of these names and shapes. Raises CodecError where `data` is not of such a network."""
+    """Return float32 tensors of these names and shapes, in this order.
+
+    Raise CodecError where `data` is not of such tensors.
+    """
     import constriction
 
     count = sum(int(np.prod(shape)) for shape in shapes.values())
     assert count <= MAX_WEIGHTS
-    if count > MAX_WEIGHTS_PER_BYTE * len(
-        data
-    ):  # a few bytes would become much memory and many seconds of range decoding
-        raise _damaged()
-    at, heads = 0, []
-    for shape in shapes.values():
-        channels = _channels(shape)
-        if len(data) < at + _HEAD.size + channels:
-            raise _damaged()
-        flags, ratio = _HEAD.unpack_from(data, at)
-        bits, gaussian = flags % GAUSSIAN, flags // GAUSSIAN
-        if not (MIN_BITS <= bits <= MAX_BITS and gaussian <= 1 and ratio > 0):
-            raise _damaged()
-        at += _HEAD.size
-        heads.append((bits, bool(gaussian), ratio, np.frombuffer(data, np.uint8, channels, at)))
-        at += channels
-    if (len(data) - at) % 4:
-        raise _damaged()
-    coder = constriction.stream.queue.RangeDecoder(
-        np.frombuffer(data, "<u4", offset=at).astype(np.uint32)
-    )
+    # a few bytes would become much memory and many seconds of range decoding
+    if count > MAX_WEIGHTS_PER_BYTE * len(data):
+        raise _damage_error()
+    heads, position = _read_heads(data, shapes)
+    if (len(data) - position) % 4:
+        raise _damage_error()
+    words = np.frombuffer(data, "<u4", offset=position).astype(np.uint32)
+    coder = constriction.stream.queue.RangeDecoder(words)
     decoded = {}
-    for (name, shape), (bits, gaussian, ratio, steps) in zip(shapes.items(), heads, strict=True):
-        count = int(np.prod(shape))
+    for (name, shape), head in zip(shapes.items(), heads, strict=True):
+        model = _make_model(head.bits, head.ratio, is_gaussian=head.is_gaussian)
         try:
-            symbols = coder.decode(_model(_probabilities(bits, gaussian, ratio)), count)
-        except (
-            AssertionError
-        ) as error:  # what the library raises on bytes that it cannot have written
-            raise _damaged() from error
-        integers = symbols.reshape(len(steps), -1) - _limit(bits)
-        decoded[name] = Quantised(integers, steps, bits).values(shape)
+            symbols = coder.decode(model, int(np.prod(shape)))
+        except AssertionError as error:  # the library's, for bytes that it cannot have written
+            raise _damage_error() from error
+        integers = symbols.reshape(len(head.steps), -1) - _largest_integer(head.bits)
+        decoded[name] = QuantisedTensor(integers, head.steps, head.bits).dequantise(shape)
     if not coder.maybe_exhausted():
-        raise _damaged()
+        raise _damage_error()
     return decoded
 
 
-def _fitted(symbols: np.ndarray, bits: int) -> tuple[bool, int]:
-    """The distribution that takes the fewest bits: whether Gaussian, and its ratio."""
-    counts = np.bincount(symbols, minlength=2 * _limit(bits) + 1)
-    k = np.abs(np.arange(-_limit(bits), _limit(bits) + 1))
+def _read_heads(data: bytes, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[_Head], int]:
+    """Return the head of each tensor, and where the integers begin. Raise CodecError."""
+    heads, position = [], 0
+    for shape in shapes.values():
+        channels = _count_channels(shape)
+        if len(data) < position + _HEAD.size + channels:
+            raise _damage_error()
+        flags, ratio = _HEAD.unpack_from(data, position)
+        bits, gaussian = flags % GAUSSIAN, flags // GAUSSIAN
+        if not (MIN_BITS <= bits <= MAX_BITS and gaussian <= 1 and ratio > 0):
+            raise _damage_error()
+        position += _HEAD.size
+        steps = np.frombuffer(data, np.uint8, channels, position)
+        heads.append(_Head(bits, bool(gaussian), ratio, steps=steps))
+        position += channels
+    return heads, position
+
+
+def _fit_distribution(symbols: np.ndarray, bits: int) -> tuple[bool, int]:
+    """Return the distribution that takes the fewest bits: whether it is Gaussian, and its ratio."""
+    limit = _largest_integer(bits)
+    counts = np.bincount(symbols, minlength=2 * limit + 1)
+    k = np.abs(np.arange(-limit, limit + 1))
     best = (np.inf, False, 1)
-    for gaussian in (False, True):
-        for spread in np.geomspace(
-            0.05, 2 * _limit(bits) + 1, 96
-        ):  # about the mean distance from 0
-            ratio = np.exp(-1 / (2 * spread**2)) if gaussian else np.exp(-1 / spread)
+    for is_gaussian in (False, True):
+        for spread in np.geomspace(0.05, 2 * limit + 1, SPREADS):
+            ratio = np.exp(-1 / (2 * spread**2)) if is_gaussian else np.exp(-1 / spread)
             ratio = min(max(round(ratio * RATIO_UNIT), 1), RATIO_UNIT - 1)
-            weight = (ratio / RATIO_UNIT) ** (
-                k * k if gaussian else k
-            )  # about: the exact ones take a while
+            # powers come near the exact products, which take longer
+            weight = (ratio / RATIO_UNIT) ** (k * k if is_gaussian else k)
             cost = -(counts * np.log2(np.maximum(weight / weight.sum(), 2.0**-24))).sum()
-            best = min(best, (cost, gaussian, ratio))
+            best = min(best, (cost, is_gaussian, ratio))
     return best[1], best[2]
 
 
-def _probabilities(bits: int, gaussian: bool, ratio: int) -> np.ndarray:
-    """Of the integers from -limit to limit: ratio ** |k|, or ratio ** (k * k), by products alone."""
-    weight = np.ones(_limit(bits) + 1)
+def _make_model(bits: int, ratio: int, *, is_gaussian: bool) -> object:
+    """Return the range coder's model of the integers from -limit to limit."""
+    import constriction
+
+    probabilities = _tabulate_probabilities(bits, ratio, is_gaussian=is_gaussian)
+    return constriction.stream.model.Categorical(probabilities, perfect=False)
+
+
+def _tabulate_probabilities(bits: int, ratio: int, *, is_gaussian: bool) -> np.ndarray:
+    """Return the probabilities of the integers k from -limit to limit, float64.
+
+    They are as ratio ** |k|, or as ratio ** (k * k) where Gaussian, by products alone.
+    """
+    weight = np.ones(_largest_integer(bits) + 1)
     factor = ratio / RATIO_UNIT
     square = factor * factor
     for k in range(1, len(weight)):
         weight[k] = weight[k - 1] * factor
-        factor = factor * square if gaussian else factor
+        factor = factor * square if is_gaussian else factor
     both = np.concatenate([weight[:0:-1], weight])
     total = 0.0
-    for (
-        value
-    ) in both:  # one after another: NumPy's own sum adds in an order that depends on the machine
+    for value in both:  # NumPy's own sum adds in an order that depends on the machine
         total += float(value)
     return both / total
 
 
-def _model(probabilities: np.ndarray) -> object:
-    import constriction
-
-    return constriction.stream.model.Categorical(probabilities, perfect=False)
-
-
-def _limit(bits: int) -> int:
+def _largest_integer(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
-def _channels(shape: tuple[int, ...]) -> int:
+def _count_channels(shape: tuple[int, ...]) -> int:
     return 1 if len(shape) == 1 else shape[0]
 
 
-def _rows(tensor: np.ndarray) -> np.ndarray:
-    return tensor.reshape(_channels(tensor.shape), -1)
-
-
-def _damaged() -> CodecError:
+def _damage_error() -> CodecError:
     return CodecError(
-        "expected the coded weights of the network that the file names, found other bytes; get the file again"
+        "expected the coded weights of the network that the file names, found other bytes; "
+        "get the file again"
     )

@@ -1,4 +1,4 @@
-"""What our HTML pages share: their style, and pictures that lie in the page itself."""
+"""What HTML pages share: their style sheet, and pictures embedded in the page itself."""
 
 import base64
 from importlib import resources
@@ -7,17 +7,18 @@ import cv2
 import numpy as np
 
 
-def style() -> str:
-    """CSS of every page; it goes before a page's own."""
+def read_style() -> str:
+    """Return the CSS that all pages share; a page's own goes after it."""
     return (resources.files("tinct.page") / "style.css").read_text()
 
 
-def webp(rgb: np.ndarray, quality: int) -> bytes:
-    """R'G'B' [H, W, 3] as a WebP file."""
+def encode_webp(rgb: np.ndarray, quality: int) -> bytes:
+    """Encode 8-bit R'G'B' [H, W, 3] as a WebP file; `quality` is from 1 to 100."""
     done, data = cv2.imencode(".webp", rgb[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
     assert done
     return data.tobytes()
 
 
-def data_uri(picture: bytes) -> str:
-    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+def make_data_uri(webp: bytes) -> str:
+    """Return a WebP file as the `src` of an image."""
+    return "data:image/webp;base64," + base64.b64encode(webp).decode()

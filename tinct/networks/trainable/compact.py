@@ -1,26 +1,29 @@
-"""`compact` as a PyTorch module, and its errors, for training; `colouriser.compact` runs the same graph without it.
+"""`compact` as a PyTorch module, and the errors that it is trained on.
 
-All planes are unshuffled: a position stands for 4 x 4 luma samples, or 2 x 2 of each chroma plane, whose values are channels.
+`networks.compact` runs the same network without PyTorch. Planes come unshuffled: a position stands
+for 4 x 4 luma samples and 2 x 2 of each chroma plane, which are its channels.
 """
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional
 
-from tinct.networks.compact_config import CONDITIONS, FINER, MASKS, CompactConfig
+from tinct.networks.compact_config import CONDITIONS, CORRECTION_SCALE, SHARES, CompactConfig
 
-RIM = 2  # positions at the border of a crop that are not judged: around them lies no picture
-Batch = tuple[
-    Tensor, Tensor, Tensor
-]  # luma and chroma of the sources and the original, as cells of 0 to 1; conditions
+RIM = 2  # positions at the border of a crop that are not judged: beyond them the picture is missing
+
+# Luma [B, S + 1, 16, h, w] and chroma [B, S' + 1, 2, 4, h, w] in [0, 1], the original as the last
+# source; conditions [B, 4].
+Batch = tuple[Tensor, Tensor, Tensor]
 
 
 class Compact(nn.Module):
-    """References to finished planes: every sample is a mix of its sources, plus a small correction.
+    """References to finished planes: every sample is a mix of its sources, plus a correction.
 
-    luma [B, S, 16, h, w] ──► differences ─┐                       ┌─► shares of each source, 2 x 2 a position ─► mix ─► + ─► luma
-    chroma [B, S', 2, 4, h, w] ─► means ───┼─► 1x1 ─► 3x3 … 3x3 ─► 1x1 ─► corrections ──────────────────────────────────┘
-    conditions [B, 4] ─────────────────────┘                       └─► the same for chroma, 1 a position
+    luma [B, S, 16, h, w] ──► differences ─┐                       ┌─► luma shares, 2 x 2 a position
+    chroma [B, S', 2, 4, h, w] ─► means ───┼─► 1x1 ─► 3x3 … 3x3 ─► 1x1 ─► luma correction
+    conditions [B, 4] ─────────────────────┘                       ├─► chroma shares, 1 a position
+                                                                   └─► chroma correction
     """
 
     def __init__(self, config: CompactConfig) -> None:
@@ -38,50 +41,55 @@ class Compact(nn.Module):
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, luma: Tensor, chroma: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
-        """Luma [B, 16, h, w] and chroma [B, 2, 4, h, w], in the sources' units (0 to 1)."""
+        """Return luma [B, 16, h, w] and chroma [B, 2, 4, h, w], about in [0, 1] as the sources."""
         batch, sources, _, h, w = luma.shape
         own = luma[:, :1]
-        seen = torch.cat((own - 0.5, 8 * (luma[:, 1:] - own)), 1).flatten(1, 2)
+        differences = torch.cat((own - 0.5, 8 * (luma[:, 1:] - own)), 1).flatten(1, 2)
         means = 4 * (chroma.mean(3) - 0.5).flatten(1, 2)
-        x = self.enter(torch.cat((seen, means), 1)) + self.when(conditions)[:, :, None, None]
-        x = F.relu(x)
+        told = self.when(conditions)[:, :, None, None]
+        x = functional.relu(self.enter(torch.cat((differences, means), 1)) + told)
         for layer in self.body:
-            x = F.relu(x + layer(x))
-        found = self.leave(x)
-        masks, luma_more, chroma_masks, chroma_more = found.split(self.config.split, 1)
-        # [B, S, rows, 1, columns, 1, h, w] over [B, S, rows, 2, columns, 2, h, w]
-        shares = masks.reshape(batch, sources, 2, 1, 2, 1, h, w).softmax(1)
-        mixed = (
-            (luma.reshape(batch, sources, 2, 2, 2, 2, h, w) * shares)
-            .sum(1)
-            .reshape(batch, 16, h, w)
+            x = functional.relu(x + layer(x))
+        luma_shares, luma_correction, chroma_shares, chroma_correction = self.leave(x).split(
+            self.config.output_split, 1
         )
-        chroma_shares = chroma_masks.softmax(1)[:, :, None, None]
-        coloured = (chroma * chroma_shares).sum(1)
-        return mixed + FINER * luma_more, coloured + FINER * chroma_more[:, :, None]
+        # [B, S, rows, 1, columns, 1, h, w] over [B, S, rows, 2, columns, 2, h, w]
+        luma_shares = luma_shares.reshape(batch, sources, 2, 1, 2, 1, h, w).softmax(1)
+        parts = luma.reshape(batch, sources, 2, 2, 2, 2, h, w)
+        mixed_luma = (parts * luma_shares).sum(1).reshape(batch, 16, h, w)
+        mixed_chroma = (chroma * chroma_shares.softmax(1)[:, :, None, None]).sum(1)
+        return (
+            mixed_luma + CORRECTION_SCALE * luma_correction,
+            mixed_chroma + CORRECTION_SCALE * chroma_correction[:, :, None],
+        )
 
 
-assert MASKS == 4, "the reshape in `forward` has 2 x 2 shares a position"
+assert SHARES == 4, "the reshape in `forward` has 2 x 2 shares a position"
 
 
 def plane_errors(network: nn.Module, batch: Batch) -> Tensor:
-    """Mean squared error of Y, U and V of each crop [B, 3], in 8-bit levels, the rim left out; the original is the last source."""
+    """Return the mean squared error of Y, Cb and Cr of each crop, [B, 3], without the rim.
+
+    It is in squared 8-bit levels.
+    """
     luma, chroma, conditions = batch
     y, colour = network(luma[:, :-1], chroma[:, :-1], conditions)
-    return torch.cat(
-        (squared(y, luma[:, -1], (1, 2, 3))[:, None], squared(colour, chroma[:, -1], (2, 3, 4))), 1
-    )
+    luma_error = mean_squared_error(y, luma[:, -1], (1, 2, 3))
+    colour_errors = mean_squared_error(colour, chroma[:, -1], (2, 3, 4))
+    return torch.cat((luma_error[:, None], colour_errors), 1)
 
 
-def squared(a: Tensor, b: Tensor, over: tuple[int, ...]) -> Tensor:
-    """Mean squared difference over some axes, in 8-bit levels, the rim left out."""
+def mean_squared_error(a: Tensor, b: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Return the mean over `axes` of the squared difference, without the rim.
+
+    Samples are in [0, 1], the error in squared 8-bit levels.
+    """
     inner = slice(RIM, -RIM)
-    return (a[..., inner, inner] - b[..., inner, inner]).square().mean(over) * 255**2
+    return (a[..., inner, inner] - b[..., inner, inner]).square().mean(axes) * 255**2
 
 
-def cells(planes: Tensor, side: int) -> Tensor:
+def unshuffle(planes: Tensor, side: int) -> Tensor:
     """[..., H, W] -> [..., side * side, H / side, W / side]."""
     *lead, height, width = planes.shape
-    return F.pixel_unshuffle(planes.reshape(-1, 1, height, width), side).reshape(
-        *lead, side * side, height // side, width // side
-    )
+    flat = functional.pixel_unshuffle(planes.reshape(-1, 1, height, width), side)
+    return flat.reshape(*lead, side * side, height // side, width // side)

@@ -1,0 +1,67 @@
+"""Small programs that other benchmarks start and measure as whole processes.
+
+    python -m lab.benchmarks.children PROGRAM ARGUMENT ...
+
+Each imports only what it needs, so that its start is that of a user's own program.
+"""
+
+import sys
+from collections.abc import Callable
+
+
+def read_frames(path: str) -> None:
+    """Read every frame of a video, as a program of a user does, and print their number."""
+    import tinct
+
+    print(sum(1 for _ in tinct.open(path)))
+
+
+def encode_x265(path: str, qp: str) -> None:
+    """Encode with x265 alone, set up as the base codec, and drop the packets: the anchor's time."""
+    from tinct.bitstream.hevc import HevcEncoder, HevcSettings
+    from tinct.media.source import open_source
+
+    video = open_source(path)
+    settings = HevcSettings(structure="intra", info=video.info, qp=int(qp))
+    encoder = HevcEncoder(settings, (video.info.height, video.info.width), grey=False)
+    for frame in video:
+        encoder.encode((frame.y, frame.cb, frame.cr), frame.pts)
+    encoder.flush()
+
+
+def loop_packets(source: str, target: str, count: str) -> None:
+    """Write the packets of a video `count` times with shifted times: any length without coding."""
+    import av
+
+    with av.open(target, "w") as out:
+        stream = None
+        for turn in range(int(count)):
+            with av.open(source) as container:
+                video = container.streams.video[0]
+                stream = stream or out.add_stream_from_template(video)
+                assert video.average_rate is not None
+                assert video.time_base is not None
+                step = round(video.frames / video.average_rate / video.time_base)
+                for packet in container.demux(video):
+                    if packet.dts is None or packet.pts is None:  # the last one, which is empty
+                        continue
+                    packet.pts, packet.dts = packet.pts + turn * step, packet.dts + turn * step
+                    packet.stream = stream
+                    out.mux(packet)
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {
+    "read": read_frames,
+    "x265": encode_x265,
+    "loop": loop_packets,
+}
+
+
+def make_command(program: str, *arguments: object) -> list[str]:
+    """Return the command line of a program."""
+    assert program in PROGRAMS, program
+    return [sys.executable, "-m", "lab.benchmarks.children", program, *map(str, arguments)]
+
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](*sys.argv[2:])

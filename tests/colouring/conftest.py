@@ -1,0 +1,56 @@
+"""Clips that several tests of this folder read; each is made once for a test run."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from grey_footage import COUNT, SIZE, write_grey
+from synthetic import clip, frames, info, scene
+
+from tinct.colour import from_rgb
+from tinct.frames import Frame
+
+
+@pytest.fixture(scope="session")
+def truth() -> list[Frame]:
+    """The coloured frames of `grey`."""
+    return frames(clip(COUNT, *SIZE), info(*SIZE))
+
+
+@pytest.fixture(scope="session")
+def grey(truth: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A grey clip of one shot."""
+    return write_grey(tmp_path_factory.mktemp("grey") / "grey.mkv", truth)
+
+
+@pytest.fixture(scope="session")
+def two_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A scene of 20 frames, then its mirror image upside down, 14 frames; grey."""
+    first = clip(20, *SIZE)
+    second = [tuple(p[::-1, ::-1].copy() for p in scene(200 + 3 * n, *SIZE)) for n in range(14)]
+    pictures = frames(first + second, info(*SIZE))  # type: ignore[operator]
+    return write_grey(tmp_path_factory.mktemp("shots") / "shots.mkv", pictures)
+
+
+@pytest.fixture(scope="session")
+def photo() -> Frame:
+    """A frame with corners of many kinds: 320x240 of random discs, in colour."""
+    random, size = np.random.default_rng(3), (320, 240)
+    rgb = np.full((size[1], size[0], 3), 120, np.uint8)
+    for _ in range(260):
+        place = tuple(int(random.integers(side)) for side in size)
+        colour = random.integers(30, 225, 3).tolist()
+        cv2.circle(rgb, place, int(random.integers(4, 22)), colour, -1, cv2.LINE_AA)
+    about = info(*size)
+    y, chroma = from_rgb(rgb, about)
+    floats = (y, chroma[..., 0] + 128, chroma[..., 1] + 128)
+    y, cb, cr = (np.rint(plane).clip(1, 254).astype(np.uint8) for plane in floats)
+    return Frame(y, cb, cr, pts=0, info=about)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for outputs."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"

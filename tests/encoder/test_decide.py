@@ -1,0 +1,122 @@
+"""Decisions with a base codec whose costs are given: which way is taken, and at which QP."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from synthetic import info
+
+from tinct.bitstream.base import BaseSettings
+from tinct.config import EncodeConfig
+from tinct.encoder import decide
+from tinct.encoder.cost import Cost
+from tinct.encoder.decide import make_plan, needs_samples
+from tinct.encoder.keyframes import Spacing
+from tinct.encoder.plan import Choice, Plan
+from tinct.encoder.refusals import resolve
+from tinct.encoder.samples import Samples
+
+SAMPLES = Samples([], info())
+
+
+def cost_at(samples: Samples, settings: BaseSettings) -> Cost:
+    """Return a curve on which bits halve and errors double every 6 QP; random access is cheap."""
+    assert settings.qp is not None
+    share = 0.2 if settings.structure == "random-access" else 1.0
+    error = 2 ** ((settings.qp - 32) / 6)
+    return Cost(share * 12_000 * 2 ** ((32 - settings.qp) / 6), (4 * error, error, error))
+
+
+@pytest.fixture(autouse=True)
+def given_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decide, "plain_cost", cost_at)
+
+
+def config(**options: Any) -> EncodeConfig:
+    return resolve(EncodeConfig(**options))
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        ({}, True),
+        ({"colour": "in-band"}, False),
+        ({"colour": "in-band", "bitrate_kbps": 100.0}, True),
+        ({"structure": "random-access"}, False),
+        ({"structure": "random-access", "network": "best"}, True),
+    ],
+    ids=str,
+)
+def test_samples_are_taken_only_where_they_decide(options: dict[str, Any], needed: bool) -> None:
+    assert needs_samples(config(**options)) == needed
+
+
+@pytest.mark.parametrize(("kbps", "qp"), [(300, 32), (150, 38), (600, 26), (1, 51), (90_000, 0)])
+def test_a_bitrate_starts_at_the_qp_that_gives_it(kbps: float, qp: int) -> None:
+    """12,000 bits a frame at QP 32 and 25 frames a second are 300 kbit/s."""
+    plan = make_plan(SAMPLES, config(colour="in-band", bitrate_kbps=float(kbps)))
+    assert (plan.layout, plan.qp) == ("in-band", qp)
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour", "layout"),
+    [(9_000, None, "chroma"), (15_000, None, "in-band"), (15_000, "track", "chroma")],
+)
+def test_a_colour_track_is_taken_where_it_costs_less_or_is_asked_for(
+    bits: float, colour: str | None, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def search(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan:
+        return replace(measured, layout="chroma", track=Cost(bits, (4.0, 1.0, 1.0)))
+
+    monkeypatch.setattr(decide, "search_plain", search)
+    plan = make_plan(SAMPLES, config(colouriser="none", colour=colour))
+    assert (plan.layout, plan.colouriser, plan.network) == (layout, "none", None)
+    assert plan.track == Cost(bits, (4.0, 1.0, 1.0))
+    assert plan.plain == Cost(12_000, (4.0, 1.0, 1.0))
+    assert plan.random_access == Cost(2_400, (4.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("bits", "colouriser", "taken"),
+    [(9_000, "auto", True), (12_500, "auto", False), (12_500, "compact", True)],
+)
+def test_a_network_is_taken_where_it_gains_or_is_asked_for(
+    bits: float, colouriser: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = Choice(boost=16, spacing=Spacing(group=8), colour_qp=20)
+
+    def search(*_: Any, **__: Any) -> tuple[Choice, Cost]:
+        return choice, Cost(bits, (4.0, 1.0, 1.0))
+
+    def search_plain(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan:
+        return replace(measured, layout="chroma", track=Cost(20_000, (4.0, 1.0, 1.0)))
+
+    monkeypatch.setattr(decide, "search_network", search)
+    monkeypatch.setattr(decide, "search_plain", search_plain)
+    plan = make_plan(SAMPLES, config(colouriser=colouriser))
+    expected = ("chroma", "compact", "fast", 16, 20) if taken else ("in-band", "none", None, 0, 0)
+    found = (plan.layout, plan.colouriser, plan.network, plan.key_boost, plan.colour_qp)
+    assert found == expected
+
+
+def test_a_bitrate_moves_a_plan_with_a_network_by_what_its_samples_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """300 kbit/s: the pilot is at 600, QP 26; 6,000 bits a frame there, 0.13 a QP, are 5 QP off."""
+    choice = Choice(boost=16, spacing=Spacing(group=8), colour_qp=20)
+    found: list[int] = []
+
+    def search(*_: Any, qp: int, **__: Any) -> tuple[Choice, Cost]:
+        found.append(qp)
+        return choice, Cost(6_000, (4.0, 1.0, 1.0))
+
+    monkeypatch.setattr(decide, "search_network", search)
+    plan = make_plan(SAMPLES, config(colouriser="compact", bitrate_kbps=300.0))
+    assert found == [26]
+    assert (plan.qp, plan.colour_qp) == (21, 15)
+
+
+def test_whole_key_frames_are_planned_as_asked_for() -> None:
+    plan = make_plan(SAMPLES, config(key_form="full", group=6, qp=30))
+    assert (plan.layout, plan.qp, plan.spacing) == ("full", 30, Spacing(group=6, end_keys=False))
+    assert plan.slope > 0

@@ -1,0 +1,24 @@
+"""The results folder that tests of the lab read, and its points by codec."""
+
+from pathlib import Path
+
+from tinct.evaluation import RDPoint, Setup, start
+
+TINCT = "tinct:intra,colour=track,group=6,colouriser=none"
+X265 = "x265:intra"
+QPS = [27, 32, 37]
+FRAMES = 12
+
+
+def write_results(clip: Path, folder: Path) -> None:
+    """Measure the first frames of a clip through Tinct and the anchor, at every QP."""
+    setup = Setup(clips=[str(clip)], codecs=[TINCT, X265], qps=QPS, frames=FRAMES)
+    start(setup, folder)
+
+
+def split_by_codec(points: list[RDPoint]) -> tuple[list[RDPoint], list[RDPoint]]:
+    """Return the points of Tinct and those of the anchor."""
+    tinct, x265 = (
+        [point for point in points if point.codec.startswith(name)] for name in ("tinct", "x265")
+    )
+    return tinct, x265

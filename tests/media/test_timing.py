@@ -1,0 +1,98 @@
+"""Timestamps are judged as a rate, converted to ticks, and trimmed."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from media_files import NTSC
+from synthetic import info
+
+from tinct.errors import CodecError
+from tinct.media.timing import Timing, find_constant_rate, trim_info, trim_ticks
+
+MILLISECOND = Fraction(1, 1000)
+
+
+def ntsc_stamps(count: int) -> np.ndarray:
+    """Return timestamps of 29.97 frames a second, rounded to milliseconds."""
+    return np.rint(np.arange(count) * 1001 / 30).astype(np.int64)
+
+
+def timing(rate: Fraction | None, ticks: list[int], *, last_seconds: float = 0.0) -> Timing:
+    return Timing(
+        stream_base=MILLISECOND,
+        rate=rate,
+        zero=Fraction(1),
+        delay=ticks[0],
+        ticks=np.array(ticks),
+        timed=True,
+        last_seconds=last_seconds,
+    )
+
+
+def test_constant_rate_refuses_a_gap() -> None:
+    even = ntsc_stamps(300)
+    assert find_constant_rate(even, MILLISECOND, [Fraction(2997, 100)]) == NTSC
+    assert find_constant_rate(np.delete(even, 150), MILLISECOND, [NTSC]) is None
+
+
+def test_a_rate_is_measured_where_the_file_names_none_or_a_wrong_one() -> None:
+    assert find_constant_rate(ntsc_stamps(300), MILLISECOND, []) == NTSC
+    assert find_constant_rate(ntsc_stamps(300), MILLISECOND, [Fraction(50)]) == NTSC
+
+
+def test_one_frame_takes_the_files_rate_or_25() -> None:
+    one = np.array([7])
+    assert find_constant_rate(one, MILLISECOND, [Fraction(2997, 100)]) == NTSC
+    assert find_constant_rate(one, MILLISECOND, []) == 25
+
+
+def test_frames_at_one_time_have_no_rate() -> None:
+    assert find_constant_rate(np.array([5, 5]), MILLISECOND, [Fraction(25)]) is None
+
+
+def test_ticks_and_timestamps_are_inverse() -> None:
+    times = timing(NTSC, [3, 4, 5])
+    for tick in range(3, 60):
+        assert times.to_tick(times.to_pts(tick), index=0) == tick
+    assert times.to_pts(3) == 1000  # `zero` is where the delayed first frame stands
+    assert times.to_tick(None, index=2) == 5
+
+
+@pytest.mark.parametrize(
+    ("start", "duration", "ticks"),
+    [
+        (0.0, None, (0, None)),
+        (0.04, 0.08, (1, 3)),
+        (0.041, 0.08, (2, 4)),  # frames that start within
+        (0.0400001, 0.0799999, (1, 3)),  # within a microsecond of frame 1
+    ],
+)
+def test_a_frame_belongs_to_the_time_in_which_it_starts(
+    start: float, duration: float | None, ticks: tuple[int, int | None]
+) -> None:
+    assert trim_ticks(Fraction(1, 25), start, duration) == ticks
+
+
+@pytest.mark.parametrize(
+    ("start", "duration"), [(-0.1, None), (0.0, 0.0), (1e13, None), (0.0, 1e13), (float("nan"), 1)]
+)
+def test_impossible_times_are_refused(start: float, duration: float | None) -> None:
+    with pytest.raises(CodecError, match="expected a start from 0 and a duration above 0"):
+        trim_ticks(Fraction(1, 25), start, duration)
+
+
+def test_the_duration_counts_the_last_frame() -> None:
+    constant = trim_info(info(), timing(Fraction(25), [0, 1, 2, 3]), start=1, end=3)
+    assert (constant.frame_count, constant.duration_seconds) == (2, pytest.approx(0.08))
+    variable = timing(None, [0, 100, 400], last_seconds=0.25)
+    found = trim_info(info(frame_rate=None), variable, start=100, end=None)
+    assert (found.frame_count, found.duration_seconds) == (2, pytest.approx(0.55))
+
+
+def test_a_time_without_a_frame_is_refused() -> None:
+    variable = timing(None, [0, 100, 400])
+    with pytest.raises(CodecError, match=r"before the last frame at 0\.400 s, found 0\.500 s"):
+        trim_info(info(frame_rate=None), variable, start=500, end=None)
+    with pytest.raises(CodecError, match="ask for a longer duration"):
+        trim_info(info(frame_rate=None), variable, start=101, end=399)

@@ -1,0 +1,50 @@
+"""The interface of the colourisers: propagation alone, and planes shown without a network."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tinct.motion.views import KeyView, LumaView
+from tinct.networks.interface import mark_plain, propagate_group, select_planes
+
+RESTORED, PRIOR = (tuple(np.full((2, 2), base + n) for n in range(3)) for base in (10, 20))
+
+
+@pytest.mark.parametrize(("bit_depth", "grey"), [(8, 128), (10, 512)])
+def test_without_a_key_frame_chroma_is_grey(bit_depth: int, grey: int) -> None:
+    dtype = np.uint8 if bit_depth == 8 else np.uint16
+    luma = LumaView(np.arange(15, dtype=dtype).reshape(3, 5), bit_depth, 0)
+    with ThreadPoolExecutor(1) as pool:
+        y, cb, cr = propagate_group([luma], [], pool)[0].result()
+    assert y is luma.y
+    for plane in (cb, cr):
+        assert plane.dtype == dtype
+        assert plane.tolist() == [[grey] * 3] * 2
+
+
+def test_luma_stays_and_chroma_comes_from_the_key_frame() -> None:
+    """16 rows are too few for optical flow: the key frame is copied."""
+    still = LumaView(np.full((16, 16), 90, np.uint8), 8, 1)
+    chroma = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    key = KeyView(LumaView(np.full((16, 16), 80, np.uint8), 8, 0), chroma, chroma + 100)
+    with ThreadPoolExecutor(1) as pool:
+        y, cb, cr = propagate_group([still], [key], pool)[0].result()
+    assert y is still.y
+    assert np.array_equal(cb, chroma)
+    assert np.array_equal(cr, chroma + 100)
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [(7, [20, 11, 12]), (9, [20, 11, 22]), (8, [10, 11, 12]), (None, [10, 11, 12])],
+)
+def test_the_prior_is_shown_where_a_plane_is_plain(place: int | None, expected: list[int]) -> None:
+    planes = select_planes(RESTORED, PRIOR, plain=({7, 9}, set(), {9}), place=place)
+    assert [int(plane.mean()) for plane in planes] == expected
+
+
+def test_a_place_is_marked_for_the_planes_that_are_better_plain() -> None:
+    plain: tuple[set[int], ...] = ({1}, set(), set())
+    mark_plain(plain, 5, (True, False, True))
+    assert plain == ({1, 5}, set(), {5})

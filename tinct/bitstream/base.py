@@ -1,0 +1,30 @@
+"""The base codec under neutral names: it codes the tracks of a file, and today it is `hevc`."""
+
+from tinct.bitstream.hevc import (
+    CODEC_NAME,
+    PIXEL_FORMATS,
+    STRUCTURES,
+    IntraEncoder,
+    coded_shape,
+    encode_pictures,
+)
+from tinct.bitstream.hevc import HevcDecoder as PictureDecoder
+from tinct.bitstream.hevc import HevcEncoder as PictureEncoder
+from tinct.bitstream.hevc import HevcSettings as BaseSettings
+from tinct.bitstream.pictures import Packet, PictureKind, stack_chroma, unstack_chroma
+
+__all__ = [
+    "CODEC_NAME",
+    "PIXEL_FORMATS",
+    "STRUCTURES",
+    "BaseSettings",
+    "IntraEncoder",
+    "Packet",
+    "PictureDecoder",
+    "PictureEncoder",
+    "PictureKind",
+    "coded_shape",
+    "encode_pictures",
+    "stack_chroma",
+    "unstack_chroma",
+]

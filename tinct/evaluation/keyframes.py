@@ -1,0 +1,31 @@
+"""Where the key frames of a Tinct file stand, read from the packets of its tracks."""
+
+import av
+
+from tinct.bitstream.container import find_tracks, read_file_manifest
+from tinct.bitstream.layouts import LAYOUTS
+from tinct.bitstream.manifest import COLOUR, LUMA
+
+
+def find_key_frames(path: str) -> list[int]:
+    """Return the numbers of the frames whose colour was sent; none without a colour track."""
+    manifest = read_file_manifest(path) if path.endswith(".mkv") else None
+    if manifest is None or not LAYOUTS[manifest.layout].has_colour_track:
+        return []
+    times = read_track_times(path)
+    every = {pts: number for number, pts in enumerate(sorted(times[LUMA] | times[COLOUR]))}
+    return sorted(every[pts] for pts in times[COLOUR])
+
+
+def read_track_times(path: str) -> dict[str, set[int]]:
+    """Return the presentation times, in ms, of the packets of each video track of a Tinct file."""
+    manifest = read_file_manifest(path)
+    assert manifest is not None
+    with av.open(path) as container:
+        tracks = find_tracks(container, manifest)
+        names = {stream.index: name for name, stream in tracks.items()}
+        times: dict[str, set[int]] = {name: set() for name in tracks}
+        for packet in container.demux(list(tracks.values())):
+            if packet.size and packet.pts is not None:
+                times[names[packet.stream.index]].add(packet.pts)
+    return times

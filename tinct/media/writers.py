@@ -1,0 +1,251 @@
+"""Writers of decoded video, one class for each kind of output; `sink` opens and publishes them.
+
+MovieWriter writes H.264 in MP4 or MOV and FFV1 in Matroska, Y4mWriter YUV4MPEG2, PngWriter a
+folder of pictures.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import av
+import cv2
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from tinct.colour import to_rgb, to_rgb16
+from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.media.matroska import ROOM, complete_matroska
+from tinct.media.passthrough import Extras
+from tinct.media.planes import colour_range, pixel_format, to_av_frame
+
+logger = logging.getLogger(__name__)
+MOVIE_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's names by suffix
+X264_CRF = "16"
+MAX_TITLE = 1000  # characters of a track's name; `matroska` writes sizes of up to 16 KB
+
+
+class Writer(Protocol):
+    """One output: frames in order, then `close`, or `drop` where it is given up.
+
+    `notes` tell the user what the format does not keep.
+    """
+
+    notes: list[str]
+
+    def write(self, frame: Frame) -> None: ...
+    def close(self) -> None: ...
+    def drop(self) -> None: ...
+
+
+# ── movies ───────────────────────────────────────────────────────────────────────────────────────
+
+
+class MovieWriter:
+    """H.264 in MP4 or MOV, FFV1 in Matroska, with the other streams beside it.
+
+    `extras_from` names the file that these come from, trimmed as given.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        suffix: str,
+        info: VideoInfo,
+        *,
+        extras_from: str | None,
+        start_seconds: float,
+        duration_seconds: float | None,
+    ) -> None:
+        self.notes: list[str] = []
+        self._path, self._info = path, info
+        container = MOVIE_FORMATS[suffix]
+        is_matroska = container == "matroska"
+        # bitexact: no random identifiers, so that the same frames make the same file
+        options = {"fflags": "+bitexact"} | ({"write_crc": "0"} if is_matroska else {})
+        self._out = av.open(
+            f"file:{path.absolute()}", "w", format=container, container_options=options
+        )
+        if is_matroska:
+            self._stream = _add_ffv1(self._out, info)
+        else:
+            self._stream = _add_h264(self._out, info)
+            self.notes += _describe_padding(info, self._stream)
+        _set_properties(self._stream, info)
+        self._extras = None
+        if extras_from is not None:
+            self._extras = Extras(
+                extras_from,
+                self._out,
+                start_seconds=start_seconds,
+                duration_seconds=duration_seconds,
+            )
+            self._stream.metadata.update(self._extras.video_metadata)
+            self._extras.notes += self.notes
+            self.notes = self._extras.notes  # one list: more is noted on the way
+        self._needs_completion = is_matroska and (
+            info.sample_aspect_ratio != 1 or info.hdr != Hdr()
+        )
+        if self._needs_completion:
+            title = self._stream.metadata.get("title", "")[:MAX_TITLE]
+            self._stream.metadata["title"] = title + ROOM
+
+    def write(self, frame: Frame) -> None:
+        if self._extras is not None:
+            self._extras.mux_until(frame.pts_seconds)
+        raw = _to_av_frame(frame, self._stream.width, self._stream.height)
+        self._out.mux(self._stream.encode(raw))
+
+    def close(self) -> None:
+        self._out.mux(self._stream.encode(None))
+        if self._extras is not None:
+            self._extras.finish()
+        self._out.close()
+        if self._needs_completion:
+            complete_matroska(self._path, self._info)
+
+    def drop(self) -> None:
+        if self._extras is not None:
+            self._extras.close()
+        try:
+            self._out.close()
+        except (FFmpegError, OSError) as error:  # a full disk again; the file is removed next
+            logger.debug("closing a dropped file: %s", error)
+
+
+def _add_h264(out: OutputContainer, info: VideoInfo) -> VideoStream:
+    """Add an x264 stream; H.264 has even sides only."""
+    options = {"crf": X264_CRF}
+    parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
+    given = [f"{key}={value}" for key, value in parameters.items() if value]
+    # Macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other
+    # bytes from run to run.
+    given += ["mbtree=0"] if (info.width + 15) // 16 % 8 else []
+    if given:
+        options["x264-params"] = ":".join(given)
+    stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
+    stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
+    return stream
+
+
+def _describe_padding(info: VideoInfo, stream: VideoStream) -> list[str]:
+    """Return a note if the stream is larger than the video."""
+    if (stream.width, stream.height) == (info.width, info.height):
+        return []
+    return [
+        f"{info.width}x{info.height} is padded to {stream.width}x{stream.height}: "
+        "H.264 has even sides only"
+    ]
+
+
+def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
+    sides = (info.width, info.height)
+    # FFV1 refuses to halve an odd side where the second half would be even: chroma would not fit.
+    slices = "4" if min(sides) >= 64 and all(side % 4 != 3 for side in sides) else "1"
+    stream = out.add_stream(
+        "ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"}
+    )
+    stream.width, stream.height = info.width, info.height
+    stream.thread_type = "SLICE"
+    return stream
+
+
+def _set_properties(stream: VideoStream, info: VideoInfo) -> None:
+    context = stream.codec_context
+    stream.disposition = Disposition.default
+    stream.pix_fmt = pixel_format(info.bit_depth)
+    context.time_base = info.time_base
+    stream.time_base = info.time_base
+    context.sample_aspect_ratio = info.sample_aspect_ratio
+    context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
+    context.colorspace = info.colour.matrix
+    context.color_range = colour_range(info.colour.full_range)
+    if info.rotation:
+        stream.set_display_rotation(-info.rotation)  # FFmpeg's angle runs counter-clockwise
+
+
+def _to_av_frame(frame: Frame, width: int, height: int) -> av.VideoFrame:
+    """Return `frame` for an encoder of `width` x `height`, which may be one pixel more: padded."""
+    info = frame.info
+    raw = to_av_frame((frame.y, frame.cb, frame.cr), pixel_format(info.bit_depth), (height, width))
+    raw.pts, raw.time_base = frame.pts, info.time_base
+    raw.colorspace, raw.color_range = info.colour.matrix, colour_range(info.colour.full_range)
+    raw.color_primaries, raw.color_trc = info.colour.primaries, info.colour.transfer
+    if info.frame_rate is not None:
+        raw.duration = 1
+    return raw
+
+
+# ── pictures alone ───────────────────────────────────────────────────────────────────────────────
+
+
+class Y4mWriter:
+    """YUV4MPEG2: a text header, then every frame's planes, at a constant rate only."""
+
+    def __init__(self, file: BinaryIO, info: VideoInfo, notes: list[str]) -> None:
+        self.notes = list(notes)
+        self._file = file
+        rate = info.mean_rate
+        if info.frame_rate is None:
+            self.notes.append(
+                "Y4M has no times: frames of a variable rate are written at "
+                f"{float(rate):.3f} a second"
+            )
+        if info.rotation or info.hdr != Hdr():
+            self.notes.append("Y4M keeps neither rotation nor HDR10 metadata")
+        aspect = info.sample_aspect_ratio
+        chroma = "420mpeg2" if info.bit_depth == 8 else "420p10 XYSCSS=420P10"
+        colour_ranges = {None: "", False: " XCOLORRANGE=LIMITED", True: " XCOLORRANGE=FULL"}
+        size = f"W{info.width} H{info.height} F{rate.numerator}:{rate.denominator}"
+        pixels = f"A{aspect.numerator}:{aspect.denominator} C{chroma}"
+        colours = colour_ranges[info.colour.full_range]
+        file.write(f"YUV4MPEG2 {size} Ip {pixels}{colours}\n".encode())
+
+    def write(self, frame: Frame) -> None:
+        self._file.write(b"FRAME\n")
+        for plane in (frame.y, frame.cb, frame.cr):
+            self._file.write(plane.astype(plane.dtype.newbyteorder("<"), copy=False).tobytes())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def drop(self) -> None:
+        try:
+            self._file.close()
+        except OSError as error:  # buffered bytes cannot be written either
+            logger.debug("closing a dropped file: %s", error)
+
+
+class PngWriter:
+    """A folder of 000000.png and so on, as coded (not rotated).
+
+    Pictures are 8-bit RGB, 16-bit for a 10-bit video. `names` gives their numbers.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: VideoInfo,
+        notes: list[str],
+        *,
+        names: Iterator[int],
+        keep_luma: bool,
+    ) -> None:
+        self.notes = [*notes, "pictures are not rotated"] if info.rotation else list(notes)
+        self._folder, self._names, self._keep_luma = folder, names, keep_luma
+        self._to_rgb = to_rgb if info.bit_depth == 8 else to_rgb16
+
+    def write(self, frame: Frame) -> None:
+        rgb = self._to_rgb(frame, keep_luma=self._keep_luma)
+        done, data = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+        assert done
+        (self._folder / f"{next(self._names):06}.png").write_bytes(data.tobytes())
+
+    def close(self) -> None:
+        pass
+
+    def drop(self) -> None:
+        pass
