@@ -11,40 +11,58 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tinct.colouring import ColouriseReport, colourise, write_keyframes
-    from tinct.config import EncodeConfig, preset
-    from tinct.decoder.api import DecodeReport, decode
-    from tinct.decoder.inspection import info, verify
-    from tinct.decoder.video import Video as open  # noqa: N813
-    from tinct.encoder.api import EncodeReport, encode
-    from tinct.encoder.batch import FolderReport, encode_folder
-    from tinct.errors import CodecError
-    from tinct.frames import Frame, VideoInfo
+    from tinct.colouring import ColouriseReport as ColouriseReport
+    from tinct.colouring import colourise as colourise
+    from tinct.colouring import write_keyframes as write_keyframes
+    from tinct.config import EncodeConfig as EncodeConfig
+    from tinct.config import preset as preset
+    from tinct.decoder.api import DecodeReport as DecodeReport
+    from tinct.decoder.api import decode as decode
+    from tinct.decoder.inspection import info as info
+    from tinct.decoder.inspection import verify as verify
+    from tinct.decoder.video import Video
+    from tinct.encoder.api import EncodeReport as EncodeReport
+    from tinct.encoder.api import encode as encode
+    from tinct.encoder.batch import FolderReport as FolderReport
+    from tinct.encoder.batch import encode_folder as encode_folder
+    from tinct.errors import CodecError as CodecError
+    from tinct.errors import OptionError as OptionError
+    from tinct.frames import Frame as Frame
+    from tinct.frames import VideoInfo as VideoInfo
 
+    open = Video
 
 __version__ = "0.1.0"
-_HOME = {
-    "encoder.batch": ("FolderReport", "encode_folder"),
-    "colouring": ("ColouriseReport", "colourise", "write_keyframes"),
-    "config": ("EncodeConfig", "preset"),
-    "decoder.api": ("DecodeReport", "decode"),
-    "encoder.api": ("EncodeReport", "encode"),
-    "errors": ("CodecError",),
-    "frames": ("Frame", "VideoInfo"),
-    "decoder.inspection": ("info", "verify"),
+
+# The public names: the module where each is, and its name there.
+_PUBLIC = {
+    "CodecError": ("errors", "CodecError"),
+    "ColouriseReport": ("colouring", "ColouriseReport"),
+    "DecodeReport": ("decoder.api", "DecodeReport"),
+    "EncodeConfig": ("config", "EncodeConfig"),
+    "EncodeReport": ("encoder.api", "EncodeReport"),
+    "FolderReport": ("encoder.batch", "FolderReport"),
+    "Frame": ("frames", "Frame"),
+    "OptionError": ("errors", "OptionError"),
+    "VideoInfo": ("frames", "VideoInfo"),
+    "colourise": ("colouring", "colourise"),
+    "decode": ("decoder.api", "decode"),
+    "encode": ("encoder.api", "encode"),
+    "encode_folder": ("encoder.batch", "encode_folder"),
+    "info": ("decoder.inspection", "info"),
+    "open": ("decoder.video", "Video"),
+    "preset": ("config", "preset"),
+    "verify": ("decoder.inspection", "verify"),
+    "write_keyframes": ("colouring", "write_keyframes"),
 }
-__all__ = [
-    "CodecError", "ColouriseReport", "DecodeReport", "EncodeConfig", "EncodeReport", "FolderReport", "Frame", "VideoInfo",
-    "colourise", "decode", "encode", "encode_folder", "info", "open", "preset", "verify", "write_keyframes",
-]  # fmt: skip
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> Any:
+    """Load a public name, or the package `tinct.evaluation`, when it is first used."""
     if name == "evaluation":
         return import_module("tinct.evaluation")
-    if name == "open":
-        return import_module("tinct.decoder.video").Video
-    for module, names in _HOME.items():
-        if name in names:
-            return getattr(import_module(f"tinct.{module}"), name)
-    raise AttributeError(f"module 'tinct' has no attribute {name!r}")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tinct' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    return getattr(import_module(f"tinct.{module}"), attribute)

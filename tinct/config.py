@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from tinct.bitstream.qp import MAX_QP
+from tinct.declaration import declared_options, option
 from tinct.errors import CodecError, OptionError
 from tinct.limits import MAX_GROUP
 from tinct.networks.gan_config import (
@@ -20,7 +21,6 @@ from tinct.networks.gan_config import (
     Output,
     Residual,
 )
-from tinct.options import declared_options, option
 
 Structure = Literal["intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]

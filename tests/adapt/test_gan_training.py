@@ -208,7 +208,7 @@ def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:
 def test_looking_at_the_held_out_crop_changes_nothing() -> None:
     looked = Training(samples(), SMALL, RECIPE)
     looked.run(Budget(steps=4), progress=lambda _: (looked.measure_held_out_db(), None)[1])
-    assert are_equal(looked.result().state_dict(), train(RECIPE, 4))
+    assert are_equal(looked.export().state_dict(), train(RECIPE, 4))
 
 
 def held_out_db(training: Training) -> float:

@@ -427,7 +427,7 @@ def run_cli(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
         (["--generator", "unet"], "--generator: expected one of multiresunet, pix2pix,"),
         (["--attention", "7"], "--attention: expected levels such as 3+4, or none; found 7"),
         (["--losses", "gan+l2"], "--losses: expected some of gan+mse+content+colour; found gan+l2"),
-        (["--content-loss", "lpips"], "--content-loss: expected vgg19 or none, found lpips"),
+        (["--content-loss", "lpips"], "--content-loss: expected one of vgg19, none; found lpips"),
         (["--vgg19", "nowhere.pth"], "expected VGG-19 weights in nowhere.pth, found no such file"),
         (["--checkpoint", "nowhere/run.ckpt", "--content-loss", "none"], "expected the folder"),
         (
@@ -440,7 +440,7 @@ def run_cli(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
         ),
         (
             ["--preset", "default", "--content-loss", "none"],
-            "contradictory options: --losses/content-loss needs --colouriser gan",
+            "contradictory options: --content-loss needs --colouriser gan, or --preset paper",
         ),
         (
             ["--generator", "cyclegan", "--conditional"],

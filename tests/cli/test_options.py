@@ -10,9 +10,9 @@ from helpers import run
 import tinct
 from tinct.cli.options import option_table, options_of, read_config
 from tinct.config import OPTIONS, PANELS, PAPER, EncodeConfig
+from tinct.declaration import Option
 from tinct.errors import OptionError
 from tinct.evaluation.codecs import TINCT_OPTIONS
-from tinct.options import Option
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide.md"
 

@@ -1,4 +1,4 @@
-"""A network on pictures that are coded with their colour: which frames it sees, what passes it by, what it makes of real files."""
+"""In-band restoration: which frames a network gets, which planes are plain, and real files."""
 
 import json
 from collections.abc import Sequence
@@ -28,32 +28,32 @@ CONFIG = tinct.EncodeConfig(structure="random-access", network="best", qp=37)
 
 
 def view(pts: int) -> KeyView:
-    return KeyView(
-        LumaView(np.full((4, 4), 100 + pts, np.uint8), 8, pts), *np.full((2, 2, 2), pts, np.uint8)
-    )
+    luma = LumaView(np.full((4, 4), 100 + pts, np.uint8), bit_depth=8, pts=pts)
+    return KeyView(luma, *np.full((2, 2, 2), pts, np.uint8))
 
 
 def around(frames: Sequence[KeyView], index: int, pool: Executor) -> Future[Planes]:
-    """Luma that says which frames were seen, as a bit each from the first one on; Cb and Cr 100 more than they were."""
-    seen = sum(1 << (frame.luma.pts - frames[0].luma.pts) for frame in frames)
+    """Return luma whose bits are the frames that were given, and Cb and Cr raised by 100.
+
+    The lowest bit stands for the first frame given.
+    """
+    given = sum(1 << (frame.luma.pts - frames[0].luma.pts) for frame in frames)
     own = frames[index]
-    return pool.submit(lambda: (np.full((4, 4), seen, np.uint8), own.cb + 100, own.cr + 100))
+    return pool.submit(lambda: (np.full((4, 4), given, np.uint8), own.cb + 100, own.cr + 100))
 
 
-def shown(
-    times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None, pending: int = 3
+def restore(
+    times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None
 ) -> list[Frame]:
     with ThreadPoolExecutor(2) as pool:
-        restorer = InBandRestorer(
-            INFO, around, pool, plain=plain, judge=judge, pending_frames=pending
-        )
+        restorer = InBandRestorer(INFO, around, pool, plain=plain, judge=judge, pending_frames=3)
         frames = [frame for pts in times for frame in restorer.push(view(pts))] + restorer.flush()
     assert [frame.pts for frame in frames] == list(times)
     return frames
 
 
 @pytest.mark.parametrize(
-    ("count", "seen"),
+    ("count", "given"),
     [
         (1, [1]),
         (2, [3, 3]),
@@ -61,58 +61,58 @@ def shown(
         (6, [0b111, 0b1111, 0b11111, 0b11111, 0b1111, 0b111]),
     ],
 )
-def test_each_frame_sees_two_on_either_side(count: int, seen: list[int]) -> None:
-    assert [int(frame.y[0, 0]) for frame in shown(range(count), (set(), set(), set()))] == seen
+def test_a_frame_is_restored_from_two_on_either_side(count: int, given: list[int]) -> None:
+    frames = restore(range(count), (set(), set(), set()))
+    assert [int(frame.y[0, 0]) for frame in frames] == given
 
 
-def test_what_a_frame_is_restored_from_is_what_was_decoded() -> None:
-    """A cut that begins two frames earlier shows the same as the whole."""
-    whole = shown(range(12), (set(), set(), set()))
-    part = shown(range(3, 12), (set(), set(), set()))
+def test_a_frame_is_restored_from_decoded_frames() -> None:
+    """So a cut that is read from two frames earlier shows the same as the whole video."""
+    whole = restore(range(12), (set(), set(), set()))
+    part = restore(range(3, 12), (set(), set(), set()))
     assert_same_frames(part[2:], whole[5:])
 
 
-def test_planes_pass_the_network_by_second_by_second() -> None:
-    """At 30 frames/s the first second is frames 0 to 29. A frame that passes it by with all its planes takes no work at all."""
-    frames = shown(range(70), ({1}, {0, 1}, {1}))
-    assert [int(f.y[0, 0]) == 0b11111 for f in frames[2:68]] == [True] * 28 + [False] * 30 + [
-        True
-    ] * 8
+def test_planes_are_plain_by_the_second() -> None:
+    """At 30 frames/s the first second is frames 0 to 29."""
+    frames = restore(range(70), ({1}, {0, 1}, {1}))
+    is_restored = [int(f.y[0, 0]) == 0b11111 for f in frames[2:68]]
+    assert is_restored == [True] * 28 + [False] * 30 + [True] * 8
     assert [int(f.cb[0, 0]) - f.pts for f in frames] == [0] * 60 + [100] * 10
     assert [int(f.cr[0, 0]) - f.pts for f in frames] == [100] * 30 + [0] * 30 + [100] * 10
 
 
-def test_an_encoder_decides_when_a_second_is_whole() -> None:
+def test_a_judge_decides_when_a_second_is_complete() -> None:
     asked: list[list[int]] = []
 
     def judge(
-        times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]
+        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
     ) -> tuple[bool, ...]:
         asked.append(list(times))
-        assert all(int(planes[1][0, 0]) == pts for pts, planes in zip(times, coded, strict=True))
+        assert all(int(planes[1][0, 0]) == pts for pts, planes in zip(times, prior, strict=True))
         assert all(
             int(planes[1][0, 0]) == pts + 100 for pts, planes in zip(times, restored, strict=True)
         )
         return (False, times[0] >= 30, False)
 
     plain: tuple[set[int], ...] = (set(), set(), set())
-    frames = shown(range(70), plain, judge)
+    frames = restore(range(70), plain, judge)
     assert asked == [list(range(30)), list(range(30, 60)), list(range(60, 70))]
     assert plain == (set(), {1, 2}, set())
     assert [int(f.cb[0, 0]) - f.pts for f in frames] == [100] * 30 + [0] * 40
 
 
-def test_of_many_frames_in_a_second_the_first_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_of_many_frames_in_a_second_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_JUDGED_PIXELS", 10 * 16)
     asked: list[list[int]] = []
 
     def judge(
-        times: Sequence[int], restored: Sequence[Planes], coded: Sequence[Planes]
+        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
     ) -> tuple[bool, ...]:
         asked.append(list(times))
         return (False, True, False)
 
-    frames = shown(range(40), (set(), set(), set()), judge)
+    frames = restore(range(40), (set(), set(), set()), judge)
     assert asked == [list(range(10)), list(range(30, 40))]
     assert all(int(f.cb[0, 0]) == f.pts for f in frames)
 
@@ -149,26 +149,21 @@ def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(
         assert found == pytest.approx(measured.mean_db, abs=0.01)
 
 
+def mean_psnr_y(path: Path, source: Path) -> float:
+    pairs = zip(tinct.open(str(path)), tinct.open(str(source)), strict=True)
+    return float(np.mean([psnr(ours.y, theirs.y) for ours, theirs in pairs]))
+
+
 def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
     coded: Path, source: Path, tmp_path: Path
 ) -> None:
-    """Any player shows the track as x265 made it, to the byte; the network must add 0.05 dB of luma to that, not 1."""
+    """Packets are those of x265 to the byte; the network adds 0.05 to 1 dB of luma."""
     plain = tmp_path / "plain.mkv"
     tinct.encode(str(source), str(plain), replace(CONFIG, structure=coded.stem, network="fast"))  # type: ignore[arg-type]
     assert not attached(plain)
     assert payloads(plain, "video") == payloads(coded, "video")
-    mean = [
-        float(
-            np.mean(
-                [
-                    psnr(a.y, b.y)
-                    for a, b in zip(tinct.open(str(path)), tinct.open(str(source)), strict=True)
-                ]
-            )
-        )
-        for path in (plain, coded)
-    ]
-    assert 0.05 < mean[1] - mean[0] < 1
+    means = [mean_psnr_y(path, source) for path in (plain, coded)]
+    assert 0.05 < means[1] - means[0] < 1
 
 
 def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
@@ -198,10 +193,8 @@ def test_any_size_depth_length_and_rate(clip: dict[str, Any], tmp_path: Path) ->
     manifest = json.loads(attached(tmp_path / "a.mkv")["tinct.json"])
     assert manifest["network"][0] == "in-band"
     assert manifest["qps"] == [[0], [37], [37]]
-    frames, originals = (
-        list(tinct.open(str(tmp_path / "a.mkv"))),
-        list(tinct.open(str(tmp_path / "clip.mkv"))),
-    )
+    frames = list(tinct.open(str(tmp_path / "a.mkv")))
+    originals = list(tinct.open(str(tmp_path / "clip.mkv")))
     assert [f.pts_seconds for f in frames] == [f.pts_seconds for f in originals]
     peak = 255 << (originals[0].info.bit_depth - 8)
     found = np.mean([psnr(a.y, b.y, peak) for a, b in zip(frames, originals, strict=True)])
@@ -247,15 +240,8 @@ def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
 def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     """Five small frames cannot save what a manifest takes."""
     write_clip(tmp_path / "clip.mkv", frames=5)
-    done = run(
-        "encode",
-        tmp_path / "clip.mkv",
-        tmp_path / "a.mkv",
-        "--structure",
-        "low-delay",
-        "--network",
-        "best",
-    )
+    options = ["--structure", "low-delay", "--network", "best"]
+    done = run("encode", tmp_path / "clip.mkv", tmp_path / "a.mkv", *options)
     assert done.returncode == 0, done.stderr
     assert b"the network does not pay on this video: this is plain HEVC" in done.stderr
     plain = tinct.encode(

@@ -1,14 +1,15 @@
-"""The decoder's groups: what is shown when, and with what colour."""
+"""Restoration of groups: which frames come out, and with which colour."""
 
 import numpy as np
-from synthetic import clip, info
+import pytest
+from synthetic import clip, info, texture
 
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.decoder.restorer import Restorer
 
 
 def test_whole_key_frames_in_a_row_need_no_luma_between() -> None:
-    """More of them than the longest group, and one frame of luma at last."""
+    """More key frames than the longest group has frames, and one luma frame at the end."""
     pictures = clip(251)
     with Restorer(info(), "full") as restorer:
         shown = [frame for n in range(250) for frame in restorer.push(COLOUR, n, pictures[n])]
@@ -36,3 +37,29 @@ def test_frames_without_any_key_frame_near_are_grey_and_counted() -> None:
         assert np.all(frame.cb == 128)
         assert np.all(frame.cr == 128)
     assert np.array_equal(shown[250].cb, pictures[250][1])
+
+
+@pytest.mark.parametrize(
+    ("open_keys", "levels"),
+    [
+        pytest.param({0}, [90, 90, 90, 90, 90, 90, 90, 90, 200, 200], id="open"),
+        pytest.param({8}, [90, 104, 117, 131, 145, 159, 172, 186, 200, 200], id="closed"),
+    ],
+)
+def test_an_open_group_takes_no_colour_from_behind_the_cut(
+    open_keys: set[int], levels: list[int]
+) -> None:
+    """Golden: nothing moves, so a closed group's colour fades from one key frame to the next."""
+    luma = texture(48, 64)
+    colour = {0: np.full((48, 32), 90, np.uint8), 8: np.full((48, 32), 200, np.uint8)}
+    shown = []
+    with Restorer(info(), "chroma", open_keys=open_keys) as restorer:
+        for pts in range(10):
+            if pts in colour:
+                shown += restorer.push(COLOUR, pts, (colour[pts],))
+            shown += restorer.push(LUMA, pts, (luma,))
+        shown += restorer.flush()
+    assert [frame.pts for frame in shown] == list(range(10))
+    for frame, level in zip(shown, levels, strict=True):
+        assert np.all(frame.cb == level), frame.pts
+        assert np.all(frame.cr == level), frame.pts

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "tinct"
 # A folder, or the ground's modules, imports from what stands above it in this list, and from itself.
 LAYERS = (
     (
-        *("errors", "interrupt", "limits", "options", "psnr", "frames", "colour"),
+        *("errors", "interrupt", "limits", "declaration", "psnr", "frames", "colour"),
         *("files", "workers"),
     ),
     ("media", "motion", "page"),
@@ -22,7 +22,6 @@ LAYERS = (
     ("decoder",),
     ("adapt",),
     ("encoder", "colouring", "training"),
-    ("page",),
     ("evaluation",),
     ("cli",),
     ("__init__", "__main__"),

@@ -16,9 +16,9 @@ def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None
     Raises CodecError where it cannot be written; an earlier checkpoint at `path` then stays.
     """
     try:
-        with AtomicOutput(path) as growing:
-            torch.save({**state, "fingerprint": fingerprint}, growing.path)
-            growing.publish()
+        with AtomicOutput(path) as output:
+            torch.save({**state, "fingerprint": fingerprint}, output.path)
+            output.publish()
     except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError on a full disk
         raise CodecError(
             f"expected to write the checkpoint {path}, found: {str(error).splitlines()[0]}"

@@ -74,11 +74,11 @@ def find_vgg19(path: Path | None) -> Vgg19:
 def _save_vgg19(answer: IO[bytes], cache: Path) -> Vgg19:
     """Write a download to `cache` and load it; a wrong file is not kept."""
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with AtomicOutput(cache) as growing:
-        with growing.path.open("wb") as file:
+    with AtomicOutput(cache) as output:
+        with output.path.open("wb") as file:
             shutil.copyfileobj(answer, file)
-        network = load_vgg19(growing.path)
-        growing.publish()
+        network = load_vgg19(output.path)
+        output.publish()
     return network
 
 

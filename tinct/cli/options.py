@@ -9,8 +9,8 @@ import typer
 from typer.core import TyperCommand
 
 from tinct.config import EVERYDAY, OPTIONS, PANELS, PRESETS, EncodeConfig, preset
+from tinct.declaration import Option
 from tinct.errors import CodecError
-from tinct.options import Option
 
 if TYPE_CHECKING:
     from tinct.workers import Engine

@@ -105,6 +105,8 @@ def estimate_lines(plan: "Plan", structure: str) -> list[str]:
 
 def colour_lines(report: "ColouriseReport", output: str) -> list[str]:
     """Return what `colourise` reports: each reference, speed, trust, and what would help."""
+    from tinct.colouring.analysis import format_shots
+
     lines = [
         f"{one.name}: frame {one.number}, match {one.match:.0%}, "
         f"covers {one.covered:.0%}, {one.way}"
@@ -114,8 +116,7 @@ def colour_lines(report: "ColouriseReport", output: str) -> list[str]:
     speed = report.frames / report.seconds
     lines.append(f"{output}: {report.frames} frames, {speed:.1f} frames/s, mean trust {mean:.0%}")
     if report.grey:
-        shots = ", ".join(f"{shot.start}-{shot.stop - 1}" for shot in report.grey)
-        lines.append(f"shots without a reference, left grey: frames {shots}")
+        lines.append(f"shots without a reference, left grey: frames {format_shots(report.grey)}")
     if report.helpful:
         frames = ", ".join(map(str, report.helpful))
         lines.append(f"colour of these frames would help most: {frames}")

@@ -1,4 +1,4 @@
-"""`tinct.decode`: a file to an ordinary video in colour."""
+"""`tinct.decode`: decode a file to an ordinary video in colour. `video` has the frames."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,10 @@ from tinct.media.sink import open_sink
 
 @dataclass(frozen=True)
 class DecodeReport:
-    """What `decode` did: `tinct` is False for a file with no Tinct in it."""
+    """Outcome of `decode`.
+
+    `tinct` is False for a file without Tinct. `notes` name what the output's format cannot hold.
+    """
 
     frames: int
     tinct: bool
@@ -28,9 +31,10 @@ def decode(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DecodeReport:
-    """Write the video of `source` in colour to `destination`, its format by its name (see `video.open_sink`).
+    """Write the video of `source` in colour to `destination`, in the format of its name.
 
-    A damaged file gives what is whole of it, and says so in the report.
+    `media.sink.open_sink` lists the formats. Undamaged parts of a damaged file are decoded; the
+    report counts the damage.
     """
     check_output(destination, source, overwrite=overwrite)
     video = Video(source, start_seconds=start_seconds, duration_seconds=duration_seconds)
@@ -49,4 +53,6 @@ def decode(
             count += 1
             if progress is not None:
                 progress(count, video.info.frame_count)
-    return DecodeReport(count, video.manifest is not None, video.damage, sink.notes)
+    return DecodeReport(
+        frames=count, tinct=video.manifest is not None, damage=video.damage, notes=sink.notes
+    )

@@ -25,8 +25,8 @@ class DecoderColouriser:
     """One colouriser, as the decoder uses it.
 
     `start` takes the manifest, the bytes of the update and the video's properties of a file with a
-    colour track; `start_in_band`, where there is one, those of a file without. Both raise CodecError
-    where the network that the file names is not installed, or is another one.
+    colour track; `start_in_band`, where there is one, those of a file without. Both raise
+    CodecError where the network that the file names is not installed, or is another one.
     """
 
     name: str

@@ -128,6 +128,7 @@ def select_lead(packets: Iterable[TrackPacket], row: LayoutRow, *, start: int, r
     key frame at or before `start` does not need.
     """
     lead: list[TrackPacket] = []
+    missing = set(row.tracks)
     key: TrackPacket | None = None  # the last key frame at or before `start`
     for packet in packets:
         is_late = packet.pts > start
@@ -137,7 +138,8 @@ def select_lead(packets: Iterable[TrackPacket], row: LayoutRow, *, start: int, r
             if not is_late:
                 lead, key = _drop_early_luma(lead, packet), packet
         lead.append(packet)
-        if is_late and {held.track for held in lead} == set(row.tracks):
+        missing.discard(packet.track)
+        if is_late and not missing:
             break
     if row.has_colour_track and key is None:
         return Lead(lead, can_start=False)

@@ -1,4 +1,7 @@
-"""Looking at a file without changing it: what it holds (`info`), and whether it is whole and how good it is (`verify`)."""
+"""Inspection of a file: what it holds (`info`), whether it is whole and how good (`verify`).
+
+`api` decodes it to a video.
+"""
 
 import logging
 from array import array
@@ -22,9 +25,13 @@ from tinct.psnr import Psnr, plane_errors
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FileInfo:
-    """Contents of a file; `bytes_by_part` adds up to `size_bytes`. `layout` and `colouriser` are None without Tinct."""
+    """Contents of a file.
+
+    `layout` and `colouriser` are None without Tinct, `key_frames` without a colour track.
+    `bytes_by_part` adds up to `size_bytes`.
+    """
 
     path: str
     size_bytes: int
@@ -42,15 +49,16 @@ class FileInfo:
 
     @property
     def rate_kbps(self) -> dict[str, float]:
-        """Kilobits a second of each part, over the duration of the video."""
-        seconds = self.duration_seconds
-        return (
-            {part: size * 8 / 1000 / seconds for part, size in self.bytes_by_part.items()}
-            if seconds
-            else {}
-        )
+        """Return kilobits a second of each part; empty where the duration is not known."""
+        if not self.duration_seconds:
+            return {}
+        return {
+            part: size * 8 / 1000 / self.duration_seconds
+            for part, size in self.bytes_by_part.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
+        """Return all fields and the rates, as `tinct info --json` prints them."""
         return {
             **asdict(self),
             "rate_kbps": {part: round(rate, 3) for part, rate in self.rate_kbps.items()},
@@ -58,24 +66,24 @@ class FileInfo:
 
 
 @dataclass
-class _Track:
-    """What the packets of one track add up to."""
+class _TrackCount:
+    """Totals over the packets of one track; `part` is its name in `FileInfo.bytes_by_part`."""
 
     part: str
     size_bytes: int = 0
     packets: int = 0
     keyframes: int = 0
-    reordered: bool = False
+    reordered: bool = False  # coding order differs from display order
     last_pts: int = -1
 
 
 def info(path: str) -> FileInfo:
-    """What is in a Tinct file, or in any other video. Nothing is decoded but the first frame."""
+    """Return what a Tinct file, or any other video, contains; only the first frame is decoded."""
     manifest, video = read_file_manifest(path), open_source(path).info
     if manifest is not None:
         video = describe_video(video, manifest)
     with open_input(path) as container:
-        tracks, size = _count(container, manifest), container.size
+        tracks, size = _count_packets(container, manifest), container.size
     parts: dict[str, int] = {}
     for track in tracks:
         parts[track.part] = parts.get(track.part, 0) + track.size_bytes
@@ -86,7 +94,7 @@ def info(path: str) -> FileInfo:
         path=path,
         size_bytes=size,
         layout=manifest.layout if manifest else None,
-        structure=_structure([t for t in tracks if t.part in (LUMA, "video")]),
+        structure=_find_structure([t for t in tracks if t.part in (LUMA, "video")]),
         colouriser=manifest.colouriser if manifest else None,
         width=video.width,
         height=video.height,
@@ -99,14 +107,12 @@ def info(path: str) -> FileInfo:
     )
 
 
-def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]:
-    names = (
-        {}
-        if manifest is None
-        else {s.index: name for name, s in find_tracks(container, manifest).items()}
-    )
+def _count_packets(container: InputContainer, manifest: Manifest | None) -> list[_TrackCount]:
+    names = {}
+    if manifest is not None:
+        names = {s.index: name for name, s in find_tracks(container, manifest).items()}
     tracks = {
-        s.index: _Track(names.get(s.index, s.type))
+        s.index: _TrackCount(names.get(s.index, s.type))
         for s in container.streams
         if s.type in ("video", "audio", "subtitle")
     }
@@ -120,15 +126,13 @@ def _count(container: InputContainer, manifest: Manifest | None) -> list[_Track]
             track.keyframes += packet.is_keyframe
             track.reordered |= packet.pts < track.last_pts
             track.last_pts = packet.pts
-    except (
-        FFmpegError,
-        OSError,
-    ) as error:  # what is there is counted; `verify` says what is missing
+    except (FFmpegError, OSError) as error:  # `verify` counts what is missing
         logger.info("%s ends early: %s", container.name, error)
     return list(tracks.values())
 
 
-def _structure(video: list[_Track]) -> str:
+def _find_structure(video: list[_TrackCount]) -> str:
+    """Return the structure of the first video track; "none" where there is no track."""
     if not video:
         return "none"
     track = video[0]
@@ -139,7 +143,7 @@ def _structure(video: list[_Track]) -> str:
 
 @dataclass(frozen=True)
 class Verification:
-    """Outcome of `verify`; `psnr` of Y, Cb and Cr where there was a source to compare with."""
+    """Outcome of `verify`; `psnr` is of Y, Cb and Cr, None without a source to compare with."""
 
     frames: int
     damage: Damage
@@ -153,42 +157,51 @@ class Verification:
 def verify(
     path: str, against: str | None = None, *, progress: Progress | None = None
 ) -> Verification:
-    """Decode every frame, and measure it against the source where one is given.
+    """Decode every frame, and compare it with the source `against` where one is given.
 
-    Raises CodecError where the two are not the same frames.
+    Raises CodecError where the two have different frames.
     """
     video = Video(path)
-    if against is None:
-        count = 0
-        for _ in video:
-            count += 1
-            if progress is not None:
-                progress(count, video.info.frame_count)
-        return Verification(count, video.damage, None)
+    if against is not None:
+        return _compare(video, against, progress)
+    count = 0
+    for _ in video:
+        count += 1
+        if progress is not None:
+            progress(count, video.info.frame_count)
+    return Verification(count, video.damage, None)
+
+
+def _compare(video: Video, against: str, progress: Progress | None) -> Verification:
+    """Decode every frame of `video` and compare it with the frame of the source at its time."""
     if read_file_manifest(against) is not None:
         raise CodecError(f"expected the source to compare with, found a Tinct file in {against}")
     source = open_source(against)
-    _check_same(video.info, source.info, path, against)
+    _check_size(video, source.info, against)
     errors = (array("d"), array("d"), array("d"))
     first = next((frame.pts for frame in video), 0)  # frames may be lost at the start
-    for ours, theirs in zip_longest(video, (frame for frame in source if frame.pts >= first)):
-        if ours is None and video.damage.missing_frames:
+    originals = (frame for frame in source if frame.pts >= first)
+    for decoded, original in zip_longest(video, originals):
+        if decoded is None and video.damage.missing_frames:
             break
-        if ours is None or theirs is None:
+        if decoded is None or original is None:
+            found = "more" if decoded is None else "fewer"
             raise CodecError(
-                f"expected as many frames in {against} as in {path}, found {'more' if ours is None else 'fewer'}"
+                f"expected as many frames in {against} as in {video.path}, found {found}"
             )
-        for plane, error in zip(errors, plane_errors(ours, theirs), strict=True):
+        for plane, error in zip(errors, plane_errors(decoded, original), strict=True):
             plane.append(error)
         if progress is not None:
             progress(len(errors[0]), video.info.frame_count)
-    psnr = (Psnr.of(errors[0]), Psnr.of(errors[1]), Psnr.of(errors[2]))
-    return Verification(len(errors[0]), video.damage, psnr)
+    y, cb, cr = map(Psnr.of, errors)
+    return Verification(len(errors[0]), video.damage, (y, cb, cr))
 
 
-def _check_same(ours: VideoInfo, theirs: VideoInfo, path: str, against: str) -> None:
-    a, b = ((v.width, v.height, v.bit_depth) for v in (ours, theirs))
+def _check_size(video: Video, source: VideoInfo, against: str) -> None:
+    """Raise CodecError where a source has another size or bit depth than the video."""
+    a, b = ((v.width, v.height, v.bit_depth) for v in (video.info, source))
     if a != b:
         raise CodecError(
-            f"expected {a[0]}x{a[1]}, {a[2]} bit in {against} as in {path}; found {b[0]}x{b[1]}, {b[2]} bit"
+            f"expected {a[0]}x{a[1]}, {a[2]} bit in {against} as in {video.path}; "
+            f"found {b[0]}x{b[1]}, {b[2]} bit"
         )

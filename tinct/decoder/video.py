@@ -238,7 +238,7 @@ def _repeat_frame(frame: Frame, count: int) -> Iterator[Frame]:
 
 
 def describe_video(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
-    """Return the properties of a Tinct video: those of the luma track, or the manifest's if it has them.
+    """Return the properties of a Tinct video: the manifest's, and the luma track's for the rest.
 
     The time base is the duration of a frame, or a millisecond where the rate varies.
     """

@@ -1,8 +1,8 @@
-"""Which frames carry colour: a video cut into groups of a key frame and the frames before the next.
+"""Which frames are key frames: a video cut into groups, each a key frame and what follows it.
 
-Shots end where a frame cannot be predicted from the one before (`motion.shots`). Within a shot key
-frames are spaced so that the bits of a key frame and the error that its colour saves balance:
-`plan` has the prices, `motion.prior` the errors.
+Key frames carry colour, the others only luma. Shots end where a frame cannot be predicted from the
+one before (`motion.shots`). Within a shot key frames are spaced so that the bits of a key frame and
+the error that its colour saves balance: `plan` has the prices, `motion.prior` the errors.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,8 @@
-"""The search for the colour track's QP and spacing where no network restores.
+"""The search for the colour track's QP and spacing where key frames are as fine as the others.
 
-That is for propagation alone (`none`) and for the paper's network; `decide` asks.
+That is for propagation alone (`none`) and for the paper's network, which take colour from key
+frames, but no luma. Where a shipped network improves luma from finer key frames,
+`search_network` searches, the key boost too; `decide` asks one of them.
 """
 
 from dataclasses import dataclass, replace

@@ -154,7 +154,7 @@ def _caption(point: RDPoint, number: int) -> str:
 def encode_pictures(
     comparisons: dict[str, Comparison],
 ) -> tuple[dict[str, list[dict[str, str]]], int]:
-    """Return the pictures by clip as data URIs, and their WebP quality: the best at which all fit."""
+    """Return pictures by clip as data URIs, and their WebP quality: the best at which all fit."""
     for quality in QUALITIES:
         coded = {
             clip: [encode_webp(picture.rgb, quality) for picture in comparison.pictures]

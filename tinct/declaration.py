@@ -13,8 +13,9 @@ class Option:
 
     A value is allowed if it is one of `choices`, a whole number (`kind` int) or any number (float)
     of `low` to `high`, or a text that `accepts` approves, which `values` describes in words and
-    `shown` in help. An option with none of these is a flag. `panel` is its heading in help and guide; `flag` its name on the
-    command line, where that is not the field's; `usual` says what None stands for.
+    `shown` in help. An option with none of these is a flag. `panel` is its heading in help and
+    guide, `flag` its name on the command line where that is not the field's, and `usual` says what
+    None stands for.
     """
 
     help: str
