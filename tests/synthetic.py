@@ -28,7 +28,7 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 
 
-def scene(time: float, width: int, height: int, bit_depth: int = 8) -> Planes:
+def draw_scene(time: float, width: int, height: int, bit_depth: int = 8) -> Planes:
     """The planes at `time` (in frames): a drifting texture, a red disc to the right, a blue bar downwards."""
     y, cb, cr = _paint(time, np.arange(width), np.arange(height)), *_chroma(time, width, height)
     unit = 1 << (bit_depth - 8)
@@ -54,11 +54,11 @@ def _chroma(time: float, width: int, height: int) -> tuple[np.ndarray, np.ndarra
     return cb, cr
 
 
-def clip(count: int, width: int = 64, height: int = 48, bit_depth: int = 8) -> list[Planes]:
-    return [scene(n, width, height, bit_depth) for n in range(count)]
+def draw_clip(count: int, width: int = 64, height: int = 48, bit_depth: int = 8) -> list[Planes]:
+    return [draw_scene(n, width, height, bit_depth) for n in range(count)]
 
 
-def info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
+def make_info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
     rate = changes.pop("frame_rate", Fraction(25))
     base = Fraction(1, 1000) if rate is None else 1 / rate
     fields = {
@@ -71,7 +71,7 @@ def info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
     return VideoInfo(width=width, height=height, **(fields | changes))
 
 
-def frames(
+def make_frames(
     planes: Sequence[Planes], about: VideoInfo, pts: Sequence[int] | None = None
 ) -> list[Frame]:
     return [Frame(*p, pts[n] if pts else n, about) for n, p in enumerate(planes)]
@@ -106,7 +106,7 @@ def write_clip(
     `audio` names an encoder.
     """
     depth = 10 if "10" in pix_fmt else 8
-    planes = clip(frames, *size, depth)
+    planes = draw_clip(frames, *size, depth)
     with av.open(str(path), "w", container_options=container_options or {}) as out:
         video = out.add_stream(codec, rate=Fraction(rate), options=codec_options or {})
         video.width, video.height, video.pix_fmt = *size, pix_fmt
@@ -222,7 +222,7 @@ def write_rich_clip(path: Path) -> Path:
     return path
 
 
-def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
+def draw_texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Smooth random levels from 20 to 235, [height, width]."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(20, 235, (height // 6 + 3, width // 6 + 3))
@@ -234,10 +234,10 @@ def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.rint(top * (1 - fr) + below * fr).astype(np.uint8)
 
 
-WORLD = texture(140, 200), texture(70, 100, 1), texture(70, 100, 2)
+WORLD = draw_texture(140, 200), draw_texture(70, 100, 1), draw_texture(70, 100, 2)
 
 
-def view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cut_view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A window of 128x96 on a textured world, `shift` pixels to the right; even, so that chroma moves by whole samples."""
     planes = (
         WORLD[0][20:116, 20 + shift : 148 + shift],
@@ -250,3 +250,18 @@ def view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.nda
         for p in (*planes, cr)
     )
     return y, cb, cr
+
+
+def write_broken_start(path: Path, *, size: tuple[int, int]) -> Path:
+    """Write H.264 that begins within a group: how many frames are lost shows at the file's end."""
+    whole = path.with_name("whole.mkv")
+    options = {"g": "10", "qp": "4", "x264-params": "open-gop=1:bframes=3"}
+    write_clip(whole, frames=40, size=size, codec="libx264", codec_options=options)
+    with av.open(str(whole)) as given, av.open(str(path), "w") as out:
+        copy = out.add_stream_from_template(given.streams.video[0])
+        packets = [packet for packet in given.demux(video=0) if packet.size]
+        for packet in packets[3:]:
+            packet.stream = copy
+            out.mux(packet)
+    whole.unlink()
+    return path

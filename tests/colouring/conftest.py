@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from grey_footage import COUNT, SIZE, write_grey
-from synthetic import clip, frames, info, scene
+from synthetic import draw_clip, draw_scene, make_frames, make_info
 
 from tinct.colour import from_rgb
 from tinct.frames import Frame
@@ -15,7 +15,7 @@ from tinct.frames import Frame
 @pytest.fixture(scope="session")
 def truth() -> list[Frame]:
     """The coloured frames of `grey`."""
-    return frames(clip(COUNT, *SIZE), info(*SIZE))
+    return make_frames(draw_clip(COUNT, *SIZE), make_info(*SIZE))
 
 
 @pytest.fixture(scope="session")
@@ -27,9 +27,11 @@ def grey(truth: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def two_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene of 20 frames, then its mirror image upside down, 14 frames; grey."""
-    first = clip(20, *SIZE)
-    second = [tuple(p[::-1, ::-1].copy() for p in scene(200 + 3 * n, *SIZE)) for n in range(14)]
-    pictures = frames(first + second, info(*SIZE))  # type: ignore[operator]
+    first = draw_clip(20, *SIZE)
+    second = [
+        tuple(p[::-1, ::-1].copy() for p in draw_scene(200 + 3 * n, *SIZE)) for n in range(14)
+    ]
+    pictures = make_frames(first + second, make_info(*SIZE))  # type: ignore[operator]
     return write_grey(tmp_path_factory.mktemp("shots") / "shots.mkv", pictures)
 
 
@@ -42,7 +44,7 @@ def photo() -> Frame:
         place = tuple(int(random.integers(side)) for side in size)
         colour = random.integers(30, 225, 3).tolist()
         cv2.circle(rgb, place, int(random.integers(4, 22)), colour, -1, cv2.LINE_AA)
-    about = info(*size)
+    about = make_info(*size)
     y, chroma = from_rgb(rgb, about)
     floats = (y, chroma[..., 0] + 128, chroma[..., 1] + 128)
     y, cb, cr = (np.rint(plane).clip(1, 254).astype(np.uint8) for plane in floats)

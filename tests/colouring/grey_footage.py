@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from helpers import psnr
+from helpers import measure_psnr
 
 import tinct
 from tinct.frames import Frame
@@ -43,7 +43,7 @@ def chroma_psnr(found: list[Frame], expected: list[Frame]) -> float:
         np.concatenate([np.stack((frame.cb, frame.cr)) for frame in video])
         for video in (found, expected)
     ]
-    return psnr(*stacks)
+    return measure_psnr(*stacks)
 
 
 def save_picture(frame: Frame, path: Path) -> Path:

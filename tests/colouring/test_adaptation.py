@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from synthetic import write_broken_start
+
 import tinct
 from tinct.adapt.budget import Budget
 from tinct.colouring.adaptation import Lesson, correct_colour, train_correction
@@ -48,3 +50,22 @@ def test_adapting_learns_colour_that_follows_luma() -> None:
     trusted = BlendedColour(held_out.target.colour, np.ones_like(held_out.blended.trust))
     corrected = correct_colour(result.network, held_out.target.luma, trusted)
     assert np.allclose(corrected.colour, trusted.colour, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_damage_at_the_end_is_counted_though_lessons_are_read_again(tmp_path: Path) -> None:
+    """Lessons are a second reading, which ends before the end of the file."""
+    source = write_broken_start(tmp_path / "a.mkv", size=(128, 96))
+    frames = list(tinct.open(str(source)))
+    numbers = (0, len(frames) // 2, len(frames) - 1)
+    references = {number: frames[number].rgb() for number in numbers}
+    found = [
+        tinct.colourise(
+            str(source),
+            str(tmp_path / f"{seconds}.mkv"),
+            references=references,
+            adapt_seconds=seconds,
+        ).damaged
+        for seconds in (None, 1.0)
+    ]
+    assert found[0] == found[1] > 0

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 from grey_footage import COUNT, SIZE, chroma_psnr, read_first, save_picture, write_grey
-from helpers import SHARED_CLIPS, payloads, psnr, run
+from helpers import SHARED_CLIPS, measure_psnr, read_payloads, run
 from PIL import Image
-from synthetic import clip, frames, info, scene, write_clip
+from synthetic import draw_clip, draw_scene, make_frames, make_info, write_clip
 
 import tinct
 from tinct.colour import from_rgb
@@ -92,20 +92,20 @@ def test_luma_is_exact_in_pngs(grey: Path, truth: list[Frame], tmp_path: Path) -
 
 
 def test_ten_bit_video_is_written_in_ten_bits(tmp_path: Path) -> None:
-    truth = frames(clip(6, *SIZE, bit_depth=10), info(*SIZE, bit_depth=10))
+    truth = make_frames(draw_clip(6, *SIZE, bit_depth=10), make_info(*SIZE, bit_depth=10))
     source = write_grey(tmp_path / "grey.mkv", truth)
     tinct.colourise(str(source), str(tmp_path / "out.mkv"), references={0: truth[0]})
     found = list(tinct.open(str(tmp_path / "out.mkv")))
     assert found[0].info.bit_depth == 10
     assert all(np.array_equal(a.y, b.y) for a, b in zip(found, truth, strict=True))
-    assert psnr(found[0].cb, truth[0].cb, 1023) > 45
+    assert measure_psnr(found[0].cb, truth[0].cb, 1023) > 45
 
 
 def test_sound_tags_and_rotation_are_passed_through(tmp_path: Path) -> None:
     source, out = tmp_path / "in.mkv", tmp_path / "out.mkv"
     write_clip(source, frames=20, audio="flac", metadata={"title": "A film"}, rotation=90)
     tinct.colourise(str(source), str(out), references={0: read_first(source).rgb()})
-    assert payloads(out, "audio") == payloads(source, "audio")
+    assert read_payloads(out, "audio") == read_payloads(source, "audio")
     with av.open(str(out)) as container:
         assert container.metadata["title"] == "A film"
     assert open_source(str(out)).info.rotation == 90
@@ -142,11 +142,11 @@ def measure_saturation(frame: Frame, rows: slice, columns: slice) -> float:
 
 def test_content_that_no_reference_shows_loses_colour_and_trust(tmp_path: Path) -> None:
     """Half way through, an unseen textured square covers a quarter of the picture."""
-    planes = [tuple(p.copy() for p in scene(0, *SIZE)) for _ in range(16)]
+    planes = [tuple(p.copy() for p in draw_scene(0, *SIZE)) for _ in range(16)]
     noise = np.random.default_rng(1).integers(16, 235, (48, 64), np.uint8)
     for y, _, _ in planes[8:]:
         y[:48, :64] = noise
-    truth = frames(planes, info(*SIZE))  # type: ignore[arg-type]
+    truth = make_frames(planes, make_info(*SIZE))  # type: ignore[arg-type]
     source = write_grey(tmp_path / "in.mkv", truth)
     outputs = [tmp_path / "out.mkv", tmp_path / "trust.mkv"]
     tinct.colourise(

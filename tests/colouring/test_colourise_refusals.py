@@ -8,7 +8,7 @@ from typing import Any
 import av
 import pytest
 from grey_footage import save_picture
-from helpers import one_line, run
+from helpers import read_message, run
 
 import tinct
 from tinct.frames import Frame
@@ -16,7 +16,7 @@ from tinct.frames import Frame
 
 def run_refused(folder: Path, *arguments: str | Path) -> str:
     """Return the one line of a command that ends with code 2 and leaves nothing in `folder`."""
-    said = one_line(run(*arguments), 2)
+    said = read_message(run(*arguments), 2)
     assert list(folder.iterdir()) == []
     return said
 

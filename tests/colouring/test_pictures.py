@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 from grey_footage import colour_photo
-from helpers import psnr
+from helpers import measure_psnr
 from PIL import Image, ImageCms
-from synthetic import info
+from synthetic import make_info
 
 import tinct
 from tinct.colouring.pictures import Moment, find_frame_numbers, parse_moment
@@ -72,15 +72,15 @@ def test_a_changed_picture_is_registered(photo: Frame, tmp_path: Path, name: str
     middle = (slice(25, -25), slice(35, -30))
     assert report.references[0].match > 0.85
     assert covered < report.references[0].covered <= 1
-    assert psnr(found.cb[middle], photo.cb[middle]) > (27 if name == "brighter" else 30)
-    assert psnr(np.full_like(photo.cb, 128)[middle], photo.cb[middle]) < 22
+    assert measure_psnr(found.cb[middle], photo.cb[middle]) > (27 if name == "brighter" else 30)
+    assert measure_psnr(np.full_like(photo.cb, 128)[middle], photo.cb[middle]) < 22
 
 
 def test_outside_a_cropped_reference_it_is_grey(photo: Frame, tmp_path: Path) -> None:
     right_half = np.ascontiguousarray(photo.rgb()[:, 160:])
     found, _ = colour_photo(photo, right_half, tmp_path)
     assert np.abs(found.cb[:, :70] - 128.0).max() <= 1
-    assert psnr(found.cb[:, 90:-8], photo.cb[:, 90:-8]) > 30
+    assert measure_psnr(found.cb[:, 90:-8], photo.cb[:, 90:-8]) > 30
 
 
 def write_with_profile(rgb: np.ndarray, path: Path) -> Path:
@@ -101,7 +101,7 @@ def write_with_profile(rgb: np.ndarray, path: Path) -> Path:
 def test_a_colour_profile_is_applied(photo: Frame, tmp_path: Path) -> None:
     picture = write_with_profile(photo.rgb(), tmp_path / "0.png")
     found, _ = colour_photo(photo, picture, tmp_path)
-    assert psnr(found.cr, photo.cr) > 38
+    assert measure_psnr(found.cr, photo.cr) > 38
 
 
 def test_transparent_parts_give_no_colour(photo: Frame, tmp_path: Path) -> None:
@@ -110,12 +110,12 @@ def test_transparent_parts_give_no_colour(photo: Frame, tmp_path: Path) -> None:
     picture = Image.fromarray(np.dstack((photo.rgb(), alpha)))
     found, _ = colour_photo(photo, picture, tmp_path)
     assert np.abs(found.cr[:, :75] - 128.0).max() <= 1
-    assert psnr(found.cr[:, 85:], photo.cr[:, 85:]) > 38
+    assert measure_psnr(found.cr[:, 85:], photo.cr[:, 85:]) > 38
 
 
 def test_a_flat_picture_matches_a_flat_frame(tmp_path: Path) -> None:
     y, half = np.full((48, 64), 90, np.uint8), np.full((24, 32), 128, np.uint8)
-    flat = Frame(y, half, half, pts=0, info=info())
+    flat = Frame(y, half, half, pts=0, info=make_info())
     found, _ = colour_photo(flat, np.full((48, 64, 3), (120, 60, 60), np.uint8), tmp_path)
     assert found.cr.mean() > 145
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic import info, texture
+from synthetic import draw_texture, make_info
 
 from tinct.colouring.blending import (
     Reference,
@@ -46,12 +46,12 @@ def test_windows_cover_a_span_once() -> None:
     ("size", "length"), [((64, 48), 128), ((1280, 720), 17), ((7680, 4320), 8)]
 )
 def test_windows_hold_about_as_many_samples(size: tuple[int, int], length: int) -> None:
-    assert choose_window_length(info(*size)) == length
+    assert choose_window_length(make_info(*size)) == length
 
 
 def make_shifted(shift: int) -> np.ndarray:
     """Return luma [96, 128] of a texture that has moved `shift` samples to the left."""
-    return np.ascontiguousarray(texture(96, 200)[:, shift : shift + 128])
+    return np.ascontiguousarray(draw_texture(96, 200)[:, shift : shift + 128])
 
 
 def test_motion_of_many_frames_is_tracked_without_drift() -> None:
@@ -78,7 +78,7 @@ def make_reference(luma: LumaView, colour: tuple[float, float]) -> Reference:
 
 @pytest.fixture(scope="module")
 def luma() -> LumaView:
-    return LumaView(texture(96, 128), 8, 0)
+    return LumaView(draw_texture(96, 128), 8, 0)
 
 
 def test_without_references_a_frame_is_grey(luma: LumaView) -> None:
@@ -102,7 +102,7 @@ def test_the_nearer_reference_counts_more(luma: LumaView) -> None:
 
 
 def test_the_reference_that_matches_counts_more(luma: LumaView) -> None:
-    other = LumaView(texture(96, 128, seed=5), 8, 0)
+    other = LumaView(draw_texture(96, 128, seed=5), 8, 0)
     right = ReferenceFlow(make_reference(luma, (40, 0)), None, 2)
     wrong = ReferenceFlow(make_reference(other, (0, 40)), None, 2)
     blended = blend_references(luma, [right, wrong])
@@ -111,14 +111,14 @@ def test_the_reference_that_matches_counts_more(luma: LumaView) -> None:
 
 
 def test_a_foreign_reference_is_faint(luma: LumaView) -> None:
-    other = LumaView(texture(96, 128, seed=5), 8, 0)
+    other = LumaView(draw_texture(96, 128, seed=5), 8, 0)
     blended = blend_references(luma, [ReferenceFlow(make_reference(other, (40, 0)), None, 2)])
     assert blended.trust.mean() < 0.5
     assert np.allclose(blended.colour[..., 0], 40 * blended.trust, atol=1e-3)
 
 
 def test_tone_is_fitted_but_for_outliers_and_wild_gains() -> None:
-    own = texture(96, 128).astype(np.float32)
+    own = draw_texture(96, 128).astype(np.float32)
     darker = 0.6 * own + 12
     darker[:20, :20] = 255  # an object that only one frame shows
     assert np.allclose(match_tone(own, darker)[24:], own[24:], atol=0.5)
@@ -127,7 +127,7 @@ def test_tone_is_fitted_but_for_outliers_and_wild_gains() -> None:
 
 @pytest.mark.parametrize("bit_depth", [8, 10])
 def test_chroma_of_a_frame_survives_a_round_trip(bit_depth: int) -> None:
-    about = info(bit_depth=bit_depth)
+    about = make_info(bit_depth=bit_depth)
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     grey = make_grey_frame(np.zeros((48, 64), dtype), 7, about)
     assert np.all(stack_chroma(grey) == MIDDLE)
@@ -140,7 +140,7 @@ def test_chroma_of_a_frame_survives_a_round_trip(bit_depth: int) -> None:
 
 
 def test_colour_out_of_range_is_clipped() -> None:
-    grey = make_grey_frame(np.zeros((48, 64), np.uint8), 0, info())
+    grey = make_grey_frame(np.zeros((48, 64), np.uint8), 0, make_info())
     frame = replace_chroma(grey, np.full((24, 32, 2), (-140, 130), np.float32))
     assert (frame.cb.max(), frame.cr.min()) == (0, 255)
 

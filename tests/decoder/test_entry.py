@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from synthetic import info
+from synthetic import make_info
 
 import tinct
 from tinct.bitstream.container import read_file_manifest
@@ -157,9 +157,9 @@ def test_in_band_pictures_begin_two_before_the_cut(
 
 def test_reach_is_two_frames_in_ticks() -> None:
     constant = Manifest(size=(64, 48), frames=90, rate=Fraction(30))
-    assert count_reach_ticks(constant, info(frame_rate=Fraction(30))) == 2
+    assert count_reach_ticks(constant, make_info(frame_rate=Fraction(30))) == 2
     varying = Manifest(size=(64, 48), frames=90)
-    about = info(frame_rate=None, frame_count=90, duration_seconds=3.0)
+    about = make_info(frame_rate=None, frame_count=90, duration_seconds=3.0)
     assert count_reach_ticks(varying, about) == 67  # milliseconds, at 30 frames a second
 
 

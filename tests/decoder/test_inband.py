@@ -10,8 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_same_frames, attached, one_line, payloads, psnr, remux, run, sample_clip
-from synthetic import info, write_clip
+from helpers import (
+    assert_same_frames,
+    find_sample_clip,
+    measure_psnr,
+    read_attachments,
+    read_message,
+    read_payloads,
+    remux,
+    run,
+)
+from synthetic import make_info, write_clip
 
 import tinct
 from tinct import limits
@@ -23,7 +32,7 @@ from tinct.motion.views import KeyView, LumaView
 from tinct.networks import compact
 from tinct.networks.interface import Judge
 
-INFO = info(4, 4, frame_rate=Fraction(30))
+INFO = make_info(4, 4, frame_rate=Fraction(30))
 CONFIG = tinct.EncodeConfig(structure="random-access", network="best", qp=37)
 
 
@@ -121,7 +130,7 @@ def test_the_first_of_many_frames_in_a_second_are_judged(monkeypatch: pytest.Mon
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 frames of a real clip."""
     path = tmp_path_factory.mktemp("inband") / "source.mkv"
-    tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.33)
+    tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.33)
     return path
 
 
@@ -145,13 +154,13 @@ def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(
     assert_same_frames([replace(f, info=here[0].info) for f in there], here)
     pairs = list(zip(here, tinct.open(str(source)), strict=True))
     for plane, measured in zip(("y", "cb", "cr"), report.psnr, strict=True):
-        found = np.mean([psnr(getattr(a, plane), getattr(b, plane)) for a, b in pairs])
+        found = np.mean([measure_psnr(getattr(a, plane), getattr(b, plane)) for a, b in pairs])
         assert found == pytest.approx(measured.mean_db, abs=0.01)
 
 
 def mean_psnr_y(path: Path, source: Path) -> float:
     pairs = zip(tinct.open(str(path)), tinct.open(str(source)), strict=True)
-    return float(np.mean([psnr(ours.y, theirs.y) for ours, theirs in pairs]))
+    return float(np.mean([measure_psnr(ours.y, theirs.y) for ours, theirs in pairs]))
 
 
 def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
@@ -160,8 +169,8 @@ def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
     """Packets are those of x265 to the byte; the network adds 0.05 to 1 dB of luma."""
     plain = tmp_path / "plain.mkv"
     tinct.encode(str(source), str(plain), replace(CONFIG, structure=coded.stem, network="fast"))  # type: ignore[arg-type]
-    assert not attached(plain)
-    assert payloads(plain, "video") == payloads(coded, "video")
+    assert not read_attachments(plain)
+    assert read_payloads(plain, "video") == read_payloads(coded, "video")
     means = [mean_psnr_y(path, source) for path in (plain, coded)]
     assert 0.05 < means[1] - means[0] < 1
 
@@ -190,14 +199,14 @@ def test_any_size_depth_length_and_rate(clip: dict[str, Any], tmp_path: Path) ->
     report = tinct.encode(
         str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), replace(CONFIG, colouriser="compact")
     )
-    manifest = json.loads(attached(tmp_path / "a.mkv")["tinct.json"])
+    manifest = json.loads(read_attachments(tmp_path / "a.mkv")["tinct.json"])
     assert manifest["network"][0] == "in-band"
     assert manifest["qps"] == [[0], [37], [37]]
     frames = list(tinct.open(str(tmp_path / "a.mkv")))
     originals = list(tinct.open(str(tmp_path / "clip.mkv")))
     assert [f.pts_seconds for f in frames] == [f.pts_seconds for f in originals]
     peak = 255 << (originals[0].info.bit_depth - 8)
-    found = np.mean([psnr(a.y, b.y, peak) for a, b in zip(frames, originals, strict=True)])
+    found = np.mean([measure_psnr(a.y, b.y, peak) for a, b in zip(frames, originals, strict=True)])
     assert found == pytest.approx(report.psnr[0].mean_db, abs=0.01)
 
 
@@ -229,7 +238,7 @@ def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
         report = tinct.encode(str(source), str(tmp_path / f"{name}.mkv"), config)
         verified = tinct.verify(str(tmp_path / f"{name}.mkv"), str(source))
         assert verified.psnr is not None
-        times, *qps = json.loads(attached(tmp_path / f"{name}.mkv")["tinct.json"])["qps"]
+        times, *qps = json.loads(read_attachments(tmp_path / f"{name}.mkv")["tinct.json"])["qps"]
         assert times == [0]
         assert qps == [[37], [37]] if name == "crf" else qps[0] == qps[1]
         assert [p.mean_db for p in verified.psnr] == pytest.approx(
@@ -271,7 +280,7 @@ def test_lies_in_the_manifest_are_refused(
         return [(name, json.dumps({**json.loads(data), **changes}).encode())]
 
     remux(coded, tmp_path / "lie.mkv", attachments=changed)
-    assert "damaged tinct.json" in one_line(run("info", tmp_path / "lie.mkv"), 2)
+    assert "damaged tinct.json" in read_message(run("info", tmp_path / "lie.mkv"), 2)
 
 
 def test_a_lost_packet_is_counted(coded: Path, tmp_path: Path) -> None:

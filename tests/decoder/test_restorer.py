@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import clip, info, texture
+from synthetic import draw_clip, draw_texture, make_info
 
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.decoder.restorer import Restorer
@@ -10,8 +10,8 @@ from tinct.decoder.restorer import Restorer
 
 def test_whole_key_frames_in_a_row_need_no_luma_between() -> None:
     """More key frames than the longest group has frames, and one luma frame at the end."""
-    pictures = clip(251)
-    with Restorer(info(), "full") as restorer:
+    pictures = draw_clip(251)
+    with Restorer(make_info(), "full") as restorer:
         shown = [frame for n in range(250) for frame in restorer.push(COLOUR, n, pictures[n])]
         shown += restorer.push(LUMA, 250, pictures[250][:1]) + restorer.flush()
     assert [frame.pts for frame in shown] == list(range(251))
@@ -23,8 +23,8 @@ def test_whole_key_frames_in_a_row_need_no_luma_between() -> None:
 
 
 def test_frames_without_any_key_frame_near_are_grey_and_counted() -> None:
-    pictures = clip(260)
-    with Restorer(info(), "chroma") as restorer:
+    pictures = draw_clip(260)
+    with Restorer(make_info(), "chroma") as restorer:
         shown = [frame for n in range(250) for frame in restorer.push(LUMA, n, pictures[n][:1])]
         colour = np.concatenate(pictures[250][1:])
         for n in range(250, 260):
@@ -50,10 +50,10 @@ def test_an_open_group_takes_no_colour_from_behind_the_cut(
     open_keys: set[int], levels: list[int]
 ) -> None:
     """Golden: nothing moves, so a closed group's colour fades from one key frame to the next."""
-    luma = texture(48, 64)
+    luma = draw_texture(48, 64)
     colour = {0: np.full((48, 32), 90, np.uint8), 8: np.full((48, 32), 200, np.uint8)}
     shown = []
-    with Restorer(info(), "chroma", open_keys=open_keys) as restorer:
+    with Restorer(make_info(), "chroma", open_keys=open_keys) as restorer:
         for pts in range(10):
             if pts in colour:
                 shown += restorer.push(COLOUR, pts, (colour[pts],))

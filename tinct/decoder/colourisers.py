@@ -34,14 +34,14 @@ class DecoderColouriser:
     start_in_band: StartInBand | None = None
 
 
-def colouriser_of(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
+def start_colouriser(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
     """Return what finishes the frames of a file with a colour track; `none` for a file without."""
     if not LAYOUTS[manifest.layout].has_colour_track:
         return propagate_group
     return COLOURISERS[manifest.colouriser].start(manifest, update, info)
 
 
-def around_of(manifest: Manifest, info: VideoInfo) -> InBandColouriser | None:
+def start_in_band_colouriser(manifest: Manifest, info: VideoInfo) -> InBandColouriser | None:
     """Return what restores the frames of an in-band file; None where nothing does."""
     start = COLOURISERS[manifest.colouriser].start_in_band
     if start is None or LAYOUTS[manifest.layout].has_colour_track:

@@ -14,7 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 from tinct.bitstream.base import PictureDecoder, PictureKind
 from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
 from tinct.bitstream.manifest import COLOUR, Manifest
-from tinct.decoder.colourisers import around_of, colouriser_of
+from tinct.decoder.colourisers import start_colouriser, start_in_band_colouriser
 from tinct.decoder.damage import Damage, KeyFrameLog
 from tinct.decoder.entry import (
     Entry,
@@ -61,8 +61,8 @@ class Video:
         self._start, self._end = trim_ticks(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         self.info = self._trim_info(whole, find_first_tick(path, self.manifest, whole))
-        self._colouriser = colouriser_of(self.manifest, read_update(path, self.manifest), whole)
-        self._around = around_of(self.manifest, whole)
+        self._colouriser = start_colouriser(self.manifest, read_update(path, self.manifest), whole)
+        self._around = start_in_band_colouriser(self.manifest, whole)
         self._entry = Entry(
             path=path,
             manifest=self.manifest,

@@ -10,7 +10,7 @@ from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
 from tinct.encoder.coder import Coder
-from tinct.encoder.colourisers import NONE, PIPE, colouriser_of, may_restore
+from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
 from tinct.encoder.plan import Plan
 from tinct.encoder.refusals import check_names, check_size, resolve
@@ -72,7 +72,7 @@ def encode(
     config = resolve(config)
     target = Path(destination)
     check_names(source, target, config, overwrite=overwrite)
-    make_part = colouriser_of(config).prepare(source, config)
+    make_part = select_colouriser(config).prepare(source, config)
     video = open_source(source)
     check_size(video.info, config)
     plan, frames = _plan(video, config)

@@ -53,20 +53,20 @@ class EncoderColouriser:
     trains: bool = False
 
 
-def colouriser_of(config: EncodeConfig) -> EncoderColouriser:
+def select_colouriser(config: EncodeConfig) -> EncoderColouriser:
     """Return the row that a configuration asks for; `auto` tries the networks that ship."""
     return COLOURISERS.get(config.colouriser, COMPACT)
 
 
 def may_restore(config: EncodeConfig) -> bool:
     """Return whether a network on a colour track is weighed on samples (resolved configuration)."""
-    return colouriser_of(config).restores and not config.is_in_band
+    return select_colouriser(config).restores and not config.is_in_band
 
 
 def restores_in_band(config: EncodeConfig) -> bool:
     """Return whether a network is tried on pictures that are coded with their colour."""
     exists = config.network == IN_BAND_NETWORK.size and not config.is_intra
-    return colouriser_of(config).restores and config.is_in_band and exists
+    return select_colouriser(config).restores and config.is_in_band and exists
 
 
 def changed_options(config: EncodeConfig, names: Iterable[str]) -> str:

@@ -16,9 +16,9 @@ from tinct.bitstream.qp import MAX_QP
 from tinct.config import EncodeConfig
 from tinct.encoder.colourisers import (
     COMPACT,
-    colouriser_of,
     may_restore,
     restores_in_band,
+    select_colouriser,
 )
 from tinct.encoder.cost import Cost, exchange_rate, plain_cost
 from tinct.encoder.keyframes import Spacing
@@ -93,7 +93,7 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
     best = search_plain(samples, config, measured)
-    if colouriser_of(config).trains:
+    if select_colouriser(config).trains:
         return replace(best, colouriser=config.colouriser)
     is_chosen = config.colour == "track" or best.pays
     return best if is_chosen else replace(measured, track=best.track)

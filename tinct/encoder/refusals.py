@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tinct.bitstream.container import read_file_manifest
 from tinct.config import Colour, EncodeConfig
-from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, colouriser_of
+from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, select_colouriser
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import VideoInfo
@@ -22,7 +22,7 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
 
     Raise CodecError for a combination that the format does not have.
     """
-    colouriser = colouriser_of(config)
+    colouriser = select_colouriser(config)
     filled = replace(config, colour=_choose_colour(config, trains=colouriser.trains))
     rules = (
         *([] if colouriser.trains else _training_rules(filled)),
@@ -116,7 +116,7 @@ def check_size(info: VideoInfo, config: EncodeConfig) -> None:
             f"--group: expected at most {longest} at {info.width}x{info.height}; "
             f"found {config.group}"
         )
-    colouriser_of(config).check_size(config, info)
+    select_colouriser(config).check_size(config, info)
 
 
 def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
