@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import payloads
-from synthetic import info
+from helpers import read_payloads
+from synthetic import make_info
 
 import tinct
 from tinct.errors import CodecError
@@ -21,7 +21,7 @@ from tinct.evaluation.codecs import (
 )
 from tinct.media.source import open_source
 
-INFO = info(frame_count=40, duration_seconds=1.6)
+INFO = make_info(frame_count=40, duration_seconds=1.6)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
     config = tinct.EncodeConfig(structure=structure, colour="in-band")  # type: ignore[arg-type]
     tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), config)
     anchor, plain = (
-        [data for _, data in payloads(tmp_path / name, "video")]
+        [data for _, data in read_payloads(tmp_path / name, "video")]
         for name in ("coded.mkv", "plain.mkv")
     )
     assert anchor == plain

@@ -10,7 +10,7 @@ import av
 import pytest
 from helpers import run
 from lab_results import FRAMES, QPS, X265, split_by_codec
-from synthetic import clip, to_av, write_clip
+from synthetic import draw_clip, to_av, write_clip
 
 import tinct
 from tinct.errors import CodecError
@@ -117,7 +117,7 @@ def test_a_raw_bitstream_says_so(tmp_path: Path) -> None:
     with av.open(str(stream), "w", format="hevc") as out:
         video = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none"})
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
-        for planes in clip(2):
+        for planes in draw_clip(2):
             out.mux(video.encode(to_av(planes, "yuv420p")))
         out.mux(video.encode())
     program.write_text(f"#!/bin/sh\ncp {stream} coded.hevc\n")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from skimage.color import rgb2lab
 from skimage.metrics import peak_signal_noise_ratio
-from synthetic import clip, frames, info
+from synthetic import draw_clip, make_frames, make_info
 from torchmetrics.functional.image import (
     multiscale_structural_similarity_index_measure as torch_ms_ssim,
 )
@@ -18,7 +18,7 @@ from vmaf_torch import VMAF
 from tinct.evaluation.metrics import METRICS, Pair, measure
 from tinct.frames import Frame, VideoInfo
 
-INFO = info(208, 192, frame_count=2, duration_seconds=0.08)
+INFO = make_info(208, 192, frame_count=2, duration_seconds=0.08)
 
 
 def picture(seed: int, noise: float, info: VideoInfo = INFO) -> Frame:
@@ -214,7 +214,7 @@ def test_series_have_a_value_for_each_frame() -> None:
 
 
 def test_threads_change_no_number() -> None:
-    source, decoded = (frames(clip(7, 48, 32), info(48, 32)) for _ in range(2))
+    source, decoded = (make_frames(draw_clip(7, 48, 32), make_info(48, 32)) for _ in range(2))
     decoded = [
         replace(frame, y=np.roll(frame.y, 1 + number, axis=1))
         for number, frame in enumerate(decoded)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import one_line, run
+from helpers import read_message, run
 from lab_results import split_by_codec
 
 from tinct.errors import CodecError
@@ -144,5 +144,5 @@ def test_nonsense_measured_elsewhere_is_refused_before_any_work(
     path.write_text(json.dumps([{**external_entry(), **COLOUR, **change}]))
     given = [clip_path, "--codec", "x265", "--points", path]
     done = run("evaluate", *given, "--out", tmp_path / "r")
-    assert "expected a JSON list of rate points" in one_line(done, 2)
+    assert "expected a JSON list of rate points" in read_message(done, 2)
     assert not (tmp_path / "r").exists()

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from helpers import one_line, psnr, run
+from helpers import measure_psnr, read_message, run
 from lab_results import QPS, TINCT, X265
 from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
 
@@ -109,7 +109,7 @@ def test_a_report_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Pat
     copy = shutil.copytree(folder, tmp_path / "full")
     (copy / "report.html").unlink()
     (copy / "report.html").mkdir()
-    assert "expected to write" in one_line(run("report", copy), 2)
+    assert "expected to write" in read_message(run("report", copy), 2)
 
 
 def decode_picture(data: dict[str, Any], number: int) -> np.ndarray:
@@ -131,12 +131,15 @@ def test_pictures_are_those_of_the_files(folder: Path, data: dict[str, Any]) -> 
     for index, path in frames.items():
         expected = list(tinct.open(str(path)))[number]
         assert (
-            psnr(decode_picture(data, index), expected.rgb()) > 28
+            measure_psnr(decode_picture(data, index), expected.rgb()) > 28
         )  # WebP halves the colour's resolution
     grey = decode_picture(data, 1).astype(int)
     assert np.ptp(grey, axis=-1).max() <= 4
     assert (
-        psnr(grey.mean(axis=-1), decode_picture(data, 3).astype(float) @ [0.299, 0.587, 0.114]) > 24
+        measure_psnr(
+            grey.mean(axis=-1), decode_picture(data, 3).astype(float) @ [0.299, 0.587, 0.114]
+        )
+        > 24
     )
 
 
@@ -148,8 +151,8 @@ def test_cli_writes_both_files(copy: Path) -> None:
 
 def test_without_points_there_is_no_report(copy: Path, tmp_path: Path) -> None:
     (copy / "points.jsonl").unlink()
-    assert "expected points in" in one_line(run("report", copy), 2)
-    assert "expected a results folder with sweep.json" in one_line(run("report", tmp_path), 2)
+    assert "expected points in" in read_message(run("report", copy), 2)
+    assert "expected a results folder with sweep.json" in read_message(run("report", tmp_path), 2)
 
 
 def test_what_is_missing_is_said(copy: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import one_line, run
+from helpers import read_message, run
 from lab_results import QPS, TINCT, X265, split_by_codec
 
 from tinct.evaluation import Outcome, Setup, bd_rate, load
@@ -126,7 +126,7 @@ def test_a_damaged_folder_is_reported_and_goes_on(
 def test_a_sweep_of_nonsense_is_one_line(copy: Path, change: dict[str, object]) -> None:
     asked = json.loads((copy / "sweep.json").read_text())
     (copy / "sweep.json").write_text(json.dumps({**asked, **change}))
-    assert "expected a results folder with sweep.json" in one_line(run("report", copy), 2)
+    assert "expected a results folder with sweep.json" in read_message(run("report", copy), 2)
 
 
 def test_two_qps_of_one_setting_are_said_and_count_once(copy: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import one_line, run
+from helpers import read_message, run
 from synthetic import write_clip
 
 from tinct.evaluation import RDPoint, load, resume, start, sweep
@@ -95,7 +95,7 @@ def test_what_asks_for_no_sweep_is_one_line(
 ) -> None:
     names = {"CLIP": str(clip_path), "NEW": str(tmp_path / "new"), "RESULTS": str(results)}
     given = [names.get(word, word) for word in arguments.split()]
-    assert words in one_line(run("evaluate", *given), 2)
+    assert words in read_message(run("evaluate", *given), 2)
 
 
 @pytest.mark.parametrize(
@@ -119,15 +119,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     clip_path: Path, tmp_path: Path, arguments: str, words: str
 ) -> None:
     given = [str(clip_path) if word == "CLIP" else word for word in arguments.split()]
-    assert words in one_line(run("evaluate", *given, "--out", tmp_path / "new"), 2)
+    assert words in read_message(run("evaluate", *given, "--out", tmp_path / "new"), 2)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_that_cannot_be_taken_is_one_line(clip_path: Path, results: Path) -> None:
     given = ["evaluate", clip_path, "--codec", "x265", "--out"]
-    assert "expected a new or an empty folder" in one_line(run(*given, results), 2)
+    assert "expected a new or an empty folder" in read_message(run(*given, results), 2)
     expected = "expected to make the folder /dev/null/x, found Not a directory"
-    assert expected in one_line(run(*given, "/dev/null/x"), 2)
+    assert expected in read_message(run(*given, "/dev/null/x"), 2)
 
 
 def test_one_codec_is_not_compared(clip_path: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Literal
 import av
 
 from tinct.config import OPTIONS, X265_PRESETS, EncodeConfig, preset
-from tinct.encoder.colourisers import colouriser_of
+from tinct.encoder.colourisers import select_colouriser
 from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
@@ -108,7 +108,7 @@ def parse_config(codec: Codec) -> EncodeConfig:
 def has_training(codec: Codec) -> bool:
     """Return whether encoding trains a network, so that a checkpoint can save the work."""
     read_config = FAMILIES[codec.family].parse_config
-    return read_config is not None and colouriser_of(read_config(codec)).trains
+    return read_config is not None and select_colouriser(read_config(codec)).trains
 
 
 # ── encoders inside PyAV ─────────────────────────────────────────────────────────────────────────
