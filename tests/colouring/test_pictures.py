@@ -14,7 +14,13 @@ from PIL import Image, ImageCms
 from synthetic import make_info
 
 import tinct
-from tinct.colouring.pictures import Moment, find_frame_numbers, parse_moment
+from tinct.colouring.pictures import (
+    Moment,
+    find_frame_numbers,
+    note_broken_profile,
+    parse_moment,
+    read_picture,
+)
 from tinct.frames import Frame
 from tinct.media.source import open_source
 
@@ -102,6 +108,22 @@ def test_a_colour_profile_is_applied(photo: Frame, tmp_path: Path) -> None:
     picture = write_with_profile(photo.rgb(), tmp_path / "0.png")
     found, _ = colour_photo(photo, picture, tmp_path)
     assert measure_psnr(found.cr, photo.cr) > 38
+
+
+def test_a_colour_profile_that_cannot_be_used_is_named(photo: Frame, tmp_path: Path) -> None:
+    """The profile is broken, or one for another kind of picture: the levels are sRGB."""
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    for number, profile in enumerate((b"nonsense profile bytes", lab[:200])):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(photo.rgb()).save(path, icc_profile=profile)
+        rgb, _ = read_picture(path, path.name)
+        assert np.array_equal(rgb, photo.rgb())
+        (note,) = note_broken_profile(path, path.name)
+        assert note == (
+            f"the colour profile of {path.name} cannot be used: the picture is taken as sRGB"
+        )
+    usable = write_with_profile(photo.rgb(), tmp_path / "usable.png")
+    assert note_broken_profile(usable, "usable.png") == []
 
 
 def test_transparent_parts_give_no_colour(photo: Frame, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from helpers import payloads
+from helpers import read_payloads
 from media_files import (
     assert_sound_in_step,
     assert_tags_of_rich_clip,
@@ -23,7 +23,7 @@ from synthetic import write_clip, write_rich_clip
 
 import tinct.media.passthrough
 from tinct.media.demux import read_packets
-from tinct.media.extra_tracks import AacTrack
+from tinct.media.extra_tracks import ConvertedTrack
 from tinct.media.passthrough import Extras
 from tinct.media.source import open_source
 
@@ -40,7 +40,7 @@ def test_everything_goes_from_mp4_to_matroska_and_back(rich: Path, tmp_path: Pat
         assert_sound_in_step(path, rich)
         assert_tags_of_rich_clip(path)
         assert_texts_of_rich_clip(path)
-    given, written = payloads(rich, "video"), payloads(tmp_path / "b.mp4", "video")
+    given, written = read_payloads(rich, "video"), read_payloads(tmp_path / "b.mp4", "video")
     assert [data for _, data in given] != [data for _, data in written]
 
 
@@ -157,7 +157,10 @@ def test_a_damaged_sound_packet_does_not_end_the_movie(tmp_path: Path) -> None:
     data[at : at + 2] = b"\0\0"
     (tmp_path / "b.ts").write_bytes(data)
     pass_through(tmp_path / "b.ts", tmp_path / "b.mp4")
-    given, written = payloads(tmp_path / "a.ts", "audio"), payloads(tmp_path / "b.mp4", "audio")
+    given, written = (
+        read_payloads(tmp_path / "a.ts", "audio"),
+        read_payloads(tmp_path / "b.mp4", "audio"),
+    )
     assert 85 <= len(written) < len(given)
     assert len(read_frames(tmp_path / "b.mp4")) == 50
 
@@ -179,10 +182,71 @@ class SoundPacket:
 def test_sound_that_changes_from_mono_to_stereo_is_encoded_to_its_end(tmp_path: Path) -> None:
     """Broadcasts do so, in AAC-LATM, which MP4 does not take as it is."""
     with av.open(str(tmp_path / "a.mp4"), "w") as out:
-        track = AacTrack(out.add_stream("aac", rate=48000, layout="stereo"))
+        track = ConvertedTrack(out.add_stream("aac", rate=48000, layout="stereo"))
         for number in range(40):
             packet: Any = SoundPacket("mono" if number < 20 else "stereo", number)
             out.mux(track.convert(packet, Fraction(0)))
         out.mux(track.flush())
     with av.open(str(tmp_path / "a.mp4")) as movie:
         assert movie.streams.audio[0].frames in (40, 41, 42)
+
+
+@pytest.mark.parametrize("codec", ["pcm_mulaw", "pcm_alaw"])
+def test_sound_that_matroska_refuses_becomes_flac(codec: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.avi", frames=25, codec="mpeg4", audio=codec)
+    notes = pass_through(tmp_path / "a.avi", tmp_path / "b.mkv")
+    assert notes == [f"audio track 1 ({codec}) is converted to FLAC"]
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        context = container.streams.audio[0].codec_context
+        assert (context.name, context.format.name) == ("flac", "s16")
+        samples = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    assert len(samples) == 48000
+    assert int(np.abs(np.fft.rfft(samples)).argmax()) == 440
+
+
+def write_silence(path: Path, layout: str) -> None:
+    """Write a picture and half a second of silent WavPack sound with a channel layout."""
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = out.add_stream("wavpack", rate=48000)
+        sound.codec_context.layout = layout
+        picture = av.VideoFrame.from_ndarray(np.zeros((72, 64), np.uint8), format="yuv420p")
+        out.mux(video.encode(picture))
+        channels = av.AudioLayout(layout).nb_channels
+        silence = np.zeros((1, 24000 * channels), np.int16)
+        raw = av.AudioFrame.from_ndarray(silence, format="s16", layout=layout)
+        raw.sample_rate, raw.pts = 48000, 0
+        resampler = av.AudioResampler("s16p", layout, 48000, 4096)
+        for part in [*resampler.resample(raw), *resampler.resample(None)]:
+            out.mux(sound.encode(part))
+        out.mux([*video.encode(None), *sound.encode(None)])
+
+
+@pytest.mark.parametrize(
+    ("layout", "kept", "addition"),
+    [
+        ("5.1", "5.1", ""),
+        ("5.1(side)", "5.1", ""),
+        ("7.1", "7.1", ""),
+        ("6.1", "5.1", "; its 7 channels are mixed down to 5.1"),
+    ],
+)
+def test_channels_stay_in_mp4_or_the_downmix_is_named(
+    layout: str, kept: str, addition: str, tmp_path: Path
+) -> None:
+    write_silence(tmp_path / "a.mkv", layout)
+    notes = pass_through(tmp_path / "a.mkv", tmp_path / "b.mp4")
+    assert notes == [f"audio track 1 (wavpack) is converted to AAC{addition}"]
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.audio[0].codec_context.layout.name == kept
+
+
+def test_tags_that_mp4_does_not_take_are_named(tmp_path: Path) -> None:
+    tags = {"title": "Sea", "com.apple.quicktime.make": "Phone"}
+    write_clip(tmp_path / "a.mkv", metadata=tags)
+    notes = pass_through(tmp_path / "a.mkv", tmp_path / "b.mp4")
+    assert [note.lower() for note in notes] == [
+        "tags that mp4 does not take are left out: com.apple.quicktime.make"
+    ]
+    assert pass_through(tmp_path / "a.mkv", tmp_path / "c.mkv") == []

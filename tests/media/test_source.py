@@ -9,9 +9,9 @@ import av
 import cv2
 import numpy as np
 import pytest
-from helpers import assert_same_frames, payloads
-from media_files import HDR, NTSC, assert_planes, read_frames, write_video
-from synthetic import clip, info, write_clip
+from helpers import assert_same_frames, read_payloads
+from media_files import HDR, NTSC, assert_planes, read_frames
+from synthetic import draw_clip, make_info, write_clip, write_video
 
 from tinct.errors import CodecError
 from tinct.frames import ColourTags
@@ -26,8 +26,8 @@ from tinct.media.source import open_source
 def test_lossless_formats_return_every_plane(
     tmp_path: Path, suffix: str, depth: int, size: tuple[int, int]
 ) -> None:
-    planes = clip(5, *size, depth)
-    write_video(tmp_path / f"a.{suffix}", planes, info(*size, bit_depth=depth))
+    planes = draw_clip(5, *size, depth)
+    write_video(tmp_path / f"a.{suffix}", planes, make_info(*size, bit_depth=depth))
     found = read_frames(tmp_path / f"a.{suffix}")
     assert_planes(found, planes)
     assert found[0].y.flags.c_contiguous
@@ -72,7 +72,7 @@ def test_rgb_becomes_tagged_video_of_the_same_colours(tmp_path: Path, height: in
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4", "mov"])
 def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
-    about = info(
+    about = make_info(
         bit_depth=10,
         frame_rate=NTSC,
         colour=ColourTags(9, 16, 9, full_range=False),
@@ -81,7 +81,7 @@ def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
         hdr=HDR,
     )
     path = tmp_path / f"a.{suffix}"
-    write_video(path, clip(6, bit_depth=10), about)
+    write_video(path, draw_clip(6, bit_depth=10), about)
     assert open_source(str(path)).info == replace(
         about, frame_count=6, duration_seconds=float(6 / NTSC)
     )
@@ -91,7 +91,9 @@ def test_tags_come_back(tmp_path: Path, suffix: str) -> None:
 def test_range_and_rotation_come_back(tmp_path: Path, full_range: bool | None) -> None:
     for rotation, suffix in ((90, "mkv"), (180, "mp4")):
         colour = ColourTags(1, 1, 1, full_range=full_range)
-        write_video(tmp_path / f"a.{suffix}", clip(2), info(colour=colour, rotation=rotation))
+        write_video(
+            tmp_path / f"a.{suffix}", draw_clip(2), make_info(colour=colour, rotation=rotation)
+        )
         found = open_source(str(tmp_path / f"a.{suffix}")).info
         assert found.rotation == rotation
         assert found.colour == colour or (full_range is None and not found.colour.full_range)
@@ -100,12 +102,13 @@ def test_range_and_rotation_come_back(tmp_path: Path, full_range: bool | None) -
 # ── times ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rate", [NTSC, Fraction(24000, 1001), Fraction(25), Fraction(60), Fraction(25, 2), Fraction(1)]
 )
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_constant_rates_are_exact(tmp_path: Path, rate: Fraction, suffix: str) -> None:
-    write_video(tmp_path / f"a.{suffix}", clip(40, 16, 16), info(16, 16, frame_rate=rate))
+    write_video(tmp_path / f"a.{suffix}", draw_clip(40, 16, 16), make_info(16, 16, frame_rate=rate))
     found = read_frames(tmp_path / f"a.{suffix}")
     assert found[0].info.frame_rate == rate
     assert found[0].info.time_base == 1 / rate
@@ -115,7 +118,7 @@ def test_constant_rates_are_exact(tmp_path: Path, rate: Fraction, suffix: str) -
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_variable_times_are_kept_to_the_millisecond(tmp_path: Path, suffix: str) -> None:
     times = [0, 33, 66, 100, 233, 267, 1000, 1001, 1040]
-    write_video(tmp_path / f"a.{suffix}", clip(9), info(frame_rate=None), pts=times)
+    write_video(tmp_path / f"a.{suffix}", draw_clip(9), make_info(frame_rate=None), pts=times)
     source = open_source(str(tmp_path / f"a.{suffix}"))
     assert [frame.pts for frame in source] == times
     assert (source.info.frame_rate, source.info.time_base) == (None, Fraction(1, 1000))
@@ -244,7 +247,7 @@ def test_a_start_behind_the_end_is_refused(tmp_path: Path) -> None:
 def test_nothing_decodable_is_refused(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", codec="libx264", frames=3)
     data = bytearray((tmp_path / "a.mkv").read_bytes())
-    for _, payload in payloads(tmp_path / "a.mkv", "video"):
+    for _, payload in read_payloads(tmp_path / "a.mkv", "video"):
         at = data.find(payload)
         data[at + 4 : at + len(payload)] = bytes(len(payload) - 4)
     (tmp_path / "b.mkv").write_bytes(data)
@@ -255,7 +258,7 @@ def test_damage_in_the_middle_loses_its_frames_alone(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mov", frames=20, codec="png", pix_fmt="rgb24")
     whole = read_frames(tmp_path / "a.mov")
     data = bytearray((tmp_path / "a.mov").read_bytes())
-    at = data.find(payloads(tmp_path / "a.mov", "video")[10][1])
+    at = data.find(read_payloads(tmp_path / "a.mov", "video")[10][1])
     data[at : at + 200] = bytes(200)
     (tmp_path / "b.mov").write_bytes(data)
     source = open_source(str(tmp_path / "b.mov"))
@@ -280,3 +283,45 @@ def test_a_truncated_file_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
     found = len(list(source))
     assert 5 <= found < 50
     assert source.damaged >= (source.info.frame_count or 0) - found
+
+
+def test_alpha_beside_the_pictures_of_webm_is_named(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", video_metadata={"alpha_mode": "1"})
+    assert open_source(str(tmp_path / "a.mkv")).notes == ["transparency is left out"]
+
+
+def test_fields_marked_in_the_header_alone_are_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w") as out:
+        video = out.add_stream("mjpeg", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p"
+        video.codec_context.field_order = 2
+        out.mux(video.encode(av.VideoFrame(64, 48, "yuvj420p")))
+        out.mux(video.encode(None))
+    with pytest.raises(CodecError, match="interlaced"):
+        open_source(str(tmp_path / "a.mov"))
+
+
+def write_captions(path: Path, pair: bytes) -> None:
+    """Write H.264 whose second frame carries CEA-608 `pair` in an SEI message (ANSI/SCTE 128)."""
+    write_clip(path.with_suffix(".h264"), frames=3, codec="libx264")
+    sent = b"\xb5\0\x31GA94\x03\x41\xff\xfc" + pair + b"\xff"
+    message = b"\0\0\0\1\x06\x04" + bytes([len(sent)]) + sent + b"\x80"
+    stream = path.with_suffix(".h264").read_bytes()
+    second = min(at for nal in (1, 0x21, 0x41, 0x61) if (at := stream.find(b"\0\0\1%c" % nal)) > 0)
+    path.write_bytes(stream[:second] + message + stream[second:])
+
+
+@pytest.mark.parametrize(
+    ("pair", "notes"),
+    [
+        (b"\xc8\xc5", ["closed captions (CEA-608/708) are left out"]),
+        (b"\x80\x80", []),  # filling
+    ],
+)
+def test_captions_are_named_but_not_their_filling(
+    pair: bytes, notes: list[str], tmp_path: Path
+) -> None:
+    write_captions(tmp_path / "captions.264", pair)
+    source = open_source(str(tmp_path / "captions.264"))
+    assert len(list(source)) == 3
+    assert source.notes == notes

@@ -6,6 +6,7 @@ from tinct.bitstream.hevc import (
     STRUCTURES,
     IntraEncoder,
     coded_shape,
+    drop_unknown_tags,
     encode_pictures,
 )
 from tinct.bitstream.hevc import HevcDecoder as PictureDecoder
@@ -24,6 +25,7 @@ __all__ = [
     "PictureEncoder",
     "PictureKind",
     "coded_shape",
+    "drop_unknown_tags",
     "encode_pictures",
     "stack_chroma",
     "unstack_chroma",

@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 
 from tinct.bitstream.pictures import Packet, PictureKind
 from tinct.errors import CodecError
-from tinct.frames import VideoInfo
+from tinct.frames import ColourTags, VideoInfo
 from tinct.media.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
 CODEC_NAME = "hevc"  # FFmpeg's name of the decoder, and of the format of Annex B bytes
@@ -43,6 +43,9 @@ STRUCTURES: dict[str, str] = {
     # IDR pictures come only where `encode(idr=True)` asks for them
     "colour": f"keyint=-1:{_NO_REORDERING}",
 }
+
+# Highest code numbers of H.273 that x265 takes, by field of ColourTags; 3 is reserved in each.
+MAX_TAGS = {"primaries": 12, "transfer": 18, "matrix": 15}
 
 _opening = threading.Lock()  # the first x265 instance fills tables that the whole process shares
 
@@ -106,6 +109,17 @@ def _choose_size_options(shape: tuple[int, int]) -> list[str]:
     return options
 
 
+def drop_unknown_tags(colour: ColourTags) -> tuple[ColourTags, list[str]]:
+    """Return the tags that x265 takes, others as "unspecified", and notes for users on these."""
+    tags = {"primaries": colour.primaries, "transfer": colour.transfer, "matrix": colour.matrix}
+    notes = []
+    for kind, code in tags.items():
+        if code == 3 or not 0 <= code <= MAX_TAGS[kind]:
+            notes.append(f"the colour tag {kind} = {code} is left out: x265 does not know it")
+            tags[kind] = 2
+    return ColourTags(**tags, full_range=colour.full_range), notes
+
+
 class HevcEncoder:
     """One x265 instance, for pictures of `shape` (height, width), padded to `self.shape`.
 
@@ -133,6 +147,7 @@ class HevcEncoder:
 
     def _make_context(self, settings: HevcSettings) -> av.VideoCodecContext:
         info = settings.info
+        colour, _ = drop_unknown_tags(info.colour)
         context = av.CodecContext.create("libx265", "w")
         assert isinstance(context, av.VideoCodecContext)
         context.height, context.width = self.shape
@@ -140,10 +155,10 @@ class HevcEncoder:
         context.time_base = info.time_base
         context.framerate = info.mean_rate
         context.flags |= Flags.global_header
-        context.color_primaries = info.colour.primaries
-        context.color_trc = info.colour.transfer
-        context.colorspace = info.colour.matrix
-        context.color_range = colour_range(info.colour.full_range)
+        context.color_primaries = colour.primaries
+        context.color_trc = colour.transfer
+        context.colorspace = colour.matrix
+        context.color_range = colour_range(colour.full_range)
         context.sample_aspect_ratio = info.sample_aspect_ratio
         options = {
             "preset": settings.preset,

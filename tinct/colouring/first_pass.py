@@ -11,7 +11,13 @@ import numpy as np
 
 from tinct.bitstream.container import read_file_manifest
 from tinct.colouring.analysis import VideoAnalysis, analyse_video, format_shots
-from tinct.colouring.pictures import Moment, Picture, find_frame_numbers, name_picture
+from tinct.colouring.pictures import (
+    Moment,
+    Picture,
+    find_frame_numbers,
+    name_picture,
+    note_broken_profile,
+)
 from tinct.colouring.registration import register
 from tinct.colouring.report import RegisteredReference, choose_in_longest
 from tinct.colouring.scratch import ScratchFile, store_reference
@@ -88,6 +94,7 @@ def run_first_pass(
             picture = pictures[moments[number]]
             name = name_picture(picture, moments[number])
             found = register(picture, frame, number=number, name=name)
+            notes.extend(note_broken_profile(picture, name))
             if float(np.sqrt(np.square(found.reference.colour).mean())) < COLOURLESS:
                 notes.append(f"{name} has no colour: it is left out")
             else:

@@ -154,6 +154,19 @@ def read_picture(picture: Picture, name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(rgb), np.asarray(alpha, np.float32) / np.float32(255)
 
 
+def note_broken_profile(picture: Picture, name: str) -> list[str]:
+    """Return a note for users if `read_picture` cannot use a picture's colour profile."""
+    if isinstance(picture, np.ndarray | Frame):
+        return []
+    image = _open_image(picture, name)
+    profile = image.info.get("icc_profile")
+    if not profile or _has_wide_levels(image):
+        return []
+    if _apply_profile(_to_profiled_mode(image.crop((0, 0, 1, 1))), profile) is not None:
+        return []
+    return [f"the colour profile of {name} cannot be used: the picture is taken as sRGB"]
+
+
 def _open_image(picture: str | Path | Image.Image, name: str) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture
@@ -181,20 +194,31 @@ def _read_array(array: np.ndarray, name: str) -> Image.Image:
     return Image.fromarray(array)
 
 
+def _has_wide_levels(image: Image.Image) -> bool:
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
 def _convert_to_srgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+    if _has_wide_levels(image):
         # 16-bit levels are scaled here: Pillow would clip them at 255.
         levels = np.asarray(image, np.float32) * (255 / 65535)
         return Image.fromarray(np.rint(levels).clip(0, 255).astype(np.uint8)).convert("RGB")
-    profile = image.info.get("icc_profile")
-    plain = image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
+    plain = _to_profiled_mode(image)
+    return _apply_profile(plain, image.info.get("icc_profile")) or plain.convert("RGB")
+
+
+def _to_profiled_mode(image: Image.Image) -> Image.Image:
+    """Return an image in a mode whose levels a colour profile describes."""
+    return image if image.mode in ("RGB", "L", "CMYK", "LAB") else image.convert("RGB")
+
+
+def _apply_profile(plain: Image.Image, profile: bytes | None) -> Image.Image | None:
+    """Return an image in sRGB; None without a profile that can be used."""
     if not profile:
-        return plain.convert("RGB")
+        return None
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
         srgb = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(plain, source, srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError) as error:
-        raise ValueError(f"a colour profile that cannot be used: {error}") from error
-    assert converted is not None
-    return converted
+        return ImageCms.profileToProfile(plain, source, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinct.adapt.torchrun import is_first_process
+from tinct.bitstream.base import drop_unknown_tags
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
 from tinct.encoder.coder import Coder
@@ -106,7 +107,7 @@ def encode(
         psnr=session.view.errors.psnr(),
         plan=session.final_plan(),
         config=config,
-        notes=video.notes + notes,
+        notes=video.notes + drop_unknown_tags(video.info.colour)[1] + notes,
         damaged=damaged,
     )
 

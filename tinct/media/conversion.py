@@ -31,7 +31,8 @@ def is_rgb(pixels: av.VideoFormat) -> bool:
     return bool(pixels.is_rgb or pixels.has_palette)
 
 
-def _is_grey(pixels: av.VideoFormat) -> bool:
+def is_grey(pixels: av.VideoFormat) -> bool:
+    """Return whether a pixel format has luma alone, with or without transparency."""
     return pixels.name.startswith(("gray", "mono", "ya"))
 
 
@@ -42,7 +43,7 @@ def describe_conversion(pixels: av.VideoFormat, info: VideoInfo) -> list[str]:
     if name.startswith("yuva") or name in _WITH_ALPHA:
         notes.append("transparency is left out")
     if name not in _PLANAR:
-        target = "gray" if _is_grey(pixels) else "4:2:0"
+        target = "gray" if is_grey(pixels) else "4:2:0"
         matrix = ""
         if is_rgb(pixels):
             matrix = f" by the matrix of {'BT.709' if info.colour.matrix == BT709 else 'BT.601'}"
@@ -59,7 +60,7 @@ def to_frame(raw: av.VideoFrame, pts: int, info: VideoInfo) -> Frame:
 
 
 def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
-    name = pixel_format(info.bit_depth, grey=_is_grey(raw.format))
+    name = pixel_format(info.bit_depth, grey=is_grey(raw.format))
     quality = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
     # One thread: with more, swscale's rows differ from run to run at odd heights (met with 17x33
     # in FFmpeg 8).
@@ -72,7 +73,7 @@ def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
             interpolation=quality,
             threads=1,
         )
-    same = 2 if info.colour.full_range or _is_grey(raw.format) else 1
+    same = 2 if info.colour.full_range or is_grey(raw.format) else 1
     return raw.reformat(
         format=name, src_color_range=same, dst_color_range=same, interpolation=quality, threads=1
     )
@@ -80,7 +81,7 @@ def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
 
 def _copy_planes(raw: av.VideoFrame, info: VideoInfo) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return Y, Cb and Cr of a picture in one of the planar formats; grey has neutral chroma."""
-    if _is_grey(raw.format):
+    if is_grey(raw.format):
         (y,) = from_av_frame(raw)
         neutral = np.full(info.chroma_shape, 128 << (info.bit_depth - 8), y.dtype)
         return y, neutral, neutral.copy()

@@ -112,7 +112,7 @@ class TextTrack:
         return []
 
 
-class AacTrack:
+class ConvertedTrack:
     """Sound that the output cannot hold, encoded again."""
 
     def __init__(self, target: AudioStream) -> None:

@@ -7,10 +7,21 @@ name that ends in `ROOM`; nothing else in the file moves. `ebml` reads elements.
 import os
 import re
 import struct
+import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from tinct.frames import VideoInfo
-from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VOID, parse_elements, walk_elements
+from tinct.media.ebml import (
+    CRC,
+    SEGMENT,
+    TRACK,
+    TRACKS,
+    VOID,
+    Element,
+    parse_elements,
+    walk_elements,
+)
 
 ROOM = " " * 250
 _NAME, _VIDEO, _COLOUR, _MASTERING = 0x536E, 0xE0, 0x55B0, 0x55D0
@@ -29,6 +40,8 @@ def complete_matroska(path: Path, info: VideoInfo) -> None:
         start, end = 0, file.seek(0, os.SEEK_END)
         for wanted in (SEGMENT, TRACKS, TRACK):
             found = next(e for e in walk_elements(file, start, end) if e.identity == wanted)
+            if wanted == TRACKS:
+                tracks = found
             start, end = found.start, found.end
         file.seek(start)
         fields = dict(parse_elements(file.read(end - start)))
@@ -43,6 +56,18 @@ def complete_matroska(path: Path, info: VideoInfo) -> None:
         assert room >= 9, room
         file.seek(start)
         file.write(entry + bytes([VOID, 1]) + (room - 9).to_bytes(7, "big") + bytes(room - 9))
+        _update_checksum(file, tracks)
+
+
+def _update_checksum(file: BinaryIO, part: Element) -> None:
+    """Write the checksum of a part anew where its first element is one."""
+    first = next(walk_elements(file, part.start, part.end), None)
+    if first is None or first.identity != CRC:
+        return
+    file.seek(first.end)
+    checksum = zlib.crc32(file.read(part.end - first.end))
+    file.seek(first.start)
+    file.write(checksum.to_bytes(4, "little"))
 
 
 def _complete_video(data: bytes, info: VideoInfo) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Generator
 from fractions import Fraction
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -29,28 +30,18 @@ from tinct.media.demux import (
     open_input,
     read_packets,
 )
-from tinct.media.extra_tracks import AacTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
+from tinct.media.extra_tracks import ConvertedTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
+from tinct.media.tags import find_lost_tags, select_tags
 
 AHEAD_SECONDS = 1  # tracks may run this far apart and still come out in order
 SPREAD_SECONDS = 10  # how far apart tracks may lie in a file; a subtitle may be up as long
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
+# Layouts that AAC stores and decoders return under their names; the sides are the same speakers.
+_AAC_LAYOUTS = {
+    name: name for name in ("mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1")
+} | {"5.0(side)": "5.0", "5.1(side)": "5.1", "quad(side)": "quad"}
+_FLAC_CHANNELS = 8
 _TEXT_CODECS = {"mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"}
-# Tags that describe the file they came from, not the work.
-_FILE_TAGS = {
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "duration",
-    "handler_name",
-    "vendor_id",
-    "filename",
-    "mimetype",
-    "number_of_frames",
-    "number_of_bytes",
-    "bps",
-    "timecode",
-}
 
 
 class Extras:
@@ -84,7 +75,12 @@ class Extras:
         self._tracks: dict[int, ExtraTrack] = {}
         for stream in self._container.streams:
             self._add(stream)
-        out.metadata.update(_select_tags(self._container.metadata))
+        tags = select_tags(self._container.metadata)
+        out.metadata.update(tags)
+        if not self._is_matroska and (lost := find_lost_tags(tags, out.format.name)):
+            self.notes.append(
+                f"tags that {out.format.name} does not take are left out: {', '.join(lost)}"
+            )
         self._add_chapters()
         self._reading: Generator[AnyPacket, None, None] = self._read()
         # A heap by time: subtitles may stand far ahead in a file.
@@ -209,8 +205,15 @@ class Extras:
         if not self._add_track(stream):
             self.notes.append(
                 f"{_describe_stream(stream)} ({codec or 'unknown'}) is left out: "
-                f"{self._out.format.name} does not take it"
+                f"{self._explain_refusal(stream)}"
             )
+
+    def _explain_refusal(self, stream: Stream) -> str:
+        if isinstance(stream, AudioStream):
+            if stream.codec_context is None:
+                return "its codec is not known"
+            return "none of its sound was found where the file begins"
+        return f"{self._out.format.name} does not take it"
 
     def _add_track(self, stream: Stream) -> bool:
         """Add a stream to the output; return whether it takes it."""
@@ -219,14 +222,14 @@ class Extras:
         if isinstance(stream, AttachmentStream):
             return self._add_attachment(stream)
         if isinstance(stream, AudioStream):
-            return self._add_copy(stream) or self._add_aac(stream)
+            return self._add_copy(stream) or self._add_converted(stream)
         if isinstance(stream, SubtitleStream):
             return self._add_copy(stream) or self._add_text(stream)
         return False
 
     def _take_video_tags(self, stream: VideoStream) -> None:
         if not self.video_metadata:
-            self.video_metadata = _select_tags(stream.metadata)
+            self.video_metadata = select_tags(stream.metadata)
             if is_tinct_file(self._container):
                 self.video_metadata.pop("title", None)  # the track's name in the format
 
@@ -242,18 +245,26 @@ class Extras:
         self._tracks[stream.index] = CopiedTrack(target, keep_early=keep_early)
         return True
 
-    def _add_aac(self, stream: AudioStream) -> bool:
+    def _add_converted(self, stream: AudioStream) -> bool:
+        """Add sound that the output cannot hold as it is: FLAC in Matroska, else AAC."""
         context = stream.codec_context
-        if self._is_matroska or context is None or not context.sample_rate:
+        if context is None or not context.sample_rate:
             return False
-        rate = min(
-            (rate for rate in _AAC_RATES if rate >= context.sample_rate), default=_AAC_RATES[-1]
-        )
-        target = self._out.add_stream("aac", rate=rate)
-        target.codec_context.layout = "mono" if context.channels == 1 else "stereo"
+        codec = "flac" if self._is_matroska else "aac"
+        layout, rate = _choose_layout(context, codec), context.sample_rate
+        if codec == "aac":
+            rate = min((near for near in _AAC_RATES if near >= rate), default=_AAC_RATES[-1])
+        target = self._out.add_stream(codec, rate=rate)
+        assert isinstance(target, AudioStream)
+        target.codec_context.layout = layout
+        if codec == "flac":
+            target.codec_context.format = _choose_flac_format(context)
         _copy_tags(stream, target)
-        self._tracks[stream.index] = AacTrack(target)
-        self.notes.append(f"audio track {stream.index} ({context.name}) is converted to AAC")
+        self._tracks[stream.index] = ConvertedTrack(target)
+        note = f"audio track {stream.index} ({context.name}) is converted to {codec.upper()}"
+        if av.AudioLayout(layout).nb_channels < context.channels:
+            note += f"; its {context.channels} channels are mixed down to {layout}"
+        self.notes.append(note)
         return True
 
     def _add_text(self, stream: SubtitleStream) -> bool:
@@ -331,6 +342,23 @@ def _accepts(format_name: str, stream: Stream) -> bool:
         return False
 
 
+def _choose_layout(context: AudioCodecContext, codec: str) -> str:
+    """Return the channel layout for converted sound: the source's own where the codec has it."""
+    if codec == "flac":
+        return context.layout.name if context.channels <= _FLAC_CHANNELS else "stereo"
+    fallback = "mono" if context.channels == 1 else "5.1" if context.channels >= 6 else "stereo"
+    return _AAC_LAYOUTS.get(context.layout.name, fallback)
+
+
+def _choose_flac_format(context: AudioCodecContext) -> str:
+    """Return 24 bits for sound of more than 16 bits; what is lossy and float has no more than 16.
+
+    FFmpeg's FLAC encoder takes 32-bit samples as 24.
+    """
+    is_lossless_float = context.name.startswith("pcm_f")
+    return "s32" if context.format.name in ("s32", "s32p", "s64") or is_lossless_float else "s16"
+
+
 def _read_first_packet(path: str, index: int) -> bytes | None:
     with open_input(path) as container:
         for packet in container.demux(container.streams[index]):
@@ -338,21 +366,6 @@ def _read_first_packet(path: str, index: int) -> bytes | None:
     return None
 
 
-def _select_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags that describe the work, not the file.
-
-    Matroska's statistics end in a language ("BPS-eng").
-    """
-    selected = {
-        key: value
-        for key, value in tags.items()
-        if key.lower().split("-")[0] not in _FILE_TAGS and not key.startswith("_")
-    }
-    if "title" not in selected and "name" in selected:
-        selected["title"] = selected.pop("name")  # MP4's word for a track's title
-    return selected
-
-
 def _copy_tags(source: Stream, target: Stream) -> None:
-    target.metadata.update(_select_tags(source.metadata))
+    target.metadata.update(select_tags(source.metadata))
     target.disposition = source.disposition

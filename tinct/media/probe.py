@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from tinct.colour import BT601, BT709
 from tinct.frames import ColourTags, Hdr, VideoInfo
-from tinct.media.conversion import describe_conversion, is_rgb
+from tinct.media.conversion import describe_conversion, is_grey, is_rgb
 from tinct.media.timing import Timing
 
 
@@ -38,6 +38,10 @@ def probe_video(
         hdr=_read_hdr(frame),
     )
     notes += describe_conversion(frame.format, info)
+    # VP8 and VP9 in WebM: the decoders' pictures lack the alpha plane.
+    tags = {key.lower(): value for key, value in stream.metadata.items()}
+    if tags.get("alpha_mode") == "1" and "transparency is left out" not in notes:
+        notes.append("transparency is left out")
     if timing.rate is None:
         notes.append("variable frame rate: times are kept to the millisecond")
     return info, notes
@@ -60,6 +64,8 @@ def _read_colour(frame: av.VideoFrame, stream: VideoStream) -> ColourTags:
     full_range = {1: False, 2: True}.get(int(frame.color_range) or int(context.color_range))
     if frame.format.name.startswith(("yuvj", "mono")):
         full_range = True
+    if full_range is None and is_grey(frame.format):
+        full_range = True  # as FFmpeg, players and cameras take untagged grey
     return ColourTags(primaries, transfer, 2 if matrix == 0 else matrix, full_range=full_range)
 
 
@@ -77,6 +83,18 @@ def _read_rotation(frame: av.VideoFrame) -> tuple[int, list[str]]:
     if clockwise % 90:
         notes.append(f"rotation by {clockwise} degrees is taken as {rotation}")
     return rotation, notes
+
+
+def has_captions(frame: av.VideoFrame) -> bool:
+    """Return whether a frame carries CEA-608/708 text; broadcasts also send empty captions.
+
+    ANSI/CTA-708: three bytes each, of which bit 2 of the first marks the other two as valid.
+    """
+    data = _get_side_data(frame, "A53_CC") or b""
+    return any(
+        data[at] & 4 and any(byte & 0x7F for byte in data[at + 1 : at + 3])
+        for at in range(0, len(data), 3)
+    )
 
 
 def _read_hdr(frame: av.VideoFrame) -> Hdr:

@@ -30,9 +30,14 @@ from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.media.conversion import to_frame
 from tinct.media.demux import describe_error, is_flush, open_input, read_packets, select_video
-from tinct.media.probe import probe_video
+from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
 
+_PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders of fields
+# Codecs whose own pictures say whether they are interlaced.
+_CODECS_WITH_FIELDS = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"}
+_CODECS_WITH_FIELDS |= {"prores", "dnxhd", "dvvideo", "ffv1", "cavs"}
+_CAPTIONS_NOTE = "closed captions (CEA-608/708) are left out"
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)  # tried one after the other
 
 
@@ -167,6 +172,8 @@ class Source:
                 f"(ffmpeg -i in -vf scale={info.width}:{info.height} out.mkv)"
             )
         _refuse_interlaced(raw, self._path)
+        if _CAPTIONS_NOTE not in self.notes and has_captions(raw):
+            self.notes.append(_CAPTIONS_NOTE)
 
 
 def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
@@ -227,8 +234,14 @@ def _choose_stream(container: InputContainer, path: str) -> VideoStream:
     return stream
 
 
-def _refuse_interlaced(frame: av.VideoFrame, path: str) -> None:
-    if frame.interlaced_frame:
+def _has_field_mark(stream: VideoStream) -> bool:
+    """Return whether a container's header alone says that pictures are two fields."""
+    context = stream.codec_context
+    return context.name not in _CODECS_WITH_FIELDS and int(context.field_order) > _PROGRESSIVE
+
+
+def _refuse_interlaced(frame: av.VideoFrame, path: str, *, is_marked: bool = False) -> None:
+    if frame.interlaced_frame or is_marked:
         raise CodecError(
             f"expected progressive video, found interlaced frames in {path}; "
             f"deinterlace it first (ffmpeg -i {path} -vf bwdif -c:a copy out.mkv)"
@@ -244,7 +257,7 @@ def _decode_first(container: InputContainer, stream: VideoStream, path: str) -> 
         raise CodecError(
             f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
         )
-    _refuse_interlaced(frame, path)
+    _refuse_interlaced(frame, path, is_marked=_has_field_mark(stream))
     return frame
 
 

@@ -25,6 +25,8 @@ from tinct.media.planes import colour_range, pixel_format, to_av_frame
 logger = logging.getLogger(__name__)
 MOVIE_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's names by suffix
 X264_CRF = "16"
+# Limits of FFmpeg's FFV1 encoder: rows of slices, slices in all, and bits of one slice's planes.
+MAX_FFV1_ROWS, MAX_FFV1_SLICES, MAX_FFV1_SLICE_BITS = 32, 256, 8 << 24
 MAX_TITLE = 1000  # characters of a track's name; `matroska` writes sizes of up to 16 KB
 
 
@@ -142,15 +144,42 @@ def _describe_padding(info: VideoInfo, stream: VideoStream) -> list[str]:
 
 
 def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
-    sides = (info.width, info.height)
-    # FFV1 refuses to halve an odd side where the second half would be even: chroma would not fit.
-    slices = "4" if min(sides) >= 64 and all(side % 4 != 3 for side in sides) else "1"
-    stream = out.add_stream(
-        "ffv1", rate=info.mean_rate, options={"level": "3", "slices": slices, "slicecrc": "1"}
-    )
+    slices = choose_ffv1_slices(info.width, info.height, bit_depth=info.bit_depth)
+    options = {"level": "3", "slices": str(slices), "slicecrc": "1"}
+    if slices == 0:
+        options = {"level": "1"}  # one stream for the whole picture, without checksums
+    stream = out.add_stream("ffv1", rate=info.mean_rate, options=options)
     stream.width, stream.height = info.width, info.height
     stream.thread_type = "SLICE"
     return stream
+
+
+def choose_ffv1_slices(width: int, height: int, *, bit_depth: int) -> int:
+    """Return a number of slices that FFmpeg's FFV1 version 3 takes for a 4:2:0 picture, or 0.
+
+    FFmpeg looks for v rows of h slices, v <= h <= 2 v, as `encode_init` of its ffv1enc.c does: each
+    slice has chroma and at most 128 Mbit, and a picture of more than 352x288 has two rows at
+    least. Few of the narrow pictures of more than 352x288 have no such grid: 0.
+    """
+    preferred = 4 if min(width, height) >= 64 and width % 4 != 3 and height % 4 != 3 else 1
+    most_h, most_v = (width + 1) // 2, (height + 1) // 2
+    least = min(2 if width > 352 or height > 288 else 1, most_v)
+    found = [
+        h * v
+        for v in range(least, min(MAX_FFV1_ROWS, most_v) + 1)
+        if _fits_ffv1(height, v)
+        for h in range(v, min(2 * v, most_h) + 1)
+        if _fits_ffv1(width, h)
+        and -(-width // h) * -(-height // v) * (bit_depth + 1) * 3 <= MAX_FFV1_SLICE_BITS
+        and h * v <= MAX_FFV1_SLICES
+    ]
+    return preferred if preferred in found else min(found, default=0)
+
+
+def _fits_ffv1(side: int, count: int) -> bool:
+    """Return whether chroma fits where an odd side is divided: the last part has to be odd too."""
+    last = side - side * (count - 1) // count
+    return side % 2 == 0 or last % 2 == 1
 
 
 def _set_properties(stream: VideoStream, info: VideoInfo) -> None:
