@@ -1,4 +1,4 @@
-"""Clips and encodes that several tests look at; each is made once for a test run."""
+"""Clips and encodes that several test files read; each is made once for a test run."""
 
 import fcntl
 import os
@@ -15,6 +15,21 @@ import tinct
 def pytest_configure() -> None:
     """Hear Ctrl-C: a shell starts background jobs with it ignored, and processes inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Fixtures that take seconds to make: tests that stand on one are slow.
+EXPENSIVE = {
+    *("results", "gan_path", "coded", "tinct_file", "whole_file", "plain_file"),
+    *("work", "adapted", "network_path", "page"),
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that use an expensive fixture as slow, before marks choose what runs."""
+    for item in items:
+        if EXPENSIVE & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 Make = Callable[[Path], None]
@@ -45,13 +60,13 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> MakeOnce:
 
 @pytest.fixture(scope="session")
 def clip_path(make_once: MakeOnce) -> Path:
-    """40 lossless frames, 64x48, 25 a second."""
+    """A lossless clip: 40 frames of 64x48 at 25 frames/s."""
     return make_once("clip", lambda folder: write_clip(folder / "clip.mkv", frames=40)) / "clip.mkv"
 
 
 @pytest.fixture(scope="session")
 def tinct_path(clip_path: Path, make_once: MakeOnce) -> Path:
-    """The clip in layout `chroma`, key frames 8 apart, without a network."""
+    """The clip in layout `chroma`, with a key frame every 8 frames and without a network."""
     config = tinct.EncodeConfig(colour="track", group=8, colouriser="none")
 
     def make(folder: Path) -> None:
@@ -73,7 +88,7 @@ def plain_path(clip_path: Path, make_once: MakeOnce) -> Path:
 
 @pytest.fixture(scope="session")
 def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of VGG-19's names and shapes, and a part of the classifier, which is not wanted."""
+    """Random weights of VGG-19's names and shapes, and one tensor of the classifier, unused."""
     torch = pytest.importorskip("torch")
     random = torch.Generator().manual_seed(6)
     widths = [3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512]
@@ -88,21 +103,5 @@ def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-VGG_CONVOLUTIONS = (
-    0,
-    2,
-    5,
-    7,
-    10,
-    12,
-    14,
-    16,
-    19,
-    21,
-    23,
-    25,
-    28,
-    30,
-    32,
-    34,
-)  # torchvision's numbers
+# Numbers of the convolutions in torchvision's `features`.
+VGG_CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

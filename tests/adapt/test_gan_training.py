@@ -31,9 +31,11 @@ RECIPE = replace(PAPER, content=0.0, crop=32)
 
 
 def samples(count: int = 3) -> Samples:
-    about = synthetic.info()
-    rgb = np.stack([frame.rgb() for frame in synthetic.frames(synthetic.clip(count), about)])
-    luma = torch.from_numpy(np.stack([planes[0] for planes in synthetic.clip(count)])[:, None])
+    about = synthetic.make_info()
+    rgb = np.stack(
+        [frame.rgb() for frame in synthetic.make_frames(synthetic.draw_clip(count), about)]
+    )
+    luma = torch.from_numpy(np.stack([planes[0] for planes in synthetic.draw_clip(count)])[:, None])
     colours = torch.from_numpy(rgb).permute(0, 3, 1, 2).contiguous()
     return Samples(
         luma=luma,
@@ -67,6 +69,7 @@ def test_the_defaults_are_the_papers() -> None:
     assert (PAPER.decay, PAPER.averaging, PAPER.judge_every, PAPER.norm) == (False, 0, 1, True)
 
 
+@pytest.mark.slow
 def test_it_learns_the_colours_of_a_clip() -> None:
     """On the samples themselves, PSNR rises from that of a new network to well above it."""
     recipe = replace(
@@ -95,6 +98,7 @@ def psnr(generator: torch.nn.Module) -> float:
     return float(10 * torch.log10(4 / ((output - (held.rgb.float() / 127.5 - 1)) ** 2).mean()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe", [RECIPE, replace(RECIPE, decay=True, averaging=0.99)], ids=["paper", "decay"]
 )
@@ -138,6 +142,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path) -> None:
     assert are_equal(train(RECIPE, 60, checkpoint), train(RECIPE, 60))
 
 
+@pytest.mark.slow
 def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     train(RECIPE, 1, path)
@@ -155,6 +160,7 @@ def test_checkpoints_of_anything_else_are_refused_and_kept(tmp_path: Path) -> No
     assert path.read_bytes() == kept[: len(kept) // 2]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.ckpt"
     wild = replace(RECIPE, learning_rate=1e30)
@@ -183,6 +189,7 @@ def test_weights_that_are_no_numbers_are_neither_saved_nor_given(tmp_path: Path)
     assert path.read_bytes() == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terms", [{"gan"}, {"mse"}, {"colour"}, {"gan", "colour"}])
 def test_any_terms_of_the_loss_train_alone_even_where_the_discriminator_has_its_turns(
     terms: set[str],
@@ -193,6 +200,7 @@ def test_any_terms_of_the_loss_train_alone_even_where_the_discriminator_has_its_
     assert all(set(step.terms) & terms for step in told)
 
 
+@pytest.mark.slow
 def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:
     training = Training(samples(), SMALL, RECIPE)
     generator = training.run(Budget(steps=4))
@@ -205,6 +213,7 @@ def test_the_held_out_crop_is_judged_as_a_decoder_would_show_it() -> None:
     )
 
 
+@pytest.mark.slow
 def test_looking_at_the_held_out_crop_changes_nothing() -> None:
     looked = Training(samples(), SMALL, RECIPE)
     looked.run(Budget(steps=4), progress=lambda _: (looked.measure_held_out_db(), None)[1])
@@ -216,6 +225,7 @@ def held_out_db(training: Training) -> float:
     return {1: 10.0, 2: 30.0, 3: 20.0, 4: 25.0}[training.steps]
 
 
+@pytest.mark.slow
 def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -227,6 +237,7 @@ def test_the_weights_are_kept_with_which_the_held_out_frame_was_best(
     assert not are_equal(train(RECIPE, 4), train(RECIPE, 2))
 
 
+@pytest.mark.slow
 def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tinct.adapt.gan.HELD_OUT_STEPS", 1)
     monkeypatch.setattr(Training, "measure_held_out_db", held_out_db)
@@ -235,6 +246,7 @@ def test_the_best_weights_survive_a_kill(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert are_equal(train(recipe, 4, tmp_path / "run.ckpt"), train(RECIPE, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", get_args(GeneratorKind))
 @pytest.mark.parametrize("size", [(2, 2), (8, 8), (16, 16), (34, 18)])
 def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, int]) -> None:
@@ -254,6 +266,7 @@ def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, i
         assert generator(small.luma.float() / 127.5 - 1).shape == (1, 3, height, width)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -261,7 +274,9 @@ def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
     path = tmp_path / "run.ckpt"
     # A checkpoint after every step: a torn one could replace a whole one.
     monkeypatch.setattr("tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0)
-    before = signal.signal(signal.SIGTERM, raise_interrupt)  # as the command line does
+    # As the command line does. A library may have set either to end the process.
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, raise_interrupt) for each in both}
     take_step = Training.take_step
 
     def interrupt_third(training: Training, spent: float) -> dict[str, float]:
@@ -273,11 +288,13 @@ def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
         patched.setattr(Training, "take_step", interrupt_third)
         with pytest.raises(KeyboardInterrupt):
             train(RECIPE, 6, path)
-    signal.signal(signal.SIGTERM, before)
+    for usual, handler in before.items():
+        signal.signal(usual, handler)
     assert torch.load(path, weights_only=True)["steps"] == 3
     assert are_equal(train(RECIPE, 6, path), train(RECIPE, 6))
 
 
+@pytest.mark.slow
 def test_what_the_held_out_frame_is_belongs_to_a_training(tmp_path: Path) -> None:
     """It decides which weights are kept, so another one needs another checkpoint."""
     train(RECIPE, 1, tmp_path / "run.ckpt")
@@ -294,6 +311,7 @@ def test_terms_can_be_left_out() -> None:
     assert set(told[0].terms) == {"mse"}
 
 
+@pytest.mark.slow
 def test_a_budget_of_seconds_ends() -> None:
     training = Training(samples(), SMALL, RECIPE)
     training.run(Budget(seconds=0.3))

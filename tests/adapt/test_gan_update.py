@@ -70,6 +70,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9)))
 
 
+@pytest.mark.slow
 def test_a_decoder_in_another_process_shows_what_the_encoder_measured(
     clip_path: Path, gan_path: Path, tmp_path: Path
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_decoder_in_another_process_shows_what_the_encoder_measured(
     assert tinct.info(str(gan_path)).colouriser == "gan"
 
 
+@pytest.mark.slow
 def test_the_papers_network_decodes_without_pytorch(gan_path: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
@@ -106,7 +108,7 @@ def test_the_papers_network_decodes_without_pytorch(gan_path: Path, tmp_path: Pa
         assert np.array_equal(mine.cb, theirs.cb)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_path: Path) -> None:
     tinct.encode(
         str(clip_path),
@@ -130,6 +132,7 @@ def test_it_learns_colours_that_luma_alone_does_not_have(clip_path: Path, tmp_pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_goes_into_a_file_and_comes_out(
     kind: str, clip_path: Path, tmp_path: Path
@@ -149,6 +152,7 @@ def test_every_kind_goes_into_a_file_and_comes_out(
     )
 
 
+@pytest.mark.slow
 def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     synthetic.write_clip(tmp_path / "odd.mkv", frames=14, size=(65, 47), pix_fmt="yuv420p10le")
     config = tinct.preset("paper", **{**OPTIONS, "losses": "mse"})
@@ -158,6 +162,7 @@ def test_ten_bit_and_odd_sizes_work_too(tmp_path: Path) -> None:
     assert decoded[1].y.max() > 255
 
 
+@pytest.mark.slow
 def test_key_frames_may_be_chroma_alone(clip_path: Path, tmp_path: Path) -> None:
     options = {**OPTIONS, "adapt": "5steps"}
     report = tinct.encode(
@@ -175,8 +180,8 @@ def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
         (8, ColourTags(matrix=6, full_range=False)),
         (10, ColourTags(matrix=1, full_range=True)),
     ):
-        about = synthetic.info(bit_depth=depth, colour=tags)
-        frame = next(iter(synthetic.frames(synthetic.clip(1, bit_depth=depth), about)))
+        about = synthetic.make_info(bit_depth=depth, colour=tags)
+        frame = next(iter(synthetic.make_frames(synthetic.draw_clip(1, bit_depth=depth), about)))
         peak = (1 << depth) - 1
         rgb = (to_rgb(frame) / 127.5 - 1).astype(np.float32).transpose(2, 0, 1)
         for mine, theirs in zip(
@@ -196,9 +201,9 @@ def test_pictures_become_planes_and_back(tmp_path: Path) -> None:
 
 def collect(count: int) -> Samples:
     """Return the samples of a clip of which every other frame is a key frame."""
-    about = synthetic.info()
+    about = synthetic.make_info()
     collector = KeyFrameCollector(about)
-    for n, frame in enumerate(synthetic.frames(synthetic.clip(count), about)):
+    for n, frame in enumerate(synthetic.make_frames(synthetic.draw_clip(count), about)):
         collector.add(frame, frame.y, key=n % 2 == 0)
     return collector.build_samples()
 
@@ -209,6 +214,7 @@ def train_small() -> tuple[torch.nn.Module, Samples]:
     return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=200)), samples
 
 
+@pytest.mark.slow
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
     network, samples = train_small()
     config = GanConfig(8, output="ycbcr")
@@ -224,6 +230,7 @@ def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None
     assert all(np.array_equal(sent[name], weight) for name, weight in dear.weights.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("trained", "expected"), [(3, 3), (5000, ROUNDING_STEPS)])
 def test_learning_the_rounding_takes_no_longer_than_the_weights(
     trained: int, expected: int, monkeypatch: pytest.MonkeyPatch
@@ -283,12 +290,12 @@ def test_any_other_error_of_pytorch_is_not_hidden(
 
 
 def test_key_frames_are_gathered_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    about = synthetic.info()
+    about = synthetic.make_info()
     monkeypatch.setattr(
         "tinct.adapt.gan_update.MAX_SAMPLE_BYTES", 5 * 4 * about.width * about.height
     )
     collector = KeyFrameCollector(about)
-    frame = next(iter(synthetic.frames(synthetic.clip(1), about)))
+    frame = next(iter(synthetic.make_frames(synthetic.draw_clip(1), about)))
     for number in range(40):
         collector.add(frame, np.full_like(frame.y, number), key=True)
         collector.add(frame, frame.y, key=False)
@@ -509,6 +516,7 @@ def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "reads the video twice; found a pipe" in said
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_another_video_is_refused_and_kept(
     short_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -530,6 +538,7 @@ def test_the_checkpoint_of_another_video_is_refused_and_kept(
     assert not (tmp_path / "b.mkv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["text", "of other options"])
 def test_a_checkpoint_that_cannot_fit_is_refused_before_any_work(
     what: str,
@@ -589,7 +598,7 @@ def test_the_content_loss_trains_with_weights_of_vgg(
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(
     short_path: Path, tmp_path: Path
 ) -> None:
@@ -620,7 +629,7 @@ def test_an_encode_that_is_killed_while_training_goes_on_to_the_same_file(
     assert (tmp_path / "killed.mkv").read_bytes() == (tmp_path / "whole.mkv").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_processes_of_torchrun_train_one_network_and_write_one_file(
     short_path: Path, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def test_weights_begin_as_their_papers_say_and_half_of_the_deepest_features_are_
     assert dropped == [False] * 5 + [True] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_goes_on_ends_as_one_that_was_not_stopped(
     kind: GeneratorKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

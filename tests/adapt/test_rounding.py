@@ -39,6 +39,7 @@ def error(exact: nn.Module, sent: dict[str, np.ndarray]) -> float:
     return float(np.mean(errors))
 
 
+@pytest.mark.slow
 def test_three_bits_learnt_come_nearer_than_three_bits_rounded() -> None:
     exact = network()
     tensors = {name: tensor.numpy().copy() for name, tensor in exact.state_dict().items()}

@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers import psnr, track_packets
-from synthetic import clip, info, write_clip
+from helpers import measure_psnr, read_track_packets
+from synthetic import draw_clip, make_info, write_clip
 
 import tinct
 from tinct.bitstream.hevc import (
@@ -32,7 +32,7 @@ PARAMETER_SETS = {32, 33, 34}
 
 
 def make_settings(structure: str = "intra", **changes: object) -> HevcSettings:
-    return replace(HevcSettings(structure=structure, info=info(), qp=32), **changes)  # type: ignore[arg-type]
+    return replace(HevcSettings(structure=structure, info=make_info(), qp=32), **changes)  # type: ignore[arg-type]
 
 
 def encode_all(encoder: HevcEncoder, pictures: list[Planes]) -> list[Packet]:
@@ -76,8 +76,8 @@ def assert_same_planes(found: Planes, expected: Planes) -> None:
         assert np.array_equal(ours, theirs)
 
 
-GREY = [(p[0],) for p in clip(12)]
-COLOUR = list(clip(12))
+GREY = [(p[0],) for p in draw_clip(12)]
+COLOUR = list(draw_clip(12))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,11 @@ COLOUR = list(clip(12))
 def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
     structure: str, grey: bool, depth: int
 ) -> None:
-    source = clip(12, bit_depth=depth)
+    source = draw_clip(12, bit_depth=depth)
     pictures: list[Planes] = [p[:1] if grey else p for p in source]
-    encoder = HevcEncoder(make_settings(structure, info=info(bit_depth=depth)), (48, 64), grey=grey)
+    encoder = HevcEncoder(
+        make_settings(structure, info=make_info(bit_depth=depth)), (48, 64), grey=grey
+    )
     packets = encode_all(encoder, pictures)
     assert set(unit_types(encoder.header)) == PARAMETER_SETS
     for packet in packets:
@@ -97,7 +99,7 @@ def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
     found = decode_all(encoder.header, packets)
     assert [pts for pts, _ in found] == list(range(12))
     for (_, ours), theirs in zip(found, pictures, strict=True):
-        assert 34 < psnr(ours[0], theirs[0], 255 << (depth - 8)) < 44
+        assert 34 < measure_psnr(ours[0], theirs[0], 255 << (depth - 8)) < 44
 
 
 @pytest.mark.parametrize("structure", ["intra", "random-access", "colour"])
@@ -151,7 +153,7 @@ def test_a_muxed_track_decodes_to_what_the_encoder_coded(tinct_path: Path) -> No
             theirs = [from_av_frame(frame) for frame in container.decode(video=track)]
             header = container.streams.video[track].codec_context.extradata
         decoder = HevcDecoder(header)
-        packets = track_packets(tinct_path, name)
+        packets = read_track_packets(tinct_path, name)
         ours: list[tuple[int, Planes]] = []
         for n, packet in enumerate(packets):
             ours += decoder.decode(bytes(packet), n)
@@ -187,7 +189,7 @@ def test_qps_that_never_repeat_stay_in_order() -> None:
     packets = encode_at_qps(encoder, GREY, [20 + (n * 5) % 12 for n in range(12)])
     assert [p.pts for p in packets] == list(range(12))
     found = decode_all(encoder.header, packets)
-    quality = [psnr(planes[0], GREY[pts][0]) for pts, planes in found]
+    quality = [measure_psnr(planes[0], GREY[pts][0]) for pts, planes in found]
     assert quality[0] > quality[7] + 2  # QP 20 and 31
 
 
@@ -197,7 +199,7 @@ def test_a_finer_qp_is_finer() -> None:
         encoder = HevcEncoder(make_settings(qp=qp), (48, 64), grey=True)
         packets = encode_all(encoder, GREY[:2])
         _, (luma,) = decode_all(encoder.header, packets)[1]
-        found.append((psnr(luma, GREY[1][0]), len(packets[1].data)))
+        found.append((measure_psnr(luma, GREY[1][0]), len(packets[1].data)))
     assert sorted(found, reverse=True) == found
     assert [size for _, size in found] == sorted((size for _, size in found), reverse=True)
 
@@ -235,9 +237,9 @@ def test_stacked_chroma_comes_apart_whatever_was_padded() -> None:
 
 
 def test_hdr_messages_go_with_key_pictures() -> None:
-    about = info(bit_depth=10, hdr=HDR)
+    about = make_info(bit_depth=10, hdr=HDR)
     encoder = HevcEncoder(make_settings("random-access", info=about), (48, 64), grey=True)
-    packets = encode_all(encoder, [p[:1] for p in clip(6, bit_depth=10)])
+    packets = encode_all(encoder, [p[:1] for p in draw_clip(6, bit_depth=10)])
     assert set(unit_types(encoder.header)) == PARAMETER_SETS
     assert [39 in unit_types(p.data) for p in packets] == [p.keyframe for p in packets]
 
@@ -251,6 +253,7 @@ def test_a_header_is_split_at_its_units(zeros: bytes) -> None:
     assert split_header(header) == (b"".join(start + unit for unit in sets), start + message)
 
 
+@pytest.mark.slow
 def test_the_colour_track_can_be_entered_every_ten_seconds(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=130, size=(32, 32), rate=4)
     tinct.encode(
@@ -258,7 +261,9 @@ def test_the_colour_track_can_be_entered_every_ten_seconds(tmp_path: Path) -> No
         str(tmp_path / "b.mkv"),
         tinct.EncodeConfig(colour="track", group=8),
     )
-    times = [p.pts / 1000 for p in track_packets(tmp_path / "b.mkv", "colour") if p.is_keyframe]
+    times = [
+        p.pts / 1000 for p in read_track_packets(tmp_path / "b.mkv", "colour") if p.is_keyframe
+    ]
     assert times[0] == 0
     assert max(np.diff([*times, 32.25])) <= 10
     assert len(times) <= 6  # and not much more often
@@ -294,6 +299,7 @@ for (width, height), structure, rate in product(sizes, structures, ("qp", "crf")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="MALLOC_PERTURB_ is glibc's")
 def test_bytes_do_not_depend_on_uninitialised_memory() -> None:
     """x265 reads and writes beyond its buffers where pictures are small."""
@@ -320,15 +326,16 @@ CLOSED = """
 import sys
 sys.path[:0] = ["tests", "tests/bitstream", "tests/media"]
 from test_hevc import decode_all, encode_all, make_settings
-from synthetic import clip
+from synthetic import draw_clip
 from tinct.bitstream.hevc import HevcEncoder
 for _ in range(150):
     encoder = HevcEncoder(make_settings("random-access"), (16, 16), grey=False)
-    packets = encode_all(encoder, clip(2, 16, 16))
+    packets = encode_all(encoder, draw_clip(2, 16, 16))
     decode_all(encoder.header, packets)
 """
 
 
+@pytest.mark.slow
 def test_decoders_can_be_closed_while_their_threads_free_packets() -> None:
     """A thread waited for the interpreter's lock, which the closing decoder held, and both hung."""
     root = Path(__file__).parent.parent.parent

@@ -1,4 +1,4 @@
-"""Options are declared once: the checks, the commands' signatures, the help and the guide follow."""
+"""Checks, signatures of commands, help and guide follow from the declaration of each option."""
 
 import re
 from dataclasses import fields
@@ -50,6 +50,7 @@ def test_an_option_allows_what_it_declares(
 
 
 def test_text_of_the_command_line_is_parsed_by_the_declaration() -> None:
+    """Texts of the command line become values, and None stands for a missing option."""
     given = {"qp": "30", "group": "auto", "bitrate_kbps": "1.5", "compatible": True, "crf": None}
     assert read_config("default", {**given, "qp": None}) == EncodeConfig(
         bitrate_kbps=1.5, compatible=True
@@ -80,17 +81,22 @@ def test_help_shows_every_option_under_its_panel() -> None:
 
 
 def test_batch_takes_all_but_the_papers_network() -> None:
+    """`batch` has every option but those of the paper's network."""
     shown = set(shown_options("batch"))
     for option in OPTIONS.values():
         assert (option.flag in shown) == (option.panel != PAPER), option.flag
 
 
 def test_the_lab_takes_every_option_that_it_does_not_set_itself() -> None:
+    """A codec of the lab takes every option but rate, structure and checkpoint, which it sets."""
     own = {"structure", "qp", "crf", "bitrate", "checkpoint"}
     assert set(TINCT_OPTIONS) == {option.flag for option in OPTIONS.values()} - own
 
 
 def test_the_guide_has_the_declared_options() -> None:
-    """Write the table anew with `python -c "from tinct.cli.options import *; print(option_table())"`."""
+    """The option table of the guide equals the declarations.
+
+    To write it anew: `python -c "from tinct.cli.options import *; print(option_table())"`.
+    """
     table = GUIDE.read_text().split("<!-- options -->\n")[1].split("<!-- /options -->")[0]
     assert table.strip() == option_table().strip()

@@ -18,6 +18,7 @@ from tinct.frames import Frame
 from tinct.motion.views import LumaView
 
 
+@pytest.mark.slow
 def test_adapting_takes_three_references(grey: Path, truth: list[Frame], tmp_path: Path) -> None:
     references = {0: truth[0], 29: truth[29]}
     report = tinct.colourise(
@@ -40,6 +41,7 @@ def make_lesson(seed: int) -> Lesson:
     return Lesson(target, BlendedColour(colour * np.float32(0.3), 0.3 * whole))
 
 
+@pytest.mark.slow
 def test_adapting_learns_colour_that_follows_luma() -> None:
     """What is learnt holds on the lesson held out; where trust is 1 nothing changes."""
     lessons = [make_lesson(seed) for seed in range(3)]

@@ -36,6 +36,7 @@ def test_colour_of_two_frames_reaches_all(grey: Path, truth: list[Frame], tmp_pa
     assert (report.frames, report.grey, report.damaged) == (COUNT, [], 0)
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_the_same_bytes(
     grey: Path, truth: list[Frame], tmp_path: Path
 ) -> None:
@@ -52,6 +53,7 @@ def test_the_command_line_writes_the_same_bytes(
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_keyframes_painted_red_make_a_red_video(two_shots: Path, tmp_path: Path) -> None:
     """`keyframes` writes frames of both shots, `colourise --references` reads them painted."""
     folder = tmp_path / "frames"
@@ -120,6 +122,7 @@ def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
     assert [round(f.pts_seconds * 1000) for f in tinct.open(str(out))] == times
 
 
+@pytest.mark.slow
 def test_windows_leave_no_seam(
     grey: Path, truth: list[Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ def run_refused(folder: Path, *arguments: str | Path) -> str:
     return said
 
 
+@pytest.mark.slow
 def test_a_shot_without_a_reference_is_named(
     two_shots: Path, truth: list[Frame], tmp_path: Path, folder: Path
 ) -> None:
@@ -32,6 +33,7 @@ def test_a_shot_without_a_reference_is_named(
     assert 20 <= number < 34
 
 
+@pytest.mark.slow
 def test_a_picture_of_something_else_is_refused(
     grey: Path, photo: Frame, tmp_path: Path, folder: Path
 ) -> None:
@@ -56,6 +58,7 @@ BAD: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_references_are_refused_in_one_line(
     grey: Path, truth: list[Frame], tmp_path: Path, folder: Path, kind: str
@@ -70,6 +73,7 @@ def test_bad_references_are_refused_in_one_line(
     assert words in said
 
 
+@pytest.mark.slow
 def test_bad_options_are_refused(
     grey: Path, tinct_path: Path, truth: list[Frame], tmp_path: Path, folder: Path
 ) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers import (
     assert_same_frames,
+    change_manifest,
     find_sample_clip,
     measure_psnr,
     read_attachments,
@@ -143,6 +144,7 @@ def coded(request: pytest.FixtureRequest, source: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(
     coded: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -163,6 +165,7 @@ def mean_psnr_y(path: Path, source: Path) -> float:
     return float(np.mean([measure_psnr(ours.y, theirs.y) for ours, theirs in pairs]))
 
 
+@pytest.mark.slow
 def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
     coded: Path, source: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +178,7 @@ def test_the_track_is_plain_hevc_and_the_network_makes_it_better(
     assert 0.05 < means[1] - means[0] < 1
 
 
+@pytest.mark.slow
 def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
     whole = [f for f in tinct.open(str(coded)) if 20 <= f.pts < 30]
     part = list(
@@ -183,6 +187,7 @@ def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
     assert_same_frames([replace(f, pts=f.pts + 20, info=whole[0].info) for f in part], whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "clip",
     [
@@ -227,6 +232,7 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(
     assert set(range(20, 25)) <= set(restored)
 
 
+@pytest.mark.slow
 def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +252,7 @@ def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
         )
 
 
+@pytest.mark.slow
 def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     """Five small frames cannot save what a manifest takes."""
     write_clip(tmp_path / "clip.mkv", frames=5)
@@ -262,6 +269,7 @@ def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     assert not plain.tinct
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -276,13 +284,11 @@ def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
 def test_lies_in_the_manifest_are_refused(
     coded: Path, tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    def changed(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        return [(name, json.dumps({**json.loads(data), **changes}).encode())]
-
-    remux(coded, tmp_path / "lie.mkv", attachments=changed)
+    change_manifest(coded, tmp_path / "lie.mkv", lambda manifest: manifest | changes)
     assert "damaged tinct.json" in read_message(run("info", tmp_path / "lie.mkv"), 2)
 
 
+@pytest.mark.slow
 def test_a_lost_packet_is_counted(coded: Path, tmp_path: Path) -> None:
     remux(coded, tmp_path / "lost.mkv", packet=lambda name, n, data: None if n == 12 else data)
     video, whole = tinct.open(str(tmp_path / "lost.mkv")), list(tinct.open(str(coded)))

@@ -33,6 +33,7 @@ def test_both_halves_have_the_same_names() -> None:
 def test_what_options_leave_open_is_filled_in(
     options: dict[str, object], colour: str, colouriser: str, key_boost: object
 ) -> None:
+    """`auto` and missing options become definite where the other options decide them."""
     found = resolve(EncodeConfig(**options))  # type: ignore[arg-type]
     assert (found.colour, found.colouriser, found.key_boost) == (colour, colouriser, key_boost)
 
@@ -43,6 +44,7 @@ def test_the_papers_preset_trains_ten_minutes_unless_told_otherwise() -> None:
 
 
 def test_a_network_is_weighed_where_one_exists() -> None:
+    """A shipped network is considered for intra with a colour track, and in-band for others."""
     intra = resolve(EncodeConfig())
     assert encoder_side.may_restore(intra)
     assert not encoder_side.restores_in_band(intra)
@@ -53,5 +55,6 @@ def test_a_network_is_weighed_where_one_exists() -> None:
 
 
 def test_an_option_of_another_colouriser_is_named() -> None:
-    with pytest.raises(tinct.CodecError, match=r"--channels/recipe needs --colouriser gan"):
+    """Options of the paper's network are refused by name with another colouriser."""
+    with pytest.raises(tinct.CodecError, match=r"--recipe/channels needs --colouriser gan"):
         resolve(EncodeConfig(channels=16, recipe="cpu"))

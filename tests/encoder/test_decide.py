@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from synthetic import info
+from synthetic import make_info
 
 from tinct.bitstream.base import BaseSettings
 from tinct.config import EncodeConfig
@@ -16,7 +16,7 @@ from tinct.encoder.plan import Choice, Plan
 from tinct.encoder.refusals import resolve
 from tinct.encoder.samples import Samples
 
-SAMPLES = Samples([], info())
+SAMPLES = Samples([], make_info())
 
 
 def cost_at(samples: Samples, settings: BaseSettings) -> Cost:
@@ -29,10 +29,11 @@ def cost_at(samples: Samples, settings: BaseSettings) -> Cost:
 
 @pytest.fixture(autouse=True)
 def given_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Costs by `cost_at` in place of those of a base codec."""
     monkeypatch.setattr(decide, "plain_cost", cost_at)
 
 
-def config(**options: Any) -> EncodeConfig:
+def make_config(**options: Any) -> EncodeConfig:
     return resolve(EncodeConfig(**options))
 
 
@@ -48,13 +49,16 @@ def config(**options: Any) -> EncodeConfig:
     ids=str,
 )
 def test_samples_are_taken_only_where_they_decide(options: dict[str, Any], needed: bool) -> None:
-    assert needs_samples(config(**options)) == needed
+    assert needs_samples(make_config(**options)) == needed
 
 
 @pytest.mark.parametrize(("kbps", "qp"), [(300, 32), (150, 38), (600, 26), (1, 51), (90_000, 0)])
 def test_a_bitrate_starts_at_the_qp_that_gives_it(kbps: float, qp: int) -> None:
-    """12,000 bits a frame at QP 32 and 25 frames a second are 300 kbit/s."""
-    plan = make_plan(SAMPLES, config(colour="in-band", bitrate_kbps=float(kbps)))
+    """A bitrate starts at the QP that gives it on samples.
+
+    Here 12,000 bits a frame at QP 32 and 25 frames/s are 300 kbit/s.
+    """
+    plan = make_plan(SAMPLES, make_config(colour="in-band", bitrate_kbps=float(kbps)))
     assert (plan.layout, plan.qp) == ("in-band", qp)
 
 
@@ -69,7 +73,7 @@ def test_a_colour_track_is_taken_where_it_costs_less_or_is_asked_for(
         return replace(measured, layout="chroma", track=Cost(bits, (4.0, 1.0, 1.0)))
 
     monkeypatch.setattr(decide, "search_plain", search)
-    plan = make_plan(SAMPLES, config(colouriser="none", colour=colour))
+    plan = make_plan(SAMPLES, make_config(colouriser="none", colour=colour))
     assert (plan.layout, plan.colouriser, plan.network) == (layout, "none", None)
     assert plan.track == Cost(bits, (4.0, 1.0, 1.0))
     assert plan.plain == Cost(12_000, (4.0, 1.0, 1.0))
@@ -93,7 +97,7 @@ def test_a_network_is_taken_where_it_gains_or_is_asked_for(
 
     monkeypatch.setattr(decide, "search_network", search)
     monkeypatch.setattr(decide, "search_plain", search_plain)
-    plan = make_plan(SAMPLES, config(colouriser=colouriser))
+    plan = make_plan(SAMPLES, make_config(colouriser=colouriser))
     expected = ("chroma", "compact", "fast", 16, 20) if taken else ("in-band", "none", None, 0, 0)
     found = (plan.layout, plan.colouriser, plan.network, plan.key_boost, plan.colour_qp)
     assert found == expected
@@ -102,7 +106,11 @@ def test_a_network_is_taken_where_it_gains_or_is_asked_for(
 def test_a_bitrate_moves_a_plan_with_a_network_by_what_its_samples_take(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """300 kbit/s: the pilot is at 600, QP 26; 6,000 bits a frame there, 0.13 a QP, are 5 QP off."""
+    """The QP of a plan with a network is corrected by the bits that its samples take.
+
+    For 300 kbit/s, the network is searched at QP 26, where plain HEVC takes 600. Samples take 6,000
+    bits a frame there, not 12,000: at 0.13 of the logarithm a QP, that is 5 QP.
+    """
     choice = Choice(boost=16, spacing=Spacing(group=8), colour_qp=20)
     found: list[int] = []
 
@@ -111,12 +119,12 @@ def test_a_bitrate_moves_a_plan_with_a_network_by_what_its_samples_take(
         return choice, Cost(6_000, (4.0, 1.0, 1.0))
 
     monkeypatch.setattr(decide, "search_network", search)
-    plan = make_plan(SAMPLES, config(colouriser="compact", bitrate_kbps=300.0))
+    plan = make_plan(SAMPLES, make_config(colouriser="compact", bitrate_kbps=300.0))
     assert found == [26]
     assert (plan.qp, plan.colour_qp) == (21, 15)
 
 
 def test_whole_key_frames_are_planned_as_asked_for() -> None:
-    plan = make_plan(SAMPLES, config(key_form="full", group=6, qp=30))
+    plan = make_plan(SAMPLES, make_config(key_form="full", group=6, qp=30))
     assert (plan.layout, plan.qp, plan.spacing) == ("full", 30, Spacing(group=6, end_keys=False))
     assert plan.slope > 0

@@ -1,45 +1,50 @@
-"""Where key frames stand: at cuts, at fixed distances, at ends; and how little of the video is held."""
+"""Key frames: at cuts, at fixed or chosen distances, and at the ends of shots.
+
+Only one group of frames is held.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import track_packets
-from synthetic import Planes, clip, frames, info, texture, view
+from helpers import read_track_packets
+from synthetic import Planes, cut_view, draw_clip, draw_texture, make_frames, make_info, write_video
 
 import tinct
 from tinct.encoder.keyframes import AUTO_LENGTHS, Group, Spacing, cut_groups
 from tinct.frames import Frame
 from tinct.limits import MAX_GROUP
-from tinct.media.sink import open_sink
 from tinct.motion.shots import scan_frames
 
 WIDTH, HEIGHT = 128, 96
-ABOUT = info(WIDTH, HEIGHT)
-SHOTS = (13, 9, 1, 20)  # frames
+ABOUT = make_info(WIDTH, HEIGHT)
+SHOTS = (13, 9, 1, 20)  # lengths in frames
 
 
-def shot(number: int, count: int) -> list[Planes]:
-    """A texture of its own that moves by 2 pixels a frame; its colour is flat and tells the shot."""
-    world = texture(HEIGHT, WIDTH + 2 * count, 10 + number)
-    cb, cr = (
-        (np.full((HEIGHT // 2, WIDTH // 2), level, np.uint8))
-        for level in (60 + 40 * number, 200 - 40 * number)
-    )
+def draw_shot(number: int, count: int) -> list[Planes]:
+    """Return planes of a texture that moves by 2 pixels a frame.
+
+    Texture and flat colour depend on the number of the shot.
+    """
+    world = draw_texture(HEIGHT, WIDTH + 2 * count, 10 + number)
+    levels = (60 + 40 * number, 200 - 40 * number)
+    cb, cr = (np.full((HEIGHT // 2, WIDTH // 2), level, np.uint8) for level in levels)
     return [(np.ascontiguousarray(world[:, 2 * n : 2 * n + WIDTH]), cb, cr) for n in range(count)]
 
 
-MONTAGE = [planes for number, count in enumerate(SHOTS) for planes in shot(number, count)]
+MONTAGE = [planes for number, count in enumerate(SHOTS) for planes in draw_shot(number, count)]
 STARTS = [sum(SHOTS[:n]) for n in range(len(SHOTS))]
 PRICED = Spacing(group="auto", slope=1e-4, key_bits=2000)
 
 
-def cut(planes: list[Planes], spacing: Spacing) -> list[Group]:
-    return list(cut_groups(scan_frames(frames(planes, ABOUT)), spacing))
+def group_frames(planes: list[Planes], spacing: Spacing) -> list[Group]:
+    """Return the groups that the encoder makes of these planes."""
+    return list(cut_groups(scan_frames(make_frames(planes, ABOUT)), spacing))
 
 
-def first(group: Group) -> int:
+def first_pts(group: Group) -> int:
+    """Return the time of the key frame of a group."""
     return group.frames[0].pts
 
 
@@ -55,64 +60,69 @@ def first(group: Group) -> int:
     ids=str,
 )
 def test_groups_hold_every_frame_once_and_split_at_cuts(spacing: Spacing) -> None:
-    found = cut(MONTAGE, spacing)
+    """Groups hold each frame once and begin at cuts; a group is open at the end of a shot."""
+    found = group_frames(MONTAGE, spacing)
     assert [f.pts for group in found for f in group.frames] == list(range(len(MONTAGE)))
-    starts = [first(group) for group in found]
+    starts = [first_pts(group) for group in found]
     assert set(STARTS) <= set(starts)
     for group, following in zip(found, [*found[1:], None], strict=True):
-        assert group.closed == (following is not None and first(following) not in STARTS)
+        assert group.closed == (following is not None and first_pts(following) not in STARTS)
 
 
 def test_one_shot_has_no_cut() -> None:
-    found = cut(shot(0, 30), Spacing(group=96, end_keys=False))
+    found = group_frames(draw_shot(0, 30), Spacing(group=96, end_keys=False))
     assert [len(group.frames) for group in found] == [30]
 
 
 def test_a_fixed_distance_is_kept_within_a_shot() -> None:
-    starts = [first(group) for group in cut(shot(0, 20), Spacing(group=6, end_keys=False))]
-    assert starts == [0, 6, 12, 18]
-    starts = [first(group) for group in cut(MONTAGE, Spacing(group=6, end_keys=False))]
-    assert starts == [0, 6, 12, 13, 19, 22, 23, 29, 35, 41]
+    spacing = Spacing(group=6, end_keys=False)
+    one_shot = group_frames(draw_shot(0, 20), spacing)
+    assert [first_pts(group) for group in one_shot] == [0, 6, 12, 18]
+    montage = group_frames(MONTAGE, spacing)
+    assert [first_pts(group) for group in montage] == [0, 6, 12, 13, 19, 22, 23, 29, 35, 41]
 
 
 def test_a_shot_ends_with_a_key_frame_where_that_pays() -> None:
+    """The last frame of a shot is a key frame where that costs less than the errors without it."""
     rng = np.random.default_rng(0)
-    moving = [view(2 * n)[0] for n in range(12)]
-    # colour that changes under the same luma: no single key tells the end
+    moving = [cut_view(2 * n)[0] for n in range(12)]
+    # The colour of each pixel changes over the shot: one key frame cannot give that of its end.
     planes = [
         (y, *rng.integers(100, 110, (2, 48, 64), np.uint8) + np.uint8(8 * n))
         for n, y in enumerate(moving)
     ]
-    cheap = cut(planes, Spacing(group=24, slope=1e-9, key_bits=100))
-    dear = cut(planes, Spacing(group=24, slope=1e3, key_bits=1e6))
+    cheap = group_frames(planes, Spacing(group=24, slope=1e-9, key_bits=100))
+    dear = group_frames(planes, Spacing(group=24, slope=1e3, key_bits=1e6))
     assert [len(g.frames) for g in cheap] == [11, 1]
     assert [g.closed for g in cheap] == [True, False]
     assert [len(g.frames) for g in dear] == [12]
 
 
 def test_auto_spaces_by_the_price_of_a_key() -> None:
+    """Automatic distances grow with the bits of a key frame."""
     rng = np.random.default_rng(0)
     planes = [
-        (view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8)) for n in range(20)
+        (cut_view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8))
+        for n in range(20)
     ]
-    dear, cheap = (
-        len(cut(planes, Spacing(group="auto", slope=1e-4, key_bits=bits))) for bits in (1e9, 1)
-    )
-    assert dear < 4
-    assert cheap == 20  # random colour cannot be propagated: every frame sends its own
+    dear, cheap = (Spacing(group="auto", slope=1e-4, key_bits=bits) for bits in (1e9, 1))
+    assert len(group_frames(planes, dear)) < 4
+    # Random colour cannot be propagated, so every frame is a key frame.
+    assert len(group_frames(planes, cheap)) == 20
 
 
 @pytest.mark.parametrize(
     "spacing", [Spacing(group=4), Spacing(group=17), PRICED, Spacing(group=MAX_GROUP)], ids=str
 )
 def test_only_one_group_is_held(spacing: Spacing) -> None:
+    """Not more than the reach of one group is read ahead."""
     read = 0
 
     def endless() -> Iterator[Frame]:
         nonlocal read
-        planes = clip(8, 32, 32)
+        planes = draw_clip(8, 32, 32)
         while read < 400:
-            yield Frame(*planes[0], read, info(32, 32))
+            yield Frame(*planes[0], read, make_info(32, 32))
             read += 1
 
     given = 0
@@ -123,6 +133,7 @@ def test_only_one_group_is_held(spacing: Spacing) -> None:
     assert spacing.reach <= max(MAX_GROUP, AUTO_LENGTHS[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -138,17 +149,12 @@ def test_colour_of_one_shot_never_enters_another(
 ) -> None:
     if structure != "intra":
         if "key_form" in options:
-            pytest.skip("full is for intra")
+            pytest.skip("key form full needs structure intra")
         options = {**options, "adapt": "off"}
-    with open_sink(str(tmp_path / "a.mkv"), ABOUT) as sink:
-        for frame in frames(MONTAGE, ABOUT):
-            sink.write(frame)
-    tinct.encode(
-        str(tmp_path / "a.mkv"),
-        str(tmp_path / "b.mkv"),
-        tinct.preset("default", structure=structure, qp=22, **options),
-    )
-    keys = {round(p.pts * 25 / 1000) for p in track_packets(tmp_path / "b.mkv", "colour")}
+    write_video(tmp_path / "a.mkv", MONTAGE, ABOUT)
+    config = tinct.preset("default", structure=structure, qp=22, **options)
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), config)
+    keys = {round(p.pts * 25 / 1000) for p in read_track_packets(tmp_path / "b.mkv", "colour")}
     assert set(STARTS) <= keys
     for frame, (_, cb, cr) in zip(tinct.open(str(tmp_path / "b.mkv")), MONTAGE, strict=True):
         assert np.abs(frame.cb.astype(int) - cb).max() <= 3, frame.pts

@@ -3,7 +3,7 @@
 from itertools import accumulate, pairwise
 
 import pytest
-from synthetic import info
+from synthetic import make_info
 
 import tinct
 from tinct.bitstream.base import BaseSettings
@@ -20,7 +20,7 @@ def list_qps(sizes: list[int], config: tinct.EncodeConfig, plan: Plan) -> list[i
     """Return the QPs of frames whose packets have these sizes in bytes, whatever the QP."""
     spent = [0, *accumulate(sizes)]
     coded = 0
-    rate = RateControl(config, plan, info(), spent_bytes=lambda: spent[coded])
+    rate = RateControl(config, plan, make_info(), spent_bytes=lambda: spent[coded])
     qps = []
     for coded in range(len(sizes)):
         qps.append(rate.qp(coded + 1))
@@ -28,6 +28,7 @@ def list_qps(sizes: list[int], config: tinct.EncodeConfig, plan: Plan) -> list[i
 
 
 def plan_at(qp: int, **changes: object) -> Plan:
+    """Return a plan with a colour track at this QP."""
     return Plan(layout="chroma", qp=qp, **changes)  # type: ignore[arg-type]
 
 
@@ -40,6 +41,7 @@ def test_a_bitrate_moves_the_qp_by_these_steps() -> None:
 
 
 def test_key_frames_that_are_finer_lengthen_the_memory() -> None:
+    """With a key boost, the rate is averaged over more frames."""
     config = tinct.EncodeConfig(bitrate_kbps=KBPS)
     plan = plan_at(30, key_boost=8, spacing=Spacing(group=12))
     expected = [30, 30, 30, 30, 31, 32, 33, 34, 35, 36, 36, 36]
@@ -68,7 +70,7 @@ def test_the_qp_is_constant_where_it_is_not_steered(config: tinct.EncodeConfig) 
     assert list_qps(SIZES, config, plan_at(30)) == [30] * len(SIZES)
 
 
-SETTINGS = BaseSettings(structure="random-access", info=info(), qp=30)
+SETTINGS = BaseSettings(structure="random-access", info=make_info(), qp=30)
 
 
 def test_a_crf_takes_the_place_of_the_qp() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from synthetic import clip, frames, info
+from synthetic import draw_clip, make_frames, make_info
 
 from tinct.bitstream.base import BaseSettings, Packet, PictureDecoder, PictureEncoder, stack_chroma
 from tinct.bitstream.qp import chroma_qp
@@ -19,16 +19,16 @@ COLOUR_QP = 24  # of key frames whose luma has KEY_QP
 KEY_QP = 32
 
 
-def settings_of(about: VideoInfo, structure: str) -> BaseSettings:
+def make_settings(about: VideoInfo, structure: str) -> BaseSettings:
     return BaseSettings(structure=structure, info=about, qp=KEY_QP)
 
 
-# ── luma ─────────────────────────────────────────────────────────────────────────────────────────
+# ── luma ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("bit_depth", "grey"), [(8, 128), (10, 512)])
 def test_chroma_of_a_compatible_luma_track_is_grey(bit_depth: int, grey: int) -> None:
-    (frame,) = frames(clip(1, 63, 47, bit_depth), info(63, 47, bit_depth=bit_depth))
+    (frame,) = make_frames(draw_clip(1, 63, 47, bit_depth), make_info(63, 47, bit_depth=bit_depth))
     y, cb, cr = luma_planes(frame, compatible=True)
     assert np.array_equal(y, frame.y)
     for plane in (cb, cr):
@@ -38,16 +38,16 @@ def test_chroma_of_a_compatible_luma_track_is_grey(bit_depth: int, grey: int) ->
 
 
 def test_luma_is_alone_in_a_track_that_is_not_compatible() -> None:
-    (frame,) = frames(clip(1), info())
+    (frame,) = make_frames(draw_clip(1), make_info())
     (y,) = luma_planes(frame, compatible=False)
     assert np.array_equal(y, frame.y)
 
 
 def code_luma(structure: str, qps: Sequence[int]) -> list[int]:
     """Return the sizes in bytes of pictures that are all the same, each coded at its QP."""
-    about = info()
-    track = PictureTrack(settings_of(about, structure), about, grey=True)
-    (picture,) = [(y,) for y, _, _ in clip(1)]
+    about = make_info()
+    track = PictureTrack(make_settings(about, structure), about, grey=True)
+    (picture,) = [(y,) for y, _, _ in draw_clip(1)]
     packets = [p for n, qp in enumerate(qps) for p in track.encode(picture, n, qp)]
     return [len(p.data) for p in sorted(packets + track.flush(), key=lambda p: p.pts)]
 
@@ -64,13 +64,13 @@ def test_a_predicted_track_has_one_qp(structure: str) -> None:
     assert code_luma(structure, [20, 40, 20]) == code_luma(structure, [32, 32, 32])
 
 
-# ── colour ───────────────────────────────────────────────────────────────────────────────────────
+# ── colour ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def make_groups(count: int, length: int, about: VideoInfo) -> list[Group]:
     """Return groups of `length` frames, of which only the first and the last are there."""
     groups = []
-    for n, planes in enumerate(clip(count, about.width, about.height)):
+    for n, planes in enumerate(draw_clip(count, about.width, about.height)):
         first = Frame(*planes, n * length, about)
         last = Frame(*planes, (n + 1) * length - 1, about)
         groups.append(Group(frames=(first, last), closed=True))
@@ -79,7 +79,7 @@ def make_groups(count: int, length: int, about: VideoInfo) -> list[Group]:
 
 def code_colour(groups: list[Group], key_qps: Sequence[int], about: VideoInfo) -> list[Packet]:
     """Return the packets of a colour track, after checking that every picture decodes."""
-    track = ChromaTrack(settings_of(about, "colour"), about, key_qp=KEY_QP, colour_qp=COLOUR_QP)
+    track = ChromaTrack(make_settings(about, "colour"), about, key_qp=KEY_QP, colour_qp=COLOUR_QP)
     packets: list[Packet] = []
     for group, key_qp in zip(groups, key_qps, strict=True):
         packets += track.encode(group, key_qp)
@@ -110,7 +110,7 @@ def test_colour_can_be_entered_every_ten_seconds(
     rate: int, length: int, expected: list[int]
 ) -> None:
     """A key frame is an IDR picture where its group ends 10 s or more after the last one."""
-    about = info(frame_rate=Fraction(rate))
+    about = make_info(frame_rate=Fraction(rate))
     groups = make_groups(expected[-1] // length + 2, length, about)
     packets = code_colour(groups, [KEY_QP] * len(groups), about)
     assert [p.pts for p in packets] == [length * n for n in range(len(groups))]
@@ -131,7 +131,7 @@ def test_the_colour_coder_restarts_at_a_qp_drift_of_3(
     key_qps: list[int], restarts: list[int]
 ) -> None:
     """A restarted coder begins with an IDR picture at the new QP."""
-    about = info()
+    about = make_info()
     groups = make_groups(len(key_qps), 6, about)
     packets = code_colour(groups, key_qps, about)
     assert key_times(packets) == [groups[n].frames[0].pts for n in (0, *restarts)]
@@ -141,16 +141,16 @@ def test_the_colour_coder_restarts_at_a_qp_drift_of_3(
         frame = groups[n].frames[0]
         stacked = stack_chroma(frame.cb, frame.cr)
         qp = chroma_qp(key_qps[n]) + offset
-        settings = replace(settings_of(about, "colour"), qp=qp)
+        settings = replace(make_settings(about, "colour"), qp=qp)
         fresh = PictureEncoder(settings, (stacked.shape[0], stacked.shape[1]), grey=True)
         first = fresh.encode((stacked,), frame.pts, idr=True) + fresh.flush()
         assert coded[frame.pts] == first[0].data
 
 
 def test_whole_key_frames_are_all_entry_points_at_their_own_qps() -> None:
-    about = info()
-    track = FullTrack(settings_of(about, "intra"), about)
-    (planes,) = clip(1)
+    about = make_info()
+    track = FullTrack(make_settings(about, "intra"), about)
+    (planes,) = draw_clip(1)
     packets: list[Packet] = []
     for pts, qp in ((0, 20), (6, 40), (12, 20)):
         group = Group(frames=(Frame(*planes, pts, about),), closed=True)

@@ -62,6 +62,7 @@ def test_tinct_is_the_command_line_that_users_have() -> None:
     assert found == [PYTHON, *expected.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", ["intra", "low-delay", "random-access"])
 def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
     clip_path: Path, tmp_path: Path, structure: str
@@ -78,6 +79,7 @@ def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
     assert len(anchor) == 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "bits", "psnr"),
     [

@@ -76,6 +76,7 @@ def test_key_frames_are_those_of_the_colour_track(results: Path) -> None:
         assert point.value("psnr_u", without=point.keys) != point.value("psnr_u")
 
 
+@pytest.mark.nightly
 def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
     """The report finds the grey base of a frame between them, too."""
     source = tmp_path / "vfr.mkv"
@@ -87,6 +88,7 @@ def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
     assert run("report", tmp_path / "r").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_decoder_that_loses_a_frame_is_refused(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_decoder_that_loses_a_frame_is_refused(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_raw_bitstream_says_so(tmp_path: Path) -> None:
     """A script that writes x265's stream without a container stands for HM."""
     program, config = tmp_path / "encoder", tmp_path / "cfg"

@@ -133,6 +133,7 @@ def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [{"bytes": "4000"}, {"bytes": 0}, {"psnr_u": float("nan")}, {"qp": None}, {"bytes": None}],

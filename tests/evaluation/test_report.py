@@ -105,6 +105,7 @@ def test_a_clip_may_have_any_name(folder: Path, tmp_path: Path) -> None:
     assert "\n| x<!--<script>&#124;y | " in (copy / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_is_one_line(folder: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "full")
     (copy / "report.html").unlink()
@@ -143,12 +144,14 @@ def test_pictures_are_those_of_the_files(folder: Path, data: dict[str, Any]) -> 
     )
 
 
+@pytest.mark.slow
 def test_cli_writes_both_files(copy: Path) -> None:
     done = run("report", copy)
     assert done.returncode == 0, done.stderr
     assert done.stdout.decode().split() == [str(copy / "report.html"), str(copy / "report.md")]
 
 
+@pytest.mark.slow
 def test_without_points_there_is_no_report(copy: Path, tmp_path: Path) -> None:
     (copy / "points.jsonl").unlink()
     assert "expected points in" in read_message(run("report", copy), 2)
@@ -170,6 +173,7 @@ def test_what_is_missing_is_said(copy: Path) -> None:
     assert html.read_text().count("</script>") == 2
 
 
+@pytest.mark.nightly
 def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
     codecs = [X265, "tinct:intra,colour=track,group=1,colouriser=none"]
     sweep([clip_path], codecs, [27, 37], out=tmp_path / "r", frames=3)
@@ -179,6 +183,7 @@ def test_a_report_of_key_frames_alone(tmp_path: Path, clip_path: Path) -> None:
     assert "| all bits, without key frames | undefined |" in text
 
 
+@pytest.mark.slow
 def test_the_report_says_when_and_how_each_point_was_measured(copy: Path) -> None:
     lines = [json.loads(line) for line in (copy / "points.jsonl").read_text().splitlines()]
     lines[0] |= {"date": "2031-01-01", "jobs": 7}
@@ -314,6 +319,7 @@ ERROR_OF_HALF = """(x => document.getElementById('error').getContext('2d')
     .reduce((a, b) => a + b))"""
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_flicker_heat_map_zoom_and_grid(page: Page) -> None:
     page.keyboard.press("f")

@@ -125,7 +125,7 @@ def arguments(clip_path: Path, tmp_path: Path) -> list[str]:
     return ["reproduce", "table3", "table4", *files, *size, *training]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_table_is_trained_measured_and_goes_on(
     arguments: list[str], clip_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_damaged_line_is_named_and_the_rest_used(copy: Path, line: str) -> Non
     assert "line 1, is damaged" in outcome.notes[0]
 
 
+@pytest.mark.slow
 def test_a_point_with_nonsense_in_it_is_damaged(copy: Path) -> None:
     lines = (copy / "points.jsonl").read_text().splitlines()
     nonsense = (
@@ -102,6 +103,7 @@ def test_a_point_of_another_size_is_left_out(copy: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
@@ -122,6 +124,7 @@ def test_a_damaged_folder_is_reported_and_goes_on(
     assert len(load(copy).points) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [{"qps": ["x"]}, {"codecs": [1]}, {"jobs": None}])
 def test_a_sweep_of_nonsense_is_one_line(copy: Path, change: dict[str, object]) -> None:
     asked = json.loads((copy / "sweep.json").read_text())

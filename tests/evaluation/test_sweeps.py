@@ -27,6 +27,7 @@ def without_times(points: list[RDPoint]) -> list[RDPoint]:
     return [replace(point, **costs, jobs=0) for point in points]
 
 
+@pytest.mark.slow
 def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     before = load(copy).points
     lines = (copy / "points.jsonl").read_text().splitlines()
@@ -41,6 +42,7 @@ def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     assert {p.key: p.encode_seconds for p in after if p.key in kept} == kept
 
 
+@pytest.mark.slow
 def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
     write_clip(tmp_path / "talk.mkv", frames=2)
     program = tmp_path / "encoder"
@@ -59,6 +61,7 @@ def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
     assert b"is skipped: no program" in again.stderr
 
 
+@pytest.mark.slow
 def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
     asked = "--codec x265:intra x265:intra,chroma-offset=6 --qp 27 37 --frames 4"
     done = run("evaluate", clip_path, *asked.split(), "--out", tmp_path / "r")
@@ -71,6 +74,7 @@ def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
+@pytest.mark.slow
 def test_sweep_without_a_folder_leaves_nothing(
     clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +84,7 @@ def test_sweep_without_a_folder_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -98,6 +103,7 @@ def test_what_asks_for_no_sweep_is_one_line(
     assert words in read_message(run("evaluate", *given), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -123,6 +129,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_taken_is_one_line(clip_path: Path, results: Path) -> None:
     given = ["evaluate", clip_path, "--codec", "x265", "--out"]
     assert "expected a new or an empty folder" in read_message(run(*given, results), 2)
@@ -130,6 +137,7 @@ def test_a_folder_that_cannot_be_taken_is_one_line(clip_path: Path, results: Pat
     assert expected in read_message(run(*given, "/dev/null/x"), 2)
 
 
+@pytest.mark.slow
 def test_one_codec_is_not_compared(clip_path: Path, tmp_path: Path) -> None:
     asked = "--codec x265 --qp 32 --frames 2"
     done = run("evaluate", clip_path, *asked.split(), "--out", tmp_path / "r")
@@ -177,7 +185,7 @@ def kill_a_ray_worker(killed: list[int]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ray_gives_the_same_points_though_a_worker_is_killed(results: Path, tmp_path: Path) -> None:
     ours = load(results)
     killed: list[int] = []

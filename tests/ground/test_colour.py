@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
-from synthetic import clip, info, to_av
+from synthetic import draw_clip, make_info, to_av
 
 from tinct.colour import choose_matrix, to_rgb, to_rgb16, upsample_chroma
 from tinct.frames import ColourTags, Frame, VideoInfo
@@ -48,7 +48,7 @@ def compute_rgb(
 def test_flat_colours_follow_the_matrix(
     matrix: int, weights: tuple[float, float], full: bool, depth: int
 ) -> None:
-    about = info(18, 16, bit_depth=depth, colour=ColourTags(matrix=matrix, full_range=full))
+    about = make_info(18, 16, bit_depth=depth, colour=ColourTags(matrix=matrix, full_range=full))
     for y, cb, cr in (
         (16, 128, 128),
         (235, 128, 128),
@@ -68,7 +68,7 @@ def test_untagged_video_is_limited_and_its_matrix_goes_by_height() -> None:
     for matrix, height, chosen in ((2, 719, 6), (2, 720, 1), (9, 100, 9)):
         assert choose_matrix(matrix, height) == chosen
     for height, matrix in ((718, 6), (720, 1)):
-        frame = make_flat_frame((81, 90, 240), info(18, height))
+        frame = make_flat_frame((81, 90, 240), make_info(18, height))
         tagged = replace(frame.info, colour=ColourTags(matrix=matrix, full_range=False))
         assert np.array_equal(to_rgb(frame), to_rgb(replace(frame, info=tagged)))
 
@@ -84,8 +84,8 @@ def test_chroma_is_left_sited() -> None:
 
 
 def test_a_picture_is_within_two_levels_of_swscale() -> None:
-    planes = clip(1, 128, 96)[0]
-    about = info(128, 96, colour=ColourTags(matrix=1, full_range=False))
+    planes = draw_clip(1, 128, 96)[0]
+    about = make_info(128, 96, colour=ColourTags(matrix=1, full_range=False))
     ours = to_rgb(Frame(*planes, pts=0, info=about)).astype(int)
     quality = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
     raw = to_av(planes, "yuv420p", about.colour)
@@ -100,7 +100,7 @@ def test_a_picture_is_within_two_levels_of_swscale() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (17, 33), (2, 1)])
 def test_odd_sizes_keep_flat_colours_flat(width: int, height: int) -> None:
-    frame = make_flat_frame((81, 90, 240), info(width, height))
+    frame = make_flat_frame((81, 90, 240), make_info(width, height))
     rgb = to_rgb(frame)
     assert rgb.shape == (height, width, 3)
     assert len(np.unique(rgb.reshape(-1, 3), axis=0)) == 1

@@ -64,6 +64,7 @@ def run_program(program: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_callback_is_raised_again() -> None:
     """Python drops errors of a weak reference's callback."""
     assert run_program(DROPPED) == (7, "")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from synthetic import clip, frames, info
+from synthetic import draw_clip, make_frames, make_info
 
 from tinct.psnr import PERFECT_DB, Psnr, plane_errors, squared_error
 
@@ -31,7 +31,7 @@ def test_errors_are_in_8_bit_levels_and_ignore_padding() -> None:
 
 
 def test_each_plane_has_its_own_error() -> None:
-    about = info()
-    (first,) = frames(clip(1), about)
+    about = make_info()
+    (first,) = make_frames(draw_clip(1), about)
     second = replace(first, cb=first.cb + 1, cr=first.cr + 2)
     assert plane_errors(first, second) == pytest.approx((0, 1, 4))

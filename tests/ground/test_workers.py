@@ -45,6 +45,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(tmp_path: Path, engine: Engine) -> None:
     tasks = [(str(tmp_path / "marker"), value) for value in range(6)]
     assert dict(run_tasks(die_once, tasks, jobs=2, engine=engine)) == {
@@ -66,6 +67,7 @@ def die_at_zero(value: int) -> int:
     return die(value) if value == 0 else 10 * value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_task_whose_worker_always_dies_ends_with_an_error_and_others_go_on(jobs: int) -> None:
     found = dict(run_tasks(die_at_zero, [(value,) for value in range(5)], jobs=jobs))
@@ -114,6 +116,7 @@ def linger(marker: str) -> None:
         Path(marker).with_suffix(".clean").touch()
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_caller_that_is_killed(tmp_path: Path) -> None:
     """Calls clean up, and processes that they started end too.
 

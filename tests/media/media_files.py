@@ -6,10 +6,10 @@ from typing import Any
 
 import av
 import numpy as np
-from helpers import payloads
-from synthetic import Planes, frames
+from helpers import read_payloads
+from synthetic import Planes
 
-from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.frames import Frame, Hdr
 from tinct.media.sink import open_sink
 from tinct.media.source import open_source
 
@@ -19,16 +19,6 @@ HDR = Hdr("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)
 
 def read_frames(path: Path, **trim: float) -> list[Frame]:
     return list(open_source(str(path), **trim))
-
-
-def write_video(
-    path: Path | str, planes: list[Planes], about: VideoInfo, *, pts: list[int] | None = None
-) -> list[str]:
-    """Write frames to a sink and return its notes."""
-    with open_sink(str(path), about) as sink:
-        for frame in frames(planes, about, pts):
-            sink.write(frame)
-    return sink.notes
 
 
 def pass_through(source: Path, target: Path, **trim: float) -> list[str]:
@@ -69,7 +59,7 @@ def read_chapters(path: Path) -> list[tuple[float, float, str]]:
 
 def read_texts(path: Path) -> list[tuple[float, bytes]]:
     """Return seconds and text of each subtitle, without MP4's length and its empty ones."""
-    texts = payloads(path, "subtitles")
+    texts = read_payloads(path, "subtitles")
     if path.suffix == ".mp4":
         return [(time, data[2:]) for time, data in texts if len(data) > 2]
     return texts
@@ -99,8 +89,8 @@ def assert_texts_of_rich_clip(path: Path) -> None:
 
 def assert_trimmed_streams(found: Path, whole: Path) -> None:
     """Check sound and subtitles of 0.8 s of the rich clip from 0.8 s on."""
-    times = {data: time for time, data in payloads(whole, "audio")}
-    sound = payloads(found, "audio")
+    times = {data: time for time, data in read_payloads(whole, "audio")}
+    sound = read_payloads(found, "audio")
     assert len(sound) in (37, 38)  # 0.8 s of 1024 samples at 48 kHz
     assert all(0 <= time < 0.8 for time, _ in sound)
     assert all(abs(times[data] - 0.8 - time) <= 0.011 for time, data in sound)
@@ -109,7 +99,7 @@ def assert_trimmed_streams(found: Path, whole: Path) -> None:
 
 def assert_sound_in_step(found: Path, whole: Path) -> None:
     """Check that sound is equal to the byte and in step; priming before 0 may be left out."""
-    expected = [packet for packet in payloads(whole, "audio") if packet[0] >= 0]
-    sound = payloads(found, "audio")
+    expected = [packet for packet in read_payloads(whole, "audio") if packet[0] >= 0]
+    sound = read_payloads(found, "audio")
     assert [data for _, data in sound] == [data for _, data in expected]
     assert max(abs(a - b) for (a, _), (b, _) in zip(sound, expected, strict=True)) <= 0.011

@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 import pytest
-from helpers import ffprobe, is_default, needs_ffprobe, payloads
+from helpers import needs_ffprobe, read_default_flags, read_payloads, run_ffprobe
 from media_files import (
     HDR,
     NTSC,
@@ -17,9 +17,8 @@ from media_files import (
     assert_tags_of_rich_clip,
     assert_texts_of_rich_clip,
     assert_trimmed_streams,
-    write_video,
 )
-from synthetic import clip, info, write_clip, write_rich_clip
+from synthetic import draw_clip, make_info, write_clip, write_rich_clip, write_video
 
 import tinct
 from tinct.frames import ColourTags, VideoInfo
@@ -73,6 +72,7 @@ def test_chapters_tags_and_languages_come_back(copy: Path) -> None:
     assert_tags_of_rich_clip(copy)
 
 
+@pytest.mark.slow
 def test_a_decoded_file_keeps_no_trace_of_the_codec(tinct_file: Path, tmp_path: Path) -> None:
     tinct.decode(str(tinct_file), str(tmp_path / "a.mkv"))
     with av.open(str(tmp_path / "a.mkv")) as container:
@@ -87,11 +87,12 @@ def test_trimming_shifts_sound_and_subtitles(tinct_file: Path, rich: Path, tmp_p
 
 def write_with(path: Path, *, count: int = 6, **changes: Any) -> VideoInfo:
     """Write `count` frames of a clip with changed properties; return these."""
-    about = info(**changes)
-    write_video(path, clip(count, bit_depth=about.bit_depth), about)
+    about = make_info(**changes)
+    write_video(path, draw_clip(count, bit_depth=about.bit_depth), about)
     return about
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_picture_properties_come_back(tmp_path: Path, layout: str) -> None:
     given = write_with(
@@ -111,6 +112,7 @@ def test_picture_properties_come_back(tmp_path: Path, layout: str) -> None:
         assert open_source(str(tmp_path / f"c.{suffix}")).info == expected, suffix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", [90, 180])
 @pytest.mark.parametrize("full_range", [None, False, True])
 def test_rotation_and_range_come_back(
@@ -129,6 +131,7 @@ def test_rotation_and_range_come_back(
 # ── times ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", OUTPUTS)
 def test_ntsc_times_are_exact_and_variable_ones_to_the_millisecond(
     tmp_path: Path, suffix: str
@@ -144,14 +147,15 @@ def test_ntsc_times_are_exact_and_variable_ones_to_the_millisecond(
         assert found[0].info.frame_rate == rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["track", "full", "in-band"])
 def test_a_video_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "a.mkv", frames=20, audio="flac", delay=10)
-    sound = payloads(tmp_path / "a.mkv", "audio")
+    sound = read_payloads(tmp_path / "a.mkv", "audio")
     encode(tmp_path / "a.mkv", tmp_path / "b.mkv", layout)
     tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / "c.mkv"))
     for path in (tmp_path / "b.mkv", tmp_path / "c.mkv"):
-        assert payloads(path, "audio") == sound
+        assert read_payloads(path, "audio") == sound
         video = tinct.open(str(path))
         assert [f.pts for f in video] == list(range(10, 30))
         assert not video.damage
@@ -171,16 +175,17 @@ def delay_sound(source: Path, target: Path, milliseconds: int) -> None:
             out.mux(packet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["track", "in-band"])
 def test_sound_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "plain.mkv", frames=30, audio="flac")
     delay_sound(tmp_path / "plain.mkv", tmp_path / "a.mkv", 400)
-    sound = payloads(tmp_path / "a.mkv", "audio")
+    sound = read_payloads(tmp_path / "a.mkv", "audio")
     assert sound[0][0] == 0.4
     encode(tmp_path / "a.mkv", tmp_path / "b.mkv", layout)
     tinct.decode(str(tmp_path / "b.mkv"), str(tmp_path / "c.mkv"))
     for path in (tmp_path / "b.mkv", tmp_path / "c.mkv"):
-        assert payloads(path, "audio") == sound
+        assert read_payloads(path, "audio") == sound
         assert [f.pts for f in tinct.open(str(path))] == list(range(30))
 
 
@@ -188,12 +193,12 @@ def test_sound_that_starts_late_keeps_its_delay(tmp_path: Path, layout: str) -> 
 
 
 def test_only_luma_is_shown_by_default(tinct_path: Path) -> None:
-    assert is_default(tinct_path) == {"luma": True, "colour": False}
+    assert read_default_flags(tinct_path) == {"luma": True, "colour": False}
 
 
 @needs_ffprobe
 def test_ffprobe_sees_an_ordinary_hevc_track_with_every_frame(tinct_path: Path) -> None:
-    luma, colour, attachment = ffprobe(tinct_path, "-show_streams", "-count_frames")["streams"]
+    luma, colour, attachment = run_ffprobe(tinct_path, "-show_streams", "-count_frames")["streams"]
     assert (luma["codec_name"], luma["pix_fmt"]) == ("hevc", "gray")
     assert (luma["width"], luma["height"]) == (64, 48)
     assert luma["nb_read_frames"] == "40"
@@ -205,25 +210,27 @@ def test_ffprobe_sees_an_ordinary_hevc_track_with_every_frame(tinct_path: Path) 
 
 @needs_ffprobe
 def test_ffprobe_sees_colour_in_a_plain_file(plain_path: Path) -> None:
-    (video,) = ffprobe(plain_path, "-show_streams", "-count_frames")["streams"]
+    (video,) = run_ffprobe(plain_path, "-show_streams", "-count_frames")["streams"]
     assert (video["codec_name"], video["pix_fmt"]) == ("hevc", "yuv420p")
     assert video["nb_read_frames"] == "40"
 
 
+@pytest.mark.slow
 @needs_ffprobe
 def test_a_compatible_file_is_main_profile(clip_path: Path, tmp_path: Path) -> None:
     encode(clip_path, tmp_path / "a.mkv", "compatible")
-    luma = ffprobe(tmp_path / "a.mkv", "-show_streams")["streams"][0]
+    luma = run_ffprobe(tmp_path / "a.mkv", "-show_streams")["streams"][0]
     assert (luma["profile"], luma["pix_fmt"]) == ("Main", "yuv420p")
 
 
+@pytest.mark.slow
 @needs_ffprobe
 def test_ffprobe_sees_hdr_in_a_tinct_file(tmp_path: Path) -> None:
     colour = ColourTags(9, 16, 9, full_range=False)
     write_with(tmp_path / "a.mkv", bit_depth=10, colour=colour, hdr=HDR)
     encode(tmp_path / "a.mkv", tmp_path / "b.mkv", "track")
     first = ("-show_frames", "-select_streams", "v:0", "-read_intervals", "%+#1")
-    frame = ffprobe(tmp_path / "b.mkv", *first)["frames"][0]
+    frame = run_ffprobe(tmp_path / "b.mkv", *first)["frames"][0]
     kinds = {data["side_data_type"]: data for data in frame["side_data_list"]}
     assert kinds["Content light level metadata"]["max_content"] == 1000
     assert kinds["Mastering display metadata"]["max_luminance"] == "10000000/10000"

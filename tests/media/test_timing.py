@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from media_files import NTSC
-from synthetic import info
+from synthetic import make_info
 
 from tinct.errors import CodecError
 from tinct.media.timing import Timing, find_constant_rate, trim_info, trim_ticks
@@ -83,16 +83,16 @@ def test_impossible_times_are_refused(start: float, duration: float | None) -> N
 
 
 def test_the_duration_counts_the_last_frame() -> None:
-    constant = trim_info(info(), timing(Fraction(25), [0, 1, 2, 3]), start=1, end=3)
+    constant = trim_info(make_info(), timing(Fraction(25), [0, 1, 2, 3]), start=1, end=3)
     assert (constant.frame_count, constant.duration_seconds) == (2, pytest.approx(0.08))
     variable = timing(None, [0, 100, 400], last_seconds=0.25)
-    found = trim_info(info(frame_rate=None), variable, start=100, end=None)
+    found = trim_info(make_info(frame_rate=None), variable, start=100, end=None)
     assert (found.frame_count, found.duration_seconds) == (2, pytest.approx(0.55))
 
 
 def test_a_time_without_a_frame_is_refused() -> None:
     variable = timing(None, [0, 100, 400])
     with pytest.raises(CodecError, match=r"before the last frame at 0\.400 s, found 0\.500 s"):
-        trim_info(info(frame_rate=None), variable, start=500, end=None)
+        trim_info(make_info(frame_rate=None), variable, start=500, end=None)
     with pytest.raises(CodecError, match="ask for a longer duration"):
-        trim_info(info(frame_rate=None), variable, start=101, end=399)
+        trim_info(make_info(frame_rate=None), variable, start=101, end=399)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from synthetic import WORLD, clip
+from synthetic import WORLD, draw_clip
 
 from tinct.motion.flow import estimate_flow, scale_flow, track, warp, zero_still_flow
 from tinct.motion.prior import propagate
@@ -54,7 +54,7 @@ def test_pictures_too_small_for_optical_flow_have_none() -> None:
 
 def test_motion_is_tracked_away_from_the_key_frame() -> None:
     """The clip moves by (1.5, 0.5) samples a frame, so frame n lies -n times that from frame 0."""
-    views = [LumaView(y, 8, n) for n, (y, _, _) in enumerate(clip(9, 128, 96))]
+    views = [LumaView(y, 8, n) for n, (y, _, _) in enumerate(draw_clip(9, 128, 96))]
     for n, flow in enumerate(track(views[1:], views[0]), 1):
         assert flow is not None
         assert flow.dtype == np.float16
@@ -64,7 +64,7 @@ def test_motion_is_tracked_away_from_the_key_frame() -> None:
 
 
 def test_a_still_picture_has_no_flow_however_noisy_it_is() -> None:
-    still = LumaView(clip(1, 128, 96)[0][0], 8, 0)
+    still = LumaView(draw_clip(1, 128, 96)[0][0], 8, 0)
     noise = np.random.default_rng(0).normal(0, 4, still.y.shape)
     noisy = LumaView(np.clip(still.y + noise, 0, 255).astype(np.uint8), 8, 1)
     flow = track([noisy], still)[0]

@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from synthetic import clip, frames, info
+from synthetic import draw_clip, make_frames, make_info
 
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import NetworkName
@@ -127,8 +127,8 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
         return propagate_group(luma, keys, pool)
 
     qps = [(1, 20, 40), (3, 21, 41), (5, 22, 42)]
-    with Restorer(info(), "chroma", colouriser=spy, qps=qps) as restorer:
-        for n, (y, cb, cr) in enumerate(clip(7)):
+    with Restorer(make_info(), "chroma", colouriser=spy, qps=qps) as restorer:
+        for n, (y, cb, cr) in enumerate(draw_clip(7)):
             if n in (0, 4):
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
             restorer.push(LUMA, n, (y,))
@@ -143,8 +143,10 @@ def test_a_key_frame_without_its_colour_keeps_the_qp_of_a_key_frame() -> None:
         told.extend(view.qp for view in luma)
         return propagate_group(luma, keys, pool)
 
-    with Restorer(info(), "chroma", colouriser=spy, qps=[(0, 20, 40)], lost_keys={2}) as restorer:
-        for n, (y, cb, cr) in enumerate(clip(5)):
+    with Restorer(
+        make_info(), "chroma", colouriser=spy, qps=[(0, 20, 40)], lost_keys={2}
+    ) as restorer:
+        for n, (y, cb, cr) in enumerate(draw_clip(5)):
             if n == 0:
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
             restorer.push(LUMA, n, (y,))
@@ -157,7 +159,7 @@ def test_the_encoder_leaves_the_network_out_where_it_does_harm() -> None:
 
     Of that plane the prior is shown, in this group alone.
     """
-    pictures = clip(7)
+    pictures = draw_clip(7)
     truth = dict(enumerate(pictures))
 
     def harmful(luma, keys, pool):  # type: ignore[no-untyped-def]
@@ -169,8 +171,8 @@ def test_the_encoder_leaves_the_network_out_where_it_does_harm() -> None:
             done[-1].set_result((truth[view.pts][0], wrong, cr))
         return done
 
-    about = info()
-    judge = judge_by({frame.pts: frame for frame in frames(pictures, about)})
+    about = make_info()
+    judge = judge_by({frame.pts: frame for frame in make_frames(pictures, about)})
     with Restorer(about, "chroma", colouriser=harmful, judge=judge) as restorer:
         finished = []
         for n, (y, cb, cr) in enumerate(pictures):

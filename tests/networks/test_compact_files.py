@@ -1,14 +1,22 @@
 """Files that `compact` restores: what it gains on a real clip, damaged files, and lies in them."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from helpers import assert_same_frames, attached, one_line, psnr, remux, run, sample_clip
+from helpers import (
+    assert_same_frames,
+    change_manifest,
+    find_sample_clip,
+    measure_psnr,
+    read_attachments,
+    read_message,
+    remux,
+    run,
+)
 
 import tinct
 from tinct.bitstream.hevc import IntraEncoder, Packet
@@ -25,28 +33,20 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """40 frames of a real clip, key frames 8 apart and 12 QP finer."""
     folder = tmp_path_factory.mktemp("compact")
     tinct.decode(
-        str(sample_clip("carphone_pristine.mp4")), str(folder / "source.mkv"), duration_seconds=1.33
+        str(find_sample_clip("carphone_pristine.mp4")),
+        str(folder / "source.mkv"),
+        duration_seconds=1.33,
     )
     tinct.encode(str(folder / "source.mkv"), str(folder / "coded.mkv"), CONFIG)
     return folder / "coded.mkv"
 
 
-def change_manifest(
-    path: Path, target: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
-    """Write a copy of a file without an update, with another manifest."""
-
-    def edit(name: str, data: bytes) -> list[tuple[str, bytes]]:
-        return [(name, json.dumps(change(json.loads(data)), separators=(",", ":")).encode())]
-
-    remux(path, target, attachments=edit)
-
-
 def mean_psnr(frames: list[Frame], source: list[Frame], plane: str = "y") -> float:
     pairs = zip(frames, source, strict=True)
-    return float(np.mean([psnr(getattr(a, plane), getattr(b, plane)) for a, b in pairs]))
+    return float(np.mean([measure_psnr(getattr(a, plane), getattr(b, plane)) for a, b in pairs]))
 
 
+@pytest.mark.slow
 def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, tmp_path: Path) -> None:
     source = list(tinct.open(str(coded.with_name("source.mkv"))))
     report = tinct.encode(str(coded.with_name("source.mkv")), str(tmp_path / "again.mkv"), CONFIG)
@@ -57,6 +57,7 @@ def test_the_file_decodes_elsewhere_to_what_the_encoder_saw(coded: Path, tmp_pat
     assert mean_psnr(here, source) == pytest.approx(report.psnr[0].mean_db, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_qps_of_a_bitrate_are_told_nearly_as_they_were(
     coded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +72,7 @@ def test_the_qps_of_a_bitrate_are_told_nearly_as_they_were(
 
     monkeypatch.setattr(IntraEncoder, "encode", spy)
     report = tinct.encode(str(source), str(steered), replace(CONFIG, bitrate_kbps=200.0))
-    rows = list(zip(*json.loads(attached(steered)["tinct.json"])["qps"], strict=True))
+    rows = list(zip(*json.loads(read_attachments(steered)["tinct.json"])["qps"], strict=True))
     assert rows[0][0] == 0
     assert 1 < len(rows) < 12
     keys = set(range(0, 40, 8)) | {39}
@@ -99,10 +100,11 @@ def test_the_network_gains_on_a_real_clip(coded: Path, tmp_path: Path) -> None:
         assert least < gain < 8, plane
 
 
+@pytest.mark.slow
 def test_a_file_of_a_network_that_is_not_here_is_refused(coded: Path, tmp_path: Path) -> None:
     other = {"network": ["fast", "0123456789abcdef"]}
     change_manifest(coded, tmp_path / "other.mkv", lambda manifest: manifest | other)
-    said = one_line(run("decode", tmp_path / "other.mkv", tmp_path / "out.mkv"), 2)
+    said = read_message(run("decode", tmp_path / "other.mkv", tmp_path / "out.mkv"), 2)
     assert "fast-0123456789abcdef" in said
     assert not (tmp_path / "out.mkv").exists()
 
@@ -131,6 +133,7 @@ LIES: list[dict[str, object]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lie", LIES, ids=str)
 def test_lies_in_the_manifest_are_refused(
     coded: Path, tmp_path: Path, lie: dict[str, object]
@@ -140,7 +143,7 @@ def test_lies_in_the_manifest_are_refused(
         return {key: value for key, value in changed.items() if value is not None}
 
     change_manifest(coded, tmp_path / "lie.mkv", tell)
-    assert "damaged tinct.json" in one_line(run("info", tmp_path / "lie.mkv"), 2)
+    assert "damaged tinct.json" in read_message(run("info", tmp_path / "lie.mkv"), 2)
 
 
 def test_a_cut_out_part_shows_what_the_whole_shows(coded: Path) -> None:
@@ -151,6 +154,7 @@ def test_a_cut_out_part_shows_what_the_whole_shows(coded: Path) -> None:
     assert_same_frames([replace(f, pts=f.pts + 20, info=whole[0].info) for f in part], whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("track", "number", "touched"),
     [("luma", 12, range(9, 16)), ("colour", 2, range(9, 40))],
@@ -170,4 +174,4 @@ def test_a_lost_packet_costs_its_group_alone(
         if np.array_equal(a.y, b.y) and np.array_equal(a.cb, b.cb)
     }
     assert same >= set(range(len(whole))) - set(touched)
-    assert all(psnr(found[n].y, whole[n].y) > 25 for n in touched)
+    assert all(measure_psnr(found[n].y, whole[n].y) > 25 for n in touched)

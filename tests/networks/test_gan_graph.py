@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import one_line, run
+from helpers import read_message, run
 from synthetic import write_clip
 
 from tinct.networks.gan_config import GanConfig
@@ -36,6 +36,7 @@ def make_picture(config: GanConfig, luma: np.ndarray, bit_depth: int = 8) -> np.
     return CompiledGraph(model, 1)([luma[None, None]])[0][0].copy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(48, 64), (47, 61), (5, 9), (1, 1)], ids=str)
 @pytest.mark.parametrize("config", CONFIGS, ids=["paper", "plain", "all-levels"])
 def test_the_graph_makes_the_pictures_of_the_trained_network(
@@ -56,6 +57,7 @@ def test_the_graph_makes_the_pictures_of_the_trained_network(
         assert np.abs(make_picture(config, luma, depth) - expected).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_attention_in_parts_equals_attention_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     config = GanConfig(8, attention=(1, 3))
     luma = np.random.default_rng(5).integers(0, 256, (37, 51)).astype(np.uint8)
@@ -65,6 +67,7 @@ def test_attention_in_parts_equals_attention_at_once(monkeypatch: pytest.MonkeyP
     assert np.abs(make_picture(config, luma) - at_once).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_attention_takes_memory_for_one_part_at_a_time() -> None:
     """All scores of 176x144 positions together would be 640 MB."""
     code = (
@@ -84,6 +87,7 @@ def test_attention_takes_memory_for_one_part_at_a_time() -> None:
     assert measure_megabytes("with") - measure_megabytes("without") < 200
 
 
+@pytest.mark.slow
 def test_an_openvino_that_does_not_load_is_one_line(tmp_path: Path) -> None:
     """It does not load where no memory is left for its libraries."""
     (tmp_path / "openvino.py").write_text(
@@ -92,7 +96,7 @@ def test_an_openvino_that_does_not_load_is_one_line(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=4)
     options = ["--colour", "track", "--colouriser", "compact", "--adapt", "off"]
     command = ["encode", tmp_path / "a.mkv", tmp_path / "b.mkv", *options]
-    said = one_line(run(*command, env={"PYTHONPATH": str(tmp_path)}), 2)
+    said = read_message(run(*command, env={"PYTHONPATH": str(tmp_path)}), 2)
     wanted = 'expected OpenVINO to load, found "failed to map segment from shared object"'
     assert f"{wanted}; free memory" in said
     assert not (tmp_path / "b.mkv").exists()

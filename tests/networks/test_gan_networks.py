@@ -45,6 +45,7 @@ def shapes_of(network: nn.Module, *inputs: torch.Tensor) -> dict[str, tuple[int,
     return shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [8, 64])
 def test_feature_sizes_are_those_of_table_1(channels: int) -> None:
     w, h, c = 96, 64, channels
@@ -130,6 +131,7 @@ def test_any_size_comes_out_as_it_went_in_and_within_range(height: int, width: i
     assert out.abs().max() <= 1
 
 
+@pytest.mark.slow
 def test_folding_batch_norm_changes_no_picture() -> None:
     torch.manual_seed(3)
     generator = Generator(GanConfig(8))
@@ -206,6 +208,7 @@ def expect_hash_of(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vgg19, "VGG19_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
 
 
+@pytest.mark.slow
 def test_vgg_gives_relu5_4_of_torchvisions_weights(
     vgg_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +253,7 @@ def test_a_failed_download_leaves_no_folder(
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_other_weights_than_torchvisions_are_refused(
     vgg_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def test_every_option_of_encode_is_in_the_guide() -> None:
     assert listed == set(re.findall(r"^  (--[\w-]+)", text, re.MULTILINE)) - {"--help"}
 
 
+@pytest.mark.slow
 def test_python_lines_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_clip(tmp_path / "talk.mp4", frames=30, codec="libx264", codec_options={"crf": "10"})
     monkeypatch.chdir(tmp_path)

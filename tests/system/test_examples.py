@@ -41,6 +41,7 @@ def numbers(line: str) -> list[float]:
     return [float(number) for number in re.findall(NUMBER, line.replace(",", ""))]
 
 
+@pytest.mark.slow
 def test_encode_and_read(talk: Path, tmp_path: Path) -> None:
     coded = tmp_path / "talk.mkv"
     report, video, *seconds = printed_lines("encode_and_read", talk, coded)
@@ -54,6 +55,7 @@ def test_encode_and_read(talk: Path, tmp_path: Path) -> None:
         assert numbers(line.partition("R'G'B' ")[2]) == pytest.approx(means[frame], abs=3)
 
 
+@pytest.mark.slow
 def test_colourise_grey(talk: Path, tmp_path: Path) -> None:
     coloured = tmp_path / "colour.mkv"
     to_paint, *references, report = printed_lines("colourise_grey", talk, coloured)
@@ -70,6 +72,7 @@ def test_colourise_grey(talk: Path, tmp_path: Path) -> None:
     assert error < grey_error / 2
 
 
+@pytest.mark.slow
 def test_own_metric(talk: Path) -> None:
     pytest.importorskip("skimage")
     fine, coarse = (numbers(line) for line in printed_lines("own_metric", talk))

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent.parent / "tinct"
 
-# A folder, or the ground's modules, imports from what stands above it in this list, and from itself.
+# A folder imports from the lines above its own, and from itself; the ground is single modules.
 LAYERS = (
     (
         *("errors", "interrupt", "limits", "declaration", "psnr", "frames", "colour"),
@@ -28,7 +28,7 @@ LAYERS = (
 )
 GROUND = LAYERS[0]
 PLACES = [place for layer in LAYERS for place in layer]
-# Imports that look upwards on purpose: `Frame.rgb` is there for users and imports when it is called.
+# Upward imports on purpose: `Frame.rgb`, which users call, imports when it is called.
 ALLOWED = {("frames", "colour")}
 TORCH = (
     "networks/trainable/",
@@ -138,19 +138,30 @@ def test_init_files_are_empty() -> None:
             assert path.read_text() == "", path
 
 
+@pytest.mark.slow
 def test_only_the_command_line_prints() -> None:
     for path in FILES:
         calls = [
             node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
         ]
         prints = any(isinstance(call.func, ast.Name) and call.func.id == "print" for call in calls)
-        # the output of `usage` is read by the process that starts it
+        # The output of `usage` is read by the process that starts it
         assert not prints or place_of(path) == "cli" or path.name == "usage.py", path
+
+
+REPORT = """
+import sys
+try:
+    {code}
+except SystemExit:
+    pass
+print(*sys.modules, file=sys.stderr)
+"""
 
 
 def loaded(code: str) -> set[str]:
     """Modules in a fresh interpreter after `code`."""
-    report = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*sys.modules, file=sys.stderr)"
+    report = REPORT.format(code=code)
     done = subprocess.run(
         [sys.executable, "-c", report], capture_output=True, check=True, text=True
     )
@@ -169,6 +180,7 @@ def test_help_loads_no_video_library(code: str) -> None:
     assert not loaded(code) & {"av", "cv2", "torch", "rich"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["info", "decode", "verify"])
 def test_reading_loads_no_network(tinct_path: Path, tmp_path: Path, command: str) -> None:
     arguments = [command, str(tinct_path)] + (

@@ -1,4 +1,4 @@
-"""Encoding and decoding ask nothing of a network, nor do the libraries that they load."""
+"""Encoding and decoding use no network, nor do the libraries that they load."""
 
 import re
 import shutil
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-# ways out of Python end in one of these events; a library that swallows the error is found by the note
+# Every way from Python to a network raises one of these events. The printed note finds a library
+# that catches the error.
 GUARD = """
 import sys
+EVENTS = {"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"}
 def guard(event, args):
-    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request"):
+    if event in EVENTS | {"urllib.Request"}:
         print("asked for", event, args, file=sys.stderr, flush=True)
         raise RuntimeError(event)
 sys.addaudithook(guard)
@@ -23,10 +25,10 @@ from tinct.cli.app import main
 try:
     main(sys.argv[1:])
 finally:
-    time.sleep(0.5)  # for a thread that asks later
+    time.sleep(0.5)  # a thread may ask later
 """
-# the kernel counts what any library sends in a network of its own, where nothing has a way
-ALONE = [
+# In a network namespace without a route, the kernel counts what any library sends.
+ISOLATED = [
     "unshare",
     "--map-root-user",
     "--net",
@@ -35,37 +37,40 @@ ALONE = [
     '"$@"; code=$?; cat /proc/net/snmp >&2; exit $code',
     "sh",
 ]
-can_be_alone = (
+can_isolate = (
     shutil.which("unshare") is not None
-    and subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
+    and subprocess.run([*ISOLATED, "true"], capture_output=True).returncode == 0
 )
-needs_unshare = pytest.mark.skipif(
-    not can_be_alone, reason="needs unshare, and the right to use it"
-)
+needs_unshare = pytest.mark.skipif(not can_isolate, reason="needs unshare, and the right to use it")
 
 
-def sent(said: str) -> int:
-    """IP packets that left, or would have if there had been a way; names are asked for by them, too."""
+def count_packets(said: str) -> int:
+    """Return how many IP packets were sent, with those that had no route; DNS queries included."""
     names, values = (line.split()[1:] for line in re.findall(r"^Ip: .*$", said, re.MULTILINE))
     counts = dict(zip(names, map(int, values), strict=True))
     return counts["OutRequests"] + counts["OutNoRoutes"]
 
 
-def guarded(*arguments: str) -> None:
+def run_guarded(*arguments: str) -> None:
+    """Run `tinct` and check that it uses no network."""
     command = [sys.executable, "-c", GUARD + RUN, *arguments]
     done = subprocess.run(
-        [*ALONE, *command] if can_be_alone else command, capture_output=True, text=True, check=False
+        [*ISOLATED, *command] if can_isolate else command,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "asked for" not in done.stderr
-    if can_be_alone:
-        assert sent(done.stderr) == 0
+    if can_isolate:
+        assert count_packets(done.stderr) == 0
 
 
 TRACK = ["--colour", "track"]
 PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "2steps"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -79,11 +84,12 @@ PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "
 def test_encode_and_decode_ask_nothing_of_a_network(
     options: list[str], clip_path: Path, tmp_path: Path
 ) -> None:
-    guarded("encode", str(clip_path), str(tmp_path / "a.mkv"), "--quiet", *options)
-    guarded("decode", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--quiet")
+    run_guarded("encode", str(clip_path), str(tmp_path / "a.mkv"), "--quiet", *options)
+    run_guarded("decode", str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), "--quiet")
 
 
 def test_the_guard_sees_an_attempt() -> None:
+    """The guard notices a request of Python's."""
     code = GUARD + "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "asked for" in done.stderr
@@ -91,9 +97,10 @@ def test_the_guard_sees_an_attempt() -> None:
 
 @needs_unshare
 def test_the_kernel_sees_an_attempt() -> None:
+    """The kernel's counters notice a connection."""
     code = "import socket\nsocket.create_connection(('192.0.2.1', 80), 5)"
     done = subprocess.run(
-        [*ALONE, sys.executable, "-c", code], capture_output=True, text=True, check=False
+        [*ISOLATED, sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert sent(done.stderr) > 0
+    assert count_packets(done.stderr) > 0

@@ -26,6 +26,7 @@ def talk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     block = BLOCKS[0]
     names: dict[str, object] = {}
@@ -48,6 +49,7 @@ def test_python_lines_run(talk: Path, capsys: pytest.CaptureFixture[str]) -> Non
 LINES = re.findall(r"^    tinct (.*)$", README, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_command_lines_work(talk: Path) -> None:
     assert [line.split()[0] for line in LINES[:2]] == ["encode", "decode"]
     for line in LINES[:2]:
@@ -56,6 +58,7 @@ def test_command_lines_work(talk: Path) -> None:
     assert len(list(tinct.open("talk-colour.mp4"))) == 30
 
 
+@pytest.mark.slow
 def test_colouring_lines_work(talk: Path) -> None:
     """Between the two lines somebody paints: here the talk's own colour goes into the PNGs."""
     assert [line.split()[0] for line in LINES[2:4]] == ["keyframes", "colourise"]
@@ -78,7 +81,7 @@ def test_colouring_lines_work(talk: Path) -> None:
     assert len(list(tinct.open("colour.mkv"))) == 30
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [line.split()[0] for line in LINES[4:]] == [
         "evaluate",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import TEST_PATH, one_line, payloads, run
+from helpers import TEST_PATH, read_message, run, spoil_packet
 from synthetic import write_clip
 
 torch = pytest.importorskip("torch")
@@ -39,6 +39,7 @@ def samples(folder: Path, *, second: bool = False) -> Samples:
     return Samples([folder / "a"], "noise")
 
 
+@pytest.mark.slow
 def test_it_learns_which_source_to_take(tmp_path: Path) -> None:
     """PSNR rises, but not far: half of the crops have swapped key frames, and noise has no clue."""
     given = samples(tmp_path)
@@ -101,6 +102,7 @@ def test_with_the_key_frames_only_their_distances_are_swapped(tmp_path: Path) ->
     assert found == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
 
 
+@pytest.mark.slow
 def test_two_processes_share_each_step(tmp_path: Path) -> None:
     """Both end with the same weights, which are not those of one process alone."""
     samples(tmp_path)
@@ -143,7 +145,7 @@ np.savez(folder / f"{distributed.get_rank()}.npz", **training.export_weights())
     assert not np.array_equal(here["leave.bias"], alone.export_weights()["leave.bias"])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     """By the command line: both passes and in-band; no video is left out; a repeat has no work."""
     data = tmp_path / "clips"
@@ -190,6 +192,7 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
     """Frames near a lost packet decode without an error; they are no originals to learn from."""
     write_clip(
@@ -199,9 +202,7 @@ def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> Non
         codec="libx264",
         codec_options={"g": "1", "qp": "10"},
     )
-    packet = payloads(tmp_path / "a.mkv", "video")[5][1]
-    spoilt = (tmp_path / "a.mkv").read_bytes().replace(packet[100:], bytes(len(packet) - 100))
-    (tmp_path / "b.mkv").write_bytes(spoilt)
+    spoil_packet(tmp_path / "a.mkv", tmp_path / "b.mkv", number=5)
     made = prepare_samples(
         [tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0
     )
@@ -209,12 +210,13 @@ def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> Non
     assert "found packets that are lost or do not" in made.failed[str(tmp_path / "b.mkv")]
 
 
+@pytest.mark.slow
 def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path) -> None:
     data = tmp_path / "clips"
     data.mkdir()
     write_clip(data / "short.mkv", frames=2, size=(192, 176))
     write_clip(data / "small.mkv", frames=10, size=(96, 96))
-    said = one_line(
+    said = read_message(
         run("train", "--data", data, "--stretches", 10, "--out", tmp_path / "a.safetensors"), 2
     )
     assert (
@@ -222,6 +224,7 @@ def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -263,5 +266,5 @@ def test_nothing_to_learn_from_is_one_line(
     for folder in ("empty", "none"):
         (tmp_path / folder).mkdir()
     (tmp_path / "none" / "a.mp4").write_bytes(b"no video")
-    assert expected in one_line(run("train", *options, cwd=tmp_path), 2)
+    assert expected in read_message(run("train", *options, cwd=tmp_path), 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "none"]
