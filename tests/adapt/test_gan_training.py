@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 import synthetic
 from helpers import TEST_PATH
 
+from tinct.adapt import gan
 from tinct.adapt.budget import Budget, Step
 from tinct.adapt.gan import Samples, Training
 from tinct.adapt.recipes import PAPER, Recipe
@@ -266,17 +267,11 @@ def test_the_smallest_pictures_train_too(kind: GeneratorKind, size: tuple[int, i
         assert generator(small.luma.float() / 127.5 - 1).shape == (1, 3, height, width)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "run.ckpt"
+def interrupt_training(number: int, path: Path) -> None:
+    """Train with a signal in the third of six steps, as the command line hears signals."""
+    signal.signal(number, raise_interrupt)
     # A checkpoint after every step: a torn one could replace a whole one.
-    monkeypatch.setattr("tinct.adapt.gan.CHECKPOINT_SECONDS", 0.0)
-    # As the command line does. A library may have set either to end the process.
-    both = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, raise_interrupt) for each in both}
+    gan.CHECKPOINT_SECONDS = 0.0
     take_step = Training.take_step
 
     def interrupt_third(training: Training, spent: float) -> dict[str, float]:
@@ -284,17 +279,32 @@ def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
             os.kill(os.getpid(), number)
         return take_step(training, spent)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Training, "take_step", interrupt_third)
-        with pytest.raises(KeyboardInterrupt):
-            train(RECIPE, 6, path)
-    for usual, handler in before.items():
-        signal.signal(usual, handler)
+    Training.take_step = interrupt_third  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        train(RECIPE, 6, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """The interrupted training is a process of its own: a signal too many would end the tests."""
+    path = tmp_path / "run.ckpt"
+    code = (
+        "import sys; from pathlib import Path; import test_gan_training as t\n"
+        "t.interrupt_training(int(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(int(number)), str(path)],
+        env={**os.environ, "PYTHONPATH": TEST_PATH},
+        check=True,
+        timeout=120,
+    )
     assert torch.load(path, weights_only=True)["steps"] == 3
     assert are_equal(train(RECIPE, 6, path), train(RECIPE, 6))
 
 
-@pytest.mark.slow
 def test_what_the_held_out_frame_is_belongs_to_a_training(tmp_path: Path) -> None:
     """It decides which weights are kept, so another one needs another checkpoint."""
     train(RECIPE, 1, tmp_path / "run.ckpt")
