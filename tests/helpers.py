@@ -37,6 +37,17 @@ TEST_PATH = os.pathsep.join(
 linux_only = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="uses /proc, mounts or processor affinity"
 )
+
+
+def leave_to_nightly(values: Iterable[Any], *, but: Iterable[Any]) -> list[Any]:
+    """Return parameters of a test of which all but some are for `make nightly` alone."""
+    kept = list(but)
+    return [
+        value if value in kept else pytest.param(value, marks=pytest.mark.nightly)
+        for value in values
+    ]
+
+
 needs_ffprobe = pytest.mark.skipif(shutil.which("ffprobe") is None, reason="needs ffprobe")
 
 

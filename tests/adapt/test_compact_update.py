@@ -41,18 +41,24 @@ CONFIG = tinct.EncodeConfig(
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(make_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """49 frames of a real clip."""
-    path = tmp_path_factory.mktemp("update") / "source.mkv"
-    tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(path), duration_seconds=1.63)
-    return path
+
+    def make(folder: Path) -> None:
+        clip = find_sample_clip("carphone_pristine.mp4")
+        tinct.decode(str(clip), str(folder / "source.mkv"), duration_seconds=1.63)
+
+    return make_once("update-source", make) / "source.mkv"
 
 
 @pytest.fixture(scope="module")
-def adapted(source: Path) -> Path:
+def adapted(source: Path, make_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """The clip encoded with an update."""
-    tinct.encode(str(source), str(source.with_name("adapted.mkv")), CONFIG)
-    return source.with_name("adapted.mkv")
+
+    def make(folder: Path) -> None:
+        tinct.encode(str(source), str(folder / "adapted.mkv"), CONFIG)
+
+    return make_once("adapted", make) / "adapted.mkv"
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ def test_key_frames_that_stand_out_count_against_a_choice() -> None:
     assert four == pytest.approx(0.16)  # added to the logarithm of bits
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_encode_is_steadier_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the penalty, key frames of the same video are closer to other frames by over 2 dB."""
     source = tmp_path / "source.mkv"

@@ -1,6 +1,7 @@
 """Files that `compact` restores: what it gains on a real clip, damaged files, and lies in them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,15 @@ CONFIG = tinct.EncodeConfig(
 
 
 @pytest.fixture(scope="module")
-def coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def coded(make_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
     """40 frames of a real clip, key frames 8 apart and 12 QP finer."""
-    folder = tmp_path_factory.mktemp("compact")
-    tinct.decode(
-        str(find_sample_clip("carphone_pristine.mp4")),
-        str(folder / "source.mkv"),
-        duration_seconds=1.33,
-    )
-    tinct.encode(str(folder / "source.mkv"), str(folder / "coded.mkv"), CONFIG)
-    return folder / "coded.mkv"
+
+    def make(folder: Path) -> None:
+        clip = find_sample_clip("carphone_pristine.mp4")
+        tinct.decode(str(clip), str(folder / "source.mkv"), duration_seconds=1.33)
+        tinct.encode(str(folder / "source.mkv"), str(folder / "coded.mkv"), CONFIG)
+
+    return make_once("compact", make) / "coded.mkv"
 
 
 def mean_psnr(frames: list[Frame], source: list[Frame], plane: str = "y") -> float:

@@ -44,7 +44,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("encode", 3),
         ("decode", 3),
-        pytest.param("adapt", 1, marks=pytest.mark.slow),
+        pytest.param("adapt", 1, marks=pytest.mark.nightly),
         pytest.param("sweep", 1, marks=pytest.mark.nightly),
     ],
 )

@@ -119,13 +119,17 @@ def run_on_processors(count: int, *arguments: str | Path) -> None:
 needs_two = pytest.mark.skipif(
     not sys.platform.startswith("linux") or (os.cpu_count() or 1) < 2, reason="needs two processors"
 )
+COMPACT = ("--colouriser", "compact", "--colour", "track")
 GAN = ("--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "4steps")
 
 
 @needs_two
 @pytest.mark.parametrize(
     "options",
-    [("--colouriser", "compact", "--colour", "track"), pytest.param(GAN, marks=pytest.mark.slow)],
+    [
+        ("--colouriser", "compact", "--colour", "track"),
+        pytest.param(GAN, marks=pytest.mark.nightly),
+    ],
     ids=["compact", "gan"],
 )
 def test_one_thread_and_two_show_the_same_to_one_grey_level(

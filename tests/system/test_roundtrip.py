@@ -16,6 +16,7 @@ from helpers import (
     SHARED_CLIPS,
     assert_same_frames,
     find_sample_clip,
+    leave_to_nightly,
     measure_psnr,
     read_attachments,
     read_message,
@@ -58,6 +59,11 @@ LAYOUTS: dict[str, dict[str, Any]] = {
         "colour": "track",
     },
 }
+# One of each kind: the others run at night.
+USUAL_LAYOUTS = [
+    *("intra-auto", "intra-track", "intra-compatible", "intra-full", "intra-bitrate"),
+    *("low-delay-crf", "random-access-track", "random-access-in-band"),
+]
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
 FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
 # Bounds of the PSNR of the synthetic scene. Colour depends on how well propagation carries it.
@@ -139,7 +145,7 @@ SIZED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2, 7])
+@pytest.mark.parametrize("count", leave_to_nightly([1, 2, 7], but=[1, 7]))
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_odd_tiny_and_short_videos_come_back_in_full(
     tmp_path: Path, size: tuple[int, int], count: int
@@ -199,7 +205,7 @@ def test_constant_rates_are_exact(tmp_path: Path, rate: Fraction, layout: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", leave_to_nightly(LAYOUTS, but=USUAL_LAYOUTS))
 def test_the_same_encode_gives_the_same_bytes(clip_path: Path, tmp_path: Path, layout: str) -> None:
     made = []
     for name in ("a.mkv", "b.mkv"):
@@ -330,7 +336,7 @@ def test_a_cut_gives_the_same_frames_as_the_whole(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("layout", CUT_LAYOUTS)
+@pytest.mark.parametrize("layout", leave_to_nightly(CUT_LAYOUTS, but=USUAL_LAYOUTS))
 def test_a_cut_deep_in_a_long_video_gives_the_same_frames(
     long_clip: Path, tmp_path: Path, layout: str
 ) -> None:
@@ -436,7 +442,7 @@ def test_a_cut_of_a_video_that_starts_late_counts_from_the_files_start(tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", FORMATS)
+@pytest.mark.parametrize("depth", leave_to_nightly(FORMATS, but=[10]))
 def test_y4m_goes_through_pipes(tmp_path: Path, depth: int) -> None:
     write_clip(tmp_path / "a.mkv", frames=30, pix_fmt=FORMATS[depth])
     given = run("decode", tmp_path / "a.mkv", "-")
@@ -558,7 +564,10 @@ def test_what_a_network_saves_on_a_sample_clip(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED_CLIPS.is_dir(), reason="needs ../shared/clips")
-@pytest.mark.parametrize("name", ["mother_daughter.mp4", "scene_montage.mp4"])
+@pytest.mark.parametrize(
+    "name",
+    leave_to_nightly(["mother_daughter.mp4", "scene_montage.mp4"], but=["scene_montage.mp4"]),
+)
 def test_real_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     short = tmp_path / "short.mkv"
     tinct.decode(str(SHARED_CLIPS / name), str(short), duration_seconds=2.0)
