@@ -218,7 +218,7 @@ def train_small() -> tuple[torch.nn.Module, Samples]:
     return Training(samples, GanConfig(8, output="ycbcr"), recipe).run(Budget(steps=200)), samples
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_dearer_bits_give_a_smaller_update_within_a_tenth_of_a_decibel() -> None:
     network, samples = train_small()
     config = GanConfig(8, output="ycbcr")

@@ -25,8 +25,8 @@ from tinct.frames import ColourTags, VideoInfo
 from tinct.media.source import open_source
 
 LAYOUTS: dict[str, dict[str, Any]] = {
-    "track": {"colour": "track"},
-    "compatible": {"colour": "track", "compatible": True},
+    "track": {"colour": "track", "adapt": "off"},
+    "compatible": {"colour": "track", "compatible": True, "adapt": "off"},
     "full": {"colour": "track", "key_form": "full", "group": 6},
     "in-band": {"colour": "in-band"},
     "random-access": {"structure": "random-access", "colour": "track"},

@@ -62,7 +62,7 @@ def test_slices_are_what_ffmpeg_takes(size: tuple[int, int], bit_depth: int, sli
     assert slices == 0 or opens(size, bit_depth, slices)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("bit_depth", [8, 10])
 def test_every_small_and_every_narrow_size_opens(bit_depth: int) -> None:
     sizes = set(product(range(1, 65), repeat=2))

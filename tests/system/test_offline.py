@@ -75,7 +75,7 @@ PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "
     "options",
     [
         ["--colour", "in-band"],
-        [*TRACK, "--colouriser", "none"],
+        pytest.param([*TRACK, "--colouriser", "none"], marks=pytest.mark.nightly),
         [*TRACK, "--colouriser", "compact"],
         PAPER,
     ],
