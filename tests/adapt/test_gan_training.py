@@ -339,7 +339,7 @@ def join(rank: int, address: str, out: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
     """Each takes its own crops and the mean of both gradients, so both have the same network."""
     torch.multiprocessing.spawn(join, (f"file://{tmp_path}/meet", str(tmp_path)), nprocs=2)

@@ -44,7 +44,7 @@ def list_outputs(folder: Path) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["local", pytest.param("ray", marks=pytest.mark.nightly)])
 def test_a_folder_is_encoded_and_what_failed_is_tried_again(folder: Path, engine: str) -> None:
     """A second run encodes only what failed in the first."""
     options = ("--structure", "low-delay", "--jobs", "2", "--engine", engine)

@@ -61,7 +61,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 }
 # One of each kind: the others run at night.
 USUAL_LAYOUTS = [
-    *("intra-auto", "intra-track", "intra-compatible", "intra-full", "intra-bitrate"),
+    *("intra-auto", "intra-track", "intra-full", "intra-bitrate"),
     *("low-delay-crf", "random-access-track", "random-access-in-band"),
 ]
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
