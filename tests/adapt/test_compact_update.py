@@ -84,7 +84,7 @@ def test_an_update_pays_and_decodes_elsewhere(source: Path, adapted: Path, tmp_p
     assert 0.15 < again.psnr[0].mean_db - off.psnr[0].mean_db < 2
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_an_update_that_does_not_pay_is_not_sent(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

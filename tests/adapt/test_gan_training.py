@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import synthetic
-from helpers import TEST_PATH
+from helpers import TEST_PATH, leave_to_nightly
 
 from tinct.adapt import gan
 from tinct.adapt.budget import Budget, Step
@@ -285,7 +285,9 @@ def interrupt_training(number: int, path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", leave_to_nightly([signal.SIGINT, signal.SIGTERM], but=[signal.SIGINT])
+)
 def test_ctrl_c_in_training_is_heard_after_the_step_and_saves_it(
     number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -137,7 +137,7 @@ def test_only_one_group_is_held(spacing: Spacing) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"colour": "track", "adapt": "20steps"},
+        pytest.param({"colour": "track", "adapt": "20steps"}, marks=pytest.mark.nightly),
         {"colour": "track", "group": 50, "adapt": "off"},
         {"colour": "track", "key_form": "full", "group": 50},
     ],

@@ -102,7 +102,7 @@ def test_with_the_key_frames_only_their_distances_are_swapped(tmp_path: Path) ->
     assert found == {(0.1, 0.2, 0.3, 0.4), (0.2, 0.1, 0.3, 0.4)}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_share_each_step(tmp_path: Path) -> None:
     """Both end with the same weights, which are not those of one process alone."""
     samples(tmp_path)
