@@ -32,6 +32,7 @@ RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 AutoNumber = int | Literal["auto"]
+Interpolate = int | Literal["auto", "off"]
 
 LOSSES = ("gan", "mse", "content", "colour")
 X265_PRESETS = (
@@ -136,6 +137,16 @@ class EncodeConfig:
         choices=("auto",),
         kind=int,
         high=40,
+        panel=COLOUR,
+    )
+    interpolate: Interpolate = option(
+        "auto",
+        "Which frames between key frames are not sent, but made by the decoder from those around "
+        "them: what pays on this video, none, or all but every n-th; all-intra only",
+        choices=("auto", "off"),
+        kind=int,
+        low=2,
+        high=MAX_GROUP,
         panel=COLOUR,
     )
     compatible: bool = option(
@@ -314,6 +325,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "key_form": "full",
         "group": 6,
         "key_boost": 0,
+        "interpolate": "off",
         "colouriser": "gan",
     },
 }

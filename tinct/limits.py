@@ -22,6 +22,13 @@ MAX_JUDGED_PIXELS = 1 << 28
 # Missing frames that are filled with the frame before them; x265 is told to give an entry point
 # every 250 frames.
 MAX_GAP_FRAMES = 256
+# Frames of a file that are interpolated: six days at 30 frames a second, 130 MB of times in memory.
+MAX_INTERPOLATED = 1 << 24
+MAX_INTERPOLATED_RUN = 256  # frames in a row between two that are sent
+MAX_STEP_BYTES = 5  # of the step from one time to the next: 2^35 ms are a year
+# Packed steps for each byte that they were deflated to; a video whose groups are all alike has
+# about 1,000.
+MAX_STEPS_PER_BYTE = 1032
 
 
 def max_held_frames(width: int, height: int) -> int:

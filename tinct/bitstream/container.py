@@ -43,32 +43,39 @@ from tinct.networks.weights import hash_weights
 class Spool:
     """The packets of one track, on disk until the file is muxed.
 
-    Memory does not grow with the video. `header` is the track's parameter sets.
+    Memory does not grow with the video. `header` is the track's parameter sets. Packets that are
+    made late go to `late_file`, in ascending order too, and are read between the others.
     """
 
     name: str
     header: bytes
     file: IO[bytes]
-    size_bytes: int = 0
+    late_file: IO[bytes] | None = None
+    _sizes: list[int] = field(default_factory=lambda: [0, 0], repr=False)
     _first: bytes = field(default=b"", repr=False)
 
-    _RECORD = struct.Struct("<qqBI")  # pts, dts, keyframe, length
+    @property
+    def size_bytes(self) -> int:
+        """Return the bytes of all packets so far."""
+        return sum(self._sizes)
 
     def write(self, packets: list[Packet]) -> None:
         for packet in packets:
             self._first = self._first or packet.data
-            self.file.write(
-                self._RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data))
-            )
-            self.file.write(packet.data)
-            self.size_bytes += len(packet.data)
+            _write_record(self.file, packet)
+            self._sizes[0] += len(packet.data)
+
+    def write_late(self, packet: Packet) -> None:
+        """Take a packet that belongs before others; called from any one thread."""
+        assert self.late_file is not None, "a track of which all packets come in order"
+        _write_record(self.late_file, packet)
+        self._sizes[1] += len(packet.data)
 
     def read(self) -> Iterator[Packet]:
-        self.file.seek(0)
-        while record := self.file.read(self._RECORD.size):
-            pts, dts, keyframe, length = self._RECORD.unpack(record)
-            data = self.file.read(length)
-            yield Packet(data=data, pts=pts, dts=dts, keyframe=bool(keyframe))
+        if self.late_file is None:
+            return _read_records(self.file)
+        parts = (_read_records(file) for file in (self.file, self.late_file))
+        return heapq.merge(*parts, key=lambda packet: packet.dts)
 
     def open_template(self) -> InputContainer:
         """Open the header and the first picture, from which FFmpeg knows the track's properties.
@@ -78,6 +85,21 @@ class Spool:
         container = av.open(io.BytesIO(self.header + self._first), "r", format=CODEC_NAME)
         assert isinstance(container, InputContainer)
         return container
+
+
+_RECORD = struct.Struct("<qqBI")  # pts, dts, keyframe, length
+
+
+def _write_record(file: IO[bytes], packet: Packet) -> None:
+    file.write(_RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data)))
+    file.write(packet.data)
+
+
+def _read_records(file: IO[bytes]) -> Iterator[Packet]:
+    file.seek(0)
+    while record := file.read(_RECORD.size):
+        pts, dts, keyframe, length = _RECORD.unpack(record)
+        yield Packet(data=file.read(length), pts=pts, dts=dts, keyframe=bool(keyframe))
 
 
 def mux(

@@ -322,6 +322,17 @@ def encode_pictures(
     pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
 ) -> list[tuple[float, Planes]]:
     """Return each picture's size in bits and the picture decoded from them, padded as coded."""
+    coded = code_pictures(pictures, settings, grey=grey)
+    return [(8.0 * len(packet.data), planes) for packet, planes in coded]
+
+
+def code_pictures(
+    pictures: Sequence[Planes], settings: HevcSettings, *, grey: bool
+) -> list[tuple[Packet, Planes]]:
+    """Return each picture's packet and the picture decoded from it, padded as coded.
+
+    Times count from 0.
+    """
     height, width = pictures[0][0].shape
     encoder = HevcEncoder(settings, (height, width), grey=grey)
     packets: list[Packet] = []
@@ -331,8 +342,8 @@ def encode_pictures(
     decoder = HevcDecoder(encoder.header)
     decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
     decoded.update(decoder.flush())
-    bits = {p.pts: 8.0 * len(p.data) for p in packets}
-    return [(bits[number], decoded[number]) for number in range(len(pictures))]
+    coded = {p.pts: p for p in packets}
+    return [(coded[number], decoded[number]) for number in range(len(pictures))]
 
 
 def split_header(header: bytes) -> tuple[bytes, bytes]:

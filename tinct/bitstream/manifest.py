@@ -130,6 +130,7 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from tinct.bitstream.qp import MAX_QP
+from tinct.bitstream.times import pack_times, unpack_times
 from tinct.errors import CodecError
 from tinct.limits import (
     MAX_FRAMES,
@@ -154,7 +155,7 @@ from tinct.networks.gan_config import (
 )
 from tinct.networks.weights import HASH_DIGITS
 
-VERSION = 1
+VERSION = 2  # that of files with interpolated frames; all others are of version 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
 # Bytes that a Tinct file takes beside plain HEVC, apart from the manifest's own: the attachment's
 # head, and the names of tracks.
@@ -185,11 +186,16 @@ class Manifest:
     rank: int | None = None
     update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())
+    interpolated: tuple[int, ...] = ()
+
+    @property
+    def version(self) -> int:
+        return VERSION if self.interpolated else 1
 
 
 def write_manifest(manifest: Manifest) -> bytes:
     """Return the bytes of `tinct.json`."""
-    fields: dict[str, Any] = {"tinct": VERSION}
+    fields: dict[str, Any] = {"tinct": manifest.version}
     if manifest.layout != "chroma":
         fields["layout"] = manifest.layout
     fields["size"] = manifest.size
@@ -214,6 +220,8 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["update"] = manifest.update
     if any(manifest.plain):
         fields["plain"] = manifest.plain
+    if manifest.interpolated:
+        fields["interpolated"] = pack_times(manifest.interpolated)
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -227,9 +235,10 @@ def read_manifest(data: bytes) -> Manifest:
     if not _is_count(version, 1, MAX_FRAMES):
         found = f"{json.dumps(version)[:40]}; get the file again"
         raise _damage_error("a format version", found)
-    if version != VERSION:
+    assert isinstance(version, int)
+    if version > VERSION:
         raise CodecError(
-            f"expected Tinct format version {VERSION}, found {version}; "
+            f"expected Tinct format version {VERSION} or lower, found {version}; "
             "it takes a newer tinct to read it"
         )
     _check_fields(fields)
@@ -248,6 +257,7 @@ def read_manifest(data: bytes) -> Manifest:
         rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
+        interpolated=unpack_times(fields["interpolated"]) if "interpolated" in fields else (),
     )
 
 
@@ -312,12 +322,15 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "plain": isinstance(plain, list)
         and len(plain) == 3
         and all(_are_times(times) for times in plain),
+        "interpolated": _are_interpolated(fields)
+        if fields["tinct"] > 1
+        else "interpolated" not in fields,
     }
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):
             found = json.dumps(fields.get(key))[:40]
             raise CodecError(
-                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {VERSION} has it, "
+                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {fields['tinct']} has it, "
                 f"found {found}"
             )
 
@@ -338,6 +351,18 @@ def _is_rate(value: Any) -> bool:
     if not _are_counts(value, 1, MAX_RATE_TERM, length=2):
         return False
     return bool(1 / MAX_RATE <= value[0] / value[1] < MAX_RATE)
+
+
+def _are_interpolated(fields: dict[str, Any]) -> bool:
+    """Return whether the times of interpolated frames are fewer than the frames, on a track."""
+    text, frames = fields.get("interpolated"), fields.get("frames")
+    if not isinstance(text, str) or not text.isascii() or fields.get("layout") == "in-band":
+        return False
+    try:
+        count = len(unpack_times(text))
+    except ValueError:
+        return False
+    return count > 0 and _is_count(frames, count + 1, MAX_FRAMES)
 
 
 def _are_times(values: object) -> bool:

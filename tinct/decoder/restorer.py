@@ -7,7 +7,7 @@ exactly what the decoder shows. `inband` does the files without a colour track.
 import os
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ import numpy as np
 from tinct.bitstream.base import unstack_chroma
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Layout
+from tinct.decoder.filling import fill, find_gaps, set_distances
 from tinct.decoder.inband import InBandRestorer
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
@@ -35,18 +36,37 @@ from tinct.networks.interface import (
 # Frames that may be pending beside the first pending group and the group that is coming in.
 PENDING_FRAMES = 24
 
+# Takes the frames of a group as they are shown, in order of time, and the times of those that were
+# interpolated; returns times and planes, padded as coded, of frames that are sent after all.
+Inspect = Callable[[Sequence[KeyView], Sequence[int]], Sequence[tuple[int, Planes]]]
+
 
 @dataclass(frozen=True, kw_only=True)
-class _PendingGroup:
-    """A group whose frames are being restored, without its key frame.
+class _Group:
+    """The frames of a group that were sent, without its key frame, as decoded.
 
     `key_pts` is the time of the key frame, None for frames before the first one and for a key frame
-    itself. `restored` are the planes after the network, `prior` those after propagation alone, None
-    where they are not needed.
+    itself. `keys` give colour. The frames at `times` are interpolated from the others, and from the
+    key frames `before` and `after` them, which are None where they are of another shot.
     """
 
     key_pts: int | None
     luma: Sequence[LumaView]
+    keys: Sequence[KeyView] = ()
+    times: Sequence[int] = ()
+    before: KeyView | None = None
+    after: KeyView | None = None
+
+
+@dataclass(frozen=True)
+class _PendingGroup:
+    """A group whose frames are being restored.
+
+    `restored` are the planes after the network, `prior` those after propagation alone, None where
+    they are not needed.
+    """
+
+    group: _Group
     restored: list[Future[Planes]]
     prior: list[Future[Planes]] | None
 
@@ -68,7 +88,12 @@ class Restorer:
     `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
     that plane leaves the network out. An encoder gives a `judge` that decides this here, group by
     group, and reads the result from `plain`. `colourless` counts the frames that are grey for want
-    of a key frame. Use as a context manager: its threads end with it.
+    of a key frame.
+
+    `interpolated` are the times of frames that were never sent, ascending; with `fills_gaps` each
+    tick has a frame, so that all others between frames of one shot are lost, are interpolated too
+    and counted in `filled`. An encoder's `inspect` may have frames of a group sent after all. Use
+    as a context manager: its threads end with it.
     """
 
     def __init__(
@@ -83,7 +108,11 @@ class Restorer:
         lost_keys: Collection[int] = (),
         plain: PlainPlaces = ((), (), ()),
         judge: Judge | None = None,
+        interpolated: Sequence[int] = (),
+        fills_gaps: bool = False,
+        inspect: Inspect | None = None,
     ) -> None:
+        self._interpolated, self._fills_gaps, self._inspect = interpolated, fills_gaps, inspect
         self._info, self._row = info, LAYOUTS[layout]
         self._luma_shape = (info.height, info.width)
         self._colouriser, self._judge = colouriser, judge
@@ -93,7 +122,7 @@ class Restorer:
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._colour: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None  # the current key frame
-        self.colourless = 0
+        self.colourless = self.filled = 0
         self._last_luma_pts = self._last_colour_pts = -1
         self._pending: deque[_PendingGroup] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -194,33 +223,45 @@ class Restorer:
         """Start to restore frames from the current key frame on; `next_key` follows them."""
         if not views:
             return
-        keys = self._select_keys(next_key)
-        if not keys:
-            self.colourless += len(views)
+        before = None
+        after = None if self._key_pts in self._open_keys else next_key
         if self._key is not None and views[0].pts == self._key.luma.pts:
+            before = self._key
             self._pending.append(_wrap_key_frame(self._key))
             views = views[1:]
-        views = [self._correct_qp(view) for view in views]
-        is_plain = [self._key_pts in places for places in self.plain]
-        if self._colouriser is propagate_group or not keys or all(is_plain):
-            restored, prior = propagate_group(views, keys, self._pool), None
-        else:
-            restored, prior = self._colouriser(views, keys, self._pool), None
-            if any(is_plain) or self._judge is not None:
-                prior = propagate_group(views, keys, self._pool)
-        self._pending.append(
-            _PendingGroup(key_pts=self._key_pts, luma=views, restored=restored, prior=prior)
+        ends = [[key.luma.pts] if key is not None else [] for key in (before, after)]
+        known = [*ends[0], *(view.pts for view in views), *ends[1]]
+        gaps = find_gaps(known, self._interpolated, fills=self._fills_gaps)
+        self.filled += gaps.lost
+        keys = [key for key in (self._key, after) if key is not None]
+        if not keys:
+            self.colourless += len(views)
+        group = _Group(
+            key_pts=self._key_pts,
+            luma=[self._correct_qp(view) for view in views],
+            keys=keys,
+            times=gaps.times,
+            before=before,
+            after=after,
         )
+        self._pending.append(self._restore(group))
+
+    def _restore(self, group: _Group) -> _PendingGroup:
+        """Start to restore the frames of a group that were sent."""
+        luma, keys = set_distances(group.luma, group.times), group.keys
+        is_plain = [group.key_pts in places for places in self.plain]
+        prior = None
+        if self._colouriser is propagate_group or not keys or all(is_plain):
+            restored = propagate_group(luma, keys, self._pool)
+        else:
+            restored = self._colouriser(luma, keys, self._pool)
+            if any(is_plain) or self._judge is not None:
+                prior = propagate_group(luma, keys, self._pool)
+        return _PendingGroup(group, restored, prior)
 
     @property
     def _key_pts(self) -> int | None:
         return None if self._key is None else self._key.luma.pts
-
-    def _select_keys(self, next_key: KeyView | None) -> list[KeyView]:
-        """Return the key frames that give colour: none of the next one where the group is open."""
-        if self._key_pts in self._open_keys:
-            next_key = None
-        return [key for key in (self._key, next_key) if key is not None]
 
     def _correct_qp(self, view: LumaView) -> LumaView:
         """Return the view of a frame between key frames, with the QP its luma was coded at."""
@@ -231,19 +272,44 @@ class Restorer:
     def _pop_finished(self, keep: int) -> list[Frame]:
         """Return finished frames in order. Block while `keep` or more follow the first group."""
         frames: list[Frame] = []
-        following = sum(len(group.luma) for group in self._pending)
+        following = sum(len(pending.group.luma) for pending in self._pending)
         while self._pending:
-            following -= len(self._pending[0].luma)
+            following -= len(self._pending[0].group.luma)
             if following < keep and not self._pending[0].is_done:
                 break
             frames += self._finish_group(self._pending.popleft())
         return frames
 
-    def _finish_group(self, group: _PendingGroup) -> list[Frame]:
-        """Return the frames of a group, each plane from the network or the prior."""
-        planes = [future.result() for future in group.restored]
-        if group.prior is not None and planes:
-            prior = [future.result() for future in group.prior]
+    def _finish_group(self, pending: _PendingGroup) -> list[Frame]:
+        """Return the frames of a group: restored, or interpolated between these."""
+        shown = self._show_group(pending)
+        while self._inspect is not None and pending.group.times:
+            late = self._inspect(shown, pending.group.times)
+            if not late:
+                break
+            views = [
+                self._make_view(self._crop(planes[0], self._luma_shape), pts)
+                for pts, planes in late
+            ]
+            pending = self._restore(_send_late(pending.group, views))
+            shown = self._show_group(pending)
+        group = pending.group
+        around = {key.luma.pts for key in (group.before, group.after) if key is not None}
+        return [
+            Frame(view.luma.y, view.cb, view.cr, pts=view.luma.pts, info=self._info)
+            for view in shown
+            if view.luma.pts not in around
+        ]
+
+    def _show_group(self, pending: _PendingGroup) -> list[KeyView]:
+        """Return the frames of a group as they are shown, with the key frames around them.
+
+        Each plane is from the network or the prior.
+        """
+        group = pending.group
+        planes = [future.result() for future in pending.restored]
+        if pending.prior is not None and planes:
+            prior = [future.result() for future in pending.prior]
             if self._judge is not None and group.key_pts is not None:
                 is_better_plain = self._judge([view.pts for view in group.luma], planes, prior)
                 mark_plain(self.plain, group.key_pts, is_better_plain)
@@ -251,10 +317,15 @@ class Restorer:
                 select_planes(restored, without, plain=self.plain, place=group.key_pts)
                 for restored, without in zip(planes, prior, strict=True)
             ]
-        return [
-            Frame(y, cb, cr, pts=view.pts, info=self._info)
+        shown = [
+            KeyView(replace(view, y=y), cb, cr)
             for (y, cb, cr), view in zip(planes, group.luma, strict=True)
         ]
+        if not group.times:
+            return shown
+        before = [key for key in (group.before,) if key is not None]
+        after = [key for key in (group.after,) if key is not None]
+        return fill([*before, *shown, *after], group.times, self._pool)
 
     def _make_view(self, y: np.ndarray, pts: int) -> LumaView:
         qp = self._find_qp(pts, is_key=False)
@@ -293,4 +364,14 @@ def _wrap_key_frame(key: KeyView) -> _PendingGroup:
     """Return a key frame as a group that is finished: its planes are shown as decoded."""
     done: Future[Planes] = Future()
     done.set_result((key.luma.y, key.cb, key.cr))
-    return _PendingGroup(key_pts=None, luma=[key.luma], restored=[done], prior=None)
+    return _PendingGroup(_Group(key_pts=None, luma=[key.luma]), [done], None)
+
+
+def _send_late(group: _Group, late: Sequence[LumaView]) -> _Group:
+    """Return the group with frames that were interpolated and are sent after all."""
+    sent = {view.pts for view in late}
+    return replace(
+        group,
+        luma=sorted([*group.luma, *late], key=lambda view: view.pts),
+        times=[pts for pts in group.times if pts not in sent],
+    )

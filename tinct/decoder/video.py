@@ -134,6 +134,7 @@ class Video:
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
                 self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
+                self.damage.concealed_frames += restorer.filled
             if self._is_whole:
                 self.damage.broken_checksums = count_broken_checksums(file)
             if COLOUR in decoders:  # lost luma shows as a gap instead
@@ -167,6 +168,8 @@ class Video:
             qps=manifest.qps,
             lost_keys=keys.lost_times,
             plain=manifest.plain,
+            interpolated=manifest.interpolated,
+            fills_gaps=bool(manifest.interpolated) and manifest.rate is not None,
         )
 
     def _cut_frames(

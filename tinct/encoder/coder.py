@@ -4,13 +4,16 @@
 """
 
 import tempfile
+import threading
+from bisect import bisect_left
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, TypeVar
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.base import BaseSettings, Packet, code_pictures
 from tinct.bitstream.container import Spool
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.bitstream.qp import key_qp, other_qp
@@ -18,11 +21,15 @@ from tinct.config import EncodeConfig
 from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.plan import Plan, TrackPackets
 from tinct.encoder.rate import RateControl, with_x265_rate
+from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.encoder.tracks import PictureTrack, luma_planes, open_colour_track
 from tinct.frames import Frame, VideoInfo
+from tinct.media.planes import Planes
 from tinct.motion.shots import scan_frames
+from tinct.psnr import Psnr
 
+_T = TypeVar("_T")
 NOTED_QP_STEP = 3  # a steered QP moves by 1 every few frames: smaller changes are not noted
 
 
@@ -31,8 +38,8 @@ class Coder:
 
     `frames` and `keys` count what has been coded; `key_times` are the times of key frames, and
     `open_keys` those whose group is open. `qps` (time, QP of key frames, QP of the others) are what
-    a network is told of the luma, from each time on. Use as a context manager: the spools vanish
-    with it.
+    a network is told of the luma, from each time on. `interpolated` are the times of frames that
+    are not sent. Use as a context manager: the spools vanish with it.
     """
 
     def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, *, folder: Path) -> None:
@@ -40,9 +47,14 @@ class Coder:
         self._stack = ExitStack()
         self.spools: list[Spool] = []
         self.frames = self.keys = 0
+        self.is_done = False  # whether the view has seen all that was coded
         self.key_times: set[int] = set()
         self.open_keys: set[int] = set()
         self.qps: list[tuple[int, int, int]] = []
+        self.interpolated: list[int] = []
+        self._interpolated_qps: list[int] = []  # at which each of them would be sent
+        self._late: list[Packet] = []  # of the group that the view is looking at
+        self._unsent = threading.Lock()  # held while one of these two lists changes
 
     def __enter__(self) -> "Coder":
         return self
@@ -93,17 +105,22 @@ class Coder:
         compatible = self._config.compatible
         if compatible and self._config.is_intra:
             luma_settings = replace(luma_settings, structure="intra-main")
+        self._luma_settings = luma_settings
         luma = PictureTrack(luma_settings, self._info, grey=not compatible)
         colour = open_colour_track(settings, self._plan, self._info)
-        self._open(LUMA, luma.header)
+        self._open(LUMA, luma.header, takes_late=not self._plan.sending.is_full)
         self._open(COLOUR, colour.header)
         rate = self._rate_control()
-        for group in _read_ahead(cut_groups(scan_frames(frames), self._plan.spacing)):
+        for group, sent in _read_ahead(self._choose_frames(frames)):
             self._count_key(group)
             for position, frame in enumerate(group.frames):
                 self.frames += 1
                 of_keys, of_others = self._qps_at(rate.qp(self.frames))
                 self._note_qps(frame.pts, of_keys, of_others)
+                if position not in sent:
+                    self._leave_out(frame.pts, of_others)
+                    yield frame, []
+                    continue
                 tracks: TrackPackets = []
                 if position == 0:
                     tracks.append((COLOUR, colour.encode(group, of_keys)))
@@ -113,6 +130,50 @@ class Coder:
                     tracks.append((LUMA, luma.encode(planes, frame.pts, own_qp)))
                 yield frame, tracks
         yield None, [(COLOUR, colour.flush()), (LUMA, luma.flush())]
+
+    def _choose_frames(self, frames: Iterator[Frame]) -> Iterator[tuple[Group, frozenset[int]]]:
+        """Yield the groups of a video, each with the indices of the frames that are sent."""
+        for group in cut_groups(scan_frames(frames), self._plan.spacing):
+            yield group, choose_sent(group, self._plan.sending)
+
+    def _leave_out(self, pts: int, qp: int) -> None:
+        """Note a frame that is not sent, and the QP at which it would be."""
+        with self._unsent:
+            self.interpolated.append(pts)
+            self._interpolated_qps.append(qp)
+
+    def send_late(self, frame: Frame) -> Planes:
+        """Code a frame that was left out and return its luma as it decodes, padded as coded.
+
+        Called from any thread; frames come group by group.
+        """
+        with self._unsent:
+            index = bisect_left(self.interpolated, frame.pts)
+            assert self.interpolated[index] == frame.pts, "a frame that was sent already"
+            del self.interpolated[index]
+            qp = self._interpolated_qps.pop(index)
+        settings = replace(self._luma_settings, qp=qp)
+        planes = luma_planes(frame, compatible=self._config.compatible)
+        ((packet, decoded),) = code_pictures([planes], settings, grey=not self._config.compatible)
+        self._late.append(replace(packet, pts=frame.pts, dts=frame.pts))
+        return decoded
+
+    @property
+    def may_send_late(self) -> bool:
+        """Return whether frames that were left out may still be sent."""
+        return not (self._plan.sending.is_full or self.is_done)
+
+    @property
+    def expected_luma_db(self) -> float:
+        """Return about the PSNR-Y that the QP promises: that of the base codec on samples."""
+        assert self._plan.plain is not None, "decided without samples"
+        return Psnr.of([self._plan.plain.error[0]]).mean_db
+
+    def write_late(self) -> None:
+        """Write the packets of `send_late`, when all of a group are there."""
+        for packet in sorted(self._late, key=lambda packet: packet.pts):
+            self.spool(LUMA).write_late(packet)
+        self._late.clear()
 
     def _rate_control(self) -> RateControl:
         return RateControl(
@@ -138,13 +199,16 @@ class Coder:
                 return
         self.qps.append((pts, of_keys, of_others))
 
-    def _open(self, name: str, header: bytes) -> None:
+    def _open(self, name: str, header: bytes, *, takes_late: bool = False) -> None:
+        late_file = self._open_file() if takes_late else None
+        self.spools.append(Spool(name, header, self._open_file(), late_file))
+
+    def _open_file(self) -> IO[bytes]:
         # the file has no name, so that it vanishes with the process
-        file = self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))  # noqa: SIM115
-        self.spools.append(Spool(name, header, file))
+        return self._stack.enter_context(tempfile.TemporaryFile(dir=self._folder))
 
 
-def _read_ahead(groups: Iterator[Group]) -> Iterator[Group]:
+def _read_ahead(groups: Iterator[_T]) -> Iterator[_T]:
     """Yield the same groups; the next one is read and cut on a thread while this one is coded."""
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, groups, None)

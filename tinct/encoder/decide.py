@@ -134,6 +134,7 @@ def _plan_restored(
         key_boost=choice.boost,
         spacing=choice.spacing,
         colour_qp=choice.colour_qp,
+        sending=choice.sending,
         track=track,
     )
 

@@ -26,10 +26,12 @@ class Group:
     """A key frame, first of `frames`, and those that follow it.
 
     A group is `closed` where the next key frame shows the same shot: colour also comes from there.
+    `small` are the small copies of its frames, and where it is closed of the next key frame.
     """
 
     frames: tuple[Frame, ...]
     closed: bool
+    small: tuple[KeyView, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,19 +69,24 @@ def cut_groups(frames: Iterable[ScannedFrame], spacing: Spacing) -> Iterator[Gro
         shot.append(seen)
         if len(shot) > spacing.reach:
             length = _choose_length(shot, spacing)
-            yield _make_group(shot[:length], closed=True)
+            yield _make_group(shot, length)
             shot = shot[length:]
     yield from _finish_shot(shot, spacing)
 
 
-def _make_group(seen: Sequence[ScannedFrame], *, closed: bool) -> Group:
-    return Group(tuple(s.frame for s in seen), closed)
+def _make_group(shot: Sequence[ScannedFrame], length: int) -> Group:
+    """Return the first frames of a shot as a group, closed where the shot goes on."""
+    return Group(
+        tuple(seen.frame for seen in shot[:length]),
+        closed=length < len(shot),
+        small=tuple(seen.small for seen in shot[: length + 1]),
+    )
 
 
 def _finish_shot(shot: list[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
     while shot:
         length = len(shot) if len(shot) == 1 else _choose_last_length(shot, spacing)
-        yield _make_group(shot[:length], closed=length < len(shot))
+        yield _make_group(shot, length)
         shot = shot[length:]
 
 

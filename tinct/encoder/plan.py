@@ -7,6 +7,7 @@ from tinct.bitstream.layouts import LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import Layout
 from tinct.encoder.cost import Cost
 from tinct.encoder.keyframes import Spacing
+from tinct.encoder.sending import SEND_ALL, Sending
 
 TrackPackets = list[tuple[str, list[Packet]]]  # packets of some tracks, by the tracks' names
 
@@ -15,7 +16,8 @@ TrackPackets = list[tuple[str, list[Packet]]]  # packets of some tracks, by the 
 class Plan:
     """How the video will be coded.
 
-    `colour_qp` and `spacing` belong to the colour track, `network` is the name of one that ships.
+    `colour_qp` and `spacing` belong to the colour track, `sending` says which frames between its
+    key frames are sent, and `network` is the name of one that ships.
     `track`, `plain` (HEVC of the same structure) and `random_access` are costs measured on the
     samples, None where they were not. `slope` is distortion D per bit a frame; `colour_bits` are
     the bits of `track` that the colour track takes.
@@ -25,6 +27,7 @@ class Plan:
     qp: int
     colour_qp: int = 0
     spacing: Spacing = field(default_factory=lambda: Spacing(group="auto"))
+    sending: Sending = SEND_ALL
     slope: float = 0.0
     colour_bits: float = 0.0
     colouriser: str = "none"
@@ -60,9 +63,10 @@ class Choice:
     """What is searched where a network restores.
 
     `boost` is by how many QP steps key frames are finer, `spacing` how far apart they stand,
-    `colour_qp` the QP of their colour.
+    `colour_qp` the QP of their colour; `sending` says which frames between them are sent.
     """
 
     boost: int
     spacing: Spacing
     colour_qp: int
+    sending: Sending = SEND_ALL

@@ -30,12 +30,15 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
         *_whole_key_rules(filled),
         *_in_band_rules(filled),
         *_key_boost_rules(filled),
+        *_interpolation_rules(filled, trains=colouriser.trains),
         *colouriser.contradictions(filled),
         *_adapt_rules(filled),
     )
     for is_broken, message in rules:
         if is_broken:
             raise CodecError(f"contradictory options: {message}")
+    if filled.interpolate == "auto" and (not filled.is_intra or colouriser.trains):
+        filled = replace(filled, interpolate="off")
     return colouriser.complete(filled)
 
 
@@ -90,6 +93,14 @@ def _adapt_rules(config: EncodeConfig) -> Rules:
     if config.adapt not in ("auto", "off"):
         yield not config.is_intra, "--adapt needs --structure intra"
         yield config.is_in_band, "--adapt needs --colour track"
+
+
+def _interpolation_rules(config: EncodeConfig, *, trains: bool) -> Rules:
+    if isinstance(config.interpolate, int):
+        named = f"--interpolate {config.interpolate}"
+        yield not config.is_intra, f"{named} needs --structure intra"
+        yield config.is_in_band, f"{named} needs --colour track"
+        yield trains, f"{named} does not go with --colouriser {config.colouriser}"
 
 
 def check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:

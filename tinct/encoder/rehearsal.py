@@ -19,6 +19,7 @@ from tinct.encoder.cost import FILE_OVERHEAD_BITS, FLAT_ERROR, PACKET_OVERHEAD_B
 from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.plan import Choice
 from tinct.encoder.samples import Samples
+from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
 from tinct.media.planes import Planes
@@ -122,7 +123,13 @@ class Rehearsal:
     def _restore(self, stretch: int, groups: list[Group], choice: Choice) -> _Restored:
         """Code a stretch that is cut into `groups`, and restore it as the decoder does."""
         keys = [group.frames[0] for group in groups]
-        others = [frame for group in groups for frame in group.frames[1:]]
+        sent = [choose_sent(group, choice.sending) for group in groups]
+        others = [
+            frame
+            for group, indices in zip(groups, sent, strict=True)
+            for index, frame in enumerate(group.frames)
+            if index > 0 and index in indices
+        ]
         of_keys, of_others = self._qps(choice)
         luma = self._code_luma(stretch, keys, of_keys)
         luma |= self._code_luma(stretch, others, of_others)
@@ -131,6 +138,7 @@ class Rehearsal:
         stacked = self._samples.code(pictures, settings, grey=True)
         colour = {key.pts: coded for key, coded in zip(keys, stacked, strict=True)}
         originals = {frame.pts: frame for group in groups for frame in group.frames}
+        luma_order = [pts for pts in originals if pts in luma]
         shown: list[Frame] = []
         with Restorer(
             self._info,
@@ -139,14 +147,18 @@ class Rehearsal:
             open_keys={group.frames[0].pts for group in groups if not group.closed},
             qps=[(0, of_keys, of_others)],
             judge=judge_by(originals),
+            interpolated=[pts for pts in originals if pts not in luma],
         ) as restorer:
-            for pts in originals:
+            for pts in luma_order:
                 if pts in colour:
                     shown += restorer.push(COLOUR, pts, colour[pts][1])
                 shown += restorer.push(LUMA, pts, (luma[pts][1],))
             shown += restorer.flush()
         return _Restored(
-            frames=[(originals[frame.pts], frame, luma[frame.pts][0]) for frame in shown],
+            frames=[
+                (originals[frame.pts], frame, luma[frame.pts][0] if frame.pts in luma else 0.0)
+                for frame in shown
+            ],
             colour_bits={pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()},
         )
 

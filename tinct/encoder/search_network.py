@@ -7,7 +7,7 @@ are finer by the key boost pay. Each choice is tried by a rehearsal on samples (
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
@@ -17,6 +17,7 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
+from tinct.encoder.sending import Sending
 from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
@@ -85,6 +86,8 @@ def search_network(
         at = (at[0], PRICES.index(1.0), at[2])
         at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
         best = max(best, axes.choice(at, qp), key=gain_of)
+    if isinstance(config.interpolate, int):
+        best = replace(best, sending=Sending(step=config.interpolate))
     return best, cost(best)
 
 

@@ -61,6 +61,7 @@ class Session:
             for view in views:
                 view.result()
         self.view.flush()
+        self.coder.is_done = True
         yield len(self.view.errors), self._info.frame_count
         self.part.settle(self._manifest_bytes)
 
@@ -126,6 +127,7 @@ class Session:
             rank=part.rank,
             update=hash_weights(part.update) if part.update is not None else None,
             plain=tuple(tuple(sorted(times)) for times in self.view.plain),
+            interpolated=tuple(self.coder.interpolated),
         )
 
     def _manifest_bytes(self) -> int:

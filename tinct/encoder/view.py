@@ -4,7 +4,7 @@ It runs the decoder's own code (`decoder.restorer`), so that what is measured is
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -16,10 +16,12 @@ from tinct.bitstream.manifest import COLOUR, Layout
 from tinct.decoder.restorer import Restorer
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import judge_by
+from tinct.encoder.late import find_late
 from tinct.encoder.plan import TrackPackets
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes
+from tinct.motion.views import KeyView
 from tinct.networks.interface import Colouriser, InBandColouriser, propagate_group
 from tinct.psnr import Psnr, plane_errors, squared_error
 
@@ -106,6 +108,8 @@ class View:
             open_keys=self._coder.open_keys,
             qps=self._coder.qps,
             judge=judge_by(self.originals) if judges else None,
+            interpolated=self._coder.interpolated,
+            inspect=self._send_late if self._coder.may_send_late else None,
         )
         self._restorer = self._stack.enter_context(restorer)
         self.plain = restorer.plain
@@ -179,7 +183,17 @@ class View:
                 self.coded_errors.append(_coded_errors(self.originals[pts], planes))
             self._compare(self._restorer.push(name, pts, planes))
 
+    def _send_late(
+        self, shown: Sequence[KeyView], times: Sequence[int]
+    ) -> list[tuple[int, Planes]]:
+        """Send frames after all that interpolation makes too badly; return their luma by time."""
+        late = find_late(
+            shown, times, originals=self.originals, usual_db=self._coder.expected_luma_db
+        )
+        return [(pts, self._coder.send_late(self.originals[pts])) for pts in late]
+
     def _compare(self, restored: list[Frame]) -> None:
+        self._coder.write_late()
         for frame in restored:
             original = self.originals.pop(frame.pts)
             if self._watch is not None:

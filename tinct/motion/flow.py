@@ -65,14 +65,14 @@ def warp(picture: np.ndarray, flow: np.ndarray) -> np.ndarray:
     scaled = scale_flow(flow, picture.shape)
     # the sum overwrites a scaled copy: fresh memory takes time
     out = None if scaled is flow else scaled
-    positions = cv2.add(scaled, _make_grid(*picture.shape[:2]), out)
+    positions = cv2.add(scaled, make_grid(*picture.shape[:2]), out)
     return cv2.remap(  # type: ignore[call-overload]
         picture, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
 @lru_cache(maxsize=4)
-def _make_grid(height: int, width: int) -> np.ndarray:
+def make_grid(height: int, width: int) -> np.ndarray:
     """Return each sample's own position (x, y), float32 [h, w, 2]."""
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)

@@ -61,7 +61,7 @@ def gather_references(
     return References(
         luma=np.stack([own.y, *(luma for luma, _ in sources)]),
         chroma=np.stack([colour for _, colour in sources]),
-        distances=_key_distances(index, len(group)),
+        distances=_key_distances(group, index),
         qps=(keys[0].luma.qp, own.qp),
     )
 
@@ -89,7 +89,7 @@ def gather_second_references(
     moved = [_move_along(key, flow[index]) for key, flow in zip(keys, flows, strict=True)]
     moved += [_move_onto(own, neighbour) for neighbour in neighbours]
     return _make_second_references(
-        own, group[index], keys=keys, moved=moved, distances=_key_distances(index, len(group))
+        own, group[index], keys=keys, moved=moved, distances=_key_distances(group, index)
     )
 
 
@@ -131,9 +131,9 @@ def _make_second_references(
     )
 
 
-def _key_distances(index: int, count: int) -> tuple[int, int]:
-    """Return frames from frame `index` of `count` to the key frame before them and after them."""
-    return index + 1, count - index
+def _key_distances(group: Sequence[LumaView], index: int) -> tuple[int, int]:
+    """Return the frames from frame `index` to the key frame before the group and to that after."""
+    return group[index].distances or (index + 1, len(group) - index)
 
 
 def _move_onto(own: KeyView, other: KeyView) -> Moved:

@@ -19,13 +19,15 @@ class LumaView:
     """The decoded luma of one frame.
 
     `y` is [H, W], uint8 with a `bit_depth` of 8 and uint16 with more. `pts` is the time in ticks,
-    `qp` about the QP that the plane was coded at, 0 to 51.
+    `qp` about the QP that the plane was coded at, 0 to 51. `distances` are the frames to the key
+    frames before and after it where some frames of the group are interpolated, else None.
     """
 
     y: np.ndarray
     bit_depth: int
     pts: int
     qp: int = MIDDLE_QP
+    distances: tuple[int, int] | None = None
 
     @cached_property
     def full(self) -> np.ndarray:

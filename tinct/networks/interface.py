@@ -70,10 +70,12 @@ def propagate_group(
 
 
 def mark_plain(plain: Sequence[set[int]], place: int, is_better_plain: Sequence[bool]) -> None:
-    """Add `place` to `plain` for each plane that a Judge finds better without the network."""
+    """Note for each plane whether a Judge finds it better without the network at `place`."""
     for places, is_plain in zip(plain, is_better_plain, strict=True):
         if is_plain:
             places.add(place)
+        else:
+            places.discard(place)
 
 
 def select_planes(

@@ -1,0 +1,89 @@
+"""Interpolated frames of a group: their times, and their pictures from the frames around them.
+
+`motion.interpolation` makes one frame; `restorer` asks here, when the frames that were sent are
+finished.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from tinct.limits import MAX_INTERPOLATED_RUN
+from tinct.media.planes import Planes
+from tinct.motion.interpolation import Match, interpolate, match
+from tinct.motion.views import KeyView, LumaView
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What lies between the frames of a group that arrived: `times` of frames to interpolate.
+
+    `lost` is how many of these were sent and did not arrive.
+    """
+
+    times: list[int]
+    lost: int = 0
+
+
+def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool) -> Gaps:
+    """Return the times between the frames of a group that stand at the times `known`.
+
+    These are the times of `interpolated`; with `fills`, at a constant rate, all others too.
+    """
+    times: list[int] = []
+    lost = 0
+    for before, after in pairwise(known):
+        first, last = bisect_right(interpolated, before), bisect_left(interpolated, after)
+        due = list(interpolated[first : min(last, first + MAX_INTERPOLATED_RUN)])
+        ticks = after - before - 1
+        if fills and len(due) < ticks <= MAX_INTERPOLATED_RUN:
+            lost += ticks - len(due)
+            due = list(range(before + 1, after))
+        times += due
+    return Gaps(times, lost)
+
+
+def set_distances(group: Sequence[LumaView], times: Sequence[int]) -> list[LumaView]:
+    """Return the frames of a group with their distances to both key frames.
+
+    `times` are those of the frames between them that are interpolated.
+    """
+    if not times:
+        return list(group)
+    count = len(group) + len(times)
+    places = (index + bisect_left(times, view.pts) for index, view in enumerate(group))
+    return [
+        replace(view, distances=(place + 1, count - place))
+        for view, place in zip(group, places, strict=True)
+    ]
+
+
+def fill(shown: Sequence[KeyView], times: Sequence[int], pool: Executor) -> list[KeyView]:
+    """Return finished frames and, at `times` between them, interpolated ones, in order of time."""
+    tasks: list[list[tuple[int, Future[Planes]]]] = []
+    for before, after in pairwise(shown):
+        first, last = bisect_right(times, before.luma.pts), bisect_left(times, after.luma.pts)
+        motion = pool.submit(match, before, after) if first < last else None
+        tasks.append(
+            [
+                (pts, pool.submit(_interpolate_at, before, after, motion=motion, pts=pts))
+                for pts in times[first:last]
+                if motion is not None
+            ]
+        )
+    filled = list(shown[:1])
+    for after, between in zip(shown[1:], tasks, strict=True):
+        for pts, task in between:
+            y, cb, cr = task.result()
+            filled.append(KeyView(LumaView(y, after.luma.bit_depth, pts), cb, cr))
+        filled.append(after)
+    return filled
+
+
+def _interpolate_at(
+    before: KeyView, after: KeyView, *, motion: "Future[Match]", pts: int
+) -> Planes:
+    share = (pts - before.luma.pts) / (after.luma.pts - before.luma.pts)
+    return interpolate(before, after, motion.result(), share)

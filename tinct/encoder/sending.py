@@ -1,0 +1,105 @@
+"""Which frames between key frames are sent; the decoder interpolates the others.
+
+A frame is sent where interpolation would spoil it by more than its bits are worth, judged on small
+copies of the source (`keyframes.Group`). What the decoder then shows is looked at again by
+`late`, since a mean hides an ugly frame.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinct.encoder.keyframes import Group
+from tinct.motion.interpolation import interpolate, match
+from tinct.motion.views import KeyView
+
+JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """How frames to send are chosen.
+
+    With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
+    error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
+    the small copies count in it.
+    """
+
+    step: int | None = 1
+    price: float = 0.0
+    weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether every frame is sent."""
+        return self.step == 1
+
+
+SEND_ALL = Sending()
+
+
+def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
+    """Return the indices of the group's frames that are sent, its key frame included.
+
+    The last frame of an open group is always sent: nothing follows it in its shot.
+    """
+    count = len(group.frames)
+    if sending.is_full:
+        return frozenset(range(count))
+    last = count if group.closed else count - 1
+    ends = {0, last} & set(range(count))
+    if sending.step is not None:
+        return frozenset(ends | set(range(0, count, sending.step)))
+    _, sent = _split(group.small, 0, last, sending)
+    return frozenset(ends | set(sent))
+
+
+def _split(
+    small: tuple[KeyView, ...], first: int, last: int, sending: Sending
+) -> tuple[float, list[int]]:
+    """Return what the frames between two that are sent cost, and which of them are sent.
+
+    All are interpolated, or the middle one is sent and both halves are looked at in the same way.
+    """
+    if last - first < 2:
+        return 0.0, []
+    whole = _run_error(small, first, last, sending)
+    if whole <= sending.price:
+        return whole, []
+    middle = (first + last) // 2
+    left, right = (_split(small, *ends, sending) for ends in ((first, middle), (middle, last)))
+    parted = left[0] + sending.price + right[0]
+    if whole <= parted:
+        return whole, []
+    return parted, [*left[1], middle, *right[1]]
+
+
+def _run_error(small: tuple[KeyView, ...], first: int, last: int, sending: Sending) -> float:
+    """Estimate the weighted squared error summed over the frames between two that are sent."""
+    before, after = small[first], small[last]
+    motion = match(before, after)
+    count = last - first - 1
+    judged = sorted({first + 1 + round(place) for place in _spread(count)})
+    errors = []
+    for index in judged:
+        share = _share(small[index], before, after)
+        shown = interpolate(before, after, motion, share)
+        planes = (small[index].luma.y, small[index].cb, small[index].cr)
+        errors.append(
+            sum(
+                weight * float(np.mean(np.square(plane.astype(np.float32) - made)))
+                for weight, plane, made in zip(sending.weights, planes, shown, strict=True)
+            )
+        )
+    return float(np.mean(errors)) * count
+
+
+def _share(frame: KeyView, before: KeyView, after: KeyView) -> float:
+    """Return how far a frame lies from one that is sent to the next, 0 to 1."""
+    return (frame.luma.pts - before.luma.pts) / (after.luma.pts - before.luma.pts)
+
+
+def _spread(count: int) -> list[float]:
+    """Return at most JUDGED_FRAMES places of 0 to count - 1, evenly spread."""
+    wanted = min(count, JUDGED_FRAMES)
+    return [(n + 0.5) * count / wanted - 0.5 for n in range(wanted)]
