@@ -5,6 +5,7 @@ is what the decoder shows.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from tinct.config import EncodeConfig
 from tinct.decoder.restorer import Restorer
 from tinct.encoder.cost import FILE_OVERHEAD_BITS, FLAT_ERROR, PACKET_OVERHEAD_BITS, Cost, judge_by
 from tinct.encoder.keyframes import Group, cut_groups
+from tinct.encoder.late import find_late
 from tinct.encoder.plan import Choice
 from tinct.encoder.samples import Samples
 from tinct.encoder.sending import choose_sent
@@ -24,8 +26,12 @@ from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.motion.shots import scan_frames
+from tinct.motion.views import KeyView
 from tinct.networks.interface import Colouriser
-from tinct.psnr import plane_errors
+from tinct.psnr import Psnr, plane_errors
+
+# An interpolated frame saves the overhead of a packet, which nobody counts for the others.
+UNSENT_BITS = -PACKET_OVERHEAD_BITS
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,17 @@ class Rehearsal:
     """Rehearses all-intra samples in layout `chroma`. Luma is coded once at each QP."""
 
     def __init__(
-        self, samples: Samples, config: EncodeConfig, *, qp: int, colouriser: Colouriser
+        self,
+        samples: Samples,
+        config: EncodeConfig,
+        *,
+        qp: int,
+        colouriser: Colouriser,
+        plain: Cost,
     ) -> None:
         self._samples, self._info, self._config = samples, samples.info, config
         self._qp, self._colouriser = qp, colouriser
+        self._usual_db = Psnr.of([plain.error[0]]).mean_db
         self._scanned = [list(scan_frames(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
@@ -88,6 +101,12 @@ class Rehearsal:
         colour = list(self._restore(0, groups, choice).colour_bits.values())
         later = colour[1:] or colour
         return float(np.mean(fine) - np.mean(coarse or fine) + np.mean(later))
+
+    def luma_bits(self, choice: Choice) -> float:
+        """Return what one more frame that is sent takes."""
+        _, of_others = self._qps(choice)
+        coarse = [bits for (_, at, _), (bits, _) in self._luma.items() if at == of_others]
+        return float(np.mean(coarse)) - UNSENT_BITS
 
     def _qps(self, choice: Choice) -> tuple[int, int]:
         """Return the QPs of key frames and of the others."""
@@ -140,6 +159,12 @@ class Rehearsal:
         originals = {frame.pts: frame for group in groups for frame in group.frames}
         luma_order = [pts for pts in originals if pts in luma]
         shown: list[Frame] = []
+
+        def send_late(frames: Sequence[KeyView], times: Sequence[int]) -> list[tuple[int, Planes]]:
+            late = find_late(frames, times, originals=originals, usual_db=self._usual_db)
+            luma.update(self._code_luma(stretch, [originals[pts] for pts in late], of_others))
+            return [(pts, (luma[pts][1],)) for pts in late]
+
         with Restorer(
             self._info,
             CHROMA.name,
@@ -148,6 +173,7 @@ class Rehearsal:
             qps=[(0, of_keys, of_others)],
             judge=judge_by(originals),
             interpolated=[pts for pts in originals if pts not in luma],
+            inspect=send_late,
         ) as restorer:
             for pts in luma_order:
                 if pts in colour:
@@ -156,7 +182,11 @@ class Rehearsal:
             shown += restorer.flush()
         return _Restored(
             frames=[
-                (originals[frame.pts], frame, luma[frame.pts][0] if frame.pts in luma else 0.0)
+                (
+                    originals[frame.pts],
+                    frame,
+                    luma[frame.pts][0] if frame.pts in luma else UNSENT_BITS,
+                )
                 for frame in shown
             ],
             colour_bits={pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()},

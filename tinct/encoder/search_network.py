@@ -24,10 +24,11 @@ from tinct.psnr import PLANE_WEIGHTS
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
 GROUPS = (2, 4, 8, 12, 16, 24, 32, 48)  # frames
 COLOUR_OFFSETS = (-12, -6, 0, 4)  # of the colour track's QP, key frames being fine already
-FIRST_CHOICE = (16, 16, 0)
-BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS = range(3)
+STEPS = (1, 2, 4, 8)  # of frames that are sent, before they are chosen by content
+FIRST_CHOICE = (16, 16, 0, 4)
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
 # The spacing is searched first, since luma that was coded once at a QP serves again.
-SEARCH_ORDER = (SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+SEARCH_ORDER = (SPACING_AXIS, SENDING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 # Prices are multiples of a key frame's bits: small copies do not tell the scale of luma's error.
@@ -68,7 +69,7 @@ def search_network(
     about = samples.info
     size = (about.height, about.width)
     network = make_compact_colouriser(load_network(REHEARSED), size, about.bit_depth)
-    rehearsal = Rehearsal(samples, config, qp=qp, colouriser=network)
+    rehearsal = Rehearsal(samples, config, qp=qp, colouriser=network, plain=plain)
     cost = cache(rehearsal.cost)
 
     def gain_of(choice: Choice) -> float:
@@ -81,38 +82,60 @@ def search_network(
     best = axes.choice(at, qp)
     if config.group == "auto":
         key_bits = rehearsal.key_bits(best)
-        prices = [_price_keys(cost(best), rate, key_bits=key_bits * price) for price in PRICES]
-        axes = Axes(axes.boosts, prices, axes.offsets)
-        at = (at[0], PRICES.index(1.0), at[2])
-        at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
-        best = max(best, axes.choice(at, qp), key=gain_of)
-    if isinstance(config.interpolate, int):
-        best = replace(best, sending=Sending(step=config.interpolate))
+        spacings = [_price_keys(cost(best), rate, key_bits=key_bits * price) for price in PRICES]
+        axes = replace(axes, spacings=spacings)
+        best = _climb_prices(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp, best=best)
+    if config.interpolate == "auto":
+        bits = rehearsal.luma_bits(best)
+        sendings = [_price_frames(cost(best), rate, bits=bits * price) for price in PRICES]
+        axes = replace(axes, spacings=[best.spacing], sendings=sendings)
+        at = (at[BOOST_AXIS], 0, at[COLOUR_AXIS], 0)
+        best = _climb_prices(axes, at, axis=SENDING_AXIS, gain_of=gain_of, qp=qp, best=best)
     return best, cost(best)
 
 
-Place = tuple[int, int, int]  # an index on each axis
+def _climb_prices(
+    axes: "Axes",
+    at: "Place",
+    *,
+    axis: int,
+    gain_of: Callable[[Choice], float],
+    qp: int,
+    best: Choice,
+) -> Choice:
+    """Return the best of the choices by PRICES on one axis, or `best` where none beats it."""
+    middle = list(at)
+    middle[axis] = PRICES.index(1.0)
+    boost, spacing, offset, sending = middle
+    at = _climb(axes, (boost, spacing, offset, sending), axis=axis, gain_of=gain_of, qp=qp)
+    return max(best, axes.choice(at, qp), key=gain_of)
+
+
+Place = tuple[int, int, int, int]  # an index on each axis
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The values that are searched: key boosts, spacings, and offsets of the colour's QP."""
+    """The values that are searched: key boosts, spacings, offsets of the colour's QP, sendings."""
 
     boosts: Sequence[int]
     spacings: Sequence[Spacing]
     offsets: Sequence[int]
+    sendings: Sequence[Sending]
 
     def length(self, axis: int) -> int:
-        return len((self.boosts, self.spacings, self.offsets)[axis])
+        return len((self.boosts, self.spacings, self.offsets, self.sendings)[axis])
 
     def start(self) -> Place:
         """Return the place nearest to the usual choice."""
         lengths = [spacing.reach for spacing in self.spacings]
-        first_boost, first_length, first_offset = FIRST_CHOICE
+        steps = [sending.step or 1 for sending in self.sendings]
+        first_boost, first_length, first_offset, first_step = FIRST_CHOICE
         return (
             _nearest(self.boosts, first_boost),
             _nearest(lengths, first_length),
             _nearest(self.offsets, first_offset),
+            _nearest(steps, first_step),
         )
 
     def choice(self, at: Place, qp: int) -> Choice:
@@ -123,6 +146,7 @@ class Axes:
             boost=boost,
             spacing=self.spacings[at[SPACING_AXIS]],
             colour_qp=min(max(colour_qp, 0), MAX_QP),
+            sending=self.sendings[at[SENDING_AXIS]],
         )
 
 
@@ -139,7 +163,15 @@ def _axes(samples: Samples, config: EncodeConfig) -> Axes:
         lengths = [group for group in GROUPS if group < reach or group == GROUPS[0]]
     else:
         lengths = [config.group]
-    return Axes(boosts, [Spacing(group=length) for length in lengths], COLOUR_OFFSETS)
+    sendings = [Sending(step=step) for step in _list_steps(config)]
+    return Axes(boosts, [Spacing(group=length) for length in lengths], COLOUR_OFFSETS, sendings)
+
+
+def _list_steps(config: EncodeConfig) -> Sequence[int]:
+    """Return the steps of sent frames that are searched, or the one that was asked for."""
+    if isinstance(config.interpolate, int):
+        return (config.interpolate,)
+    return STEPS if config.interpolate == "auto" else STEPS[:1]
 
 
 def _climb(
@@ -148,8 +180,8 @@ def _climb(
     """Return the place on one axis from which the gain rises no further, upwards then downwards."""
     for step in (1, -1):
         while 0 <= at[axis] + step < axes.length(axis):
-            boost, spacing, offset = (i + step * (n == axis) for n, i in enumerate(at))
-            further = (boost, spacing, offset)
+            boost, spacing, offset, sending = (i + step * (n == axis) for n, i in enumerate(at))
+            further = (boost, spacing, offset, sending)
             if gain_of(axes.choice(further, qp)) <= gain_of(axes.choice(at, qp)):
                 break
             at = further
@@ -158,10 +190,25 @@ def _climb(
 
 def _price_keys(cost: Cost, rate: float, *, key_bits: float) -> Spacing:
     """Return key frames spaced by content, at what errors and bits count around `cost`."""
-    y, cb, cr = (w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True))
     return Spacing(
-        group="auto",
-        slope=1 / (cost.bits * max(rate, MIN_RATE)),
-        key_bits=key_bits,
-        weights=(y, cb, cr),
+        group="auto", slope=_bit_price(cost, rate), key_bits=key_bits, weights=_error_prices(cost)
     )
+
+
+def _price_frames(cost: Cost, rate: float, *, bits: float) -> Sending:
+    """Return frames sent by content, each at `bits`, at what errors and bits count around `cost`.
+
+    Small copies show only a part of an interpolated frame's error, so the price is searched too.
+    """
+    return Sending(step=None, price=bits * _bit_price(cost, rate), weights=_error_prices(cost))
+
+
+def _bit_price(cost: Cost, rate: float) -> float:
+    """Return the error, as `_error_prices` counts it, that one bit a frame has to save."""
+    return 1 / (cost.bits * max(rate, MIN_RATE))
+
+
+def _error_prices(cost: Cost) -> tuple[float, float, float]:
+    """Return what a squared error of Y, Cb and Cr counts: 1 for the errors of `cost` together."""
+    y, cb, cr = (w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True))
+    return y, cb, cr
