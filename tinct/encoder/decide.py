@@ -25,7 +25,7 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
 from tinct.encoder.samples import Samples
 from tinct.encoder.search_network import gain, search_network
-from tinct.encoder.search_plain import search_plain
+from tinct.encoder.search_plain import price_unrestored, search_plain
 from tinct.encoder.settings import base_settings
 from tinct.networks.compact_config import IN_BAND_NETWORK
 
@@ -85,7 +85,13 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
     if config.has_whole_keys:
         assert config.group != "auto"
         spacing = Spacing(group=config.group, end_keys=False)
-        return replace(measured, layout=FULL.name, spacing=spacing, colouriser=config.colouriser)
+        return replace(
+            measured,
+            layout=FULL.name,
+            spacing=spacing,
+            sending=price_unrestored(plain.bits, measured, config),
+            colouriser=config.colouriser,
+        )
     if may_restore(config):
         plan = _plan_restored(measured, near, samples=samples, config=config)
         if plan is not None:

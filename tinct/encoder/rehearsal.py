@@ -93,10 +93,7 @@ class Rehearsal:
 
     def key_bits(self, choice: Choice) -> float:
         """Return what one more key frame takes: its finer luma, and its colour."""
-        fine, coarse = (
-            [bits for (_, at, _), (bits, _) in self._luma.items() if at == qp]
-            for qp in self._qps(choice)
-        )
+        fine, coarse = self._list_luma_bits(choice)
         groups = list(cut_groups(self._scanned[0], choice.spacing))
         colour = list(self._restore(0, groups, choice).colour_bits.values())
         later = colour[1:] or colour
@@ -104,9 +101,16 @@ class Rehearsal:
 
     def luma_bits(self, choice: Choice) -> float:
         """Return what one more frame that is sent takes."""
-        _, of_others = self._qps(choice)
-        coarse = [bits for (_, at, _), (bits, _) in self._luma.items() if at == of_others]
-        return float(np.mean(coarse)) - UNSENT_BITS
+        fine, coarse = self._list_luma_bits(choice)
+        return float(np.mean(coarse or fine)) - UNSENT_BITS
+
+    def _list_luma_bits(self, choice: Choice) -> tuple[list[float], list[float]]:
+        """Return the bits of all luma that was coded as key frames are, and as the others."""
+        of_keys, of_others = (
+            [bits for (_, at, _), (bits, _) in self._luma.items() if at == qp]
+            for qp in self._qps(choice)
+        )
+        return of_keys, of_others
 
     def _qps(self, choice: Choice) -> tuple[int, int]:
         """Return the QPs of key frames and of the others."""

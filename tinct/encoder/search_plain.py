@@ -28,6 +28,7 @@ from tinct.encoder.cost import (
 from tinct.encoder.keyframes import Group, Spacing, cut_groups
 from tinct.encoder.plan import Plan
 from tinct.encoder.samples import Samples
+from tinct.encoder.sending import SEND_ALL, Sending
 from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
 from tinct.media.planes import Planes
@@ -36,6 +37,8 @@ from tinct.motion.shots import ScannedFrame, scan_frames
 from tinct.motion.views import KeyView, LumaView
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
+# Of a sent frame's bits: small copies show only a part of what interpolation spoils.
+SEND_PRICE = 0.5
 PILOT_GROUP = 8  # frames, of a trial that tells what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour's QP from HEVC's chroma QP
@@ -66,7 +69,23 @@ def search_plain(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan
     for step in (-1, 1):
         while 0 <= best + step < len(qps) and cost(best + step) < cost(best):
             best += step
-    return plan(best)
+    found = plan(best)
+    assert found.track is not None
+    luma_bits = found.track.bits - found.colour_bits
+    return replace(found, sending=price_unrestored(luma_bits, found, config))
+
+
+def price_unrestored(luma_bits: float, plan: Plan, config: EncodeConfig) -> Sending:
+    """Return how frames to send are chosen where no rehearsal weighs them.
+
+    `luma_bits` are those of a frame that is sent.
+    """
+    if config.interpolate == "off":
+        return SEND_ALL
+    if isinstance(config.interpolate, int):
+        return Sending(step=config.interpolate)
+    price = SEND_PRICE * plan.slope * (luma_bits + PACKET_OVERHEAD_BITS)
+    return Sending(step=None, price=price, weights=_error_weights(plan))
 
 
 def _measure_track(
