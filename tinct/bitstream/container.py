@@ -32,6 +32,7 @@ from tinct.bitstream.manifest import (
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
+from tinct.media.cues import thin_index
 from tinct.media.demux import describe_error, open_input
 from tinct.media.passthrough import Extras
 from tinct.networks.weights import hash_weights
@@ -140,7 +141,9 @@ def mux(
                 out.mux(_to_av_packet(packet, by_name[name], info))
             if extras is not None:
                 extras.finish()
-            return extras.notes if extras is not None else []
+        if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
+            thin_index(path)
+        return extras.notes if extras is not None else []
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise

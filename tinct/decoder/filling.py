@@ -20,7 +20,7 @@ from tinct.motion.views import KeyView, LumaView
 class Gaps:
     """What lies between the frames of a group that arrived: `times` of frames to interpolate.
 
-    `lost` is how many of these were sent and did not arrive.
+    `lost` counts those that are wrong for want of a frame that was sent and did not arrive.
     """
 
     times: list[int]
@@ -39,7 +39,7 @@ def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool)
         due = list(interpolated[first : min(last, first + MAX_INTERPOLATED_RUN)])
         ticks = after - before - 1
         if fills and len(due) < ticks <= MAX_INTERPOLATED_RUN:
-            lost += ticks - len(due)
+            lost += ticks
             due = list(range(before + 1, after))
         times += due
     return Gaps(times, lost)

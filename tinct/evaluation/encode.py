@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from tinct.bitstream.container import Spool, mux
 from tinct.bitstream.hevc import HevcEncoder, HevcSettings
 from tinct.bitstream.manifest import LUMA
+from tinct.media.cues import thin_index
 from tinct.media.planes import pixel_format, to_av_frame
 from tinct.media.source import open_source
 
@@ -64,6 +65,7 @@ def encode_with_ffmpeg(encoder: str, source: str, target: str, *, options: dict[
             picture.pts, picture.time_base = frame.pts, info.time_base
             out.mux(stream.encode(picture))
         out.mux(stream.encode(None))
+    thin_index(Path(target))
 
 
 def main() -> None:
