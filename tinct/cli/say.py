@@ -136,6 +136,12 @@ def info_lines(found: "FileInfo") -> list[str]:
         f"{found.width}x{found.height}, {found.bit_depth} bit, {found.frames} frames{keys}, "
         f"{found.duration_seconds:.3f} s, {found.frame_rate} frames/s, {found.structure}",
     ]
+    if found.interpolated_frames:
+        lines.append(
+            f"{found.sent_frames} frames are sent, {found.interpolated_frames} interpolated by the "
+            f"decoder, at most {found.longest_run} in a row; "
+            f"other players show {found.shown_per_second:.3g} frames/s"
+        )
     rates = found.rate_kbps
     for part, size in {**found.bytes_by_part, "total": found.size_bytes}.items():
         rate = f"{rates[part]:>12,.1f} kbit/s" if part in rates else ""

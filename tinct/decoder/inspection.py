@@ -5,10 +5,11 @@
 
 import logging
 from array import array
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 
@@ -30,7 +31,8 @@ class FileInfo:
     """Contents of a file.
 
     `layout` and `colouriser` are None without Tinct, `key_frames` without a colour track.
-    `bytes_by_part` adds up to `size_bytes`.
+    `interpolated_frames` were not sent: other players do not show them. `longest_run` is the number
+    of them in a row. `bytes_by_part` adds up to `size_bytes`.
     """
 
     path: str
@@ -43,9 +45,20 @@ class FileInfo:
     bit_depth: int
     frames: int
     key_frames: int | None
+    interpolated_frames: int
+    longest_run: int
     duration_seconds: float
     frame_rate: str
     bytes_by_part: dict[str, int]
+
+    @property
+    def sent_frames(self) -> int:
+        return self.frames - self.interpolated_frames
+
+    @property
+    def shown_per_second(self) -> float:
+        """Return how many frames a second a player without Tinct shows; 0 if not known."""
+        return self.sent_frames / self.duration_seconds if self.duration_seconds else 0.0
 
     @property
     def rate_kbps(self) -> dict[str, float]:
@@ -61,6 +74,8 @@ class FileInfo:
         """Return all fields and the rates, as `tinct info --json` prints them."""
         return {
             **asdict(self),
+            "sent_frames": self.sent_frames,
+            "shown_per_second": round(self.shown_per_second, 3),
             "rate_kbps": {part: round(rate, 3) for part, rate in self.rate_kbps.items()},
         }
 
@@ -75,6 +90,7 @@ class _TrackCount:
     keyframes: int = 0
     reordered: bool = False  # coding order differs from display order
     last_pts: int = -1
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
 
 
 def info(path: str) -> FileInfo:
@@ -101,6 +117,8 @@ def info(path: str) -> FileInfo:
         bit_depth=video.bit_depth,
         frames=manifest.frames if manifest else video.frame_count or 0,
         key_frames=colour[0].packets if colour else None,
+        interpolated_frames=len(manifest.interpolated) if manifest else 0,
+        longest_run=_find_longest_run(tracks, video, manifest) if manifest else 0,
         duration_seconds=video.duration_seconds or 0.0,
         frame_rate=str(video.frame_rate) if video.frame_rate else "variable",
         bytes_by_part={**parts, "container": size - sum(parts.values())},
@@ -126,9 +144,19 @@ def _count_packets(container: InputContainer, manifest: Manifest | None) -> list
             track.keyframes += packet.is_keyframe
             track.reordered |= packet.pts < track.last_pts
             track.last_pts = packet.pts
+            track.seconds.append(float(packet.pts * packet.time_base))
     except (FFmpegError, OSError) as error:  # `verify` counts what is missing
         logger.info("%s ends early: %s", container.name, error)
     return list(tracks.values())
+
+
+def _find_longest_run(tracks: list[_TrackCount], video: VideoInfo, manifest: Manifest) -> int:
+    """Return how many interpolated frames stand in a row at most."""
+    base = float(video.time_base)
+    sent = [np.asarray(t.seconds) / base for t in tracks if t.part in (LUMA, COLOUR)]
+    places = np.searchsorted(manifest.interpolated, np.rint(np.concatenate(sent)))
+    edges = np.concatenate([[0], np.sort(places), [len(manifest.interpolated)]])
+    return int(np.diff(edges).max())
 
 
 def _find_structure(video: list[_TrackCount]) -> str:
