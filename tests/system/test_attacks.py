@@ -707,6 +707,32 @@ def test_an_error_with_lines_in_its_name_is_one_line(tmp_path: Path) -> None:
     assert re.search("found nothing at no such", said)
 
 
+def test_a_name_that_stdout_cannot_encode_is_escaped(clip_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "\u65e5.mkv").write_bytes(clip_path.read_bytes())
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = run("info", "\u65e5.mkv", cwd=tmp_path, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"\\u65e5.mkv: no Tinct in it")
+
+
+@pytest.mark.slow
+def test_names_never_control_a_terminal(clip_path: Path, tmp_path: Path) -> None:
+    """Names in reports, notes and pages are shown without their escapes."""
+    name = "\x1b]0;owned\x07\x1b[31m.mkv"
+    (tmp_path / name).write_bytes(clip_path.read_bytes())
+    encoded = run("encode", name, f"b{name}", "--colour", "in-band", cwd=tmp_path)
+    written = run("keyframes", name, "--out", "k\x1b[31m", "--count", "1", cwd=tmp_path)
+    (picture,) = (tmp_path / "k\x1b[31m").iterdir()
+    picture.rename(tmp_path / "0.\x1b[31m.png")
+    reference = ["--reference", f"{int(picture.stem)}=0.\x1b[31m.png", "--page", "page.html"]
+    coloured = run("colourise", name, f"c{name}", *reference, cwd=tmp_path)
+    for done in (encoded, written, coloured, run("info", name, cwd=tmp_path)):
+        assert done.returncode == 0, done.stderr
+        assert b"\x1b" not in done.stdout + done.stderr
+    assert b"[31m" in coloured.stderr
+    assert b"\x1b" not in (tmp_path / "page.html").read_bytes()
+
+
 # ── references to elsewhere ───────────────────────────────────────────────────────────────────────
 
 

@@ -3,6 +3,7 @@
 Only this folder prints.
 """
 
+import io
 import logging
 import os
 import signal
@@ -96,6 +97,9 @@ def open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  as long as the process
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what their encoding does not
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def repeat_options(arguments: list[str]) -> list[str]:

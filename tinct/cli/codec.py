@@ -4,7 +4,6 @@ Video libraries load inside the commands, so that help is quick.
 """
 
 import json
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -25,7 +24,17 @@ from tinct.cli.options import (
     read_engine,
     take_options,
 )
-from tinct.cli.say import DAMAGED, encode_lines, info_lines, psnr_text, say, say_all, tell
+from tinct.cli.say import (
+    DAMAGED,
+    encode_lines,
+    info_lines,
+    psnr_text,
+    put,
+    put_report,
+    say,
+    say_all,
+    tell,
+)
 from tinct.config import EVERYDAY, PANELS, PAPER
 
 
@@ -89,7 +98,7 @@ def batch(
             f"{len(report.failed)} failed"
         )
         sizes = f"{report.source_bytes:,} bytes became {report.size_bytes:,}"
-        print(f"{counts}; {sizes}", file=sys.stderr)
+        put_report([f"{counts}; {sizes}"])
     if report.failed:
         raise typer.Exit(DAMAGED)
 
@@ -132,7 +141,7 @@ def info(
     from tinct.decoder import inspection
 
     found = inspection.info(source)
-    print(json.dumps(found.to_dict(), indent=2) if as_json else "\n".join(info_lines(found)))
+    put(json.dumps(found.to_dict(), indent=2).splitlines() if as_json else info_lines(found))
 
 
 def verify(
@@ -150,11 +159,11 @@ def verify(
     with show_progress("verifying", quiet) as progress:
         result = inspection.verify(source, against, progress=progress)
     if as_json:
-        print(json.dumps(asdict(result), indent=2))
+        put(json.dumps(asdict(result), indent=2).splitlines())
     elif not quiet:
-        print(f"{result.frames} frames decode" + (", the file is whole" if result.whole else ""))
+        put([f"{result.frames} frames decode" + (", the file is whole" if result.whole else "")])
         if result.psnr is not None:
-            print(f"PSNR {psnr_text(result.psnr)}")
+            put([f"PSNR {psnr_text(result.psnr)}"])
     if not result.whole:
         say(f"{source} is damaged: {result.damage}")
         raise typer.Exit(DAMAGED)

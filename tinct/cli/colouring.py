@@ -1,13 +1,12 @@
 """The commands for grey footage: `colourise` and `keyframes`."""
 
-import sys
 from typing import Annotated, Literal
 
 import typer
 
 from tinct.cli.bars import frame_counter, open_bars
 from tinct.cli.options import Debug, Output, Overwrite, Quiet
-from tinct.cli.say import colour_lines, explain_missing, say_all, tell
+from tinct.cli.say import colour_lines, explain_missing, put_report, say_all, tell
 from tinct.errors import CodecError
 
 
@@ -96,7 +95,7 @@ def keyframes(
         )
     say_all(notes)
     if not quiet:
-        print(f"{out}: frames {', '.join(map(str, numbers))}", file=sys.stderr)
+        put_report([f"{out}: frames {', '.join(map(str, numbers))}"])
 
 
 def read_count(text: str) -> int | Literal["auto"]:

@@ -7,7 +7,7 @@ import typer
 
 from tinct.cli.bars import show_progress
 from tinct.cli.options import Debug, EngineName, Quiet, read_config, read_engine, take_options
-from tinct.cli.say import DAMAGED, explain_missing, say
+from tinct.cli.say import DAMAGED, explain_missing, put, say
 from tinct.errors import CodecError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def evaluate(
             outcome = sweeps.start(setup, Path(out), engine=read_engine(engine), progress=progress)
     say_outcome(outcome, resume or str(out), f"--resume {resume or out}")
     if not quiet:
-        print("\n".join(rate_lines(outcome)))
+        put(rate_lines(outcome))
     if outcome.failures:
         raise typer.Exit(DAMAGED)
 
@@ -96,7 +96,7 @@ def report(
     with explain_missing("lab", "the lab"):
         from tinct.evaluation.report import write_report
     for path in write_report(Path(results)):
-        print(path)
+        put([str(path)])
 
 
 @take_options(("channels", "recipe", "content_loss", "vgg19"))
@@ -125,7 +125,7 @@ def reproduce(
         from tinct.evaluation import published
         from tinct.evaluation import reproduce as lab
     if what == ["published"]:
-        print("\n".join(published_lines(published.read_sequences(), published.read_means())))
+        put(published_lines(published.read_sequences(), published.read_means()))
         return
     if not clips or out is None:
         raise CodecError(
@@ -151,7 +151,8 @@ def reproduce(
             progress=progress,
         )
     say_outcome(outcome, out, "the same call")
-    print("\n".join((Path(out) / f"{table}.md").read_text() for table in what), end="")
+    for table in what:
+        put((Path(out) / f"{table}.md").read_text().splitlines())
     if outcome.failures:
         raise typer.Exit(DAMAGED)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tinct.errors import CodecError
+from tinct.text import escape_controls
 
 if TYPE_CHECKING:
     from tinct.colouring import ColouriseReport
@@ -32,7 +33,18 @@ def say_all(notes: Sequence[str]) -> None:
 
 def make_printable(text: str) -> str:
     """Return one line that cannot control a terminal: names and tags come from strangers' files."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(text.split()))
+    return escape_controls(" ".join(text.split()))
+
+
+def put(lines: Sequence[str]) -> None:
+    """Print what was asked for on stdout."""
+    print("\n".join(map(escape_controls, lines)))
+
+
+def put_report(lines: Sequence[str]) -> None:
+    """Print what was done on stderr."""
+    for line in lines:
+        print(escape_controls(line), file=sys.stderr)
 
 
 def tell(
@@ -40,8 +52,7 @@ def tell(
 ) -> None:
     """Print notes and `lines` of an output; exit with code 3 where its source is damaged."""
     say_all(report.notes)
-    for line in lines:
-        print(line, file=sys.stderr)
+    put_report(lines)
     if report.damaged:
         lost = f"{report.damaged} packets or frames of it are lost, the rest is {done}"
         say(f"{source} is damaged: {lost}")
@@ -132,7 +143,7 @@ def info_lines(found: "FileInfo") -> list[str]:
     )
     keys = f", {found.key_frames} of them key frames" if found.key_frames is not None else ""
     lines = [
-        f"{make_printable(found.path)}: {kind}",
+        f"{found.path}: {kind}",
         f"{found.width}x{found.height}, {found.bit_depth} bit, {found.frames} frames{keys}, "
         f"{found.duration_seconds:.3f} s, {found.frame_rate} frames/s, {found.structure}",
     ]

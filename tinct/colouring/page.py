@@ -1,7 +1,7 @@
 """HTML page of a colouring: thumbnails, curves of its `statistics`, and a table of references."""
 
+import html
 from collections.abc import Sequence
-from html import escape
 from importlib import resources
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tinct.colouring.statistics import ColourStatistics
 from tinct.errors import CodecError
 from tinct.files import AtomicOutput
 from tinct.page import make_data_uri, read_style
+from tinct.text import escape_controls
 
 COLUMNS = 800  # most points of a curve: longer videos are averaged
 CHART_WIDTH, ROW_HEIGHT, ROW_GAP, LEFT = 1100, 80, 34, 44  # SVG units
@@ -39,7 +40,7 @@ def write_page(
 
 def _fill_template(name: str, statistics: ColourStatistics, report: ColouriseReport) -> str:
     parts = {
-        "name": escape(name),
+        "name": _escape(name),
         "style": read_style(),
         "setup": _describe_setup(report),
         "thumbs": _list_thumbnails(statistics, report),
@@ -73,8 +74,8 @@ def _list_thumbnails(statistics: ColourStatistics, report: ColouriseReport) -> s
 
 def _list_references(report: ColouriseReport) -> str:
     return "".join(
-        f"<tr><td>{one.number}</td><td>{one.seconds:.3f} s</td><td>{escape(one.name)}</td>"
-        f"<td>{one.match:.0%}</td><td>{one.covered:.0%}</td><td>{escape(one.way)}</td></tr>"
+        f"<tr><td>{one.number}</td><td>{one.seconds:.3f} s</td><td>{_escape(one.name)}</td>"
+        f"<td>{one.match:.0%}</td><td>{one.covered:.0%}</td><td>{_escape(one.way)}</td></tr>"
         for one in report.references
     )
 
@@ -112,7 +113,7 @@ def _draw_chart(statistics: ColourStatistics, report: ColouriseReport) -> str:
         parts.append(_draw_curve(name, values, least=least, top=top))
     for one in report.references:
         x = _find_x(one.number + 0.5, report.frames)
-        title = f"<title>{escape(one.name)}, frame {one.number}</title>"
+        title = f"<title>{_escape(one.name)}, frame {one.number}</title>"
         parts.append(f'<path class="reference" d="M{x:.1f} {bottom - 8}l6 10h-12z">{title}</path>')
     parts.append(
         f'<text x="{LEFT}" y="{height - 2}">0</text>'
@@ -148,3 +149,8 @@ def _draw_curve(name: str, values: Sequence[float], *, least: float, top: float)
 def _find_x(frame: float, frames: int) -> float:
     """Return the x of a frame's left edge in a chart of `frames`."""
     return LEFT + (CHART_WIDTH - LEFT) * frame / frames
+
+
+def _escape(text: str) -> str:
+    """Return text of a stranger's file as a page shows it."""
+    return html.escape(escape_controls(text))

@@ -3,7 +3,8 @@
 Outputs that are there already are skipped, so that a call can be repeated.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ SUFFIXES = (
     *(".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv"),
     *(".ts", ".vob", ".webm", ".wmv", ".y4m"),
 )
+OUTPUT_SUFFIX = ".mkv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +51,11 @@ def encode_folder(
 ) -> FolderReport:
     """Encode each video below the folder `source` to a .mkv of the same name below `destination`.
 
+    Sources that differ in their suffix alone keep it: talk.mp4.mkv and talk.mov.mkv.
+
     `jobs` files are encoded at a time; `progress` takes files done and files in all. A source that
     cannot be encoded is named in the report; the next call tries it again. Raise CodecError before
-    any work for bad options, no videos, or two sources of one output.
+    any work for bad options or no videos.
     """
     resolve(config)
     if jobs < 1:
@@ -108,26 +112,44 @@ def _pair_names(source: Path, destination: Path) -> list[tuple[Path, Path]]:
     found = [
         path
         for path in sorted(source.rglob("*"))
-        if _is_video(path) and not (inside and outputs in path.resolve().parents)
+        if _is_video(path, source) and not (inside and outputs in path.resolve().parents)
     ]
     if not found:
         raise CodecError(
             f"expected videos below {source}, found no file named as one ({', '.join(SUFFIXES)})"
         )
-    pairs: dict[Path, Path] = {}
-    for path in found:
-        target = destination / path.relative_to(source).with_suffix(".mkv")
-        if target in pairs:
-            raise CodecError(
-                f"expected one source for {target}, found {pairs[target]} and {path}; rename one"
-            )
-        pairs[target] = path
-    return [(path, target) for target, path in pairs.items()]
+    names = name_outputs([path.relative_to(source) for path in found])
+    return [(path, destination / name) for path, name in zip(found, names, strict=True)]
 
 
-def _is_video(path: Path) -> bool:
-    """Return whether a file is a video by its name; hidden files are not meant."""
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+def name_outputs(sources: Sequence[Path]) -> list[Path]:
+    """Return the output of each source, which all stand below one folder.
+
+    Sources that would share a name keep their suffix in it, whether in capitals or not, as some
+    disks see no difference: talk.mp4.mkv and talk.mov.mkv. A source that has such a name itself
+    gives way in the same way.
+    """
+    whole = [path.with_name(path.name + OUTPUT_SUFFIX) for path in sources]
+    short = [path.with_suffix(OUTPUT_SUFFIX) for path in sources]
+    taken = Counter(map(_fold, short))
+    twins = {n for n, name in enumerate(short) if taken[_fold(name)] > 1}
+    while True:
+        long_names = {_fold(whole[n]) for n in twins}
+        more = {n for n, name in enumerate(short) if _fold(name) in long_names} - twins
+        if not more:
+            return [whole[n] if n in twins else short[n] for n in range(len(sources))]
+        twins |= more
+
+
+def _fold(path: Path) -> str:
+    """Return what a disk takes for the name that sees no capitals."""
+    return str(path).casefold()
+
+
+def _is_video(path: Path, source: Path) -> bool:
+    """Return whether a file is a video by its name; hidden files and folders are not meant."""
+    is_hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
+    return not is_hidden and path.is_file() and path.suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True)
