@@ -723,7 +723,8 @@ def test_names_never_control_a_terminal(clip_path: Path, tmp_path: Path) -> None
     encoded = run("encode", name, f"b{name}", "--colour", "in-band", cwd=tmp_path)
     written = run("keyframes", name, "--out", "k\x1b[31m", "--count", "1", cwd=tmp_path)
     (picture,) = (tmp_path / "k\x1b[31m").iterdir()
-    picture.rename(tmp_path / "0.\x1b[31m.png")
+    tinted = cv2.imread(str(picture)) // [1, 1, 2]
+    cv2.imwrite(str(tmp_path / "0.\x1b[31m.png"), tinted)
     reference = ["--reference", f"{int(picture.stem)}=0.\x1b[31m.png", "--page", "page.html"]
     coloured = run("colourise", name, f"c{name}", *reference, cwd=tmp_path)
     for done in (encoded, written, coloured, run("info", name, cwd=tmp_path)):
