@@ -5,6 +5,7 @@ begin the work. What `encode` writes stays within all of them.
 """
 
 from collections.abc import Collection
+from fractions import Fraction
 
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -29,6 +30,12 @@ MAX_STEP_BYTES = 5  # of the step from one time to the next: 2^35 ms are a year
 # Packed steps for each byte that they were deflated to; a video whose groups are all alike has
 # about 1,000.
 MAX_STEPS_PER_BYTE = 1032
+
+
+def is_frame_rate(rate: Fraction) -> bool:
+    """Return whether a file may have this constant rate, in frames a second."""
+    terms_fit = max(rate.numerator, rate.denominator) <= MAX_RATE_TERM
+    return terms_fit and Fraction(1, MAX_RATE) <= rate < MAX_RATE
 
 
 def max_held_frames(width: int, height: int) -> int:

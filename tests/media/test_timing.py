@@ -96,3 +96,17 @@ def test_a_time_without_a_frame_is_refused() -> None:
         trim_info(make_info(frame_rate=None), variable, start=500, end=None)
     with pytest.raises(CodecError, match="ask for a longer duration"):
         trim_info(make_info(frame_rate=None), variable, start=101, end=399)
+
+
+@pytest.mark.parametrize("base", [MILLISECOND, Fraction(1, 25)])
+def test_a_missing_frame_makes_the_rate_variable_on_any_clock(base: Fraction) -> None:
+    """One slot of a clock as coarse as the frames is a whole frame, not a tolerance."""
+    stamps = np.delete(np.arange(40) * int(1 / (25 * base)), 17)
+    assert find_constant_rate(stamps, base, [Fraction(25)]) is None
+
+
+@pytest.mark.parametrize("rate", [Fraction(1000), Fraction(1, 1001)])
+def test_a_rate_that_a_file_may_not_have_is_variable(rate: Fraction) -> None:
+    stamps = np.arange(10) * int(1000 / rate)
+    assert find_constant_rate(stamps, MILLISECOND, [rate]) is None
+    assert find_constant_rate(stamps[:1], MILLISECOND, [Fraction(1000)]) == 25

@@ -46,6 +46,7 @@ class Spool:
 
     Memory does not grow with the video. `header` is the track's parameter sets. Packets that are
     made late go to `late_file`, in ascending order too, and are read between the others.
+    `last_pts` is the latest time of a packet.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Spool:
     late_file: IO[bytes] | None = None
     _sizes: list[int] = field(default_factory=lambda: [0, 0], repr=False)
     _first: bytes = field(default=b"", repr=False)
+    last_pts: int = -1
 
     @property
     def size_bytes(self) -> int:
@@ -63,6 +65,7 @@ class Spool:
     def write(self, packets: list[Packet]) -> None:
         for packet in packets:
             self._first = self._first or packet.data
+            self.last_pts = max(self.last_pts, packet.pts)
             _write_record(self.file, packet)
             self._sizes[0] += len(packet.data)
 
@@ -134,11 +137,15 @@ def mux(
             extras = Extras(source, out) if source is not None else None
             if extras is not None:
                 streams[0].metadata.update(_select_tags(extras.video_metadata, named=named))
+            luma = next(spool for spool in spools if spool.name == LUMA)
             by_name = dict(zip((spool.name for spool in spools), streams, strict=True))
             for name, packet in merge_spools(spools):
                 if extras is not None:
                     extras.mux_until(float(packet.pts * info.time_base))
-                out.mux(_to_av_packet(packet, by_name[name], info))
+                out_packet = _to_av_packet(packet, by_name[name], info)
+                if name == LUMA and packet.pts == luma.last_pts:
+                    out_packet.duration = _last_duration(packet.pts, info)
+                out.mux(out_packet)
             if extras is not None:
                 extras.finish()
         if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
@@ -185,6 +192,13 @@ def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Pa
     if info.frame_rate is not None:
         result.duration = 1
     return result
+
+
+def _last_duration(pts: int, info: VideoInfo) -> int:
+    """Return how many ticks the last frame is shown; 0 where nobody knows."""
+    if info.frame_rate is not None:
+        return 1
+    return max(0, round((info.duration_seconds or 0.0) / info.time_base) - pts)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────

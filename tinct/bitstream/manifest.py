@@ -139,9 +139,9 @@ from tinct.limits import (
     MAX_MANIFEST_LISTS,
     MAX_PIXELS,
     MAX_RANK,
-    MAX_RATE,
     MAX_RATE_TERM,
     MAX_SIDE,
+    is_frame_rate,
 )
 from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.gan_config import (
@@ -348,9 +348,7 @@ def _are_counts(values: object, low: int, high: int, *, length: int | None = Non
 
 
 def _is_rate(value: Any) -> bool:
-    if not _are_counts(value, 1, MAX_RATE_TERM, length=2):
-        return False
-    return bool(1 / MAX_RATE <= value[0] / value[1] < MAX_RATE)
+    return _are_counts(value, 1, MAX_RATE_TERM, length=2) and is_frame_rate(Fraction(*value))
 
 
 def _are_interpolated(fields: dict[str, Any]) -> bool:

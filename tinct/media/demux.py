@@ -135,7 +135,8 @@ def select_video(container: InputContainer, stream: VideoStream) -> VideoStream:
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    stream.thread_type = "AUTO"
+    # With frame threads an error loses whole frames that are under way beside it.
+    stream.thread_type = "SLICE"
     if stream.codec_context is not None:
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream

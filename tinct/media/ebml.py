@@ -46,12 +46,14 @@ class Element:
     """One element: its identity with the length marker, and where in the file its payload lies.
 
     An element that is not `sized` states no size; it then ends where the element around it ends.
+    One that states more than there is ends there too, `missing` bytes too early.
     """
 
     identity: int
     start: int
     end: int
     sized: bool = True
+    missing: int = 0
 
 
 def walk_elements(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
@@ -70,7 +72,8 @@ def walk_elements(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
         start += width + size_width
         unknown = size == (1 << 7 * size_width) - 1
         stop = end if unknown else min(start + size, end)
-        yield Element(identity, start, stop, sized=not unknown)
+        missing = 0 if unknown else start + size - stop
+        yield Element(identity, start, stop, sized=not unknown, missing=missing)
         start = stop
 
 
@@ -85,7 +88,7 @@ def list_parts(file: BinaryIO) -> list[Element]:
 
     Raises CodecError where there are too many.
     """
-    segment = _find_segment(file)
+    segment = find_segment(file)
     if segment is None:
         return []
     found = list(islice(_walk_parts(file, segment.start, segment.end), MAX_ELEMENTS + 1))
@@ -93,7 +96,8 @@ def list_parts(file: BinaryIO) -> list[Element]:
     return found
 
 
-def _find_segment(file: BinaryIO) -> Element | None:
+def find_segment(file: BinaryIO) -> Element | None:
+    """Return the segment of a Matroska file, which holds all parts; None for any other file."""
     outer = islice(walk_elements(file, 0, file.seek(0, io.SEEK_END)), MAX_ELEMENTS)
     if getattr(next(outer, None), "identity", None) != EBML:
         return None
@@ -138,7 +142,7 @@ def check_bounds(path: str) -> None:
     counts = {TRACK: 0, ATTACHED_FILE: 0}
     walked = 0
     with open(path, "rb", buffering=0) as file:
-        segment, parts = _find_segment(file), list_parts(file)
+        segment, parts = find_segment(file), list_parts(file)
         starts = {part.end for part in parts} | ({segment.start} if segment is not None else set())
         for part in parts:
             for inner in _walk_listed(file, part):

@@ -13,10 +13,12 @@ priming samples of an audio track may come earlier). A video that starts later t
 that delay; one that starts earlier than 0 starts at 0. A Tinct file counts from 0 already.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
@@ -32,7 +34,9 @@ from tinct.media.conversion import to_frame
 from tinct.media.demux import describe_error, is_flush, open_input, read_packets, select_video
 from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
+from tinct.media.truncation import CountedPipe, is_cut_off
 
+PIPE_BUFFER_BYTES = 1 << 20
 _PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders of fields
 # Codecs whose own pictures say whether they are interlaced.
 _CODECS_WITH_FIELDS = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"}
@@ -64,6 +68,7 @@ def open_source(
         notes=notes,
         start_seconds=start_seconds,
         duration_seconds=duration_seconds,
+        is_cut_off=partial(is_cut_off, path),
     )
 
 
@@ -85,7 +90,9 @@ class Source:
         start_seconds: float,
         duration_seconds: float | None,
         pipe: Iterator[av.VideoFrame] | None = None,
+        is_cut_off: Callable[[], bool],
     ) -> None:
+        self._is_cut_off = is_cut_off
         self.notes = notes
         self.damaged = 0
         self._path, self._timing, self._pipe = path, timing, pipe
@@ -112,6 +119,7 @@ class Source:
             notes=self.notes,
             start_seconds=float(self._timing.ticks[first] * self._timing.time_base),
             duration_seconds=None,
+            is_cut_off=self._is_cut_off,
         )
 
     @property
@@ -152,6 +160,8 @@ class Source:
             raise CodecError(f"expected frames to decode, found none in {self._path}")
         # A decoder may drop a broken frame without an error.
         self.damaged = max(self.damaged, (self.info.frame_count or 0) - count)
+        if self._end is None and self._is_cut_off():
+            self.damaged = max(self.damaged, 1)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         with open_input(self._path) as container:
@@ -177,8 +187,12 @@ class Source:
 
 
 def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
+    if sys.__stdin__ is None:
+        raise CodecError("expected YUV4MPEG2 on stdin, found it closed")
+    stdin = open(sys.__stdin__.fileno(), "rb", closefd=False)  # noqa: SIM115  as long as the pipe
+    pipe = CountedPipe(stdin.read)
     try:
-        container = av.open("pipe:0", format="yuv4mpegpipe")
+        container = av.open(pipe, "r", format="yuv4mpegpipe", buffer_size=PIPE_BUFFER_BYTES)
         stream = container.streams.video[0]
         frames = _decode_frames(container, stream, "stdin")
         first = next(frames, None)
@@ -207,6 +221,7 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         start_seconds=start_seconds,
         duration_seconds=duration_seconds,
         pipe=read_all(),
+        is_cut_off=lambda: pipe.is_cut,
     )
 
 
@@ -285,6 +300,8 @@ def _decode_frames(
             raise CodecError(
                 f'expected to read {path} to its end, found "{describe_error(error)}"'
             ) from error
+        if packet is not None and packet.size == 0 and not is_flush(packet):
+            continue  # a decoder would take it for the end
         try:
             for frame in stream.decode(packet):
                 has_begun = has_begun or frame.key_frame or not frame.is_corrupt

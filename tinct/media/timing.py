@@ -3,6 +3,8 @@
 Also trims a video to a start and a duration. `source` decodes the frames.
 """
 
+import math
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +17,7 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
+from tinct.limits import MAX_RATE, is_frame_rate
 from tinct.media.demux import (
     MILLISECOND,
     AnyPacket,
@@ -23,6 +26,7 @@ from tinct.media.demux import (
     read_packets,
     select_video,
 )
+from tinct.media.unshown import find_unshown
 
 DEFAULT_RATE = Fraction(25)
 MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
@@ -66,12 +70,13 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
     """
     select_video(container, stream)
     stamps = array("q")
-    count, last_duration = 0, 0
+    count, last_pts, last_duration = 0, -math.inf, 0
     for packet in _read_shown_packets(container, stream):
         count += 1
-        last_duration = packet.duration or 0
         if packet.pts is not None:
             stamps.append(packet.pts)
+        if packet.pts is None or packet.pts > last_pts:
+            last_pts, last_duration = packet.pts or 0, packet.duration or 0
     if count == 0:
         raise CodecError(
             f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
@@ -80,7 +85,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
     if len(stamps) < count:
         return Timing(
             stream_base=base,
-            rate=Fraction(stream.guessed_rate or stream.average_rate or DEFAULT_RATE),
+            rate=_choose_rate([stream.guessed_rate, stream.average_rate]),
             zero=Fraction(0),
             delay=0,
             ticks=np.arange(count),
@@ -88,6 +93,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
         )
     pts = np.sort(np.frombuffer(stamps, np.int64))
     rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
+    _check_rate(pts, base, path)
     rate = find_constant_rate(pts, base, rates)
     zero = int(pts[0]) * base
     time_base = MILLISECOND if rate is None else 1 / rate
@@ -100,16 +106,49 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
         delay=delay,
         ticks=np.rint(elapsed).astype(np.int64) + delay,
         timed=True,
-        last_seconds=float(last_duration * base),
+        last_seconds=float(last_duration * base) or _read_last_seconds(stream, pts, base),
     )
+
+
+def _read_last_seconds(stream: VideoStream, pts: np.ndarray, base: Fraction) -> float:
+    """Return how long the last frame is shown by the duration that Matroska gives for the track.
+
+    Its packets have none of their own; 0 where nothing tells.
+    """
+    text = stream.metadata.get("DURATION", "")
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    if match is None:
+        return 0.0
+    hours, minutes, seconds = map(float, match.groups())
+    return max(0.0, 3600 * hours + 60 * minutes + seconds - float(int(pts[-1]) * base))
+
+
+def _check_rate(pts: np.ndarray, base: Fraction, path: str) -> None:
+    """Refuse frames that stand closer than the milliseconds that a file keeps."""
+    seconds = int(pts[-1] - pts[0]) * base
+    if len(pts) < 2 or seconds <= 0 or (np.diff(pts) == 0).any():
+        return  # times that say nothing of a rate
+    rate = (len(pts) - 1) / seconds
+    if rate > MAX_RATE * Fraction(1001, 1000):
+        raise CodecError(
+            f"expected at most {MAX_RATE:,} frames a second, since Matroska keeps milliseconds; "
+            f"found {float(rate):,.0f} in {path}: slow it down first "
+            f"(ffmpeg -i {path} -vf setpts=10*PTS -an out.mkv)"
+        )
+
+
+def _choose_rate(rates: Sequence[Fraction | None]) -> Fraction:
+    """Return the first rate that a file may have, as the usual one near it; else DEFAULT_RATE."""
+    usual = (_find_usual_rate(Fraction(rate)) for rate in rates if rate)
+    return next(filter(is_frame_rate, usual), DEFAULT_RATE)
 
 
 def _read_shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[AnyPacket]:
     """Yield packets of frames that are shown, up to an error: decoding meets it too and counts it.
 
-    VP8's frame header says whether a frame is shown.
+    An empty packet, as AVI has them for dropped frames, stands for none.
     """
-    is_vp8 = stream.codec_context.name == "vp8"
+    is_unshown = find_unshown(stream)
     packets = read_packets(container, stream)
     while True:
         try:
@@ -118,7 +157,7 @@ def _read_shown_packets(container: InputContainer, stream: VideoStream) -> Itera
             return
         if packet is None or is_flush(packet):
             return
-        if not (packet.is_discard or (is_vp8 and not bytes(packet)[0] & 0x10)):
+        if not (packet.is_discard or packet.size == 0 or is_unshown(bytes(packet))):
             yield packet
 
 
@@ -127,20 +166,25 @@ def find_constant_rate(
 ) -> Fraction | None:
     """Return the rate at which sorted timestamps are evenly spaced, or None.
 
-    Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate. Files often name a
-    rounded rate (Matroska keeps nanoseconds): the usual rate nearest to each candidate is tried
-    first.
+    Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate, and nearest to that
+    frame: none is missing. Files often name a rounded rate (Matroska keeps nanoseconds): the usual
+    rate nearest to each candidate is tried first.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
-        return _find_usual_rate(rates[0]) if rates else DEFAULT_RATE
+        return _choose_rate(rates)
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
     tolerance = max(float(base), 1e-3) * 1.001
     usual = map(_find_usual_rate, [*rates, measured])
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
-        if rate > 0 and np.abs(seconds - np.arange(len(pts)) / float(rate)).max() <= tolerance:
+        places = np.arange(len(pts))
+        if (
+            is_frame_rate(rate)
+            and np.abs(seconds - places / float(rate)).max() <= tolerance
+            and (np.rint(seconds * float(rate)) == places).all()
+        ):
             return rate
     return None
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 import av
 import cv2
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -64,6 +65,7 @@ class MovieWriter:
     ) -> None:
         self.notes: list[str] = []
         self._path, self._info = path, info
+        self._held: Frame | None = None  # its duration is known with the next
         container = MOVIE_FORMATS[suffix]
         is_matroska = container == "matroska"
         # bitexact: no random identifiers, so that the same frames make the same file
@@ -96,18 +98,36 @@ class MovieWriter:
             self._stream.metadata["title"] = title + ROOM
 
     def write(self, frame: Frame) -> None:
+        """Encode the frame before this one, which lasts until it."""
+        self._encode_held(frame.pts)
+        self._held = frame
+
+    def _encode_held(self, until: int) -> None:
+        frame = self._held
+        if frame is None:
+            return
         if self._extras is not None:
             self._extras.mux_until(frame.pts_seconds)
         raw = _to_av_frame(frame, self._stream.width, self._stream.height)
+        raw.duration = until - frame.pts
         self._out.mux(self._stream.encode(raw))
 
     def close(self) -> None:
+        self._encode_held(self._find_end())
         self._out.mux(self._stream.encode(None))
         if self._extras is not None:
             self._extras.finish()
         self._out.close()
         if self._needs_completion:
             complete_matroska(self._path, self._info)
+
+    def _find_end(self) -> int:
+        """Return the tick at which the last frame ends, at least a tick after it."""
+        assert self._held is not None, "a video has frames"
+        if self._info.frame_rate is not None:
+            return self._held.pts + 1
+        end = round((self._info.duration_seconds or 0.0) / self._info.time_base)
+        return max(end, self._held.pts + 1)
 
     def drop(self) -> None:
         if self._extras is not None:
@@ -186,6 +206,7 @@ def _set_properties(stream: VideoStream, info: VideoInfo) -> None:
     context = stream.codec_context
     stream.disposition = Disposition.default
     stream.pix_fmt = pixel_format(info.bit_depth)
+    context.flags |= Flags.frame_duration
     context.time_base = info.time_base
     stream.time_base = info.time_base
     context.sample_aspect_ratio = info.sample_aspect_ratio
@@ -203,8 +224,6 @@ def _to_av_frame(frame: Frame, width: int, height: int) -> av.VideoFrame:
     raw.pts, raw.time_base = frame.pts, info.time_base
     raw.colorspace, raw.color_range = info.colour.matrix, colour_range(info.colour.full_range)
     raw.color_primaries, raw.color_trc = info.colour.primaries, info.colour.transfer
-    if info.frame_rate is not None:
-        raw.duration = 1
     return raw
 
 
