@@ -146,6 +146,8 @@ def _add_h264(out: OutputContainer, info: VideoInfo) -> VideoStream:
     # Macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other
     # bytes from run to run.
     given += ["mbtree=0"] if (info.width + 15) // 16 % 8 else []
+    if info.frame_rate is None:
+        options["bf"] = "0"  # MP4 keeps steps between coded pictures: in order they are durations
     if given:
         options["x264-params"] = ":".join(given)
     stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
