@@ -13,7 +13,7 @@ import av
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
@@ -24,6 +24,11 @@ from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
 AnyPacket: TypeAlias = "Packet[Any]"
 TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
 MILLISECOND = Fraction(1, 1000)
+# Formats without a list of their streams: what sound is like, FFmpeg has to find in its packets.
+_PROBED_FORMATS = ("mpegts", "mpeg")
+PROBE_BYTES = 5_000_000  # FFmpeg's own bound on what it reads for that
+LONG_PROBE_BYTES = 64_000_000  # where sound begins late; FFmpeg holds these packets in memory
+LONG_PROBE_SECONDS = 600
 # Those of FFmpeg's formats that hold video and never lead to other files, as lists, numbered
 # pictures and discs do.
 _VIDEO_FORMATS = (
@@ -49,6 +54,9 @@ def open_input(path: str) -> InputContainer:
             raise CodecError(f"expected a video file, found an empty file at {path}")
         _check_once(path, identify_file(path))
         container = _open_file(file)
+        if _lacks_sound(container):
+            container.close()
+            container = _open_file(file, is_long_probe=True)
     except ArgumentError as error:  # FFmpeg's error for a format that is not on the list
         raise CodecError(
             "expected a video file, "
@@ -76,12 +84,27 @@ def _check_once(path: str, file: tuple[int, ...] | None) -> None:
     check_bounds(path)
 
 
-def _open_file(file: Path) -> InputContainer:
+def _lacks_sound(container: InputContainer) -> bool:
+    """Return whether sound may begin behind what FFmpeg looked at to find the streams."""
+    if container.format.name not in _PROBED_FORMATS or container.size <= PROBE_BYTES:
+        return False
+    sound = container.streams.audio
+    is_listed = container.format.name == "mpegts"  # by its programme tables
+    is_unknown = [s.codec_context is not None and not s.codec_context.sample_rate for s in sound]
+    return any(is_unknown) or not (sound or is_listed)
+
+
+def _open_file(file: Path, *, is_long_probe: bool = False) -> InputContainer:
+    probe = {}
+    if is_long_probe:
+        seconds = LONG_PROBE_SECONDS * av.time_base
+        probe = {"probesize": str(LONG_PROBE_BYTES), "analyzeduration": str(seconds)}
     return av.open(
         f"file:{file.absolute()}",  # "file:" keeps a colon in a name from naming a protocol
         metadata_errors="replace",
         options={"max_pixels": str(MAX_PIXELS)},
-        container_options={
+        container_options=probe
+        | {
             "protocol_whitelist": "file",  # the file may lead to nothing but files
             "format_whitelist": _VIDEO_FORMATS,
             "max_streams": str(MAX_TRACKS + MAX_ATTACHMENTS),
@@ -128,6 +151,33 @@ def is_tinct_file(container: InputContainer) -> bool:
 def list_attachments(container: InputContainer) -> list[AttachmentStream]:
     """Return the attachments of an open file."""
     return [stream for stream in container.streams if isinstance(stream, AttachmentStream)]
+
+
+def list_video(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams that are neither cover pictures nor thumbnails."""
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & pictures]
+
+
+def find_video(container: InputContainer) -> VideoStream | None:
+    """Return the video stream that is read: the default one, else the first."""
+    candidates = list_video(container)
+    is_default = (s for s in candidates if s.disposition & Disposition.default)
+    return next(is_default, candidates[0] if candidates else None)
+
+
+def choose_stream(container: InputContainer, path: str) -> VideoStream:
+    """Return the default video stream, else the first. Raises CodecError where there is none."""
+    stream = find_video(container)
+    if stream is None:
+        kinds = sorted({str(stream.type) for stream in container.streams}) or ["no track"]
+        raise CodecError(f"expected a video track, found {', '.join(kinds)} in {path}")
+    if stream.codec_context is None:
+        raise CodecError(
+            f"expected a video codec that FFmpeg decodes, found an unknown one in {path}; "
+            "convert it first"
+        )
+    return stream
 
 
 def select_video(container: InputContainer, stream: VideoStream) -> VideoStream:

@@ -20,17 +20,20 @@ from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
 from tinct.media.demux import (
+    LONG_PROBE_BYTES,
     MILLISECOND,
     TINCT_ATTACHMENTS,
     AnyPacket,
     describe_error,
     find_origin,
+    find_video,
     is_flush,
     is_tinct_file,
     open_input,
     read_packets,
 )
 from tinct.media.extra_tracks import ConvertedTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
+from tinct.media.programmes import find_programme
 from tinct.media.tags import find_lost_tags, select_tags
 
 AHEAD_SECONDS = 1  # tracks may run this far apart and still come out in order
@@ -73,8 +76,10 @@ class Extras:
         self._starts_later = start_seconds > 0
         self._end = duration_seconds
         self._tracks: dict[int, ExtraTrack] = {}
+        programme = self._find_programme()
         for stream in self._container.streams:
-            self._add(stream)
+            if programme is None or stream.id in programme:
+                self._add(stream)
         tags = select_tags(self._container.metadata)
         out.metadata.update(tags)
         if not self._is_matroska and (lost := find_lost_tags(tags, out.format.name)):
@@ -191,7 +196,8 @@ class Extras:
     def _add(self, stream: Stream) -> None:
         """Pass a stream on, or note why not."""
         if isinstance(stream, VideoStream) and not _is_cover(stream):
-            self._take_video_tags(stream)
+            if stream == find_video(self._container):
+                self._take_video_tags(stream)
             return
         if isinstance(stream, AttachmentStream) and stream.name in TINCT_ATTACHMENTS:
             return
@@ -208,11 +214,28 @@ class Extras:
                 f"{self._explain_refusal(stream)}"
             )
 
+    def _find_programme(self) -> frozenset[int] | None:
+        """Return the ids of the streams that belong to the picture; None where all do.
+
+        Notes how many tracks of other programmes are left out.
+        """
+        streams, picture = self._container.streams, find_video(self._container)
+        if self._container.format.name != "mpegts" or picture is None:
+            return None
+        programme = find_programme(self._path, picture.id)
+        if programme is None:
+            return None
+        kinds = [s.type for s in streams if s.id not in programme and s.type != "video"]
+        if kinds:
+            named = " and ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+            self.notes.append(f"tracks of other programmes are left out: {named}")
+        return programme
+
     def _explain_refusal(self, stream: Stream) -> str:
         if isinstance(stream, AudioStream):
             if stream.codec_context is None:
                 return "its codec is not known"
-            return "none of its sound was found where the file begins"
+            return f"none of its sound is in the first {LONG_PROBE_BYTES // 1_000_000} MB"
         return f"{self._out.format.name} does not take it"
 
     def _add_track(self, stream: Stream) -> bool:
@@ -228,10 +251,9 @@ class Extras:
         return False
 
     def _take_video_tags(self, stream: VideoStream) -> None:
-        if not self.video_metadata:
-            self.video_metadata = select_tags(stream.metadata)
-            if is_tinct_file(self._container):
-                self.video_metadata.pop("title", None)  # the track's name in the format
+        self.video_metadata = select_tags(stream.metadata)
+        if is_tinct_file(self._container):
+            self.video_metadata.pop("title", None)  # the track's name in the format
 
     def _add_copy(self, stream: Stream) -> bool:
         if not _accepts(self._out.format.name, stream):

@@ -25,13 +25,20 @@ import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.media.conversion import to_frame
-from tinct.media.demux import describe_error, is_flush, open_input, read_packets, select_video
+from tinct.media.demux import (
+    choose_stream,
+    describe_error,
+    is_flush,
+    list_video,
+    open_input,
+    read_packets,
+    select_video,
+)
 from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
 from tinct.media.truncation import CountedPipe, is_cut_off
@@ -55,11 +62,11 @@ def open_source(
     if path == "-":
         return _open_pipe(start_seconds, duration_seconds)
     with open_input(path) as container:
-        timing = scan_timing(container, _choose_stream(container, path), path)
+        timing = scan_timing(container, choose_stream(container, path), path)
     with open_input(path) as container:
-        stream = _choose_stream(container, path)
+        stream = choose_stream(container, path)
         info, notes = probe_video(_decode_first(container, stream, path), stream, timing)
-        if others := len(_list_video(container)) - 1:
+        if others := len(list_video(container)) - 1:
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
     return Source(
         path,
@@ -165,7 +172,7 @@ class Source:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         with open_input(self._path) as container:
-            stream = select_video(container, _choose_stream(container, self._path))
+            stream = select_video(container, choose_stream(container, self._path))
             if self._start > 0 and self._timing.timed:
                 _seek(container, stream, self._timing.to_pts(self._start))
             yield from _decode_frames(container, stream, self._path, on_damage=self._count_damage)
@@ -226,27 +233,6 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
 
 
 # ── streams ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _list_video(container: InputContainer) -> list[VideoStream]:
-    """Return the video streams that are neither cover pictures nor thumbnails."""
-    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
-    return [stream for stream in container.streams.video if not stream.disposition & pictures]
-
-
-def _choose_stream(container: InputContainer, path: str) -> VideoStream:
-    """Return the default video stream, else the first. Raises CodecError where there is none."""
-    candidates = _list_video(container)
-    if not candidates:
-        kinds = sorted({str(stream.type) for stream in container.streams}) or ["no track"]
-        raise CodecError(f"expected a video track, found {', '.join(kinds)} in {path}")
-    stream = next((s for s in candidates if s.disposition & Disposition.default), candidates[0])
-    if stream.codec_context is None:
-        raise CodecError(
-            f"expected a video codec that FFmpeg decodes, found an unknown one in {path}; "
-            "convert it first"
-        )
-    return stream
 
 
 def _has_field_mark(stream: VideoStream) -> bool:
