@@ -19,13 +19,12 @@ from av.video.stream import VideoStream
 from tinct.errors import CodecError
 from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
+from tinct.media.clock import DISCONTINUOUS_FORMATS, STEADY, Clock, Positions, find_clock
 from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
 
 AnyPacket: TypeAlias = "Packet[Any]"
 TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
 MILLISECOND = Fraction(1, 1000)
-# Formats without a list of their streams: what sound is like, FFmpeg has to find in its packets.
-_PROBED_FORMATS = ("mpegts", "mpeg")
 PROBE_BYTES = 5_000_000  # FFmpeg's own bound on what it reads for that
 LONG_PROBE_BYTES = 64_000_000  # where sound begins late; FFmpeg holds these packets in memory
 LONG_PROBE_SECONDS = 600
@@ -86,7 +85,7 @@ def _check_once(path: str, file: tuple[int, ...] | None) -> None:
 
 def _lacks_sound(container: InputContainer) -> bool:
     """Return whether sound may begin behind what FFmpeg looked at to find the streams."""
-    if container.format.name not in _PROBED_FORMATS or container.size <= PROBE_BYTES:
+    if container.format.name not in DISCONTINUOUS_FORMATS or container.size <= PROBE_BYTES:
         return False
     sound = container.streams.audio
     is_listed = container.format.name == "mpegts"  # by its programme tables
@@ -118,17 +117,48 @@ def describe_error(error: BaseException) -> str:
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Generator[AnyPacket, None, None]:
-    """Yield packets to the end of the file.
+    """Yield packets to the end of the file, on one clock where the file has several.
 
     Damage in MPEG-TS can make a new track appear, at which PyAV raises IndexError; reading goes on
     behind it.
     """
+    clock = read_clock(container)
+    positions = Positions()
     while True:
         try:
-            yield from container.demux(*streams)
+            for packet in container.demux(*streams):
+                if clock.jumps:
+                    clock.correct(packet, positions.find(packet))
+                yield packet
             return
         except IndexError:
             continue
+
+
+def read_clock(container: InputContainer) -> Clock:
+    """Return the clock of an open file; only formats without an index are read for it, once."""
+    path = container.name.removeprefix("file:")
+    if container.format.name not in DISCONTINUOUS_FORMATS:
+        return STEADY
+    return _read_clock_once(path, identify_file(path))
+
+
+@lru_cache(maxsize=64)
+def _read_clock_once(path: str, file: tuple[int, ...] | None) -> Clock:
+    with open_input(path) as container:
+        return find_clock(_demux_all(container))
+
+
+def _demux_all(container: InputContainer) -> Generator[AnyPacket, None, None]:
+    """Yield the packets of all streams as far as they can be read."""
+    while True:
+        try:
+            yield from (packet for packet in container.demux() if packet.size)
+            return
+        except IndexError:
+            continue
+        except (FFmpegError, OSError):
+            return
 
 
 def is_flush(packet: AnyPacket) -> bool:

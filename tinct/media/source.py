@@ -36,6 +36,7 @@ from tinct.media.demux import (
     is_flush,
     list_video,
     open_input,
+    read_clock,
     read_packets,
     select_video,
 )
@@ -173,7 +174,7 @@ class Source:
     def _decode(self) -> Iterator[av.VideoFrame]:
         with open_input(self._path) as container:
             stream = select_video(container, choose_stream(container, self._path))
-            if self._start > 0 and self._timing.timed:
+            if self._start > 0 and self._timing.timed and not read_clock(container).jumps:
                 _seek(container, stream, self._timing.to_pts(self._start))
             yield from _decode_frames(container, stream, self._path, on_damage=self._count_damage)
 
