@@ -20,11 +20,13 @@ from tinct.motion.views import KeyView, LumaView
 class Gaps:
     """What lies between the frames of a group that arrived: `times` of frames to interpolate.
 
-    `lost` counts those that are wrong for want of a frame that was sent and did not arrive.
+    `lost` counts those that nobody promised: frames that were sent and did not arrive. `touched`
+    counts all that are made from frames further away for want of one of these.
     """
 
     times: list[int]
     lost: int = 0
+    touched: int = 0
 
 
 def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool) -> Gaps:
@@ -33,16 +35,17 @@ def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool)
     These are the times of `interpolated`; with `fills`, at a constant rate, all others too.
     """
     times: list[int] = []
-    lost = 0
+    lost = touched = 0
     for before, after in pairwise(known):
         first, last = bisect_right(interpolated, before), bisect_left(interpolated, after)
         due = list(interpolated[first : min(last, first + MAX_INTERPOLATED_RUN)])
         ticks = after - before - 1
         if fills and len(due) < ticks <= MAX_INTERPOLATED_RUN:
-            lost += ticks
+            lost += ticks - len(due)
+            touched += ticks
             due = list(range(before + 1, after))
         times += due
-    return Gaps(times, lost)
+    return Gaps(times, lost, touched)
 
 
 def set_distances(group: Sequence[LumaView], times: Sequence[int]) -> list[LumaView]:

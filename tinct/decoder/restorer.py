@@ -91,8 +91,8 @@ class Restorer:
     of a key frame.
 
     `interpolated` are the times of frames that were never sent, ascending; with `fills_gaps` each
-    tick has a frame, so that all others between frames of one shot are lost, are interpolated too
-    and counted in `filled`. An encoder's `inspect` may have frames of a group sent after all. Use
+    tick has a frame, so that all others between frames of one shot are `lost`, and interpolated
+    too; `touched` counts what suffers from it. An encoder's `inspect` may have frames of a group sent after all. Use
     as a context manager: its threads end with it.
     """
 
@@ -122,7 +122,7 @@ class Restorer:
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._colour: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None  # the current key frame
-        self.colourless = self.filled = 0
+        self.colourless = self.lost = self.touched = 0
         self._last_luma_pts = self._last_colour_pts = -1
         self._pending: deque[_PendingGroup] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -232,7 +232,8 @@ class Restorer:
         ends = [[key.luma.pts] if key is not None else [] for key in (before, after)]
         known = [*ends[0], *(view.pts for view in views), *ends[1]]
         gaps = find_gaps(known, self._interpolated, fills=self._fills_gaps)
-        self.filled += gaps.lost
+        self.lost += gaps.lost
+        self.touched += gaps.touched
         keys = [key for key in (self._key, after) if key is not None]
         if not keys:
             self.colourless += len(views)

@@ -73,6 +73,7 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
+        self._restorer: Restorer | None = None
         if self._source is not None:
             yield from self._source
             self.damage = Damage(packets=self._source.damaged)
@@ -119,6 +120,7 @@ class Video:
             self._reopen() as file,  # its checksums are read last, when it may have lost its name
             self._open_restorer(self.manifest, keys) as restorer,
         ):
+            self._restorer = restorer
             decoders = {
                 name: _open_decoder(stream.codec_context, name)
                 for name, stream in find_tracks(container, self.manifest).items()
@@ -134,7 +136,7 @@ class Video:
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
                 self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
-                self.damage.concealed_frames += restorer.filled
+                self.damage.concealed_frames += restorer.touched
             if self._is_whole:
                 self.damage.broken_checksums = count_broken_checksums(file)
             if COLOUR in decoders:  # lost luma shows as a gap instead
@@ -190,10 +192,12 @@ class Video:
         Frames beyond the manifest's count are dropped. Raises CodecError where there is no frame.
         """
         expected = self.info.frame_count or 0
+        is_counted = self.info.frame_count is not None
         before: Frame | None = None
         count = filled = 0
         for frame in frames:
-            if count == self.info.frame_count:
+            assert self._restorer is not None, "frames come from it"
+            if is_counted and count >= expected + self._restorer.lost:
                 self.damage.packets += 1
                 continue
             if before is not None and self.info.frame_rate is not None:
