@@ -92,8 +92,8 @@ class Restorer:
 
     `interpolated` are the times of frames that were never sent, ascending; with `fills_gaps` each
     tick has a frame, so that all others between frames of one shot are `lost`, and interpolated
-    too; `touched` counts what suffers from it. An encoder's `inspect` may have frames of a group sent after all. Use
-    as a context manager: its threads end with it.
+    too; `touched` counts what suffers from it. An encoder's `inspect` may have frames of a group
+    sent after all. Use as a context manager: its threads end with it.
     """
 
     def __init__(

@@ -1,5 +1,7 @@
 """Where the key frames of a Tinct file stand, read from the packets of its tracks."""
 
+from bisect import bisect_left
+
 import av
 
 from tinct.bitstream.container import find_tracks, read_file_manifest
@@ -13,8 +15,10 @@ def find_key_frames(path: str) -> list[int]:
     if manifest is None or not LAYOUTS[manifest.layout].has_colour_track:
         return []
     times = read_track_times(path)
-    every = {pts: number for number, pts in enumerate(sorted(times[LUMA] | times[COLOUR]))}
-    return sorted(every[pts] for pts in times[COLOUR])
+    rate = manifest.rate or 1000  # ticks are milliseconds where the rate varies
+    sent = {ms: round(ms * rate / 1000) for ms in times[LUMA] | times[COLOUR]}
+    every = sorted({*sent.values(), *manifest.interpolated})
+    return sorted(bisect_left(every, sent[ms]) for ms in times[COLOUR])
 
 
 def read_track_times(path: str) -> dict[str, set[int]]:

@@ -210,13 +210,14 @@ def choose_stream(container: InputContainer, path: str) -> VideoStream:
     return stream
 
 
-def select_video(container: InputContainer, stream: VideoStream) -> VideoStream:
+def select_video(
+    container: InputContainer, stream: VideoStream, *, threads: bool = True
+) -> VideoStream:
     """Set a stream up for decoding, make its container discard all others, and return it."""
     for other in container.streams:
         if other.index != stream.index:
             other.discard = Discard.all
-    # With frame threads an error loses whole frames that are under way beside it.
-    stream.thread_type = "SLICE"
+    stream.thread_type = "AUTO" if threads else "NONE"
     if stream.codec_context is not None:
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return stream

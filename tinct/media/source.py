@@ -15,6 +15,7 @@ that delay; one that starts earlier than 0 starts at 0. A Tinct file counts from
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from fractions import Fraction
@@ -172,11 +173,34 @@ class Source:
             self.damaged = max(self.damaged, 1)
 
     def _decode(self) -> Iterator[av.VideoFrame]:
+        """Yield frames; where some are missing or broken, decode on from there without threads.
+
+        Threads lose whole frames that are under way beside a broken one, at the end without a word.
+        """
+        count, last = 0, None
+        with suppress(_Damaged):
+            for raw in self._decode_from(None, threads=True):
+                yield raw
+                count, last = count + 1, raw.pts
+            if count >= len(self.ticks):
+                return
+        place = last if self._timing.timed else None
+        for number, raw in enumerate(self._decode_from(place, threads=False)):
+            is_new = number >= count if place is None else raw.pts is None or raw.pts > place
+            if is_new:
+                yield raw
+
+    def _decode_from(self, pts: int | None, *, threads: bool) -> Iterator[av.VideoFrame]:
+        """Yield frames from a key frame before `pts`, or before the start, on."""
+        if pts is None and self._start > 0 and self._timing.timed:
+            pts = self._timing.to_pts(self._start)
         with open_input(self._path) as container:
-            stream = select_video(container, choose_stream(container, self._path))
-            if self._start > 0 and self._timing.timed and not read_clock(container).jumps:
-                _seek(container, stream, self._timing.to_pts(self._start))
-            yield from _decode_frames(container, stream, self._path, on_damage=self._count_damage)
+            stream = choose_stream(container, self._path)
+            select_video(container, stream, threads=threads)
+            if pts is not None and not read_clock(container).jumps:
+                _seek(container, stream, pts)
+            on_damage = _raise_damaged if threads else self._count_damage
+            yield from _decode_frames(container, stream, self._path, on_damage=on_damage)
 
     def _count_damage(self) -> None:
         self.damaged += 1
@@ -192,6 +216,14 @@ class Source:
         _refuse_interlaced(raw, self._path)
         if _CAPTIONS_NOTE not in self.notes and has_captions(raw):
             self.notes.append(_CAPTIONS_NOTE)
+
+
+class _Damaged(Exception):
+    """Something of a file did not decode."""
+
+
+def _raise_damaged() -> None:
+    raise _Damaged
 
 
 def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
