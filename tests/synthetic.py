@@ -175,6 +175,8 @@ def to_av(planes: Planes, pix_fmt: str, colour: ColourTags = UNTAGGED) -> av.Vid
     for plane, samples in zip(raw.planes, planes, strict=False):
         rows = np.frombuffer(plane, samples.dtype).reshape(-1, plane.line_size // samples.itemsize)
         rows[: samples.shape[0], : samples.shape[1]] = samples
+    if not own and not pix_fmt.startswith(("rgb", "bgr", "gbr", "pal")):
+        raw, own = raw.reformat(format=pix_fmt, threads=1), True  # swscale knows few matrices
     raw.colorspace = colour.matrix
     raw.color_range = {None: 0, False: 1, True: 2}[colour.full_range]
     raw.color_primaries, raw.color_trc = colour.primaries, colour.transfer

@@ -7,11 +7,17 @@ of luma, half-way between two rows. It is interpolated bilinearly, edges repeate
 import cv2
 import numpy as np
 
+from tinct.errors import CodecError
 from tinct.frames import ColourTags, Frame, VideoInfo
 
 BT709 = 1
 BT601 = 6  # 5 names the same matrix for 625-line video
-# (Kr, Kb) of H.273 MatrixCoefficients; 10 (constant luminance) uses the matrix of 9, as players do
+YCGCO = 8
+DERIVED = (12, 13)  # from the primaries
+# Matrices whose R'G'B' no matrix gives: H.273 says names by code.
+NO_RGB = {11: "SMPTE ST 2085", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-Re", 17: "YCgCo-Ro"}
+# (Kr, Kb) of H.273 MatrixCoefficients; constant luminance (10, 13) uses the matrix of 9 or 12, as
+# players do.
 _LUMA_WEIGHTS = {
     1: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -23,11 +29,64 @@ _LUMA_WEIGHTS = {
 }
 
 
+# Chromaticities x and y of red, green, blue and white by H.273 ColourPrimaries.
+_D65, _C = (0.3127, 0.3290), (0.310, 0.316)
+_PRIMARIES = {
+    1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65),
+    4: ((0.67, 0.33), (0.21, 0.71), (0.14, 0.08), _C),
+    5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), _D65),
+    6: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65),
+    7: ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65),
+    8: ((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),
+    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), _D65),
+    10: ((1.0, 0.0), (0.0, 1.0), (0.0, 0.0), (1 / 3, 1 / 3)),
+    11: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
+    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
+    22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), _D65),
+}
+
+
 def choose_matrix(matrix: int, height: int) -> int:
     """Return `matrix` if it is known, else BT.709 for 720 lines or more, BT.601 below."""
-    if matrix in _LUMA_WEIGHTS:
+    if matrix in _LUMA_WEIGHTS or matrix == YCGCO or matrix in DERIVED:
         return matrix
     return BT709 if height >= 720 else BT601
+
+
+def _unit_rows(colour: ColourTags, height: int) -> np.ndarray:
+    """Return the matrix [3, 3] from Y, 0 to 1, and Cb and Cr, -1/2 to 1/2, to R'G'B' of 0 to 1.
+
+    H.273, 8.3. Raises CodecError where R'G'B' is no linear function of them.
+    """
+    if colour.matrix in NO_RGB:
+        raise CodecError(
+            "expected a colour matrix that R'G'B' can be computed of, "
+            f"found {NO_RGB[colour.matrix]}; an output in .mkv, .mp4 or .y4m keeps it as it is"
+        )
+    matrix = choose_matrix(colour.matrix, height)
+    if matrix == YCGCO:
+        return np.array([[1.0, -1, 1], [1, 1, 0], [1, -1, -1]])
+    kr, kb = _derive_weights(colour) if matrix in DERIVED else _LUMA_WEIGHTS[matrix]
+    kg = 1 - kr - kb
+    return np.array(
+        [
+            [1, 0, 2 * (1 - kr)],
+            [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
+            [1, 2 * (1 - kb), 0],
+        ]
+    )
+
+
+def _derive_weights(colour: ColourTags) -> tuple[float, float]:
+    """Return Kr and Kb of a matrix that follows from the primaries, H.273, equations 32 to 37.
+
+    They are BT.709's where the primaries are not known.
+    """
+    places = _PRIMARIES.get(colour.primaries, _PRIMARIES[BT709])
+    *points, white = (np.array([x, y, 1 - x - y]) for x, y in places)
+    scale = np.linalg.solve(np.column_stack(points), white / white[1])
+    red, _, blue = (float(point[1] * part) for point, part in zip(points, scale, strict=True))
+    return red, blue
 
 
 def to_rgb(frame: Frame, *, keep_luma: bool = False) -> np.ndarray:
@@ -145,20 +204,12 @@ def _rgb_matrix(colour: ColourTags, height: int, *, bit_depth: int, peak: int) -
 
     An unspecified range is taken as limited.
     """
-    kr, kb = _LUMA_WEIGHTS[choose_matrix(colour.matrix, height)]
-    kg = 1 - kr - kb
     unit = 1 << (bit_depth - 8)
     top = (1 << bit_depth) - 1
     black, luma_span, chroma_span = (
         (0, top, top) if colour.full_range else (16 * unit, 219 * unit, 224 * unit)
     )
-    from_unit = np.array(
-        [
-            [1, 0, 2 * (1 - kr)],
-            [1, -2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg],
-            [1, 2 * (1 - kb), 0],
-        ]
-    )
+    from_unit = _unit_rows(colour, height)
     linear = peak * from_unit / np.array([luma_span, chroma_span, chroma_span])
     offset = 0.5 - linear @ np.array([black, 128 * unit, 128 * unit])
     return np.column_stack([linear, offset]).astype(np.float32)

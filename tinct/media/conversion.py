@@ -23,6 +23,7 @@ _PLANAR = {
     "yuva420p10le": 10,
     "gray10le": 10,
 }
+_UNSPECIFIED = 2  # H.273
 _WITH_ALPHA = ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16le")  # beside yuva...
 
 
@@ -74,6 +75,9 @@ def _reformat(raw: av.VideoFrame, info: VideoInfo) -> av.VideoFrame:
             threads=1,
         )
     same = 2 if info.colour.full_range or is_grey(raw.format) else 1
+    # Samples move and no colour changes: swscale, which refuses matrices that it does not know,
+    # need not be told.
+    raw.colorspace = raw.color_primaries = raw.color_trc = _UNSPECIFIED
     return raw.reformat(
         format=name, src_color_range=same, dst_color_range=same, interpolation=quality, threads=1
     )

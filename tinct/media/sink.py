@@ -3,6 +3,7 @@
 `writers` has the formats; `source` is the other direction.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -19,6 +20,9 @@ from tinct.frames import Frame, VideoInfo
 from tinct.media.demux import describe_error, open_input
 from tinct.media.writers import MOVIE_FORMATS, MovieWriter, PngWriter, Writer, Y4mWriter
 
+# Errors that the folder or the disk of an output gives.
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
+_DISK_ERRORS |= {errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOTDIR}
 SUFFIXES = (".mp4", ".mov", ".mkv", ".y4m")
 _T = TypeVar("_T")
 
@@ -197,7 +201,8 @@ class Sink:
             done = True
             return result
         except (FFmpegError, OSError) as error:
-            advice = "; check the folder and its free space" if self._is_on_disk else ""
+            is_of_disk = self._is_on_disk and error.errno in _DISK_ERRORS
+            advice = "; check the folder and its free space" if is_of_disk else ""
             raise CodecError(
                 f'expected to write {self._name}, found "{describe_error(error)}"{advice}'
             ) from error
