@@ -38,13 +38,18 @@ class Hdr:
     max_cll: str | None = None
 
 
+# Where chroma lies among luma: chroma_sample_loc_type of H.264 and HEVC, by FFmpeg's names.
+CHROMA_LOCATIONS = {"center": 1, "topleft": 2, "top": 3, "bottomleft": 4, "bottom": 5}
+
+
 @dataclass(frozen=True, kw_only=True)
 class VideoInfo:
     """Properties of one video track.
 
     `frame_rate` is None for a variable rate; then `time_base` is a millisecond, otherwise exactly
     1 / frame_rate. `frame_count` is None where it cannot be known before decoding (a pipe).
-    `rotation` is in degrees clockwise, as players apply it: 0, 90, 180 or 270.
+    `rotation` is in degrees clockwise, as players apply it: 0, 90, 180 or 270. `chroma_location` is
+    a key of CHROMA_LOCATIONS, None for the usual "left".
     """
 
     width: int
@@ -57,6 +62,7 @@ class VideoInfo:
     colour: ColourTags = ColourTags()
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation: int = 0
+    chroma_location: str | None = None
     hdr: Hdr = Hdr()
 
     def __post_init__(self) -> None:

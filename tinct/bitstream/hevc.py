@@ -20,7 +20,7 @@ from av.video.frame import PictureType
 
 from tinct.bitstream.pictures import Packet, PictureKind
 from tinct.errors import CodecError
-from tinct.frames import ColourTags, VideoInfo
+from tinct.frames import CHROMA_LOCATIONS, ColourTags, VideoInfo
 from tinct.media.planes import Planes, colour_range, from_av_frame, pixel_format, to_av_frame
 
 CODEC_NAME = "hevc"  # FFmpeg's name of the decoder, and of the format of Annex B bytes
@@ -163,12 +163,18 @@ class HevcEncoder:
         options = {
             "preset": settings.preset,
             "forced-idr": "1",
-            "x265-params": settings.format_x265_params(self.shape),
+            "x265-params": settings.format_x265_params(self.shape) + self._place_chroma(),
         }
         if settings.tune != "none":
             options["tune"] = settings.tune
         context.options = options
         return context
+
+    def _place_chroma(self) -> str:
+        """Return the option that says where chroma lies; grey pictures have none."""
+        location = self._info.chroma_location
+        is_said = location is not None and not self._format.startswith("gray")
+        return f":chromaloc={CHROMA_LOCATIONS[location]}" if is_said and location else ""
 
     def encode(self, planes: Planes, pts: int, *, idr: bool = False) -> list[Packet]:
         """Code one picture, as an IDR picture with `idr`. Return the packets that are ready."""

@@ -21,6 +21,7 @@ from tinct.errors import CodecError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, Progress
 from tinct.media.source import Source, open_source
+from tinct.media.writers import describe_lost_location
 from tinct.psnr import Psnr
 
 if TYPE_CHECKING:
@@ -96,6 +97,9 @@ def encode(
         raise CodecError(
             f"expected to write {target}, found {found}; check the folder and its free space"
         ) from error
+    # grey luma has no chroma whose place it could say
+    is_grey = session.row.has_colour_track and not config.compatible
+    lost = describe_lost_location(video.info) if is_grey else []
     sizes = {spool.name: spool.size_bytes for spool in session.tracks()}
     return EncodeReport(
         frames=coder.frames,
@@ -107,7 +111,7 @@ def encode(
         psnr=session.view.errors.psnr(),
         plan=session.final_plan(),
         config=config,
-        notes=video.notes + drop_unknown_tags(video.info.colour)[1] + notes,
+        notes=video.notes + drop_unknown_tags(video.info.colour)[1] + lost + notes,
         damaged=damaged,
     )
 

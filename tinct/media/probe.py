@@ -13,11 +13,12 @@ from av.video.stream import VideoStream
 from tinct.colour import BT601, BT709
 from tinct.frames import ColourTags, Hdr, VideoInfo
 from tinct.media.conversion import describe_conversion, is_grey, is_rgb
+from tinct.media.description import Crop, Description
 from tinct.media.timing import Timing
 
 
 def probe_video(
-    frame: av.VideoFrame, stream: VideoStream, timing: Timing
+    frame: av.VideoFrame, stream: VideoStream, *, timing: Timing, about: Description
 ) -> tuple[VideoInfo, list[str]]:
     """Return a video's properties, and notes for the user on what is converted or lost.
 
@@ -25,8 +26,8 @@ def probe_video(
     """
     rotation, notes = _read_rotation(frame)
     info = VideoInfo(
-        width=frame.width,
-        height=frame.height,
+        width=frame.width - about.crop.left - about.crop.right,
+        height=frame.height - about.crop.top - about.crop.bottom,
         bit_depth=10 if max(part.bits for part in frame.format.components) > 8 else 8,
         time_base=timing.time_base,
         frame_rate=timing.rate,
@@ -35,6 +36,7 @@ def probe_video(
         colour=_read_colour(frame, stream),
         sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
         rotation=rotation,
+        chroma_location=about.chroma_location,
         hdr=_read_hdr(frame),
     )
     notes += describe_conversion(frame.format, info)
@@ -42,6 +44,11 @@ def probe_video(
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     if tags.get("alpha_mode") == "1" and "transparency is left out" not in notes:
         notes.append("transparency is left out")
+    if about.crop != Crop():
+        notes.append(
+            f"the container's crop is applied: {frame.width}x{frame.height} "
+            f"becomes {info.width}x{info.height}"
+        )
     if timing.rate is None:
         notes.append("variable frame rate: times are kept to the millisecond")
     return info, notes

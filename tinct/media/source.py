@@ -41,6 +41,7 @@ from tinct.media.demux import (
     read_packets,
     select_video,
 )
+from tinct.media.description import Crop, describe_stream
 from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
 from tinct.media.truncation import CountedPipe, is_cut_off
@@ -67,7 +68,9 @@ def open_source(
         timing = scan_timing(container, choose_stream(container, path), path)
     with open_input(path) as container:
         stream = choose_stream(container, path)
-        info, notes = probe_video(_decode_first(container, stream, path), stream, timing)
+        about = describe_stream(stream)
+        first = _decode_first(container, stream, path)
+        info, notes = probe_video(first, stream, timing=timing, about=about)
         if others := len(list_video(container)) - 1:
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
     return Source(
@@ -78,6 +81,7 @@ def open_source(
         start_seconds=start_seconds,
         duration_seconds=duration_seconds,
         is_cut_off=partial(is_cut_off, path),
+        crop=about.crop,
     )
 
 
@@ -100,7 +104,9 @@ class Source:
         duration_seconds: float | None,
         pipe: Iterator[av.VideoFrame] | None = None,
         is_cut_off: Callable[[], bool],
+        crop: Crop = Crop(),
     ) -> None:
+        self._crop = crop
         self._is_cut_off = is_cut_off
         self.notes = notes
         self.damaged = 0
@@ -129,6 +135,7 @@ class Source:
             start_seconds=float(self._timing.ticks[first] * self._timing.time_base),
             duration_seconds=None,
             is_cut_off=self._is_cut_off,
+            crop=self._crop,
         )
 
     @property
@@ -164,7 +171,7 @@ class Source:
             last = tick
             count += 1
             self.damaged += bool(raw.is_corrupt)
-            yield to_frame(raw, tick - self._start, self.info)
+            yield self._show(raw, tick - self._start)
         if count == 0:
             raise CodecError(f"expected frames to decode, found none in {self._path}")
         # A decoder may drop a broken frame without an error.
@@ -205,8 +212,17 @@ class Source:
     def _count_damage(self) -> None:
         self.damaged += 1
 
+    def _show(self, raw: av.VideoFrame, tick: int) -> Frame:
+        """Return a frame without what the container crops."""
+        whole = replace(self.info, width=raw.width, height=raw.height)
+        return self._crop.crop_frame(to_frame(raw, tick, whole), self.info)
+
     def _check(self, raw: av.VideoFrame) -> None:
-        info = self.info
+        info = replace(
+            self.info,
+            width=self.info.width + self._crop.left + self._crop.right,
+            height=self.info.height + self._crop.top + self._crop.bottom,
+        )
         if (raw.width, raw.height) != (info.width, info.height):
             raise CodecError(
                 f"expected {info.width}x{info.height} to the end, "
@@ -247,7 +263,7 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
     timing = Timing(
         stream_base=1 / rate, rate=rate, zero=Fraction(0), delay=0, ticks=None, timed=False
     )
-    info, notes = probe_video(first, stream, timing)
+    info, notes = probe_video(first, stream, timing=timing, about=describe_stream(stream))
 
     def read_all() -> Iterator[av.VideoFrame]:
         yield first

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.colour import to_rgb, to_rgb16
-from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.frames import CHROMA_LOCATIONS, Frame, Hdr, VideoInfo
 from tinct.media.matroska import ROOM, complete_matroska
 from tinct.media.passthrough import Extras
 from tinct.media.planes import colour_range, pixel_format, to_av_frame
@@ -75,6 +75,7 @@ class MovieWriter:
         )
         if is_matroska:
             self._stream = _add_ffv1(self._out, info)
+            self.notes += describe_lost_location(info)
         else:
             self._stream = _add_h264(self._out, info)
             self.notes += _describe_padding(info, self._stream)
@@ -142,6 +143,8 @@ def _add_h264(out: OutputContainer, info: VideoInfo) -> VideoStream:
     """Add an x264 stream; H.264 has even sides only."""
     options = {"crf": X264_CRF}
     parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
+    if info.chroma_location is not None:
+        parameters["chromaloc"] = str(CHROMA_LOCATIONS[info.chroma_location])
     given = [f"{key}={value}" for key, value in parameters.items() if value]
     # Macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other
     # bytes from run to run.
@@ -232,6 +235,22 @@ def _to_av_frame(frame: Frame, width: int, height: int) -> av.VideoFrame:
 # ── pictures alone ───────────────────────────────────────────────────────────────────────────────
 
 
+# Words for the chroma of a bit depth and location.
+_Y4M_CHROMA: dict[tuple[int, str | None], str] = {
+    (8, None): "420mpeg2",
+    (8, "center"): "420jpeg",
+    (8, "topleft"): "420paldv",
+    (10, None): "420p10 XYSCSS=420P10",
+}
+
+
+def describe_lost_location(info: VideoInfo) -> list[str]:
+    """Return a note where an output does not say that chroma lies elsewhere than usual."""
+    if info.chroma_location is None:
+        return []
+    return [f"the location of chroma ({info.chroma_location}) is not kept"]
+
+
 class Y4mWriter:
     """YUV4MPEG2: a text header, then every frame's planes, at a constant rate only."""
 
@@ -247,7 +266,10 @@ class Y4mWriter:
         if info.rotation or info.hdr != Hdr():
             self.notes.append("Y4M keeps neither rotation nor HDR10 metadata")
         aspect = info.sample_aspect_ratio
-        chroma = "420mpeg2" if info.bit_depth == 8 else "420p10 XYSCSS=420P10"
+        chroma = _Y4M_CHROMA.get((info.bit_depth, info.chroma_location))
+        if chroma is None:
+            self.notes += describe_lost_location(info)
+            chroma = _Y4M_CHROMA[info.bit_depth, None]
         colour_ranges = {None: "", False: " XCOLORRANGE=LIMITED", True: " XCOLORRANGE=FULL"}
         size = f"W{info.width} H{info.height} F{rate.numerator}:{rate.denominator}"
         pixels = f"A{aspect.numerator}:{aspect.denominator} C{chroma}"
