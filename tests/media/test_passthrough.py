@@ -175,14 +175,19 @@ class SoundPacket:
             plane.update(bytes(plane.buffer_size))
         self.frame = frame
 
-    def decode(self) -> list[av.AudioFrame]:
-        return [self.frame]
+
+class SoundStream:
+    """A stream that decodes such packets."""
+
+    def decode(self, packet: SoundPacket | None) -> list[av.AudioFrame]:
+        return [] if packet is None else [packet.frame]
 
 
 def test_sound_that_changes_from_mono_to_stereo_is_encoded_to_its_end(tmp_path: Path) -> None:
     """Broadcasts do so, in AAC-LATM, which MP4 does not take as it is."""
     with av.open(str(tmp_path / "a.mp4"), "w") as out:
-        track = ConvertedTrack(out.add_stream("aac", rate=48000, layout="stereo"))
+        source: Any = SoundStream()
+        track = ConvertedTrack(source, out.add_stream("aac", rate=48000, layout="stereo"))
         for number in range(40):
             packet: Any = SoundPacket("mono" if number < 20 else "stereo", number)
             out.mux(track.convert(packet, Fraction(0)))
@@ -202,6 +207,18 @@ def test_sound_that_matroska_refuses_becomes_flac(codec: str, tmp_path: Path) ->
         samples = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
     assert len(samples) == 48000
     assert int(np.abs(np.fft.rfft(samples)).argmax()) == 440
+
+
+def test_converted_sound_is_as_long_as_its_source(tmp_path: Path) -> None:
+    """WMA's decoder holds its last frame back until it is asked for the rest."""
+    write_clip(tmp_path / "a.asf", frames=25, codec="msmpeg4", audio="wmav2")
+    pass_through(tmp_path / "a.asf", tmp_path / "b.mkv")
+    lengths = []
+    for name in ("a.asf", "b.mkv"):
+        with av.open(str(tmp_path / name)) as container:
+            lengths.append(sum(frame.samples for frame in container.decode(audio=0)))
+    assert lengths[0] >= 48000
+    assert abs(lengths[1] - lengths[0]) <= 2048
 
 
 def write_silence(path: Path, layout: str) -> None:

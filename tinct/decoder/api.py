@@ -13,7 +13,8 @@ from tinct.media.sink import open_sink
 class DecodeReport:
     """Outcome of `decode`.
 
-    `tinct` is False for a file without Tinct. `notes` name what the output's format cannot hold.
+    `tinct` is False for a file without Tinct. `notes` name what is converted or left out of such a
+    file, and what the output's format cannot hold.
     """
 
     frames: int
@@ -54,5 +55,8 @@ def decode(
             if progress is not None:
                 progress(count, video.info.frame_count)
     return DecodeReport(
-        frames=count, tinct=video.manifest is not None, damage=video.damage, notes=sink.notes
+        frames=count,
+        tinct=video.manifest is not None,
+        damage=video.damage,
+        notes=[*video.notes, *sink.notes],
     )

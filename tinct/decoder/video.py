@@ -84,6 +84,11 @@ class Video:
             yield dataclasses.replace(frame, pts=frame.pts - self._start)
 
     @property
+    def notes(self) -> list[str]:
+        """Return what of a file without Tinct is converted or left out, so far."""
+        return [] if self._source is None else self._source.notes
+
+    @property
     def _is_whole(self) -> bool:
         return self._start == 0 and self._end is None
 

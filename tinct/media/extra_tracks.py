@@ -115,28 +115,36 @@ class TextTrack:
 class ConvertedTrack:
     """Sound that the output cannot hold, encoded again."""
 
-    def __init__(self, target: AudioStream) -> None:
-        self._target = target
+    def __init__(self, source: AudioStream, target: AudioStream) -> None:
+        self._source, self._target = source, target
+        self._shift = Fraction(0)
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[object, ...] = ()  # format, layout and rate that the resampler takes
 
     def convert(self, packet: AnyPacket, shift: Fraction) -> list[AnyPacket]:
+        self._shift = shift
+        return self._convert_frames(packet)
+
+    def flush(self) -> list[AnyPacket]:
+        """Return what decoder, resampler and encoder still hold."""
+        held = self._convert_frames(None)
+        return [*held, *self._flush_resampler(), *self._target.encode(None)]
+
+    def _convert_frames(self, packet: "AnyPacket | None") -> list[AnyPacket]:
         encoded: list[AnyPacket] = []
-        frames: list[av.AudioFrame]
         try:
-            frames = packet.decode()  # type: ignore[assignment]
+            frames = self._source.decode(packet)
         except FFmpegError:
             return encoded
         for frame in frames:
-            seconds = (frame.pts or 0) * (frame.time_base or 0) - shift
+            if frame.pts is None and packet is None:
+                continue  # a decoder that makes up sound at its end
+            seconds = (frame.pts or 0) * (frame.time_base or 0) - self._shift
             frame.pts = round(seconds * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
             if frame.pts >= 0:
                 encoded += self._encode(frame)
         return encoded
-
-    def flush(self) -> list[AnyPacket]:
-        return [*self._flush_resampler(), *self._target.encode(None)]
 
     def _encode(self, frame: av.AudioFrame) -> list[AnyPacket]:
         """Encode a frame; sound may change from mono to stereo, as broadcasts do."""

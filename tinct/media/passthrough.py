@@ -283,7 +283,7 @@ class Extras:
         if codec == "flac":
             target.codec_context.format = _choose_flac_format(context)
         _copy_tags(stream, target)
-        self._tracks[stream.index] = ConvertedTrack(target)
+        self._tracks[stream.index] = ConvertedTrack(stream, target)
         note = f"audio track {stream.index} ({context.name}) is converted to {codec.upper()}"
         if av.AudioLayout(layout).nb_channels < context.channels:
             note += f"; its {context.channels} channels are mixed down to {layout}"
