@@ -5,6 +5,7 @@ begin the work. What `encode` writes stays within all of them.
 """
 
 from collections.abc import Collection
+from fractions import Fraction
 
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -12,7 +13,7 @@ MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
 MAX_PIXELS = 8192 * 4352  # of a picture: HEVC level 6.2 has 35,651,584 luma samples
 MAX_FRAMES = 1 << 31  # two years at 30 frames a second
 MAX_RATE_TERM = (1 << 31) - 1  # of numerator and denominator; FFmpeg's have 32 bits
-MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
+MAX_RATE = 1000  # constant rates are below it, and from its inverse on: Matroska keeps milliseconds
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 # Luma samples that wait for their key frame: 3.4 GB at 8 bit; 192 frames up to 4096x4352.
 MAX_HELD_PIXELS = 96 * MAX_PIXELS
@@ -22,6 +23,12 @@ MAX_JUDGED_PIXELS = 1 << 28
 # Missing frames that are filled with the frame before them; x265 is told to give an entry point
 # every 250 frames.
 MAX_GAP_FRAMES = 256
+
+
+def is_frame_rate(rate: Fraction) -> bool:
+    """Return whether the format holds a constant rate, in frames a second."""
+    has_short_terms = max(rate.numerator, rate.denominator) <= MAX_RATE_TERM
+    return has_short_terms and Fraction(1, MAX_RATE) <= rate < MAX_RATE
 
 
 def max_held_frames(width: int, height: int) -> int:

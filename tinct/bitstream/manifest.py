@@ -48,7 +48,7 @@ repeated keys.
 | `tinct` | format version: 1 | required |
 | `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
 | `size` | [width, height] of the video, 1 to 16384 each, at most 8192 x 4352 pixels | required |
-| `rate` | [numerator, denominator] of a constant rate in frames per second | variable rate |
+| `rate` | [numerator, denominator] of a constant rate in frames per second, see Time | variable |
 | `frames` | number of frames in the video | required |
 | `keys` | number of packets in track 2, at most `frames` | 0 |
 | `open` | times of the key frames of open groups | none |
@@ -109,7 +109,7 @@ top left part is the video.
 
 Matroska stores times in milliseconds. With `rate`, the frame at m milliseconds is frame
 n = round(m * rate / 1000), and its exact time is n / rate seconds. Without `rate`, its time is m
-milliseconds.
+milliseconds. A constant rate is at least 1/1000 and below 1000; its terms are below 2^31.
 
 ## Checksums
 
@@ -138,9 +138,9 @@ from tinct.limits import (
     MAX_MANIFEST_LISTS,
     MAX_PIXELS,
     MAX_RANK,
-    MAX_RATE,
     MAX_RATE_TERM,
     MAX_SIDE,
+    is_frame_rate,
 )
 from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.gan_config import (
@@ -335,9 +335,8 @@ def _are_counts(values: object, low: int, high: int, *, length: int | None = Non
 
 
 def _is_rate(value: Any) -> bool:
-    if not _are_counts(value, 1, MAX_RATE_TERM, length=2):
-        return False
-    return bool(1 / MAX_RATE <= value[0] / value[1] < MAX_RATE)
+    are_terms = _are_counts(value, 1, MAX_RATE_TERM, length=2)
+    return are_terms and is_frame_rate(Fraction(*value))
 
 
 def _are_times(values: object) -> bool:

@@ -16,7 +16,6 @@ that delay; one that starts earlier than 0 starts at 0. A Tinct file counts from
 from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import replace
-from fractions import Fraction
 
 import av
 import numpy as np
@@ -31,7 +30,14 @@ from tinct.frames import Frame, VideoInfo
 from tinct.media.conversion import to_frame
 from tinct.media.demux import describe_error, is_flush, open_input, read_packets, select_video
 from tinct.media.probe import has_captions, probe_video
-from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
+from tinct.media.timing import (
+    DEFAULT_RATE,
+    Timing,
+    make_pipe_timing,
+    scan_timing,
+    trim_info,
+    trim_ticks,
+)
 
 _PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders of fields
 # Codecs whose own pictures say whether they are interlaced.
@@ -189,10 +195,7 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         ) from error
     if first is None:
         raise CodecError("expected YUV4MPEG2 on stdin, found no frame")
-    rate = stream.average_rate or DEFAULT_RATE
-    timing = Timing(
-        stream_base=1 / rate, rate=rate, zero=Fraction(0), delay=0, ticks=None, timed=False
-    )
+    timing = make_pipe_timing(stream.average_rate or DEFAULT_RATE)
     info, notes = probe_video(first, stream, timing)
 
     def read_all() -> Iterator[av.VideoFrame]:

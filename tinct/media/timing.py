@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
+from tinct.limits import is_frame_rate
 from tinct.media.demux import (
     MILLISECOND,
     AnyPacket,
@@ -80,7 +81,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
     if len(stamps) < count:
         return Timing(
             stream_base=base,
-            rate=Fraction(stream.guessed_rate or stream.average_rate or DEFAULT_RATE),
+            rate=guess_rate([rate for rate in (stream.guessed_rate, stream.average_rate) if rate]),
             zero=Fraction(0),
             delay=0,
             ticks=np.arange(count),
@@ -129,11 +130,12 @@ def find_constant_rate(
 
     Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate. Files often name a
     rounded rate (Matroska keeps nanoseconds): the usual rate nearest to each candidate is tried
-    first.
+    first. A rate that the format does not hold is returned only where several frames share a
+    millisecond; else the rate counts as variable.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
-        return _find_usual_rate(rates[0]) if rates else DEFAULT_RATE
+        return guess_rate([_find_usual_rate(rate) for rate in rates[:1]])
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
@@ -141,8 +143,39 @@ def find_constant_rate(
     usual = map(_find_usual_rate, [*rates, measured])
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
         if rate > 0 and np.abs(seconds - np.arange(len(pts)) / float(rate)).max() <= tolerance:
-            return rate
+            return rate if is_frame_rate(rate) or not _have_own_milliseconds(seconds) else None
     return None
+
+
+def _have_own_milliseconds(seconds: np.ndarray) -> bool:
+    """Return whether no two of some sorted times fall into one millisecond."""
+    return bool((np.diff(np.rint(seconds / float(MILLISECOND))) > 0).all())
+
+
+def guess_rate(rates: Sequence[Fraction]) -> Fraction:
+    """Return the rate of a video whose times tell none: what the file names first, else 25.
+
+    A rate that the format does not hold is FFmpeg's guess, or nonsense: it counts as none.
+    """
+    rate = Fraction(rates[0]) if rates else DEFAULT_RATE
+    return rate if is_frame_rate(rate) else DEFAULT_RATE
+
+
+def make_pipe_timing(rate: Fraction) -> Timing:
+    """Return the timing of frames that come through a pipe at a stated rate.
+
+    It counts as variable where the format does not hold the rate but milliseconds do.
+    """
+    is_variable = not is_frame_rate(rate) and rate <= 1 / MILLISECOND
+    return Timing(
+        stream_base=1 / rate,
+        rate=None if is_variable else rate,
+        zero=Fraction(0),
+        delay=0,
+        ticks=None,
+        timed=is_variable,
+        last_seconds=float(1 / rate),
+    )
 
 
 def _find_usual_rate(rate: Fraction) -> Fraction:
