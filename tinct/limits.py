@@ -56,16 +56,30 @@ MAX_TRACKS = 256
 MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
 # Bytes of all attachments, and of index, tags and chapters each: FFmpeg holds them in memory.
 MAX_HEAD_BYTES = 1 << 28
-# Elements that are walked before a file is opened; a day of video has 17,000 clusters.
+# Elements beside the packets that are walked before a file is opened.
 MAX_ELEMENTS = 1 << 18
-# Elements in clusters that do not state their size, walked one by one: eight hours of live video
-# and sound.
+# Clusters, and elements in clusters that do not state their size (eight hours of live video and
+# sound): so many in any file, and in large files one for each so many bytes, since walking them
+# takes less time than reading the file. All-intra video has a cluster of 4 KB or more for each
+# frame.
 MAX_LIVE_ELEMENTS = 1 << 21
+CLUSTER_BYTES, LIVE_ELEMENT_BYTES = 1024, 128
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
 # Version 1 has 15, none deeper than two: a manifest takes at most a hundred times its size in
 # memory.
 MAX_MANIFEST_LISTS = 64
+
+
+def max_clusters(size_bytes: int) -> int:
+    """Return how many clusters a Matroska file of this size may have."""
+    return MAX_ELEMENTS + size_bytes // CLUSTER_BYTES
+
+
+def max_live_elements(size_bytes: int) -> int:
+    """Return how many elements clusters of unknown size may have in a file of this size."""
+    return MAX_LIVE_ELEMENTS + size_bytes // LIVE_ELEMENT_BYTES
+
 
 # ── the network ──────────────────────────────────────────────────────────────────────────────────
 

@@ -9,8 +9,11 @@ from helpers import change_manifest, run
 from synthetic import make_info, write_clip
 
 import tinct
+from fuzz.matroska import Node, write
+from tinct import limits
 from tinct.errors import CodecError
 from tinct.limits import is_frame_rate
+from tinct.media.ebml import CLUSTER, EBML, SEGMENT, check_bounds
 
 CONFIG = tinct.EncodeConfig(
     colour="track", colouriser="none", group=4, adapt="off", x265_preset="ultrafast"
@@ -95,3 +98,30 @@ def test_the_mean_of_a_variable_rate_is_within_the_limits() -> None:
     info = make_info(frame_rate=None, frame_count=(1 << 31) - 1, duration_seconds=0.04)
     assert info.mean_rate == 1000
     assert is_frame_rate(replace(info, frame_count=1, duration_seconds=1e9).mean_rate)
+
+
+# ── clusters ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def write_clusters(path: Path, count: int, size_bytes: int) -> Path:
+    """Write a Matroska file of clusters, each of so many bytes, without a track."""
+    clusters = [Node(CLUSTER, bytes(size_bytes))] * count
+    path.write_bytes(write([Node(EBML), Node(SEGMENT, inner=clusters)]))
+    return path
+
+
+def test_clusters_are_bounded_by_the_size_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FFmpeg begins a cluster with every all-intra frame of 4 KB or more."""
+    monkeypatch.setattr(limits, "MAX_ELEMENTS", 10)
+    check_bounds(str(write_clusters(tmp_path / "long.mkv", count=50, size_bytes=4096)))
+    with pytest.raises(CodecError, match="expected at most 10 clusters in a file, found 11"):
+        check_bounds(str(write_clusters(tmp_path / "empty.mkv", count=50, size_bytes=0)))
+
+
+def test_a_day_of_all_intra_video_is_within_the_limits() -> None:
+    frames, cluster_bytes, index_bytes = 24 * 3600 * 60, 4096, 24
+    assert frames < limits.max_clusters(frames * cluster_bytes)
+    assert frames * index_bytes < limits.MAX_HEAD_BYTES
+    assert frames < limits.MAX_FRAMES
