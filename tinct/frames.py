@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 
 from tinct.errors import CodecError
-from tinct.limits import MAX_PIXELS, MAX_SIDE
+from tinct.limits import MAX_PIXELS, MAX_RATE, MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,16 @@ class VideoInfo:
 
     @property
     def mean_rate(self) -> Fraction:
-        """Frames per second; the mean of a variable rate, 25 where that is not known."""
+        """Frames per second; the mean of a variable rate, 25 where that is not known.
+
+        Frames of a variable rate are milliseconds apart: a higher mean is a false frame count's.
+        """
         if self.frame_rate is not None:
             return self.frame_rate
         if not self.frame_count or not self.duration_seconds:
             return Fraction(25)
-        rate = Fraction(self.frame_count / self.duration_seconds).limit_denominator(1000)
-        return rate or Fraction(1, 1000)
+        rate = Fraction(self.frame_count / self.duration_seconds).limit_denominator(MAX_RATE)
+        return min(max(rate, Fraction(1, MAX_RATE)), Fraction(MAX_RATE))
 
     @property
     def chroma_shape(self) -> tuple[int, int]:

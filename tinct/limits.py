@@ -13,7 +13,7 @@ MAX_SIDE = 16384  # pixels; HEVC level 6.2 and every still camera stay below it
 MAX_PIXELS = 8192 * 4352  # of a picture: HEVC level 6.2 has 35,651,584 luma samples
 MAX_FRAMES = 1 << 31  # two years at 30 frames a second
 MAX_RATE_TERM = (1 << 31) - 1  # of numerator and denominator; FFmpeg's have 32 bits
-MAX_RATE = 1000  # frames a second; Matroska keeps milliseconds
+MAX_RATE = 1000  # constant rates are below it, and from its inverse on: Matroska keeps milliseconds
 MAX_GROUP = 96  # frames; the decoder holds one group, 88 MB of luma at 1280x720
 # Luma samples that wait for their key frame: 3.4 GB at 8 bit; 192 frames up to 4096x4352.
 MAX_HELD_PIXELS = 96 * MAX_PIXELS
@@ -33,9 +33,9 @@ MAX_STEPS_PER_BYTE = 1032
 
 
 def is_frame_rate(rate: Fraction) -> bool:
-    """Return whether a file may have this constant rate, in frames a second."""
-    terms_fit = max(rate.numerator, rate.denominator) <= MAX_RATE_TERM
-    return terms_fit and Fraction(1, MAX_RATE) <= rate < MAX_RATE
+    """Return whether the format holds a constant rate, in frames a second."""
+    has_short_terms = max(rate.numerator, rate.denominator) <= MAX_RATE_TERM
+    return has_short_terms and Fraction(1, MAX_RATE) <= rate < MAX_RATE
 
 
 def max_held_frames(width: int, height: int) -> int:
@@ -63,16 +63,30 @@ MAX_TRACKS = 256
 MAX_ATTACHMENTS = 512  # fonts of a subtitled film are a hundred or so
 # Bytes of all attachments, and of index, tags and chapters each: FFmpeg holds them in memory.
 MAX_HEAD_BYTES = 1 << 28
-# Elements that are walked before a file is opened; a day of video has 17,000 clusters.
+# Elements beside the packets that are walked before a file is opened.
 MAX_ELEMENTS = 1 << 18
-# Elements in clusters that do not state their size, walked one by one: eight hours of live video
-# and sound.
+# Clusters, and elements in clusters that do not state their size (eight hours of live video and
+# sound): so many in any file, and in large files one for each so many bytes, since walking them
+# takes less time than reading the file. All-intra video has a cluster of 4 KB or more for each
+# frame.
 MAX_LIVE_ELEMENTS = 1 << 21
+CLUSTER_BYTES, LIVE_ELEMENT_BYTES = 1024, 128
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
 # Version 1 has 15, none deeper than two: a manifest takes at most a hundred times its size in
 # memory.
 MAX_MANIFEST_LISTS = 64
+
+
+def max_clusters(size_bytes: int) -> int:
+    """Return how many clusters a Matroska file of this size may have."""
+    return MAX_ELEMENTS + size_bytes // CLUSTER_BYTES
+
+
+def max_live_elements(size_bytes: int) -> int:
+    """Return how many elements clusters of unknown size may have in a file of this size."""
+    return MAX_LIVE_ELEMENTS + size_bytes // LIVE_ELEMENT_BYTES
+
 
 # ── the network ──────────────────────────────────────────────────────────────────────────────────
 

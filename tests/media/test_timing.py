@@ -8,7 +8,14 @@ from media_files import NTSC
 from synthetic import make_info
 
 from tinct.errors import CodecError
-from tinct.media.timing import Timing, find_constant_rate, trim_info, trim_ticks
+from tinct.media.timing import (
+    Timing,
+    find_constant_rate,
+    guess_rate,
+    make_pipe_timing,
+    trim_info,
+    trim_ticks,
+)
 
 MILLISECOND = Fraction(1, 1000)
 
@@ -45,6 +52,40 @@ def test_one_frame_takes_the_files_rate_or_25() -> None:
     one = np.array([7])
     assert find_constant_rate(one, MILLISECOND, [Fraction(2997, 100)]) == NTSC
     assert find_constant_rate(one, MILLISECOND, []) == 25
+
+
+MICROSECOND = Fraction(1, 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "rate"),
+    [
+        pytest.param(1_000_000_000, Fraction(1, 1000), id="the slowest rate of the format"),
+        pytest.param(1_001_000_000, None, id="slower: a variable rate"),
+        pytest.param(2000, Fraction(500), id="fast"),
+        pytest.param(1000, None, id="beyond the format, a millisecond apart: a variable rate"),
+        pytest.param(500, Fraction(2000), id="frames share milliseconds: the rate is told"),
+    ],
+)
+def test_a_rate_beyond_the_format_counts_as_variable(
+    microseconds: int, rate: Fraction | None
+) -> None:
+    stamps = np.arange(24) * microseconds
+    assert find_constant_rate(stamps, MICROSECOND, []) == rate
+
+
+def test_a_guess_beyond_the_format_counts_as_none() -> None:
+    """FFmpeg guesses 1000 frames a second for a WebM of one frame that names no rate."""
+    for guess in (Fraction(1000), Fraction(90000), Fraction(1, 2000)):
+        assert find_constant_rate(np.array([0]), MILLISECOND, [guess]) == 25
+        assert guess_rate([guess]) == 25
+
+
+def test_a_pipe_beyond_the_format_has_milliseconds() -> None:
+    assert make_pipe_timing(NTSC).rate == NTSC
+    slow = make_pipe_timing(Fraction(1, 2000))
+    assert (slow.rate, slow.to_tick(3, index=3)) == (None, 6_000_000)
+    assert make_pipe_timing(Fraction(2000)).rate == 2000
 
 
 def test_frames_at_one_time_have_no_rate() -> None:

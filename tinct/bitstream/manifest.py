@@ -48,7 +48,7 @@ repeated keys.
 | `tinct` | format version: 1 | required |
 | `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
 | `size` | [width, height] of the video, 1 to 16384 each, at most 8192 x 4352 pixels | required |
-| `rate` | [numerator, denominator] of a constant rate in frames per second | variable rate |
+| `rate` | [numerator, denominator] of a constant rate in frames per second, see Time | variable |
 | `frames` | number of frames in the video | required |
 | `keys` | number of packets in track 2, at most `frames` | 0 |
 | `open` | times of the key frames of open groups | none |
@@ -109,7 +109,7 @@ top left part is the video.
 
 Matroska stores times in milliseconds. With `rate`, the frame at m milliseconds is frame
 n = round(m * rate / 1000), and its exact time is n / rate seconds. Without `rate`, its time is m
-milliseconds.
+milliseconds. A constant rate is at least 1/1000 and below 1000; its terms are below 2^31.
 
 ## Checksums
 

@@ -14,7 +14,7 @@ from tinct.encoder.coder import Coder
 from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
 from tinct.encoder.plan import Plan
-from tinct.encoder.refusals import check_names, check_size, resolve
+from tinct.encoder.refusals import check_names, check_rate, check_size, resolve
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
 from tinct.errors import CodecError
@@ -76,6 +76,7 @@ def encode(
     check_names(source, target, config, overwrite=overwrite)
     make_part = select_colouriser(config).prepare(source, config)
     video = open_source(source)
+    check_rate(video.info, source)
     check_size(video.info, config)
     plan, frames = _plan(video, config)
     coder = Coder(video.info, plan, config, folder=target.parent)

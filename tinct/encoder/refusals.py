@@ -14,7 +14,7 @@ from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, select_colo
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import VideoInfo
-from tinct.limits import max_group_frames
+from tinct.limits import is_frame_rate, max_group_frames
 
 
 def resolve(config: EncodeConfig) -> EncodeConfig:
@@ -117,6 +117,17 @@ def check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: b
             f"decode it first (tinct decode {source} out.mkv)"
         )
     _check_checkpoint(config, source, target)
+
+
+def check_rate(info: VideoInfo, source: str) -> None:
+    """Refuse a rate that the format does not hold: its frames share milliseconds."""
+    if info.frame_rate is not None and not is_frame_rate(info.frame_rate):
+        raise CodecError(
+            f"expected frames at least a millisecond apart, as Matroska keeps times, "
+            f"found {float(info.frame_rate):.10g} frames/s in {source}; "
+            "take frames out (ffmpeg -i in -vf fps=500 out.mkv) "
+            "or slow it down (-vf setpts=10*PTS)"
+        )
 
 
 def check_size(info: VideoInfo, config: EncodeConfig) -> None:

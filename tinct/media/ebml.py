@@ -6,9 +6,10 @@ Payloads are skipped where possible. `demux` checks bounds before it opens a fil
 
 import io
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import BinaryIO
 
 from tinct.errors import CodecError
@@ -16,10 +17,11 @@ from tinct.limits import (
     MAX_ATTACHMENTS,
     MAX_ELEMENTS,
     MAX_HEAD_BYTES,
-    MAX_LIVE_ELEMENTS,
     MAX_MANIFEST_BYTES,
     MAX_TRACKS,
     MAX_UPDATE_BYTES,
+    max_clusters,
+    max_live_elements,
 )
 
 # Identities of elements, with their length marker.
@@ -83,17 +85,21 @@ def parse_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield element.identity, data[element.start : element.end]
 
 
-def list_parts(file: BinaryIO) -> list[Element]:
-    """Return the parts of a Matroska file's segment, or nothing for any other file.
+def walk_parts(file: BinaryIO) -> Iterator[Element]:
+    """Yield the parts of a Matroska file's segment, none for any other file.
 
     Raises CodecError where there are too many.
     """
     segment = find_segment(file)
     if segment is None:
-        return []
-    found = list(islice(_walk_parts(file, segment.start, segment.end), MAX_ELEMENTS + 1))
-    _check_count("elements", len(found), MAX_ELEMENTS)
-    return found
+        return
+    most, counts = max_clusters(segment.end), Counter[bool]()
+    for part in _walk_segment(file, segment.start, segment.end):
+        is_cluster = part.identity == CLUSTER
+        counts[is_cluster] += 1
+        _check_count("elements", counts[False], MAX_ELEMENTS)
+        _check_count("clusters", counts[True], most)
+        yield part
 
 
 def find_segment(file: BinaryIO) -> Element | None:
@@ -104,12 +110,12 @@ def find_segment(file: BinaryIO) -> Element | None:
     return next((element for element in outer if element.identity == SEGMENT), None)
 
 
-def _walk_parts(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
+def _walk_segment(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
     """Yield the elements of a segment.
 
     A cluster of unknown size, as live recorders write, ends where the next part begins.
     """
-    walked = 0
+    walked, most = 0, max_live_elements(end)
     while start < end:
         begin, start = start, end
         for part in walk_elements(file, begin, end):  # one of unknown size is its last
@@ -119,7 +125,7 @@ def _walk_parts(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
                     if inner.identity in _AFTER_CLUSTER:
                         break
                     walked += 1
-                    _check_count("elements in clusters of unknown size", walked, MAX_LIVE_ELEMENTS)
+                    _check_count("elements in clusters of unknown size", walked, most)
                     start = inner.end
                 yield replace(part, end=start)
             else:
@@ -139,21 +145,26 @@ def check_bounds(path: str) -> None:
 
     Reads a few bytes of each part.
     """
-    counts = {TRACK: 0, ATTACHED_FILE: 0}
-    walked = 0
+    counts, walked = Counter[int](), 0
+    places: set[tuple[int, bytes]] = set()  # where tables of contents lead, and to what
     with open(path, "rb", buffering=0) as file:
-        segment, parts = find_segment(file), list_parts(file)
-        starts = {part.end for part in parts} | ({segment.start} if segment is not None else set())
-        for part in parts:
+        segment = find_segment(file)
+        start = 0 if segment is None else segment.start
+        starts = {start}  # of the parts that are no clusters
+        for part in walk_parts(file):
+            if part.identity != CLUSTER:
+                starts.add(start)
+            start = part.end
             for inner in _walk_listed(file, part):
                 walked += 1
-                counts[inner.identity] = counts.get(inner.identity, 0) + 1
+                counts[inner.identity] += 1
                 _check_count("elements", walked, MAX_ELEMENTS)
                 if inner.identity == SEEK and segment is not None:
-                    _check_seek(file, inner, segment, starts=starts, path=path)
+                    places |= _read_seek(file, inner, segment)
                 if inner.identity == ATTACHED_FILE and counts[ATTACHED_FILE] <= MAX_ATTACHMENTS:
                     _check_attachment(file, inner, path)
             _check_head_size(part, path)
+        _check_places(file, {place for place in places if place[0] not in starts}, path)
     _check_count("attachments", counts[ATTACHED_FILE], MAX_ATTACHMENTS)
     _check_count("tracks", counts[TRACK], MAX_TRACKS)
 
@@ -174,21 +185,32 @@ def _check_head_size(part: Element, path: str) -> None:
         )
 
 
-def _check_seek(
-    file: BinaryIO, seek: Element, segment: Element, *, starts: set[int], path: str
-) -> None:
-    """Refuse an entry of the table of contents that points into a part.
-
-    The bounds would not see an element there. `starts` are the positions where parts begin.
-    """
+def _read_seek(file: BinaryIO, seek: Element, segment: Element) -> set[tuple[int, bytes]]:
+    """Return where an entry of a table of contents leads, with the identity that it names."""
     inner = islice(walk_elements(file, seek.start, seek.end), MAX_FIELDS)
     fields = {field.identity: field for field in inner}
     if not {SEEK_ID, SEEK_POSITION} <= fields.keys():
-        return
+        return set()
     identity, position = (_read_short(file, fields[name]) for name in (SEEK_ID, SEEK_POSITION))
-    place = segment.start + int.from_bytes(position, "big")
-    file.seek(min(place, segment.end))
-    if place not in starts and file.read(len(identity)) == identity != b"":
+    return {(segment.start + int.from_bytes(position, "big"), identity)} if identity else set()
+
+
+def _check_places(file: BinaryIO, places: set[tuple[int, bytes]], path: str) -> None:
+    """Refuse a table of contents that leads to an element inside a part: no bound has seen it.
+
+    `places` are those where no part begins, unless it is a cluster.
+    """
+    end = file.seek(0, io.SEEK_END)
+    found = set()
+    for place, identity in places:
+        file.seek(min(place, end))
+        if file.read(len(identity)) == identity:
+            found.add(place)
+    if not found:
+        return
+    for part, _ in pairwise(walk_parts(file)):  # where a part ends, the next one begins
+        found.discard(part.end)
+    if found:
         raise CodecError(
             "expected a table of contents that names whole parts, "
             f"found a part inside another in {path}; get the file again"
@@ -223,7 +245,7 @@ def count_broken_checksums(file: BinaryIO) -> int:
 
     Counts tracks, attachments and clusters. A part without a checksum counts as whole.
     """
-    return sum(part.identity in _CHECKED and not _is_whole(file, part) for part in list_parts(file))
+    return sum(part.identity in _CHECKED and not _is_whole(file, part) for part in walk_parts(file))
 
 
 def _is_whole(file: BinaryIO, part: Element) -> bool:

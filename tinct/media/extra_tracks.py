@@ -117,7 +117,7 @@ class ConvertedTrack:
 
     def __init__(self, source: AudioStream, target: AudioStream) -> None:
         self._source, self._target = source, target
-        self._shift = Fraction(0)
+        self._shift = self._end_seconds = Fraction(0)
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[object, ...] = ()  # format, layout and rate that the resampler takes
 
@@ -137,11 +137,13 @@ class ConvertedTrack:
         except FFmpegError:
             return encoded
         for frame in frames:
-            if frame.pts is None and packet is None:
-                continue  # a decoder that makes up sound at its end
-            seconds = (frame.pts or 0) * (frame.time_base or 0) - self._shift
+            if frame.pts is None:  # the last one that a decoder holds back follows the others
+                seconds = self._end_seconds
+            else:
+                seconds = frame.pts * (frame.time_base or 0) - self._shift
             frame.pts = round(seconds * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
+            self._end_seconds = seconds + Fraction(frame.samples, frame.sample_rate)
             if frame.pts >= 0:
                 encoded += self._encode(frame)
         return encoded

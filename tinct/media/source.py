@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
-from fractions import Fraction
 from functools import partial
 
 import av
@@ -43,7 +42,14 @@ from tinct.media.demux import (
 )
 from tinct.media.description import Crop, describe_stream
 from tinct.media.probe import has_captions, probe_video
-from tinct.media.timing import DEFAULT_RATE, Timing, scan_timing, trim_info, trim_ticks
+from tinct.media.timing import (
+    DEFAULT_RATE,
+    Timing,
+    make_pipe_timing,
+    scan_timing,
+    trim_info,
+    trim_ticks,
+)
 from tinct.media.truncation import CountedPipe, is_cut_off
 
 PIPE_BUFFER_BYTES = 1 << 20
@@ -259,10 +265,7 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         ) from error
     if first is None:
         raise CodecError("expected YUV4MPEG2 on stdin, found no frame")
-    rate = stream.average_rate or DEFAULT_RATE
-    timing = Timing(
-        stream_base=1 / rate, rate=rate, zero=Fraction(0), delay=0, ticks=None, timed=False
-    )
+    timing = make_pipe_timing(stream.average_rate or DEFAULT_RATE)
     info, notes = probe_video(first, stream, timing=timing, about=describe_stream(stream))
 
     def read_all() -> Iterator[av.VideoFrame]:

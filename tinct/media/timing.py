@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.limits import MAX_RATE, is_frame_rate
+from tinct.limits import is_frame_rate
 from tinct.media.demux import (
     MILLISECOND,
     AnyPacket,
@@ -85,7 +85,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
     if len(stamps) < count:
         return Timing(
             stream_base=base,
-            rate=_choose_rate([stream.guessed_rate, stream.average_rate]),
+            rate=guess_rate([rate for rate in (stream.guessed_rate, stream.average_rate) if rate]),
             zero=Fraction(0),
             delay=0,
             ticks=np.arange(count),
@@ -93,7 +93,6 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
         )
     pts = np.sort(np.frombuffer(stamps, np.int64))
     rates = [rate for rate in (stream.average_rate, stream.guessed_rate, stream.base_rate) if rate]
-    _check_rate(pts, base, path)
     rate = find_constant_rate(pts, base, rates)
     zero = int(pts[0]) * base
     time_base = MILLISECOND if rate is None else 1 / rate
@@ -123,26 +122,6 @@ def _read_last_seconds(stream: VideoStream, pts: np.ndarray, base: Fraction) -> 
     return max(0.0, 3600 * hours + 60 * minutes + seconds - float(int(pts[-1]) * base))
 
 
-def _check_rate(pts: np.ndarray, base: Fraction, path: str) -> None:
-    """Refuse frames that stand closer than the milliseconds that a file keeps."""
-    seconds = int(pts[-1] - pts[0]) * base
-    if len(pts) < 2 or seconds <= 0 or (np.diff(pts) == 0).any():
-        return  # times that say nothing of a rate
-    rate = (len(pts) - 1) / seconds
-    if rate > MAX_RATE * Fraction(1001, 1000):
-        raise CodecError(
-            f"expected at most {MAX_RATE:,} frames a second, since Matroska keeps milliseconds; "
-            f"found {float(rate):,.0f} in {path}: slow it down first "
-            f"(ffmpeg -i {path} -vf setpts=10*PTS -an out.mkv)"
-        )
-
-
-def _choose_rate(rates: Sequence[Fraction | None]) -> Fraction:
-    """Return the first rate that a file may have, as the usual one near it; else DEFAULT_RATE."""
-    usual = (_find_usual_rate(Fraction(rate)) for rate in rates if rate)
-    return next(filter(is_frame_rate, usual), DEFAULT_RATE)
-
-
 def _read_shown_packets(container: InputContainer, stream: VideoStream) -> Iterator[AnyPacket]:
     """Yield packets of frames that are shown, up to an error: decoding meets it too and counts it.
 
@@ -168,11 +147,12 @@ def find_constant_rate(
 
     Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate, and nearest to that
     frame: none is missing. Files often name a rounded rate (Matroska keeps nanoseconds): the usual
-    rate nearest to each candidate is tried first.
+    rate nearest to each candidate is tried first. A rate that the format does not hold is returned
+    only where several frames share a millisecond; else the rate counts as variable.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
-        return _choose_rate(rates)
+        return guess_rate([_find_usual_rate(rate) for rate in rates[:1]])
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
@@ -181,12 +161,43 @@ def find_constant_rate(
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
         places = np.arange(len(pts))
         if (
-            is_frame_rate(rate)
+            rate > 0
             and np.abs(seconds - places / float(rate)).max() <= tolerance
             and (np.rint(seconds * float(rate)) == places).all()
         ):
-            return rate
+            return rate if is_frame_rate(rate) or not _have_own_milliseconds(seconds) else None
     return None
+
+
+def _have_own_milliseconds(seconds: np.ndarray) -> bool:
+    """Return whether no two of some sorted times fall into one millisecond."""
+    return bool((np.diff(np.rint(seconds / float(MILLISECOND))) > 0).all())
+
+
+def guess_rate(rates: Sequence[Fraction]) -> Fraction:
+    """Return the rate of a video whose times tell none: what the file names first, else 25.
+
+    A rate that the format does not hold is FFmpeg's guess, or nonsense: it counts as none.
+    """
+    rate = Fraction(rates[0]) if rates else DEFAULT_RATE
+    return rate if is_frame_rate(rate) else DEFAULT_RATE
+
+
+def make_pipe_timing(rate: Fraction) -> Timing:
+    """Return the timing of frames that come through a pipe at a stated rate.
+
+    It counts as variable where the format does not hold the rate but milliseconds do.
+    """
+    is_variable = not is_frame_rate(rate) and rate <= 1 / MILLISECOND
+    return Timing(
+        stream_base=1 / rate,
+        rate=None if is_variable else rate,
+        zero=Fraction(0),
+        delay=0,
+        ticks=None,
+        timed=is_variable,
+        last_seconds=float(1 / rate),
+    )
 
 
 def _find_usual_rate(rate: Fraction) -> Fraction:

@@ -5,10 +5,11 @@ and one row of `_CONTAINERS` for each kind of file; a file that states no size i
 """
 
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import BinaryIO
 
-from tinct.media.ebml import find_segment, list_parts
+from tinct.media.ebml import find_segment, walk_parts
 
 _Check = Callable[[BinaryIO, int], bool]  # takes a file and its size
 _HEAD_BYTES = 16
@@ -36,7 +37,7 @@ def _is_matroska_cut(file: BinaryIO, size: int) -> bool:
     segment = find_segment(file)
     if segment is None or segment.missing:
         return segment is not None
-    return any(part.missing for part in list_parts(file)[-1:])
+    return any(part.missing for part in deque(walk_parts(file), maxlen=1))
 
 
 def _is_riff_cut(file: BinaryIO, size: int) -> bool:

@@ -6,6 +6,7 @@ folder of pictures.
 
 import logging
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -28,6 +29,7 @@ MOVIE_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's n
 X264_CRF = "16"
 # Limits of FFmpeg's FFV1 encoder: rows of slices, slices in all, and bits of one slice's planes.
 MAX_FFV1_ROWS, MAX_FFV1_SLICES, MAX_FFV1_SLICE_BITS = 32, 256, 8 << 24
+MAX_BASE_TERM = 1 << 24  # numerator and denominator of a time base in MP4
 MAX_TITLE = 1000  # characters of a track's name; `matroska` writes sizes of up to 16 KB
 
 
@@ -212,14 +214,19 @@ def _set_properties(stream: VideoStream, info: VideoInfo) -> None:
     stream.disposition = Disposition.default
     stream.pix_fmt = pixel_format(info.bit_depth)
     context.flags |= Flags.frame_duration
-    context.time_base = info.time_base
-    stream.time_base = info.time_base
+    context.time_base = stream.time_base = _choose_time_base(info)
     context.sample_aspect_ratio = info.sample_aspect_ratio
     context.color_primaries, context.color_trc = info.colour.primaries, info.colour.transfer
     context.colorspace = info.colour.matrix
     context.color_range = colour_range(info.colour.full_range)
     if info.rotation:
         stream.set_display_rotation(-info.rotation)  # FFmpeg's angle runs counter-clockwise
+
+
+def _choose_time_base(info: VideoInfo) -> Fraction:
+    """Return the video's time base, or a common one where MP4's 32 bits do not hold its ticks."""
+    is_short = max(info.time_base.numerator, info.time_base.denominator) <= MAX_BASE_TERM
+    return info.time_base if is_short else Fraction(1, 90000)
 
 
 def _to_av_frame(frame: Frame, width: int, height: int) -> av.VideoFrame:
