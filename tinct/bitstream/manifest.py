@@ -51,7 +51,7 @@ repeated keys.
 | `rate` | [numerator, denominator] of a constant rate in frames per second, see Time | variable |
 | `frames` | number of frames in the video | required |
 | `keys` | number of packets in track 2, at most `frames` | 0 |
-| `open` | times of the key frames of open groups | none |
+| `open` | times of the key frames of open groups, at most `keys` | none |
 | `colouriser` | restores the frames between key frames: `"none"`, `"compact"`, `"gan"` | `"none"` |
 | `network` | with `compact`: [name, hash] of the network | |
 | `qps` | with `compact`: [times, QPs of key frames, QPs of other frames] | |
@@ -287,20 +287,20 @@ def _check_fields(fields: dict[str, Any]) -> None:
     in_band = fields.get("layout") == "in-band"
     is_compact, is_gan = colouriser == "compact", colouriser == "gan"
     size: Any = fields.get("size")
-    frames: Any = fields.get("frames")
+    frames, keys = _read_count(fields.get("frames")), _read_count(fields.get("keys", 0))
     allowed = {
         "tinct": True,
         "layout": fields.get("layout", "chroma") in get_args(Layout),
         "size": _are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
         "rate": _is_rate(fields.get("rate", [25, 1])),
-        "frames": _is_count(frames, 1, MAX_FRAMES),
-        "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
-        "open": _are_times(fields.get("open", [])),
+        "frames": frames >= 1,
+        "keys": 0 <= keys <= frames,
+        "open": _are_times(fields.get("open", []), most=keys),
         "colouriser": colouriser in ("none", "compact", "gan"),
         "network": _is_network(fields.get("network"), in_band=in_band)
         if is_compact
         else "network" not in fields,
-        "qps": _are_qps(fields.get("qps")) if is_compact else "qps" not in fields,
+        "qps": _are_qps(fields.get("qps"), most=frames) if is_compact else "qps" not in fields,
         "generator": _is_generator(fields.get("generator"))
         if is_gan
         else "generator" not in fields,
@@ -311,7 +311,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
         else "update" not in fields,
         "plain": isinstance(plain, list)
         and len(plain) == 3
-        and all(_are_times(times) for times in plain),
+        and all(_are_times(times, most=frames if in_band else keys) for times in plain),
     }
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):
@@ -324,6 +324,11 @@ def _check_fields(fields: dict[str, Any]) -> None:
 
 def _is_count(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _read_count(value: Any) -> int:
+    """Return a number of frames, or -1 for what is none."""
+    return value if _is_count(value, 0, MAX_FRAMES) else -1
 
 
 def _are_counts(values: object, low: int, high: int, *, length: int | None = None) -> bool:
@@ -339,9 +344,10 @@ def _is_rate(value: Any) -> bool:
     return are_terms and is_frame_rate(Fraction(*value))
 
 
-def _are_times(values: object) -> bool:
+def _are_times(values: object, *, most: int) -> bool:
     return (
         isinstance(values, list)
+        and len(values) <= most
         and _are_counts(values, 0, MAX_FRAMES)
         and all(a < b for a, b in pairwise(values))
     )
@@ -355,8 +361,10 @@ def _is_network(value: object, *, in_band: bool) -> bool:
     return row is not None and row.in_band == in_band and _is_hash(value[1])
 
 
-def _are_qps(value: object) -> bool:
-    if not (isinstance(value, list) and len(value) == 3 and _are_times(value[0]) and value[0]):
+def _are_qps(value: object, *, most: int) -> bool:
+    if not (isinstance(value, list) and len(value) == 3 and value[0]):
+        return False
+    if not _are_times(value[0], most=most):
         return False
     return all(_are_counts(qps, 0, MAX_QP, length=len(value[0])) for qps in value[1:])
 

@@ -21,6 +21,7 @@ from tinct.encoder.rate import RateControl, with_x265_rate
 from tinct.encoder.settings import base_settings
 from tinct.encoder.tracks import PictureTrack, luma_planes, open_colour_track
 from tinct.frames import Frame, VideoInfo
+from tinct.limits import MAX_OPEN_GROUPS, MAX_QP_CHANGES
 from tinct.motion.shots import scan_frames
 
 NOTED_QP_STEP = 3  # a steered QP moves by 1 every few frames: smaller changes are not noted
@@ -126,11 +127,13 @@ class Coder:
     def _count_key(self, group: Group) -> None:
         self.keys += 1
         self.key_times.add(group.frames[0].pts)
-        if not group.closed and len(group.frames) > 1:
+        is_open = not group.closed and len(group.frames) > 1
+        # Beyond the limit the next shot's colour is mixed in, by the view as by the decoder.
+        if is_open and len(self.open_keys) < MAX_OPEN_GROUPS:
             self.open_keys.add(group.frames[0].pts)
 
     def _note_qps(self, pts: int, of_keys: int, of_others: int) -> None:
-        if not self._plan.has_shipped_network:
+        if not self._plan.has_shipped_network or len(self.qps) >= MAX_QP_CHANGES:
             return
         if self.qps:
             _, last_keys, last_others = self.qps[-1]
