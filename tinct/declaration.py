@@ -40,7 +40,8 @@ class Option:
         if self.accepts is not None:
             return self.values
         if self.kind is not None:
-            return " or ".join([*self.choices, f"{self.low:,g} to {self.high:,.0f}"])
+            numbers = f"{self.low:,g} to {self.high:,.0f}"
+            return f"{', '.join(self.choices)} or {numbers}" if self.choices else numbers
         return f"one of {', '.join(self.choices)}" if self.choices else "true or false"
 
     @property

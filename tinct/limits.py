@@ -72,6 +72,12 @@ MAX_ELEMENTS = 1 << 18
 MAX_LIVE_ELEMENTS = 1 << 21
 CLUSTER_BYTES, LIVE_ELEMENT_BYTES = 1024, 128
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
+# What an encoder writes at most of open groups, of places for each plane, and of changes of QP: 11
+# bytes for each time and 3 for each QP make less than MAX_MANIFEST_BYTES. A film has 2,000 cuts.
+MAX_OPEN_GROUPS = MAX_PLAIN_PLACES = 300_000
+MAX_QP_CHANGES = 150_000
+# Bytes of the index for each key frame, all tracks together; FFmpeg writes 21 to 45.
+INDEX_BYTES = 48
 MAX_MANIFEST_KEYS = 64  # version 1 has 19
 # Version 1 has 15, none deeper than two: a manifest takes at most a hundred times its size in
 # memory.

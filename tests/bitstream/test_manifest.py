@@ -23,18 +23,19 @@ GOLDEN = {
     '{"tinct":1,"size":[64,48],"rate":[30000,1001],"frames":12}': Manifest(
         size=(64, 48), frames=12, rate=Fraction(30000, 1001)
     ),
-    '{"tinct":1,"size":[64,48],"rate":[25,1],"frames":12,"open":[0,5]}': Manifest(
-        size=(64, 48), frames=12, rate=Fraction(25), open=(0, 5)
+    '{"tinct":1,"size":[64,48],"rate":[25,1],"frames":12,"keys":3,"open":[0,5]}': Manifest(
+        size=(64, 48), frames=12, keys=3, rate=Fraction(25), open=(0, 5)
     ),
     '{"tinct":1,"layout":"full","size":[64,48],"rate":[25,1],"frames":12,"keys":2,'
     '"open":[6]}': Manifest(
         size=(64, 48), frames=12, keys=2, layout="full", rate=Fraction(25), open=(6,)
     ),
-    '{"tinct":1,"size":[64,48],"frames":12,"colouriser":"compact",'
+    '{"tinct":1,"size":[64,48],"frames":12,"keys":2,"colouriser":"compact",'
     '"network":["fast","0123456789abcdef"],"qps":[[0,7],[20,23],[40,43]],'
     '"plain":[[0],[],[0,7]]}': Manifest(
         size=(64, 48),
         frames=12,
+        keys=2,
         colouriser="compact",
         network=("fast", "0123456789abcdef"),
         qps=((0, 20, 40), (7, 23, 43)),
@@ -62,6 +63,7 @@ def test_a_manifest_keeps_every_open_group() -> None:
     manifest = Manifest(
         size=(1920, 1080),
         frames=1 << 30,
+        keys=30000,
         rate=Fraction(60000, 1001),
         open=tuple(range(0, 90000, 3)),
     )
@@ -102,6 +104,8 @@ NONSENSE: dict[str, Any] = {
     "rate null": {"rate": None},
     "rate bool": {"rate": [True, True]},
     "rate huge": {"rate": [10**30, 1]},
+    "more open groups than key frames": {"open": [0, 4, 8], "keys": 2},
+    "more plain groups than key frames": {"plain": [[], [0, 4, 8], []], "keys": 2},
     "open not ascending": {"open": [5, 0]},
     "open twice": {"open": [5, 5]},
     "open negative": {"open": [-1]},

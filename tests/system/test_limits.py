@@ -4,16 +4,23 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
-from helpers import change_manifest, run
-from synthetic import make_info, write_clip
+from helpers import change_manifest, read_attachments, run
+from synthetic import draw_clip, make_info, to_av, write_clip, write_video
 
 import tinct
 from fuzz.matroska import Node, write
 from tinct import limits
+from tinct.bitstream.container import read_file_manifest
+from tinct.bitstream.manifest import Manifest, read_manifest, write_manifest
+from tinct.encoder import coder, refusals
 from tinct.errors import CodecError
 from tinct.limits import is_frame_rate
+from tinct.media import ebml
 from tinct.media.ebml import CLUSTER, EBML, SEGMENT, check_bounds
+from tinct.networks import interface
 
 CONFIG = tinct.EncodeConfig(
     colour="track", colouriser="none", group=4, adapt="off", x265_preset="ultrafast"
@@ -125,3 +132,134 @@ def test_a_day_of_all_intra_video_is_within_the_limits() -> None:
     assert frames < limits.max_clusters(frames * cluster_bytes)
     assert frames * index_bytes < limits.MAX_HEAD_BYTES
     assert frames < limits.MAX_FRAMES
+
+
+# ── tracks, attachments, tags ────────────────────────────────────────────────────────────────────
+
+
+def write_with_sound(path: Path, tracks: int) -> Path:
+    """Write 4 frames beside so many tracks of sound."""
+    base = Fraction(1, 25)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("ffv1", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.time_base = video.time_base = base
+        sounds = [out.add_stream("pcm_u8", rate=8000, layout="mono") for _ in range(tracks)]
+        for number, planes in enumerate(draw_clip(4)):
+            raw = to_av(planes, "yuv420p")
+            raw.pts, raw.time_base = number, base
+            out.mux(video.encode(raw))
+        out.mux(video.encode(None))
+        silence = np.full((1, 400), 128, np.uint8)
+        for sound in sounds:
+            samples = av.AudioFrame.from_ndarray(silence, "u8", "mono")
+            samples.sample_rate, samples.pts, samples.time_base = 8000, 0, Fraction(1, 8000)
+            out.mux(sound.encode(samples))
+    return path
+
+
+def test_as_many_tracks_as_a_decoder_reads(tmp_path: Path) -> None:
+    most = limits.MAX_TRACKS - 2
+    target, _ = encode(write_with_sound(tmp_path / "a.mkv", most))
+    assert tinct.verify(str(target)).frames == 4
+    with av.open(str(target)) as container:
+        assert len(container.streams.audio) == most
+    target.unlink()
+    write_with_sound(tmp_path / "a.mkv", most + 1)
+    words = f"at most {most} tracks of sound and subtitles beside the video, found {most + 1}"
+    expect_refusal(tmp_path / "a.mkv", words)
+
+
+def test_as_many_attachments_as_a_decoder_reads(tmp_path: Path) -> None:
+    most, source = limits.MAX_ATTACHMENTS - 2, tmp_path / "a.mkv"
+    fonts = [(f"{n}.ttf", "application/x-truetype-font", b"font") for n in range(most + 1)]
+    write_clip(source, frames=4, attachments=fonts[:-1])
+    target, _ = encode(source)
+    assert tinct.verify(str(target)).frames == 4
+    assert len(read_attachments(target)) == most + 1
+    target.unlink()
+    write_clip(source, frames=4, attachments=fonts)
+    expect_refusal(source, f"at most {most} attached files beside the video, found {most + 1}")
+
+
+def test_bytes_of_attachments_and_tags_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = 1000
+    reserved = limits.MAX_MANIFEST_BYTES + limits.MAX_UPDATE_BYTES
+    monkeypatch.setattr(refusals, "MAX_HEAD_BYTES", reserved + room)
+    source = tmp_path / "a.mkv"
+    write_clip(source, attachments=[("a.ttf", "application/x-truetype-font", bytes(room))])
+    expect_refusal(source, "at most 1,000 bytes of attached files beside the video, found 1,070")
+    write_clip(source, metadata={"comment": "x" * room})
+    expect_refusal(source, "at most 1,000 bytes of tags and chapters beside the video, found 1,")
+    write_clip(source, chapters=[(0, 0.2, "x" * room)])
+    expect_refusal(source, "at most 1,000 bytes of tags and chapters beside the video, found 1,")
+
+
+# ── frames and the manifest ──────────────────────────────────────────────────────────────────────
+
+
+def test_an_index_larger_than_a_decoder_reads_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MAX_HEAD_BYTES", 11 * limits.INDEX_BYTES)
+    write_clip(tmp_path / "a.mkv", frames=12)
+    expect_refusal(tmp_path / "a.mkv", "expected at most 11 frames in a file, found 12")
+
+
+def test_times_beyond_a_decoders_are_refused(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", frames=3, vfr=[0, 40, (1 << 31) + 1000])
+    expect_refusal(tmp_path / "a.mkv", "frames within 2,147,484 s, found one at 2,147,485 s")
+
+
+def test_what_shows_only_in_the_end_is_refused_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_clip(tmp_path / "a.mkv", frames=4)
+    monkeypatch.setattr(ebml, "MAX_TRACKS", 1)
+    expect_refusal(
+        tmp_path / "a.mkv", "a file that can be read, found .*at most 1 tracks in a file"
+    )
+
+
+def test_the_longest_manifest_can_be_read() -> None:
+    last = limits.MAX_FRAMES
+    opens = tuple(range(last - limits.MAX_OPEN_GROUPS, last))
+    plain = tuple(range(last - limits.MAX_PLAIN_PLACES, last))
+    times = range(last - limits.MAX_QP_CHANGES, last)
+    manifest = Manifest(
+        size=(8192, 4352),
+        frames=last,
+        keys=last,
+        rate=Fraction((1 << 31) - 1, (1 << 31) - 3),
+        open=opens,
+        colouriser="compact",
+        network=("fast", "0" * 16),
+        qps=tuple((time, 20, 40) for time in times),
+        rank=8,
+        update="0" * 16,
+        plain=(plain, plain, plain),
+    )
+    assert read_manifest(write_manifest(manifest)) == manifest
+
+
+def test_a_list_that_is_full_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The view shows what a decoder will: groups beyond the list's end are not open for both."""
+    monkeypatch.setattr(coder, "MAX_OPEN_GROUPS", 1)
+    shots = [*draw_clip(3), *draw_clip(40)[37:], *draw_clip(3)]
+    dark = [tuple(255 - plane for plane in planes) for planes in shots[3:6]]
+    write_video(tmp_path / "a.mkv", [*shots[:3], *dark, *shots[6:]], make_info())
+    target, report = encode(tmp_path / "a.mkv")
+    manifest = read_file_manifest(str(target))
+    assert manifest is not None
+    assert len(manifest.open) == 1
+    assert tinct.verify(str(target), str(tmp_path / "a.mkv")).psnr == report.psnr
+
+
+def test_places_without_the_network_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interface, "MAX_PLAIN_PLACES", 1)
+    plain: tuple[set[int], ...] = (set(), set(), set())
+    for place in (3, 5):
+        interface.mark_plain(plain, place, (True, False, place == 5))
+    assert plain == ({3}, set(), {5})

@@ -2,7 +2,7 @@
 
 The module `container` has the tracks and packets.
 
-# Format, version 1
+# Format, versions 1 and 2
 
 A Tinct file is a Matroska file that any player can open. It holds, in this order:
 
@@ -23,11 +23,11 @@ ordinary video.
 
 ## Layouts
 
-- `chroma`: track 1 holds every frame. Track 2 holds one 4:0:0 picture of ceil(w/2) x 2 ceil(h/2)
-  for each key frame, with Cb above Cr. Each picture may be predicted from that of the key frame
-  before it, without reordering. There is an IDR picture at least every 10 s.
+- `chroma`: track 1 holds every frame that is sent. Track 2 holds one 4:0:0 picture of
+  ceil(w/2) x 2 ceil(h/2) for each key frame, with Cb above Cr. Each picture may be predicted from
+  that of the key frame before it, without reordering. There is an IDR picture at least every 10 s.
 - `full`: track 2 holds the key frames as whole 4:2:0 pictures, intra coded. Track 1 holds all other
-  frames and no key frames.
+  frames that are sent, and no key frames.
 - `in-band`: one 4:2:0 track holds every frame with its colour. The file has a manifest only where
   the decoder must crop (see Size), or where a network restores the frames. The network restores
   each frame from five decoded frames: the frame itself, the two before it and the two after it.
@@ -37,21 +37,24 @@ before the next key frame. The frames of a group take their colour from the grou
 from the next key frame. They take it from the group's key frame alone where the group is open, and
 in the last group.
 
+Frames between key frames may be interpolated: they are in no track. `interpolated` of the manifest
+has their times, see Interpolated frames.
+
 ## Manifest
 
 The manifest is UTF-8 JSON without white space. Its keys are in the order of this table; keys with
-their default value are left out. A reader refuses unknown keys, as version 1 has no others, and
-repeated keys.
+their default value are left out. A reader refuses unknown keys, as these versions have no others,
+and repeated keys.
 
 | key | value | default |
 |---|---|---|
-| `tinct` | format version: 1 | required |
+| `tinct` | format version: 2 with `interpolated`, else 1 | required |
 | `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
 | `size` | [width, height] of the video, 1 to 16384 each, at most 8192 x 4352 pixels | required |
 | `rate` | [numerator, denominator] of a constant rate in frames per second, see Time | variable |
 | `frames` | number of frames in the video | required |
 | `keys` | number of packets in track 2, at most `frames` | 0 |
-| `open` | times of the key frames of open groups | none |
+| `open` | times of the key frames of open groups, at most `keys` | none |
 | `colouriser` | restores the frames between key frames: `"none"`, `"compact"`, `"gan"` | `"none"` |
 | `network` | with `compact`: [name, hash] of the network | |
 | `qps` | with `compact`: [times, QPs of key frames, QPs of other frames] | |
@@ -59,11 +62,13 @@ repeated keys.
 | `rank` | with `compact`, a colour track and an update: rank of its matrices, 1 to 8 | no update |
 | `update` | with `gan` or `rank`: hash of `update.bin`, which has at most 16 MiB | |
 | `plain` | [times for Y, times for Cb, times for Cr] where the network is left out | none |
+| `interpolated` | text: the times of interpolated frames; not in-band | none |
 
 - Times are in ascending order: frame numbers where the frame rate is constant, else milliseconds.
 - A hash is the first 16 hexadecimal digits of a SHA-256.
 - `network`: the names are `"fast"` and `"best"`, and in-band `"in-band"`. The hash is that of the
-  network's weights. A decoder must have the network with that name and hash.
+  network's weights. A decoder must have the network with that name and hash. What the network is
+  told of the distance to both key frames counts interpolated frames too.
 - `qps`: the QPs of luma, 0 to 51. Each pair of QPs holds from its time until the next time; the
   first pair also holds before its time. For each frame the network receives two QPs: that of the
   earlier key frame (of the later one where there is no earlier one), and that of the frame itself.
@@ -71,6 +76,31 @@ repeated keys.
 - `plain`: the times are those of key frames. In the groups of these key frames the plane (Y, Cb or
   Cr) is the one that the colouriser `none` would give. In-band the lists hold seconds, as whole
   numbers: from each second to the next the plane stays as it was decoded.
+- `interpolated`: times in ascending order, fewer than `frames`, packed. Each time is coded as the
+  step from the one before it, the first as that from -1. A step is a variable-length number: seven
+  bits a byte, lowest first, with the highest bit set in all bytes but the last. The steps are
+  deflated (RFC 1951) and written in base64 (RFC 4648) without padding. At most 2^24 times.
+
+## Interpolated frames
+
+An interpolated frame lies between two frames of its shot that are sent: key frames, or frames
+between them after the colouriser. The nearest ones are A, at time a, and B, at time b. The decoder
+makes the frame at time t from their Y, Cb and Cr as they are shown; s = (t - a) / (b - a).
+
+1. Motion F from A to B and G from B to A: OpenCV's DIS (preset medium, without variational
+   refinement) on luma, reduced to 8 bit, at half the resolution in pictures of more than 640x360.
+   It is set to zero where standing still fits about as well (`zero_still_flow` of
+   `tinct/motion/flow.py`), and rounded to half precision.
+2. Two guesses at the motion from A to B at each place x of the frame: f(x) = F(x - s F(x)) and
+   g(x) = -G(x - (1 - s) G(x)), scaled to the planes.
+3. Each guess m moves both pictures: A'(x) = A(x - s m(x)), B'(x) = B(x + (1 - s) m(x)), bilinearly,
+   edges repeated. Its picture is (1 - s) A' + s B'. Its doubt is the square of 2 plus the mean of
+   |A' - B'| of luma over 7x7 samples, in 8-bit levels.
+4. The frame is the mean of both pictures, each weighted by the doubt of the other, and rounded.
+
+Pictures that are too small for DIS (a side below 32) are mixed where they stand. In a video with
+`rate`, a frame between A and B that is neither sent nor in `interpolated` is lost. It is
+interpolated too, and counted as damage.
 
 ## The generator
 
@@ -123,13 +153,22 @@ HEVC stream of track 1, rotation in Matroska. The tags of track 2 have no meanin
 """
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from tinct.bitstream.qp import MAX_QP
+from tinct.bitstream.schema import (
+    are_counts,
+    are_interpolated,
+    are_qps,
+    are_times,
+    is_count,
+    is_generator,
+    is_hash,
+    is_network,
+    is_rate,
+    read_count,
+)
 from tinct.bitstream.times import pack_times, unpack_times
 from tinct.errors import CodecError
 from tinct.limits import (
@@ -139,21 +178,11 @@ from tinct.limits import (
     MAX_MANIFEST_LISTS,
     MAX_PIXELS,
     MAX_RANK,
-    MAX_RATE_TERM,
     MAX_SIDE,
-    is_frame_rate,
 )
-from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.gan_config import (
-    LEVELS,
-    MAX_CHANNELS,
-    MIN_CHANNELS,
     GanConfig,
-    GeneratorKind,
-    Output,
-    Residual,
 )
-from tinct.networks.weights import HASH_DIGITS
 
 VERSION = 2  # that of files with interpolated frames; all others are of version 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
@@ -232,7 +261,7 @@ def read_manifest(data: bytes) -> Manifest:
     """
     fields = _parse_json(data)
     version = fields.get("tinct") if isinstance(fields, dict) else None
-    if not _is_count(version, 1, MAX_FRAMES):
+    if not is_count(version, 1, MAX_FRAMES):
         found = f"{json.dumps(version)[:40]}; get the file again"
         raise _damage_error("a format version", found)
     assert isinstance(version, int)
@@ -297,32 +326,30 @@ def _check_fields(fields: dict[str, Any]) -> None:
     in_band = fields.get("layout") == "in-band"
     is_compact, is_gan = colouriser == "compact", colouriser == "gan"
     size: Any = fields.get("size")
-    frames: Any = fields.get("frames")
+    frames, keys = read_count(fields.get("frames")), read_count(fields.get("keys", 0))
     allowed = {
         "tinct": True,
         "layout": fields.get("layout", "chroma") in get_args(Layout),
-        "size": _are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
-        "rate": _is_rate(fields.get("rate", [25, 1])),
-        "frames": _is_count(frames, 1, MAX_FRAMES),
-        "keys": _is_count(frames, 1, MAX_FRAMES) and _is_count(fields.get("keys", 0), 0, frames),
-        "open": _are_times(fields.get("open", [])),
+        "size": are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
+        "rate": is_rate(fields.get("rate", [25, 1])),
+        "frames": frames >= 1,
+        "keys": 0 <= keys <= frames,
+        "open": are_times(fields.get("open", []), most=keys),
         "colouriser": colouriser in ("none", "compact", "gan"),
-        "network": _is_network(fields.get("network"), in_band=in_band)
+        "network": is_network(fields.get("network"), in_band=in_band)
         if is_compact
         else "network" not in fields,
-        "qps": _are_qps(fields.get("qps")) if is_compact else "qps" not in fields,
-        "generator": _is_generator(fields.get("generator"))
-        if is_gan
-        else "generator" not in fields,
+        "qps": are_qps(fields.get("qps"), most=frames) if is_compact else "qps" not in fields,
+        "generator": is_generator(fields.get("generator")) if is_gan else "generator" not in fields,
         "rank": "rank" not in fields
-        or (is_compact and not in_band and _is_count(fields["rank"], 1, MAX_RANK)),
-        "update": _is_hash(fields.get("update"))
+        or (is_compact and not in_band and is_count(fields["rank"], 1, MAX_RANK)),
+        "update": is_hash(fields.get("update"))
         if is_gan or "rank" in fields
         else "update" not in fields,
         "plain": isinstance(plain, list)
         and len(plain) == 3
-        and all(_are_times(times) for times in plain),
-        "interpolated": _are_interpolated(fields)
+        and all(are_times(times, most=frames if in_band else keys) for times in plain),
+        "interpolated": are_interpolated(fields)
         if fields["tinct"] > 1
         else "interpolated" not in fields,
     }
@@ -335,60 +362,6 @@ def _check_fields(fields: dict[str, Any]) -> None:
             )
 
 
-def _is_count(value: object, low: int, high: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-
-def _are_counts(values: object, low: int, high: int, *, length: int | None = None) -> bool:
-    return (
-        isinstance(values, list)
-        and (length is None or len(values) == length)
-        and all(_is_count(v, low, high) for v in values)
-    )
-
-
-def _is_rate(value: Any) -> bool:
-    return _are_counts(value, 1, MAX_RATE_TERM, length=2) and is_frame_rate(Fraction(*value))
-
-
-def _are_interpolated(fields: dict[str, Any]) -> bool:
-    """Return whether the times of interpolated frames are fewer than the frames, on a track."""
-    text, frames = fields.get("interpolated"), fields.get("frames")
-    if not isinstance(text, str) or not text.isascii() or fields.get("layout") == "in-band":
-        return False
-    try:
-        count = len(unpack_times(text))
-    except ValueError:
-        return False
-    return count > 0 and _is_count(frames, count + 1, MAX_FRAMES)
-
-
-def _are_times(values: object) -> bool:
-    return (
-        isinstance(values, list)
-        and _are_counts(values, 0, MAX_FRAMES)
-        and all(a < b for a, b in pairwise(values))
-    )
-
-
-def _is_network(value: object, *, in_band: bool) -> bool:
-    """Return whether `value` is [name of a network for the layout, hash]."""
-    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
-        return False
-    row = SHIPPED_NETWORKS.get(value[0])
-    return row is not None and row.in_band == in_band and _is_hash(value[1])
-
-
-def _are_qps(value: object) -> bool:
-    if not (isinstance(value, list) and len(value) == 3 and _are_times(value[0]) and value[0]):
-        return False
-    return all(_are_counts(qps, 0, MAX_QP, length=len(value[0])) for qps in value[1:])
-
-
-def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{HASH_DIGITS}}}", value) is not None
-
-
 def _list_generator_fields(config: GanConfig) -> dict[str, Any]:
     """Return the fields of `generator` that differ from their defaults."""
     defaults = asdict(GanConfig())
@@ -399,17 +372,3 @@ def _make_generator(fields: dict[str, Any]) -> GanConfig:
     if "attention" in fields:
         fields = {**fields, "attention": tuple(fields["attention"])}
     return GanConfig(**fields)
-
-
-def _is_generator(value: object) -> bool:
-    if not isinstance(value, dict):
-        return False
-    allowed = {
-        "kind": value.get("kind", "multiresunet") in get_args(GeneratorKind),
-        "channels": _is_count(value.get("channels", MIN_CHANNELS), MIN_CHANNELS, MAX_CHANNELS),
-        "attention": _are_counts(levels := value.get("attention", []), 1, LEVELS)
-        and sorted(set(levels)) == levels,
-        "residual": value.get("residual", "global") in get_args(Residual),
-        "output": value.get("output", "rgb") in get_args(Output),
-    }
-    return all(allowed.get(key, False) for key in [*value, *allowed])

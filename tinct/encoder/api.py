@@ -14,7 +14,15 @@ from tinct.encoder.coder import Coder
 from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
 from tinct.encoder.plan import Plan
-from tinct.encoder.refusals import check_names, check_rate, check_size, resolve
+from tinct.encoder.refusals import (
+    check_extras,
+    check_length,
+    check_names,
+    check_rate,
+    check_size,
+    check_written,
+    resolve,
+)
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
 from tinct.errors import CodecError
@@ -77,7 +85,9 @@ def encode(
     make_part = select_colouriser(config).prepare(source, config)
     video = open_source(source)
     check_rate(video.info, source)
+    check_length(video, config, source)
     check_size(video.info, config)
+    check_extras(source)
     plan, frames = _plan(video, config)
     coder = Coder(video.info, plan, config, folder=target.parent)
     part = make_part(video.info, plan)
@@ -90,6 +100,7 @@ def encode(
             damaged = video.damaged  # a second reading counts anew, and only up to the last frame
             _report(session.adapt(iter(video), training), progress)
             notes = session.write(output.path, None if source == PIPE else source)
+            check_written(output.path)
             size_bytes = output.path.stat().st_size
             if is_first_process():  # of torchrun's processes, which train together, one writes
                 output.publish()

@@ -25,6 +25,7 @@ from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.encoder.tracks import PictureTrack, luma_planes, open_colour_track
 from tinct.frames import Frame, VideoInfo
+from tinct.limits import MAX_OPEN_GROUPS, MAX_QP_CHANGES
 from tinct.media.planes import Planes
 from tinct.motion.shots import scan_frames
 from tinct.psnr import Psnr
@@ -164,6 +165,11 @@ class Coder:
         return not (self._plan.sending.is_full or self.is_done)
 
     @property
+    def waits_for_view(self) -> bool:
+        """Return whether frames that are sent late count in the QPs of those that follow."""
+        return self.may_send_late and self._config.bitrate_kbps is not None
+
+    @property
     def expected_luma_db(self) -> float:
         """Return about the PSNR-Y that the QP promises: that of the base codec on samples."""
         assert self._plan.plain is not None, "decided without samples"
@@ -187,11 +193,13 @@ class Coder:
     def _count_key(self, group: Group) -> None:
         self.keys += 1
         self.key_times.add(group.frames[0].pts)
-        if not group.closed and len(group.frames) > 1:
+        is_open = not group.closed and len(group.frames) > 1
+        # Beyond the limit the next shot's colour is mixed in, by the view as by the decoder.
+        if is_open and len(self.open_keys) < MAX_OPEN_GROUPS:
             self.open_keys.add(group.frames[0].pts)
 
     def _note_qps(self, pts: int, of_keys: int, of_others: int) -> None:
-        if not self._plan.has_shipped_network:
+        if not self._plan.has_shipped_network or len(self.qps) >= MAX_QP_CHANGES:
             return
         if self.qps:
             _, last_keys, last_others = self.qps[-1]

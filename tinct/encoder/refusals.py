@@ -1,4 +1,4 @@
-"""All that an encode refuses before any work: combinations of options, names, sizes.
+"""All that an encode refuses before any work: options, names, sizes, what a decoder does not read.
 
 Values are checked by `config` where they are given. A rule on combinations stands with the
 colouriser or the layout that owns it; `resolve` asks them all.
@@ -9,12 +9,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from tinct.bitstream.container import read_file_manifest
+from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA
 from tinct.config import Colour, EncodeConfig
 from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, select_colouriser
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import VideoInfo
-from tinct.limits import is_frame_rate, max_group_frames
+from tinct.limits import (
+    INDEX_BYTES,
+    MAX_ATTACHMENTS,
+    MAX_FRAMES,
+    MAX_HEAD_BYTES,
+    MAX_MANIFEST_BYTES,
+    MAX_TRACKS,
+    MAX_UPDATE_BYTES,
+    is_frame_rate,
+    max_group_frames,
+)
+from tinct.media.demux import TINCT_ATTACHMENTS, list_attachments, open_input
+from tinct.media.passthrough import is_cover, read_first_packet
+from tinct.media.source import Source
+from tinct.media.tags import count_tag_bytes
 
 
 def resolve(config: EncodeConfig) -> EncodeConfig:
@@ -130,6 +145,57 @@ def check_rate(info: VideoInfo, source: str) -> None:
         )
 
 
+def check_length(video: Source, config: EncodeConfig, source: str) -> None:
+    """Refuse a video whose frames, times or index are more than a decoder reads.
+
+    How long a pipe is shows at its end.
+    """
+    info = video.info
+    if info.frame_count is None:
+        return
+    most = MAX_HEAD_BYTES // INDEX_BYTES if config.is_intra else MAX_FRAMES
+    if info.frame_count > most:
+        raise CodecError(
+            f"expected at most {most:,} frames in a file, found {info.frame_count:,} in {source}; "
+            "cut it into parts first (ffmpeg -i in -c copy -f segment -segment_time 36000 %d.mkv)"
+        )
+    if video.ticks[-1] > MAX_FRAMES:
+        seconds, limit = (float(ticks * info.time_base) for ticks in (video.ticks[-1], MAX_FRAMES))
+        raise CodecError(
+            f"expected frames within {limit:,.0f} s, found one at {seconds:,.0f} s in {source}; "
+            "set its clock back first (ffmpeg -i in -vf setpts=PTS-STARTPTS out.mkv)"
+        )
+
+
+def check_extras(source: str) -> None:
+    """Refuse a source that has more beside its video than a decoder reads in one file."""
+    if source == PIPE:
+        return
+    with open_input(source) as container:
+        copied = [stream for stream in container.streams if stream.type in ("audio", "subtitle")]
+        files = [
+            stream for stream in list_attachments(container) if stream.name not in TINCT_ATTACHMENTS
+        ]
+        covers = [stream for stream in container.streams.video if is_cover(stream)]
+        head_bytes = count_tag_bytes(container)
+        attached_bytes = sum(len(stream.data) + ATTACHMENT_BYTES for stream in files)
+    attached_bytes += sum(
+        len(read_first_packet(source, stream.index) or b"") + ATTACHMENT_BYTES for stream in covers
+    )
+    room = MAX_HEAD_BYTES - MAX_MANIFEST_BYTES - MAX_UPDATE_BYTES
+    for count, most, what in (
+        (len(copied), MAX_TRACKS - len((LUMA, COLOUR)), "tracks of sound and subtitles"),
+        (len(files) + len(covers), MAX_ATTACHMENTS - len(TINCT_ATTACHMENTS), "attached files"),
+        (attached_bytes, room, "bytes of attached files"),
+        (head_bytes, room, "bytes of tags and chapters"),
+    ):
+        if count > most:
+            raise CodecError(
+                f"expected at most {most:,} {what} beside the video, found {count:,} in {source}; "
+                "leave some out first (ffmpeg -i in -map 0:v:0 -map 0:a:0 -c copy out.mkv)"
+            )
+
+
 def check_size(info: VideoInfo, config: EncodeConfig) -> None:
     """Refuse a group that no decoder can hold, and pictures too large for the colouriser."""
     longest = max_group_frames(info.width, info.height)
@@ -153,3 +219,15 @@ def _check_checkpoint(config: EncodeConfig, source: str, target: Path) -> None:
             f"--checkpoint: expected a file of its own, found {found} in {checkpoint}; "
             "name another, such as run.ckpt"
         )
+
+
+def check_written(path: Path) -> None:
+    """Refuse a file beyond a decoder's limits: some show only when all is written."""
+    try:
+        read_file_manifest(str(path))
+    except CodecError as error:
+        found = str(error).replace(str(path), "it")
+        raise CodecError(
+            f'expected to write a file that can be read, found "{found}"; '
+            "encode a part of the video, or leave tracks, attachments and tags out"
+        ) from error

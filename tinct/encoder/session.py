@@ -49,13 +49,14 @@ class Session:
         """Code the whole video; yield how far the view is, on a thread beside the coder."""
         with ThreadPoolExecutor(1) as viewer:
             views: deque[Future[None]] = deque()
+            lag = 0 if self.coder.waits_for_view else MAX_VIEWS
             for number, (frame, tracks) in enumerate(self.coder.code(frames)):
                 if number == 0:
                     self.view.open_tracks()
                 if frame is not None:
                     self.view.expect(frame)
                 views.append(viewer.submit(self.view.show, tracks))
-                while len(views) > MAX_VIEWS:
+                while len(views) > lag:
                     views.popleft().result()
                 yield len(self.view.errors), self._info.frame_count
             for view in views:

@@ -61,9 +61,11 @@ def _select_points(file: BinaryIO, cues: Element) -> bytes:
 
 def _read_point(data: bytes) -> tuple[int, int]:
     """Return the time of an entry in milliseconds, and the number of its first track."""
-    fields = dict(parse_elements(data))
-    place = dict(parse_elements(fields[_PLACE]))
-    return int.from_bytes(fields[_TIME], "big"), int.from_bytes(place[_TRACK], "big")
+    fields = list(parse_elements(data))
+    time_ms = next(value for identity, value in fields if identity == _TIME)
+    place = next(value for identity, value in fields if identity == _PLACE)
+    track = dict(parse_elements(place))[_TRACK]
+    return int.from_bytes(time_ms, "big"), int.from_bytes(track, "big")
 
 
 def _pack_size(size: int) -> bytes:

@@ -146,13 +146,13 @@ class Extras:
 
     def _is_past_end(self, packet: AnyPacket) -> bool:
         """Return whether no packet behind this one starts before the end."""
-        if self._end is None or _is_cover(packet.stream) or not self._sets_pace(packet):
+        if self._end is None or is_cover(packet.stream) or not self._sets_pace(packet):
             return False
         return self._get_seconds(packet) > self._end + SPREAD_SECONDS
 
     def _is_inside(self, packet: AnyPacket) -> bool:
         """Return whether a packet is shown or heard between start and end."""
-        if _is_cover(packet.stream):
+        if is_cover(packet.stream):
             return True
         start = self._get_seconds(packet)
         if self._end is not None and start >= self._end:
@@ -196,7 +196,7 @@ class Extras:
 
     def _add(self, stream: Stream) -> None:
         """Pass a stream on, or note why not."""
-        if isinstance(stream, VideoStream) and not _is_cover(stream):
+        if isinstance(stream, VideoStream) and not is_cover(stream):
             if stream == find_video(self._container):
                 self._take_video_tags(stream)
             return
@@ -317,7 +317,7 @@ class Extras:
                 return False
             self._tracks[stream.index] = CoverTrack(self._out.streams[-1])
             return True
-        data = _read_first_packet(self._path, stream.index)
+        data = read_first_packet(self._path, stream.index)
         if data is None or stream.codec_context is None:
             return False
         kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
@@ -340,7 +340,7 @@ class Extras:
             self._out.set_chapters(chapters)  # type: ignore[arg-type]
 
 
-def _is_cover(stream: Stream) -> bool:
+def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
@@ -382,7 +382,7 @@ def _choose_flac_format(context: AudioCodecContext) -> str:
     return "s32" if context.format.name in ("s32", "s32p", "s64") or is_lossless_float else "s16"
 
 
-def _read_first_packet(path: str, index: int) -> bytes | None:
+def read_first_packet(path: str, index: int) -> bytes | None:
     with open_input(path) as container:
         for packet in container.demux(container.streams[index]):
             return bytes(packet) or None

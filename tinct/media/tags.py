@@ -6,7 +6,9 @@
 import io
 
 import av
+from av.container import InputContainer
 
+ELEMENT_BYTES = 32  # of a tag's or chapter's elements in Matroska, about
 # Tags that describe the file they came from, not the work.
 _FILE_TAGS = {
     "major_brand",
@@ -38,6 +40,15 @@ def select_tags(tags: dict[str, str]) -> dict[str, str]:
     if "title" not in selected and "name" in selected:
         selected["title"] = selected.pop("name")  # MP4's word for a track's title
     return selected
+
+
+def count_tag_bytes(container: InputContainer) -> int:
+    """Return about the bytes that all tags and chapters of a file take in Matroska."""
+    chapters = container.chapters()
+    groups = [container.metadata, *(stream.metadata for stream in container.streams)]
+    groups += [chapter["metadata"] for chapter in chapters]
+    texts = [text for tags in groups for tag in tags.items() for text in tag]
+    return sum(len(text.encode()) for text in texts) + ELEMENT_BYTES * (len(texts) + len(chapters))
 
 
 def find_lost_tags(tags: dict[str, str], format_name: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from tinct.limits import MAX_PLAIN_PLACES
 from tinct.media.planes import Planes
 from tinct.motion.prior import propagate
 from tinct.motion.views import KeyView, LumaView
@@ -70,9 +71,12 @@ def propagate_group(
 
 
 def mark_plain(plain: Sequence[set[int]], place: int, is_better_plain: Sequence[bool]) -> None:
-    """Note for each plane whether a Judge finds it better without the network at `place`."""
+    """Note for each plane whether a Judge finds it better without the network at `place`.
+
+    Beyond MAX_PLAIN_PLACES, which a manifest holds, the network's planes are shown as they are.
+    """
     for places, is_plain in zip(plain, is_better_plain, strict=True):
-        if is_plain:
+        if is_plain and len(places) < MAX_PLAIN_PLACES:
             places.add(place)
         else:
             places.discard(place)

@@ -1,0 +1,96 @@
+"""What values the manifest may have, one function for each kind; `manifest` specifies them."""
+
+import re
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, get_args
+
+from tinct.bitstream.qp import MAX_QP
+from tinct.bitstream.times import unpack_times
+from tinct.limits import MAX_FRAMES, MAX_RATE_TERM, is_frame_rate
+from tinct.networks.compact_config import SHIPPED_NETWORKS
+from tinct.networks.gan_config import (
+    LEVELS,
+    MAX_CHANNELS,
+    MIN_CHANNELS,
+    GeneratorKind,
+    Output,
+    Residual,
+)
+from tinct.networks.weights import HASH_DIGITS
+
+
+def is_count(value: object, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def read_count(value: Any) -> int:
+    """Return a number of frames, or -1 for what is none."""
+    return value if is_count(value, 0, MAX_FRAMES) else -1
+
+
+def are_counts(values: object, low: int, high: int, *, length: int | None = None) -> bool:
+    return (
+        isinstance(values, list)
+        and (length is None or len(values) == length)
+        and all(is_count(v, low, high) for v in values)
+    )
+
+
+def is_rate(value: Any) -> bool:
+    return are_counts(value, 1, MAX_RATE_TERM, length=2) and is_frame_rate(Fraction(*value))
+
+
+def are_interpolated(fields: dict[str, Any]) -> bool:
+    """Return whether the times of interpolated frames are fewer than the frames, on a track."""
+    text, frames = fields.get("interpolated"), fields.get("frames")
+    if not isinstance(text, str) or not text.isascii() or fields.get("layout") == "in-band":
+        return False
+    try:
+        count = len(unpack_times(text))
+    except ValueError:
+        return False
+    return count > 0 and is_count(frames, count + 1, MAX_FRAMES)
+
+
+def are_times(values: object, *, most: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) <= most
+        and are_counts(values, 0, MAX_FRAMES)
+        and all(a < b for a, b in pairwise(values))
+    )
+
+
+def is_network(value: object, *, in_band: bool) -> bool:
+    """Return whether `value` is [name of a network for the layout, hash]."""
+    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)):
+        return False
+    row = SHIPPED_NETWORKS.get(value[0])
+    return row is not None and row.in_band == in_band and is_hash(value[1])
+
+
+def are_qps(value: object, *, most: int) -> bool:
+    if not (isinstance(value, list) and len(value) == 3 and value[0]):
+        return False
+    if not are_times(value[0], most=most):
+        return False
+    return all(are_counts(qps, 0, MAX_QP, length=len(value[0])) for qps in value[1:])
+
+
+def is_hash(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{HASH_DIGITS}}}", value) is not None
+
+
+def is_generator(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    allowed = {
+        "kind": value.get("kind", "multiresunet") in get_args(GeneratorKind),
+        "channels": is_count(value.get("channels", MIN_CHANNELS), MIN_CHANNELS, MAX_CHANNELS),
+        "attention": are_counts(levels := value.get("attention", []), 1, LEVELS)
+        and sorted(set(levels)) == levels,
+        "residual": value.get("residual", "global") in get_args(Residual),
+        "output": value.get("output", "rgb") in get_args(Output),
+    }
+    return all(allowed.get(key, False) for key in [*value, *allowed])
