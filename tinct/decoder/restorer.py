@@ -93,7 +93,8 @@ class Restorer:
     `interpolated` are the times of frames that were never sent, ascending; with `fills_gaps` each
     tick has a frame, so that all others between frames of one shot are `lost`, and interpolated
     too; `touched` counts what suffers from it. An encoder's `inspect` may have frames of a group
-    sent after all. Use as a context manager: its threads end with it.
+    sent after all; with `most_pending` 0 that is done before `push` returns. Use as a context
+    manager: its threads end with it.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class Restorer:
         interpolated: Sequence[int] = (),
         fills_gaps: bool = False,
         inspect: Inspect | None = None,
+        most_pending: int = PENDING_FRAMES,
     ) -> None:
+        self._most_pending = most_pending
         self._interpolated, self._fills_gaps, self._inspect = interpolated, fills_gaps, inspect
         self._info, self._row = info, LAYOUTS[layout]
         self._luma_shape = (info.height, info.width)
@@ -161,7 +164,7 @@ class Restorer:
             self._last_luma_pts = pts
             self._add_luma(self._crop(planes[0], self._luma_shape), pts)
         self._start_groups(is_last=False)
-        return self._pop_finished(PENDING_FRAMES)
+        return self._pop_finished(self._most_pending)
 
     def flush(self) -> list[Frame]:
         """Return the remaining frames, after the last picture of every track."""

@@ -13,7 +13,7 @@ import numpy as np
 from tinct.bitstream.base import PictureDecoder
 from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.manifest import COLOUR, Layout
-from tinct.decoder.restorer import Restorer
+from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import judge_by
 from tinct.encoder.late import find_late
@@ -110,6 +110,7 @@ class View:
             judge=judge_by(self.originals) if judges else None,
             interpolated=self._coder.interpolated,
             inspect=self._send_late if self._coder.may_send_late else None,
+            most_pending=0 if self._coder.waits_for_view else PENDING_FRAMES,
         )
         self._restorer = self._stack.enter_context(restorer)
         self.plain = restorer.plain
