@@ -4,6 +4,7 @@ A packet is written as its track (L: luma, C: colour) and its time in ticks; dec
 can start where a * follows. The packets of a line are in the order of a file.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -137,6 +138,18 @@ def test_reading_ends_when_every_track_has_reached_the_cut() -> None:
     packets = parse("L0* L2 L3 C3 C4* L4 L5")  # the colour track starts late
     assert write(select_lead(packets, CHROMA, start=1, reach=0).packets) == "L0* L2 L3 C4*"
     assert write(packets) == "L4 L5"
+
+
+@pytest.mark.parametrize("luma", ["*", ""], ids=["any luma starts", "no luma starts"])
+def test_a_lead_is_chosen_in_linear_time(luma: str) -> None:
+    """With 20,000 key frames before the cut, a copy of the lead for each takes half a minute."""
+    count = 20_000
+    text = " ".join(f"C{n}{'*' * (n == 0)} L{n}{luma}" for n in range(count))
+    began = time.process_time()
+    lead = lead_of(text, CHROMA, start=count - 2)
+    assert time.process_time() - began < 5
+    assert len(lead.packets) == (count + 2 if luma else 2 * count - 1)
+    assert lead.can_start == bool(luma)
 
 
 @pytest.mark.parametrize(

@@ -130,18 +130,24 @@ def select_lead(packets: Iterable[TrackPacket], row: LayoutRow, *, start: int, r
     lead: list[TrackPacket] = []
     missing = set(row.tracks)
     key: TrackPacket | None = None  # the last key frame at or before `start`
+    key_place = kept = 0  # its place in `lead`; the length after packets were last left out
     for packet in packets:
         is_late = packet.pts > start
         if packet.track == COLOUR:
             if key is None and not packet.is_keyframe:
                 continue
             if not is_late:
-                lead, key = _drop_early_luma(lead, packet), packet
+                if len(lead) > 2 * kept:  # so that time is linear and memory small
+                    lead = _drop_early_luma(lead, packet)
+                    kept = len(lead)
+                key, key_place = packet, len(lead)
         lead.append(packet)
         missing.discard(packet.track)
         if is_late and not missing:
             break
-    if row.has_colour_track and key is None:
+    if key is not None:
+        lead = _drop_early_luma(lead[:key_place], key) + lead[key_place:]
+    elif row.has_colour_track:
         return Lead(lead, can_start=False)
     needed = start - reach if key is None else key.pts
     # luma beside whole key frames is all-intra: decoding can start at each packet
