@@ -20,6 +20,7 @@ from tinct.errors import CodecError
 from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
 from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
+from tinct.media.mp4_bounds import check_tables
 
 AnyPacket: TypeAlias = "Packet[Any]"
 TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
@@ -74,6 +75,7 @@ def _check_once(path: str, file: tuple[int, ...] | None) -> None:
     A refusal is not cached.
     """
     check_bounds(path)
+    check_tables(path)
 
 
 def _open_file(file: Path) -> InputContainer:
