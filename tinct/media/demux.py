@@ -20,6 +20,7 @@ from tinct.errors import CodecError
 from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
 from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
+from tinct.media.head_bounds import check_heads
 from tinct.media.mp4_bounds import check_tables
 
 AnyPacket: TypeAlias = "Packet[Any]"
@@ -76,6 +77,7 @@ def _check_once(path: str, file: tuple[int, ...] | None) -> None:
     """
     check_bounds(path)
     check_tables(path)
+    check_heads(path)
 
 
 def _open_file(file: Path) -> InputContainer:
