@@ -83,6 +83,17 @@ MAX_MANIFEST_KEYS = 64  # version 1 has 19
 # memory.
 MAX_MANIFEST_LISTS = 64
 
+# Of the tables of MP4: beside the size of the file, so many bytes are granted, and a sample that is
+# listed nowhere counts as so many. FFmpeg takes 70 bytes of memory for a sample.
+SPARE_TABLE_BYTES = 1 << 23
+EQUAL_SAMPLE_BYTES = 8
+BOX_BYTES = 32  # of a box of MP4 and what it describes; fragments of one frame take 50 and more
+
+
+def max_boxes(size_bytes: int) -> int:
+    """Return how many boxes an MP4 file of this size may have."""
+    return MAX_ELEMENTS + size_bytes // BOX_BYTES
+
 
 def max_clusters(size_bytes: int) -> int:
     """Return how many clusters a Matroska file of this size may have."""

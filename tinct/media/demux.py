@@ -21,6 +21,8 @@ from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
 from tinct.media.clock import DISCONTINUOUS_FORMATS, STEADY, Clock, Positions, find_clock
 from tinct.media.ebml import ATTACHMENT_LIMITS, check_bounds
+from tinct.media.head_bounds import check_heads
+from tinct.media.mp4_bounds import check_tables
 
 AnyPacket: TypeAlias = "Packet[Any]"
 TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
@@ -81,6 +83,8 @@ def _check_once(path: str, file: tuple[int, ...] | None) -> None:
     A refusal is not cached.
     """
     check_bounds(path)
+    check_tables(path)
+    check_heads(path)
 
 
 def _lacks_sound(container: InputContainer) -> bool:
