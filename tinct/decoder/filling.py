@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from tinct.limits import MAX_INTERPOLATED_RUN
 from tinct.media.planes import Planes
-from tinct.motion.interpolation import Match, interpolate, match
+from tinct.motion.interpolation import Match, interpolate_frame, match
 from tinct.motion.views import KeyView, LumaView
 
 
@@ -89,4 +89,4 @@ def _interpolate_at(
     before: KeyView, after: KeyView, *, motion: "Future[Match]", pts: int
 ) -> Planes:
     share = (pts - before.luma.pts) / (after.luma.pts - before.luma.pts)
-    return interpolate(before, after, motion.result(), share)
+    return interpolate_frame(before, after, motion=motion.result(), share=share)

@@ -27,7 +27,7 @@ from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
 from tinct.errors import CodecError
 from tinct.files import AtomicOutput
-from tinct.frames import Frame, Progress
+from tinct.frames import Frame, Progress, VideoInfo
 from tinct.media.source import Source, open_source
 from tinct.media.writers import describe_lost_location
 from tinct.psnr import Psnr
@@ -83,11 +83,7 @@ def encode(
     target = Path(destination)
     check_names(source, target, config, overwrite=overwrite)
     make_part = select_colouriser(config).prepare(source, config)
-    video = open_source(source)
-    check_rate(video.info, source)
-    check_length(video, config, source)
-    check_size(video.info, config)
-    check_extras(source)
+    video = _open_video(source, config)
     plan, frames = _plan(video, config)
     coder = Coder(video.info, plan, config, folder=target.parent)
     part = make_part(video.info, plan)
@@ -109,9 +105,6 @@ def encode(
         raise CodecError(
             f"expected to write {target}, found {found}; check the folder and its free space"
         ) from error
-    # grey luma has no chroma whose place it could say
-    is_grey = session.row.has_colour_track and not config.compatible
-    lost = describe_lost_location(video.info) if is_grey else []
     sizes = {spool.name: spool.size_bytes for spool in session.tracks()}
     return EncodeReport(
         frames=coder.frames,
@@ -123,9 +116,26 @@ def encode(
         psnr=session.view.errors.psnr(),
         plan=session.final_plan(),
         config=config,
-        notes=video.notes + drop_unknown_tags(video.info.colour)[1] + lost + notes,
+        notes=video.notes + _describe_losses(video.info, session, config) + notes,
         damaged=damaged,
     )
+
+
+def _open_video(source: str, config: EncodeConfig) -> Source:
+    """Open a source, and refuse what no file could hold of it."""
+    video = open_source(source)
+    check_rate(video.info, source)
+    check_length(video, config, source)
+    check_size(video.info, config)
+    check_extras(source)
+    return video
+
+
+def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) -> list[str]:
+    """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
+    _, notes = drop_unknown_tags(info.colour)
+    is_grey = session.row.has_colour_track and not config.compatible
+    return [*notes, *(describe_lost_location(info) if is_grey else [])]
 
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:

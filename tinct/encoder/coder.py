@@ -209,7 +209,7 @@ class Coder:
 
     def _open(self, name: str, header: bytes, *, takes_late: bool = False) -> None:
         late_file = self._open_file() if takes_late else None
-        self.spools.append(Spool(name, header, self._open_file(), late_file))
+        self.spools.append(Spool(name, header, file=self._open_file(), late_file=late_file))
 
     def _open_file(self) -> IO[bytes]:
         # the file has no name, so that it vanishes with the process

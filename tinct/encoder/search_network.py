@@ -164,7 +164,8 @@ def _axes(samples: Samples, config: EncodeConfig) -> Axes:
     else:
         lengths = [config.group]
     sendings = [Sending(step=step) for step in _list_steps(config)]
-    return Axes(boosts, [Spacing(group=length) for length in lengths], COLOUR_OFFSETS, sendings)
+    spacings = [Spacing(group=length) for length in lengths]
+    return Axes(boosts=boosts, spacings=spacings, offsets=COLOUR_OFFSETS, sendings=sendings)
 
 
 def _list_steps(config: EncodeConfig) -> Sequence[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinct.encoder.keyframes import Group
-from tinct.motion.interpolation import interpolate, match
+from tinct.motion.interpolation import interpolate_frame, match
 from tinct.motion.views import KeyView
 
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
@@ -50,32 +50,34 @@ def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
     ends = {0, last} & set(range(count))
     if sending.step is not None:
         return frozenset(ends | set(range(0, count, sending.step)))
-    _, sent = _split(group.small, 0, last, sending)
+    _, sent = _split(group.small, (0, last), sending)
     return frozenset(ends | set(sent))
 
 
 def _split(
-    small: tuple[KeyView, ...], first: int, last: int, sending: Sending
+    small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending
 ) -> tuple[float, list[int]]:
     """Return what the frames between two that are sent cost, and which of them are sent.
 
     All are interpolated, or the middle one is sent and both halves are looked at in the same way.
     """
+    first, last = ends
     if last - first < 2:
         return 0.0, []
-    whole = _run_error(small, first, last, sending)
+    whole = _run_error(small, ends, sending)
     if whole <= sending.price:
         return whole, []
     middle = (first + last) // 2
-    left, right = (_split(small, *ends, sending) for ends in ((first, middle), (middle, last)))
+    left, right = (_split(small, half, sending) for half in ((first, middle), (middle, last)))
     parted = left[0] + sending.price + right[0]
     if whole <= parted:
         return whole, []
     return parted, [*left[1], middle, *right[1]]
 
 
-def _run_error(small: tuple[KeyView, ...], first: int, last: int, sending: Sending) -> float:
+def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending) -> float:
     """Estimate the weighted squared error summed over the frames between two that are sent."""
+    first, last = ends
     before, after = small[first], small[last]
     motion = match(before, after)
     count = last - first - 1
@@ -83,7 +85,7 @@ def _run_error(small: tuple[KeyView, ...], first: int, last: int, sending: Sendi
     errors = []
     for index in judged:
         share = _share(small[index], before, after)
-        shown = interpolate(before, after, motion, share)
+        shown = interpolate_frame(before, after, motion=motion, share=share)
         planes = (small[index].luma.y, small[index].cb, small[index].cr)
         errors.append(
             sum(

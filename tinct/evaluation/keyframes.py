@@ -6,7 +6,7 @@ import av
 
 from tinct.bitstream.container import find_tracks, read_file_manifest
 from tinct.bitstream.layouts import LAYOUTS
-from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.bitstream.manifest import COLOUR
 
 
 def find_key_frames(path: str) -> list[int]:
@@ -14,11 +14,20 @@ def find_key_frames(path: str) -> list[int]:
     manifest = read_file_manifest(path) if path.endswith(".mkv") else None
     if manifest is None or not LAYOUTS[manifest.layout].has_colour_track:
         return []
+    return sorted(number_sent_frames(path)[COLOUR].values())
+
+
+def number_sent_frames(path: str) -> dict[str, dict[int, int]]:
+    """Return the frame numbers of the packets of each video track of a Tinct file, by ms."""
+    manifest = read_file_manifest(path)
+    assert manifest is not None
     times = read_track_times(path)
     rate = manifest.rate or 1000  # ticks are milliseconds where the rate varies
-    sent = {ms: round(ms * rate / 1000) for ms in times[LUMA] | times[COLOUR]}
+    sent = {ms: round(ms * rate / 1000) for track in times.values() for ms in track}
     every = sorted({*sent.values(), *manifest.interpolated})
-    return sorted(bisect_left(every, sent[ms]) for ms in times[COLOUR])
+    return {
+        name: {ms: bisect_left(every, sent[ms]) for ms in track} for name, track in times.items()
+    }
 
 
 def read_track_times(path: str) -> dict[str, set[int]]:

@@ -12,10 +12,10 @@ import av
 import numpy as np
 
 from tinct.bitstream.container import find_tracks, read_file_manifest
-from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.bitstream.manifest import LUMA
 from tinct.decoder.video import Video
 from tinct.evaluation.clips import crop_frame
-from tinct.evaluation.keyframes import read_track_times
+from tinct.evaluation.keyframes import number_sent_frames
 from tinct.evaluation.points import RDPoint
 from tinct.evaluation.results import CLIPS, Outcome
 from tinct.frames import Frame
@@ -124,12 +124,15 @@ def _find_worst_frame(point: RDPoint) -> int:
 
 
 def _decode_base(path: Path, source: Frame, number: int) -> Frame:
-    """Return a frame of the luma track, grey, as a player without Tinct shows it."""
+    """Return a frame of the luma track, grey, as a player without Tinct shows it.
+
+    While an interpolated frame is due that is the sent one before it.
+    """
     manifest = read_file_manifest(str(path))
     assert manifest is not None
     info = source.info
-    times = read_track_times(str(path))
-    pts = sorted(times[LUMA] | times[COLOUR])[number]
+    numbers = number_sent_frames(str(path))
+    pts = max(ms for ms in numbers[LUMA] if numbers[LUMA][ms] <= number)
     grey = np.full(info.chroma_shape, 1 << (info.bit_depth - 1), source.cb.dtype)
     with av.open(str(path)) as container:
         for picture in container.decode(find_tracks(container, manifest)[LUMA]):

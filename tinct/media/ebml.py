@@ -41,6 +41,7 @@ MAX_NAME_BYTES = 16  # bytes of its name that are read: Tinct's own names are sh
 _AFTER_CLUSTER = {CLUSTER, SEEK_HEAD, TRACKS, ATTACHMENTS, INFO, CUES, TAGS, CHAPTERS}
 _CHECKED = (TRACKS, ATTACHMENTS, CLUSTER)  # what a decoder reads
 _CHUNK_BYTES = 1 << 20
+MAX_HEADER_BYTES = 12  # identity and size of an element
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def walk_elements(file: BinaryIO, start: int, end: int) -> Iterator[Element]:
     """Yield the elements between two positions in a file, as far as they are well formed."""
     while start < end:
         file.seek(start)
-        head = file.read(12)
+        head = file.read(MAX_HEADER_BYTES)
         width = 9 - head[0].bit_length() if head else 9
         if width > 4 or len(head) <= width:
             return
@@ -204,7 +205,8 @@ def _check_places(file: BinaryIO, places: set[tuple[int, bytes]], path: str) -> 
     found = set()
     for place, identity in places:
         file.seek(min(place, end))
-        if file.read(len(identity)) == identity:
+        is_cut_head = place + MAX_HEADER_BYTES > end  # of the last part, where a file breaks off
+        if file.read(len(identity)) == identity and not is_cut_head:
             found.add(place)
     if not found:
         return

@@ -7,6 +7,7 @@ and one row of `_CONTAINERS` for each kind of file; a file that states no size i
 import os
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 from tinct.media.ebml import find_segment, walk_parts
@@ -21,7 +22,9 @@ _Y4M_CHROMA = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "411": (4, 1), "mono
 
 
 def is_cut_off(path: str) -> bool:
-    """Return whether a file says that it is longer than it is."""
+    """Return whether a file says that it is longer than it is; one that has gone does not."""
+    if not Path(path).exists():
+        return False
     with open(path, "rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)

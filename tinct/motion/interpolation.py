@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tinct.media.planes import Planes
 from tinct.motion.flow import Flow, convert_flow, make_grid, scale_flow, track, warp
 from tinct.motion.views import KeyView
 
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 MATCH_WINDOW = 7  # luma samples a side of the window over which a motion is judged
 MATCH_FLOOR = 2.0  # 8-bit levels; a mismatch below coding noise says nothing
 
@@ -37,7 +37,7 @@ def match(before: KeyView, after: KeyView) -> Match:
     )
 
 
-def interpolate(before: KeyView, after: KeyView, motion: Match, share: float) -> Planes:
+def interpolate_frame(before: KeyView, after: KeyView, *, motion: Match, share: float) -> Planes:
     """Return Y [H, W], Cb and Cr [h, w] of the frame at `share` (0 to 1) of the time between.
 
     The planes have the type of the frames' own. There are two guesses at each sample's motion, that
