@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,18 @@ def test_tables_that_name_too_much_are_refused(
     tree = parse_boxes(tables)
     change(tree)
     expect_refusal(write_boxes(tree), tmp_path, "tables of samples that fit the size of the file")
+
+
+@pytest.mark.parametrize("length", [0, 3, 9])
+def test_tables_that_end_early_are_no_error(tables: bytes, tmp_path: Path, length: int) -> None:
+    """What follows is taken for the rest of a table, as FFmpeg takes it."""
+    tree = parse_boxes(tables)
+    for node in list_boxes(tree):
+        node.data = node.data[:length]
+    path = tmp_path / "short.mp4"
+    path.write_bytes(write_boxes(tree))
+    with suppress(CodecError):
+        check_tables(str(path))
 
 
 def test_runs_that_name_too_much_are_refused(fragments: bytes, tmp_path: Path) -> None:
