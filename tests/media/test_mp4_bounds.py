@@ -177,12 +177,11 @@ def test_millions_of_boxes_are_not_walked(tables: bytes, tmp_path: Path) -> None
     expect_refusal(tables + data.write(), tmp_path, "expected at most .* boxes in a file of")
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mov"])
-@pytest.mark.parametrize("audio", [None, "aac", "pcm_s16le", "pcm_u8"])
+@pytest.mark.parametrize(
+    ("suffix", "audio"), [("mp4", None), ("mp4", "aac"), ("mov", "pcm_s16le"), ("mov", "pcm_u8")]
+)
 def test_ordinary_files_are_read(tmp_path: Path, suffix: str, audio: str | None) -> None:
     """Sound of 8 bits has as many samples as bytes, and no table of them."""
-    if suffix == "mp4" and audio is not None and audio.startswith("pcm"):
-        pytest.skip("FFmpeg writes no such MP4")
     path = tmp_path / f"a.{suffix}"
     write_clip(path, frames=50, rate=1, size=(16, 16), codec="mpeg4", audio=audio)
     check_tables(str(path))
