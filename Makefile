@@ -40,6 +40,8 @@ fuzz: $(VENV)/test.stamp ## an hour of fuzzing, and the campaigns of docs/securi
 	$(BIN)/python -m fuzz.run --seconds $(or $(SECONDS),3600) --crashes build/crashes
 	$(BIN)/python -m fuzz.campaign info --cases 200000 --keep build/crashes
 	$(BIN)/python -m fuzz.campaign decode --cases 20000 --keep build/crashes
+	$(BIN)/python -m fuzz.campaign mp4 --cases 20000 --keep build/crashes
+	$(BIN)/python -m fuzz.campaign ts --cases 20000 --keep build/crashes
 
 soak: $(VENV)/test.stamp ## half an hour of video through encode, adaptation and decode, memory watched; takes hours
 	$(BIN)/python -m lab.benchmarks.soak

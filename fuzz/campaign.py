@@ -1,4 +1,4 @@
-"""A campaign: mutated files through `info` or `decode`, each under limits of time and memory.
+"""A campaign: mutated files through a target, each under limits of time and memory.
 
     python -m fuzz.campaign info --cases 200000
 
@@ -23,7 +23,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from fuzz.corpus import write_corpus
-from fuzz.mutate import mutate_file
+from fuzz.mutators import MUTATORS
+from fuzz.run import TARGETS
 from fuzz.targets import RUNS
 from tinct.errors import CodecError
 
@@ -68,10 +69,10 @@ class Findings:
             self.failures[number] = f"{megabytes:.0f} MB"
 
 
-def make_case(corpus: list[bytes], number: int) -> bytes:
+def make_case(target: str, corpus: list[bytes], number: int) -> bytes:
     """Return the mutated file of a case."""
-    random = Random(number)
-    return mutate_file(corpus[number % len(corpus)], random)
+    mutate = MUTATORS[TARGETS[target]]
+    return mutate(corpus[number % len(corpus)], Random(number))
 
 
 def run_campaign(
@@ -87,9 +88,9 @@ def run_campaign(
     findings.seconds = round(time.monotonic() - began, 1)
     if keep is not None and findings.failures:
         keep.mkdir(parents=True, exist_ok=True)
-        seeds = _read_seeds(corpus)
+        seeds = _read_seeds(target, corpus)
         for failed in findings.failures:
-            (keep / f"{target}-{failed}.mkv").write_bytes(make_case(seeds, failed))
+            (keep / f"{target}-{failed}.mkv").write_bytes(make_case(target, seeds, failed))
     return findings
 
 
@@ -126,11 +127,11 @@ def serve(target: str, *, first: int, end: int, corpus: Path) -> None:
     os.dup2(1, 2)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    seeds = _read_seeds(corpus)
+    seeds = _read_seeds(target, corpus)
     with TemporaryDirectory(dir=MEMORY_DISK) as folder:
         path = Path(folder) / "case.mkv"
         for number in range(first, end):
-            path.write_bytes(make_case(seeds, number))
+            path.write_bytes(make_case(target, seeds, number))
             Path("/proc/self/clear_refs").write_text("5")  # the peak of memory starts anew
             began = time.monotonic()
             outcome = judge_case(target, path)
@@ -150,8 +151,8 @@ def judge_case(target: str, path: Path) -> str:
         return f"raised: {type(error).__name__} in {where}: {str(error)[:200]}"
 
 
-def _read_seeds(corpus: Path) -> list[bytes]:
-    return [path.read_bytes() for path in sorted((corpus / "file").iterdir())]
+def _read_seeds(target: str, corpus: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((corpus / TARGETS[target]).iterdir())]
 
 
 def _peak_megabytes() -> float:

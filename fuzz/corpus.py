@@ -1,4 +1,4 @@
-"""The corpus: small Tinct files of every kind, and the manifests and updates in them.
+"""The corpus: small Tinct files of every kind, the manifests and updates in them, other videos.
 
     python -m fuzz.corpus FOLDER
 
@@ -55,12 +55,29 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "gan": ({}, GAN),
 }
+# Videos of other programs, by part and name.
+SOURCES: dict[str, dict[str, Any]] = {
+    "mp4/tables.mp4": {"codec": "mpeg4", "audio": "aac"},
+    "mp4/fragments.mp4": {
+        "codec": "mpeg4",
+        "container_options": {"movflags": "frag_keyframe+empty_moov+default_base_moof"},
+    },
+    "mp4/sound.mov": {"codec": "mpeg4", "audio": "pcm_u8", "metadata": {"title": "a title"}},
+    "mp4/reordered.mp4": {"codec": "libx264", "codec_options": {"bf": "3", "preset": "ultrafast"}},
+    "ts/sound.ts": {"codec": "mpeg2video", "audio": "mp2"},
+    "ts/reordered.ts": {"codec": "libx264", "codec_options": {"bf": "3", "g": "5"}},
+}
 
 
 def write_corpus(folder: Path) -> list[Path]:
-    """Write FOLDER/file/*.mkv, FOLDER/manifest/* and FOLDER/update/*; return the files' paths."""
-    for part in ("file", "manifest", "update"):
+    """Write FOLDER/PART/* for each part of `SOURCES` and file, manifest and update.
+
+    Return the paths of the Tinct files.
+    """
+    for part in ("file", "manifest", "update", "mp4", "ts"):
         (folder / part).mkdir(parents=True, exist_ok=True)
+    for name, clip in SOURCES.items():
+        write_clip(folder / name, **{"frames": 9, "size": (48, 32), **clip})
     files = []
     for name, (clip, options) in ENCODES.items():
         source, target = folder / "clip.mkv", folder / "file" / f"{name}.mkv"

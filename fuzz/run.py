@@ -19,7 +19,14 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 # The targets, each with its part of the corpus.
-TARGETS = {"info": "file", "decode": "file", "manifest": "manifest", "update": "update"}
+TARGETS = {
+    "info": "file",
+    "decode": "file",
+    "manifest": "manifest",
+    "update": "update",
+    "mp4": "mp4",
+    "ts": "ts",
+}
 MAX_MEGABYTES, MAX_SECONDS = 1500, 20  # of one input
 
 
@@ -29,11 +36,10 @@ def fuzz(target: str, arguments: list[str]) -> None:
 
     with atheris.instrument_imports(include=["tinct"]):
         from fuzz import targets
-        from fuzz.mutate import mutate_bytes, mutate_file, mutate_manifest
+        from fuzz.mutators import MUTATORS
         from tinct.errors import CodecError
 
-    mutators = {"manifest": mutate_manifest, "update": mutate_bytes}
-    mutate = mutators.get(target, mutate_file)
+    mutate = MUTATORS[TARGETS[target]]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "case.mkv"
 

@@ -1,10 +1,16 @@
-"""The targets: `info` and `decode` take whole files, two readers take the bytes of one part."""
+"""The targets.
+
+`info` and `decode` take whole Tinct files, `mp4` and `ts` videos of other programs; two readers
+take the bytes of one part.
+"""
 
 import itertools
 import json
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
+import tinct
 from tinct.bitstream.manifest import read_manifest, write_manifest
 from tinct.cli.say import info_lines
 from tinct.decoder.api import decode
@@ -12,6 +18,7 @@ from tinct.decoder.inspection import info
 from tinct.networks.gan_config import GanConfig
 from tinct.networks.weights import decode_weights
 
+MAX_FRAMES = 200  # of a video of another program
 OUTPUTS = (".y4m", ".y4m", ".y4m", ".mkv", ".mp4")  # in turn
 SHAPES = {"conv.weight": (8, 6, 3, 3), "conv.bias": (8,), "gain": (1,)}
 _turns = itertools.count()
@@ -36,7 +43,23 @@ def run_decode(path: Path) -> bool:
         assert not left, left
 
 
-RUNS: dict[str, Callable[[Path], bool]] = {"info": run_info, "decode": run_decode}
+def run_source(path: Path) -> bool:
+    """Read a video of another program; return whether it is damaged."""
+    info(str(path))
+    video = tinct.open(str(path))
+    last = -1
+    for frame in islice(video, MAX_FRAMES):
+        assert frame.pts > last, (last, frame.pts)
+        last = frame.pts
+    return bool(video.damage)
+
+
+RUNS: dict[str, Callable[[Path], bool]] = {
+    "info": run_info,
+    "decode": run_decode,
+    "mp4": run_source,
+    "ts": run_source,
+}
 
 
 def run_manifest(data: bytes) -> None:

@@ -176,7 +176,7 @@ class _Tables:
         file.seek(box.start)
         is_long = file.read(1) == b"\1"
         row_bytes, time = (20, slice(8, 16)) if is_long else (12, slice(4, 8))
-        count = (box.end - box.start - 8) // row_bytes
+        count = max(0, box.end - box.start - 8) // row_bytes
         self._need(count * row_bytes)
         for rows in _read_rows(file, box.start + 8, count=count, row_bytes=row_bytes):
             self._track.edits += int((rows[:, time] != 255).any(axis=1).sum())  # -1: a pause
