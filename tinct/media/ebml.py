@@ -200,7 +200,8 @@ def _check_places(file: BinaryIO, places: set[tuple[int, bytes]], path: str) -> 
     found = set()
     for place, identity in places:
         file.seek(min(place, end))
-        if file.read(len(identity)) == identity:
+        is_named = file.read(len(identity)) == identity
+        if is_named and next(walk_elements(file, place, end), None) is not None:  # not cut off
             found.add(place)
     if not found:
         return
