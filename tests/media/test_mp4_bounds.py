@@ -78,6 +78,21 @@ def name_groups(tree: Tree) -> None:
     find_box(tree, b"stbl").inner.append(BoxNode(b"sbgp", full(kind, 1, MANY, 1)))
 
 
+def name_kinds_of_groups(tree: Tree) -> None:
+    kind = int.from_bytes(b"sync", "big")
+    payload = struct.pack(">4I", 1 << 24, kind, 1, MANY)
+    find_box(tree, b"stbl").inner.append(BoxNode(b"sgpd", payload))
+
+
+def name_stills(tree: Tree) -> None:
+    find_box(tree, b"stbl").inner.append(BoxNode(b"iinf", struct.pack(">II", 1 << 24, MANY)))
+
+
+def name_places_of_stills(tree: Tree) -> None:
+    payload = struct.pack(">IHI", 2 << 24, 0x4400, MANY)
+    find_box(tree, b"stbl").inner.append(BoxNode(b"iloc", payload))
+
+
 def hide_in_descriptions(tree: Tree) -> None:
     find_box(tree, b"stsd").data += BoxNode(b"stsz", full(100, MANY)).write()
 
@@ -124,7 +139,8 @@ def name_long_metadata(tree: Tree) -> None:
 TABLES = (
     *(name_equal_samples, name_small_samples, name_sound_samples, name_offsets, name_edits),
     *(hide_in_descriptions, hide_at_the_top, hide_in_free_space, compress, compress_to_much),
-    *(name_metadata, name_long_metadata, name_groups),
+    *(name_metadata, name_long_metadata, name_groups, name_kinds_of_groups),
+    *(name_stills, name_places_of_stills),
 )
 
 

@@ -55,6 +55,7 @@ from tinct.media.ebml import (
     ATTACHMENTS,
     CLUSTER,
     CRC,
+    CUES,
     FILE_DATA,
     FILE_NAME,
     SEEK,
@@ -738,7 +739,7 @@ def test_names_never_control_a_terminal(clip_path: Path, tmp_path: Path) -> None
 # ── references to elsewhere ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("wrapper", ["void", "cluster of unknown size"])
+@pytest.mark.parametrize("wrapper", ["void", "cluster of unknown size", "file behind the segment"])
 def test_parts_hidden_inside_others_are_found_before_they_are_read(
     tree: Tree, tmp_path: Path, wrapper: str
 ) -> None:
@@ -752,24 +753,37 @@ def test_parts_hidden_inside_others_are_found_before_they_are_read(
     segment.inner = [
         node for node in segment.inner if node.identity not in (SEEK_HEAD, VOID, ATTACHMENTS)
     ]
-    if wrapper == "void":
+    behind = b""
+    if wrapper != "cluster of unknown size":
         seek = Node(
             SEEK,
             inner=[Node(SEEK_ID, ATTACHMENTS.to_bytes(4, "big")), Node(SEEK_POSITION, bytes(8))],
         )
         segment.inner.insert(0, Node(SEEK_HEAD, inner=[seek]))
-        place = sum(len(node.write()) for node in segment.inner) + len(Node(VOID).write())
+        place = sum(len(node.write()) for node in segment.inner)
+        if wrapper == "void":
+            place += len(Node(VOID).write())
+            segment.inner.append(Node(VOID, attachments.write()))
+        else:
+            behind = attachments.write()
         seek.inner[1].data = place.to_bytes(8, "big")
-        segment.inner.append(Node(VOID, attachments.write()))
         words = "found a part inside another"
     else:
         find_node(tree, CLUSTER).claimed = (1 << 56) - 1
         segment.inner.append(attachments)
         words = f"expected at most {MAX_ATTACHMENTS} attachments"
     path = tmp_path / "attack.mkv"
-    path.write_bytes(write(tree))
+    path.write_bytes(write(tree) + behind)
     with pytest.raises(CodecError, match=words):
         tinct.info(str(path))
+
+
+def test_a_part_that_is_cut_off_in_its_head_is_no_attack(tree: Tree, tmp_path: Path) -> None:
+    """A table of contents leads to a part of which only the first bytes are left."""
+    path = save(tree, tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rindex(CUES.to_bytes(4, "big")) + 5])
+    assert tinct.info(str(path)).frames == 40
 
 
 def test_a_stale_table_of_contents_is_no_attack(tree: Tree, tmp_path: Path) -> None:

@@ -205,8 +205,8 @@ def _check_places(file: BinaryIO, places: set[tuple[int, bytes]], path: str) -> 
     found = set()
     for place, identity in places:
         file.seek(min(place, end))
-        is_cut_head = place + MAX_HEADER_BYTES > end  # of the last part, where a file breaks off
-        if file.read(len(identity)) == identity and not is_cut_head:
+        is_named = file.read(len(identity)) == identity
+        if is_named and next(walk_elements(file, place, end), None) is not None:  # not cut off
             found.add(place)
     if not found:
         return

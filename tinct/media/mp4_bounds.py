@@ -101,6 +101,9 @@ class _Tables:
             b"sidx": self._read_fragments,
             b"tfra": self._read_fragments,
             b"sbgp": self._read_groups,
+            b"sgpd": self._read_group_kinds,
+            b"iinf": self._read_items,
+            b"iloc": self._read_items,
             b"keys": self._read_keys,
         }
 
@@ -192,6 +195,18 @@ class _Tables:
         self._need(8 * count)
         for rows in _read_rows(file, start + 4, count=count, row_bytes=8):
             self._need(4 * int(rows.view(">u4")[:, 0].sum(dtype=np.int64)))
+
+    def _read_group_kinds(self, file: BinaryIO, box: Box) -> None:
+        file.seek(box.start)
+        head = file.read(8)
+        if head[4:] == b"sync":
+            self._need(_read_number(file, box.start + (12 if head[0] else 8)))
+
+    def _read_items(self, file: BinaryIO, box: Box) -> None:
+        """Count the pictures of a file of stills; small numbers have 16 bits."""
+        version, place = _read_number(file, box.start) >> 24, 4 if box.kind == b"iinf" else 6
+        if version > (1 if box.kind == b"iloc" else 0):
+            self._need(EQUAL_SAMPLE_BYTES * _read_number(file, box.start + place))
 
     def _read_handler(self, file: BinaryIO, box: Box) -> None:
         file.seek(box.start + 8)
