@@ -12,7 +12,7 @@ from media_files import pass_through
 from synthetic import write_clip
 
 from tinct.media.clock import STEADY, Clock, find_clock
-from tinct.media.demux import open_input, read_clock
+from tinct.media.demux import find_origin, open_input, read_clock
 from tinct.media.programmes import find_programme
 from tinct.media.source import open_source
 
@@ -62,13 +62,44 @@ def test_a_joined_recording_can_be_cut_on_either_side(tmp_path: Path, start: flo
     assert 2 * SECONDS - start - 0.1 < sound[-1] < 2 * SECONDS - start + 0.2
 
 
+@pytest.mark.parametrize("suffix", ["ts", "vob"])
+def test_sound_after_a_part_without_sound_stays_in_step(tmp_path: Path, suffix: str) -> None:
+    loud, silent = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
+    write_part(loud, suffix)
+    write_clip(silent, frames=25 * SECONDS, codec="mpeg2video")
+    joined = tmp_path / f"joined.{suffix}"
+    joined.write_bytes(loud.read_bytes() + silent.read_bytes() + loud.read_bytes())
+    assert len(list(open_source(str(joined)))) == 3 * 25 * SECONDS
+    pass_through(joined, tmp_path / "b.mkv")
+    sound = [seconds for seconds, _ in read_payloads(tmp_path / "b.mkv", "audio")]
+    half = len(sound) // 2
+    assert sound[half] - sound[0] == pytest.approx(2 * SECONDS, abs=0.1)
+    assert sound[-1] == pytest.approx(3 * SECONDS, abs=0.1)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.6, 3.0])
+def test_a_clock_that_passes_its_end_loses_nothing(tmp_path: Path, start: float) -> None:
+    """33 bits at 90 kHz end after 95,443.7 s, two seconds into this recording."""
+    path = tmp_path / "a.ts"
+    options = {"output_ts_offset": "95441.7"}
+    write_clip(path, frames=100, codec="mpeg2video", audio="mp2", container_options=options)
+    with open_input(str(path)) as container:
+        assert find_origin(container) < 0
+    frames = list(open_source(str(path), start_seconds=start))
+    assert len(frames) == pytest.approx(100 - 25 * start, abs=1)
+    pass_through(path, tmp_path / "b.mkv", start_seconds=start)
+    sound = [seconds for seconds, _ in read_payloads(tmp_path / "b.mkv", "audio")]
+    assert sound[0] == pytest.approx(0, abs=0.05)
+    assert sound[-1] == pytest.approx(4 - start, abs=0.1)
+
+
 class FakePacket:
     """A packet as `find_clock` and `Clock` see it; times in milliseconds."""
 
     time_base = Fraction(1, 1000)
-    duration = 40
 
-    def __init__(self, pts: int, pos: int, stream: int = 0) -> None:
+    def __init__(self, pts: int, pos: int, stream: int = 0, duration: int = 40) -> None:
+        self.duration = duration
         self.pts = self.dts = pts
         self.pos, self.stream_index = pos, stream
 
@@ -93,6 +124,21 @@ def test_a_pause_of_one_stream_is_no_jump() -> None:
     slides = [FakePacket(0, 0), FakePacket(25_000, 25)]
     packets = sorted(sound + slides, key=lambda packet: (packet.pos, packet.stream_index))
     assert find_clock(packets) == STEADY  # type: ignore[arg-type]
+
+
+def test_a_picture_that_is_shown_for_long_is_no_jump() -> None:
+    slides = [FakePacket(15_000 * n, n, duration=15_000) for n in range(4)]
+    assert find_clock(slides) == STEADY  # type: ignore[arg-type]
+
+
+def test_packets_that_are_read_late_belong_where_they_stand() -> None:
+    """Sound at 3 and 5 is read before the long picture at 2 that begins the part."""
+    pictures = [FakePacket(5000, 0), FakePacket(5040, 1), FakePacket(0, 2), FakePacket(40, 4)]
+    sound = [FakePacket(5000, 0, 1), FakePacket(0, 3, 1), FakePacket(40, 5, 1)]
+    packets = [pictures[0], sound[0], pictures[1], *sound[1:], *pictures[2:]]
+    offsets = (Fraction(0), Fraction(5080, 1000))
+    expected = Clock({0: ((0, 2), offsets), 1: ((0, 3), offsets)})
+    assert find_clock(packets) == expected  # type: ignore[arg-type]
 
 
 def test_an_ordinary_file_is_not_read_for_its_clock(tmp_path: Path) -> None:

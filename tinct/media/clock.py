@@ -5,9 +5,10 @@ other, by one offset for picture and sound, so that these stay in step. `demux` 
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,8 @@ DISCONTINUOUS_FORMATS = ("mpegts", "mpeg")
 # FFmpeg's program takes the same steps for a jump.
 MAX_BACK_SECONDS = Fraction(1, 10)  # within one stream
 MAX_AHEAD_SECONDS = 10  # from all streams
+SILENT_SECONDS = 5  # streams of one part begin nearer to each other than that
+_WINDOW = 512  # packets by which the order of reading differs from that of the file
 
 
 @dataclass(frozen=True)
@@ -49,20 +52,35 @@ class Clock:
 STEADY = Clock({})
 
 
+@dataclass(frozen=True, order=True, kw_only=True)
+class _Place:
+    """A packet: its position in the file, and its times in seconds.
+
+    `length` is 0 where the file does not say.
+    """
+
+    position: int
+    stream_index: int
+    decoded: Fraction
+    shown: Fraction
+    length: Fraction
+
+
 @dataclass
 class _Part:
-    """A part of a file with one clock: its first and last time in seconds."""
+    """A part of a file with one clock: where it begins, and its first and last time in seconds."""
 
+    begin: int
     first: Fraction
     last: Fraction
 
 
 @dataclass
 class _Stream:
-    """Where a stream stands: its part, its last decoding time, and where its parts begin."""
+    """Where a stream stands: its part, its last packet, and where its parts begin."""
 
     part: int
-    decoded: Fraction
+    last: _Place
     begins: list[tuple[int, int]]  # position, part
 
 
@@ -70,34 +88,71 @@ def find_clock(packets: "Iterable[Packet[Any]]") -> Clock:
     """Return the clock of a file by all of its packets, in the order of the file."""
     parts: list[_Part] = []
     streams: dict[int, _Stream] = {}
-    positions = Positions()
-    for packet in packets:
-        position = positions.find(packet)
-        stamp = packet.dts if packet.dts is not None else packet.pts
-        if stamp is None:
-            continue
-        decoded = stamp * packet.time_base
-        shown = (packet.pts if packet.pts is not None else stamp) * packet.time_base
-        ends = shown + (packet.duration or 0) * packet.time_base
-        stream = streams.get(packet.stream_index)
+    for place in _sort_packets(packets):
+        stream = streams.get(place.stream_index)
         if stream is None:
             part = max(len(parts) - 1, 0)
-            stream = streams[packet.stream_index] = _Stream(part, decoded, [(position, part)])
-        elif _is_jump(decoded, stream, streams.values()):
-            stream.part += 1
-            stream.begins.append((position, stream.part))
-        stream.decoded = decoded
-        if stream.part == len(parts):
-            parts.append(_Part(shown, ends))
-        about = parts[stream.part]
-        about.first, about.last = min(about.first, shown), max(about.last, ends)
+            stream = streams[place.stream_index] = _Stream(part, place, [(place.position, part)])
+        else:
+            part = _find_part(place, stream, streams=streams.values(), parts=parts)
+            if part != stream.part:
+                stream.begins.append((place.position, part))
+            stream.part, stream.last = part, place
+        if part == len(parts):
+            parts.append(_Part(place.position, place.shown, place.shown))
+        about = parts[part]
+        about.first = min(about.first, place.shown)
+        about.last = max(about.last, place.shown + place.length)
     return _join(parts, streams)
 
 
-def _is_jump(decoded: Fraction, stream: _Stream, streams: Iterable[_Stream]) -> bool:
-    latest = max(other.decoded for other in streams if other.part == stream.part)
-    is_back = decoded < stream.decoded - MAX_BACK_SECONDS
-    return is_back or decoded > latest + MAX_AHEAD_SECONDS
+def _sort_packets(packets: "Iterable[Packet[Any]]") -> Iterator[_Place]:
+    """Yield the places of packets as they stand in the file; long ones are read late."""
+    positions = Positions()
+    window: list[_Place] = []
+    for packet in packets:
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        position = positions.find(packet)
+        if stamp is None:
+            continue
+        place = _Place(
+            position=position,
+            stream_index=packet.stream_index,
+            decoded=stamp * packet.time_base,
+            shown=(packet.pts if packet.pts is not None else stamp) * packet.time_base,
+            length=(packet.duration or 0) * packet.time_base,
+        )
+        heappush(window, place)
+        if len(window) > _WINDOW:
+            yield heappop(window)
+    yield from sorted(window)
+
+
+def _find_part(
+    place: _Place, stream: _Stream, *, streams: Iterable[_Stream], parts: Sequence[_Part]
+) -> int:
+    """Return the part of a stream's next packet, which is a new one at the first jump into it.
+
+    A part may lack a stream, as cells of a DVD without sound do: what counts is where in the file
+    a packet stands.
+    """
+    newest = len(parts) - 1
+    if stream.part == newest:
+        return newest + _is_jump(place, stream, streams)
+    missed = parts[stream.part + 1]
+    was_silent = stream.last.position < missed.begin
+    is_late = was_silent and missed.last - missed.first > SILENT_SECONDS
+    if not (is_late or _is_jump(place, stream, streams)):
+        return stream.part
+    is_behind = place.decoded < parts[newest].last - SILENT_SECONDS
+    return newest + is_behind
+
+
+def _is_jump(place: _Place, stream: _Stream, streams: Iterable[_Stream]) -> bool:
+    peers = (other.last for other in streams if other.part == stream.part)
+    latest = max(last.decoded + last.length for last in peers)
+    is_back = place.decoded < stream.last.decoded - MAX_BACK_SECONDS
+    return is_back or place.decoded > latest + MAX_AHEAD_SECONDS
 
 
 def _join(parts: list[_Part], streams: Mapping[int, _Stream]) -> Clock:

@@ -153,6 +153,14 @@ def _read_clock_once(path: str, file: tuple[int, ...] | None) -> Clock:
         return find_clock(_demux_all(container))
 
 
+def is_seekable(container: InputContainer) -> bool:
+    """Return whether times lead to places in a file: not where its clock jumps or passes its end.
+
+    Such a file is read from its start.
+    """
+    return find_origin(container) >= 0 and not read_clock(container).jumps
+
+
 def _demux_all(container: InputContainer) -> Generator[AnyPacket, None, None]:
     """Yield the packets of all streams as far as they can be read."""
     while True:
@@ -171,10 +179,15 @@ def is_flush(packet: AnyPacket) -> bool:
 
 
 def find_origin(container: InputContainer) -> Fraction:
-    """Return the time on the file's own clock, in seconds, that counts as 0 (see `source`)."""
+    """Return the time on the file's own clock, in seconds, that counts as 0 (see `source`).
+
+    It is below 0 where a broadcast clock of 33 bits passes its end: FFmpeg gives negative times to
+    what comes before.
+    """
     if container.start_time is None or is_tinct_file(container):
         return Fraction(0)
-    return max(Fraction(0), Fraction(container.start_time, av.time_base))
+    start = Fraction(container.start_time, av.time_base)
+    return start if container.format.name in DISCONTINUOUS_FORMATS else max(Fraction(0), start)
 
 
 def is_tinct_file(container: InputContainer) -> bool:

@@ -28,9 +28,9 @@ from tinct.media.demux import (
     find_origin,
     find_video,
     is_flush,
+    is_seekable,
     is_tinct_file,
     open_input,
-    read_clock,
     read_packets,
 )
 from tinct.media.extra_tracks import ConvertedTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
@@ -129,7 +129,7 @@ class Extras:
         if not chosen:
             return
         try:
-            if self._starts_later and not read_clock(self._container).jumps:
+            if self._starts_later and is_seekable(self._container):
                 first = self._shift - SPREAD_SECONDS
                 self._container.seek(max(0, int(first * av.time_base)))
             for packet in read_packets(self._container, *chosen):

@@ -34,9 +34,9 @@ from tinct.media.demux import (
     choose_stream,
     describe_error,
     is_flush,
+    is_seekable,
     list_video,
     open_input,
-    read_clock,
     read_packets,
     select_video,
 )
@@ -210,7 +210,7 @@ class Source:
         with open_input(self._path) as container:
             stream = choose_stream(container, self._path)
             select_video(container, stream, threads=threads)
-            if pts is not None and not read_clock(container).jumps:
+            if pts is not None and is_seekable(container):
                 _seek(container, stream, pts)
             on_damage = _raise_damaged if threads else self._count_damage
             yield from _decode_frames(container, stream, self._path, on_damage=on_damage)
