@@ -30,6 +30,13 @@ def last_seconds(path: Path) -> float:
         return container.duration / 1e6
 
 
+def end_seconds(path: Path) -> float:
+    """Return when the last packet of a file ends."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux() if packet.pts is not None]
+    return max(float((p.pts + (p.duration or 0)) * p.time_base) for p in packets)
+
+
 @pytest.mark.parametrize("options", [{"colour": "in-band"}, {"colour": "track"}], ids=str)
 def test_slides_keep_their_durations(slides: Path, tmp_path: Path, options: dict[str, str]) -> None:
     config = tinct.EncodeConfig(**options, colouriser="none")  # type: ignore[arg-type]
@@ -40,3 +47,22 @@ def test_slides_keep_their_durations(slides: Path, tmp_path: Path, options: dict
         tinct.decode(str(tmp_path / "a.mkv"), str(tmp_path / name))
         assert last_seconds(tmp_path / name) == pytest.approx(3.6, abs=2e-3)
         assert list(open_source(str(tmp_path / name)).ticks) == [0, 100, 300, 600]
+
+
+@pytest.mark.parametrize(("start", "duration", "seconds"), [(0, 0.5, 0.5), (0.2, None, 3.4)])
+def test_a_cut_of_slides_lasts_as_long_as_asked(
+    slides: Path, tmp_path: Path, start: float, duration: float | None, seconds: float
+) -> None:
+    """The last slide of a cut is shown to the cut's end, not to its own."""
+    config = tinct.EncodeConfig(colour="track", colouriser="none", x265_preset="ultrafast")
+    tinct.encode(str(slides), str(tmp_path / "a.mkv"), config)
+    for source in (slides, tmp_path / "a.mkv"):
+        for name in ("b.mp4", "b.mkv"):
+            tinct.decode(
+                str(source),
+                str(tmp_path / name),
+                start_seconds=start,
+                duration_seconds=duration,
+                overwrite=True,
+            )
+            assert end_seconds(tmp_path / name) == pytest.approx(seconds, abs=2e-3)

@@ -131,6 +131,13 @@ def test_the_duration_counts_the_last_frame() -> None:
     assert (found.frame_count, found.duration_seconds) == (2, pytest.approx(0.55))
 
 
+@pytest.mark.parametrize(("end", "seconds"), [(350, 0.35), (450, 0.45), (900, 0.65)])
+def test_the_last_frame_of_a_cut_is_shown_to_its_end(end: int, seconds: float) -> None:
+    variable = timing(None, [0, 100, 400], last_seconds=0.25)
+    found = trim_info(make_info(frame_rate=None), variable, start=0, end=end)
+    assert found.duration_seconds == pytest.approx(seconds)
+
+
 def test_a_time_without_a_frame_is_refused() -> None:
     variable = timing(None, [0, 100, 400])
     with pytest.raises(CodecError, match=r"before the last frame at 0\.400 s, found 0\.500 s"):

@@ -100,7 +100,9 @@ class Video:
         if self._is_whole:
             return whole
         if whole.frame_rate is None or whole.frame_count is None:
-            return dataclasses.replace(whole, frame_count=None, duration_seconds=None)
+            return dataclasses.replace(
+                whole, frame_count=None, duration_seconds=self._cut_seconds(whole)
+            )
         end = first + whole.frame_count
         if self._start >= end:
             raise CodecError(
@@ -116,6 +118,15 @@ class Video:
         count = last - max(self._start, first)
         seconds = float((last - self._start) / whole.frame_rate)
         return dataclasses.replace(whole, frame_count=count, duration_seconds=seconds)
+
+    def _cut_seconds(self, whole: VideoInfo) -> float | None:
+        """Return how long the cut is shown; its last frame is shown to its end."""
+        if whole.duration_seconds is None:
+            return None
+        end = whole.duration_seconds
+        if self._end is not None:
+            end = min(end, float(self._end * whole.time_base))
+        return max(0.0, end - self.start_seconds)
 
     def _restore_frames(self, keys: KeyFrameLog) -> Generator[Frame, None, None]:
         """Yield finished frames from where the tracks can be decoded; count damage and `keys`."""

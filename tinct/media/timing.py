@@ -247,6 +247,10 @@ def trim_info(info: VideoInfo, timing: Timing, *, start: int, end: int | None) -
             raise CodecError(
                 "expected a frame in the time asked for, found none; ask for a longer duration"
             )
-    last_seconds = float(timing.time_base) if timing.rate else timing.last_seconds
-    seconds = float((ticks[-1] - start) * timing.time_base) + last_seconds
+    if timing.rate is not None:
+        seconds = float((ticks[-1] + 1 - start) * timing.time_base)
+    else:  # the frame after a cut comes at its end or later: until then the last one is shown
+        seconds = float((timing.ticks[-1] - start) * timing.time_base) + timing.last_seconds
+        if end is not None:
+            seconds = min(seconds, float((end - start) * timing.time_base))
     return replace(info, frame_count=len(ticks), duration_seconds=seconds)
