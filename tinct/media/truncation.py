@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from tinct.limits import MAX_ELEMENTS
 from tinct.media.ebml import find_segment, walk_parts
 
 _Check = Callable[[BinaryIO, int], bool]  # takes a file and its size
 _HEAD_BYTES = 16
-_TS_PACKET = 188
+_TAIL_BYTES = 1 << 17  # a page of Ogg or a packet of MPEG-PS has at most half of it
+_TS_PACKET, _M2TS_PACKET = 188, 192
+_PACK, _PS_END = b"\0\0\1\xba", 0xB9
 _LINE_BYTES = 256  # of YUV4MPEG2's header, at most
 # Samples of luma and chroma to 8 bits of a frame of YUV4MPEG2, by the first letters of its C tag:
 # halves of the width and height of chroma.
@@ -31,6 +34,9 @@ def is_cut_off(path: str) -> bool:
         head = file.read(_HEAD_BYTES)
         for magic, check in _CONTAINERS:
             if head.startswith(magic):
+                return check(file, size)
+        for magic, check in _CONTAINERS_BY_KIND:
+            if head[4:].startswith(magic):
                 return check(file, size)
     return False
 
@@ -60,10 +66,76 @@ def _is_y4m_cut(file: BinaryIO, size: int) -> bool:
     return (size - len(header)) % (len(line) + frame) != 0
 
 
+_MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"udta"}
+_MP4_BOXES |= {b"meta", b"pdin", b"styp", b"sidx", b"ssix", b"prft", b"emsg", b"mfra"}
+
+
+def _is_mp4_cut(file: BinaryIO, size: int) -> bool:
+    """MP4 and MOV: the last box outside all others states a size; 0 is "to the end"."""
+    place = 0
+    for _ in range(MAX_ELEMENTS):
+        file.seek(place)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8 or head[4:8] not in _MP4_BOXES:
+            return False  # the rest is no box that counts, or it goes to the end
+        place += length
+        if place >= size:
+            return place > size
+    return False
+
+
 def _is_ts_cut(file: BinaryIO, size: int) -> bool:
     """MPEG-TS: a file of packets of 188 bytes that ends inside one."""
-    file.seek(_TS_PACKET)
-    return file.read(1) == b"G" and size % _TS_PACKET != 0
+    return _has_syncs(file, 0, _TS_PACKET) and size % _TS_PACKET != 0
+
+
+def _is_m2ts_cut(file: BinaryIO, size: int) -> bool:
+    """M2TS: as MPEG-TS, with a time of 4 bytes in front of each packet."""
+    return _has_syncs(file, 4, _M2TS_PACKET) and size % _M2TS_PACKET != 0
+
+
+def _has_syncs(file: BinaryIO, first: int, distance: int) -> bool:
+    """Return whether the second and the third packet begin as packets of MPEG-TS do."""
+    file.seek(first)
+    data = file.read(2 * distance + 1)
+    return data[distance::distance] == b"GG"
+
+
+def _is_ogg_cut(file: BinaryIO, size: int) -> bool:
+    """Ogg (RFC 3533): the last page ends where its segments say, or has no whole header."""
+    tail = _read_tail(file, size)
+    place = tail.rfind(b"OggS")
+    segments = tail[place + 27 : place + 27 + (tail[place + 26 : place + 27] or b"\0")[0]]
+    return place >= 0 and place + 27 + len(segments) + sum(segments) > len(tail)
+
+
+def _is_ps_cut(file: BinaryIO, size: int) -> bool:
+    """MPEG-PS: packets of the last packs state their sizes (ISO/IEC 13818-1, 2.5.3)."""
+    tail = _read_tail(file, size)
+    place = tail.find(_PACK)
+    if place < 0:
+        return False
+    while place + 6 <= len(tail):
+        if tail[place : place + 3] != _PACK[:3]:
+            return False  # padding, or a stream that states no size
+        kind = tail[place + 3]
+        if kind == _PACK[3]:
+            is_mpeg2 = tail[place + 4] >> 6 == 1
+            stuffing = (tail[place + 13 : place + 14] or b"\0")[0] & 7
+            place += 14 + stuffing if is_mpeg2 else 12
+        elif kind == _PS_END:
+            return False
+        else:
+            place += 6 + int.from_bytes(tail[place + 4 : place + 6], "big")
+    return place > len(tail)
+
+
+def _read_tail(file: BinaryIO, size: int) -> bytes:
+    file.seek(max(0, size - _TAIL_BYTES))
+    return file.read()
 
 
 def _is_flv_cut(file: BinaryIO, size: int) -> bool:
@@ -102,7 +174,14 @@ _CONTAINERS: tuple[tuple[bytes, _Check], ...] = (
     (b"FLV", _is_flv_cut),
     (b"GIF8", _is_gif_cut),
     (b"G", _is_ts_cut),
+    (b"OggS", _is_ogg_cut),
+    (_PACK, _is_ps_cut),
     (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), _is_asf_cut),
+)
+# These begin with 4 bytes of size or time.
+_CONTAINERS_BY_KIND: tuple[tuple[bytes, _Check], ...] = (
+    *((kind, _is_mp4_cut) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    (b"G", _is_m2ts_cut),
 )
 
 
