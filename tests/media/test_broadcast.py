@@ -179,6 +179,20 @@ def test_sound_that_begins_late_is_found(tmp_path: Path, kind: str) -> None:
     assert not any("audio" in note for note in notes)
 
 
+@pytest.mark.parametrize("empty_packets", [0, 30_000])
+def test_tracks_that_appear_later_are_named(tmp_path: Path, empty_packets: int) -> None:
+    """A recording of another transmitter is joined to the first, with 5 MB between them or none."""
+    numbers = {"mpegts_start_pid": "0x300", "mpegts_pmt_start_pid": "0x500"}
+    write_clip(tmp_path / "a.ts", codec="mpeg2video", audio="mp2", frames=25)
+    write_clip(tmp_path / "b.ts", codec="mpeg2video", container_options=numbers)
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.ts", "b.ts"))
+    empty = b"G\x1f\xff\x10" + b"\xff" * 184
+    (tmp_path / "joined.ts").write_bytes(first + empty_packets * empty + second)
+    note = "tracks that appear in the middle of the file are left out"
+    assert note in open_source(str(tmp_path / "joined.ts")).notes
+    assert note not in open_source(str(tmp_path / "a.ts")).notes
+
+
 # ── programmes ───────────────────────────────────────────────────────────────────────────────────
 
 

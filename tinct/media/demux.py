@@ -4,6 +4,7 @@ A file that is no video raises one clear CodecError.
 """
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -141,16 +142,38 @@ def read_packets(container: InputContainer, *streams: Stream) -> Generator[AnyPa
 
 def read_clock(container: InputContainer) -> Clock:
     """Return the clock of an open file; only formats without an index are read for it, once."""
+    return _scan(container).clock
+
+
+def has_later_tracks(container: InputContainer) -> bool:
+    """Return whether tracks appear behind what FFmpeg looked at to find them; nothing reads them.
+
+    They may be those of another recording, joined to this one.
+    """
+    return _scan(container).has_later_tracks
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What reading a whole file told."""
+
+    clock: Clock = STEADY
+    has_later_tracks: bool = False
+
+
+def _scan(container: InputContainer) -> _Scan:
     path = container.name.removeprefix("file:")
     if container.format.name not in DISCONTINUOUS_FORMATS:
-        return STEADY
-    return _read_clock_once(path, identify_file(path))
+        return _Scan()
+    return _scan_once(path, identify_file(path))
 
 
 @lru_cache(maxsize=64)
-def _read_clock_once(path: str, file: tuple[int, ...] | None) -> Clock:
+def _scan_once(path: str, file: tuple[int, ...] | None) -> _Scan:
+    later: list[IndexError] = []
     with open_input(path) as container:
-        return find_clock(_demux_all(container))
+        clock = find_clock(_demux_all(container, later))
+    return _Scan(clock, has_later_tracks=bool(later))
 
 
 def is_seekable(container: InputContainer) -> bool:
@@ -161,14 +184,19 @@ def is_seekable(container: InputContainer) -> bool:
     return find_origin(container) >= 0 and not read_clock(container).jumps
 
 
-def _demux_all(container: InputContainer) -> Generator[AnyPacket, None, None]:
-    """Yield the packets of all streams as far as they can be read."""
+def _demux_all(
+    container: InputContainer, later: list[IndexError]
+) -> Generator[AnyPacket, None, None]:
+    """Yield the packets of all streams as far as they can be read.
+
+    PyAV's errors at packets of tracks that were not there at first are added to `later`.
+    """
     while True:
         try:
             yield from (packet for packet in container.demux() if packet.size)
             return
-        except IndexError:
-            continue
+        except IndexError as error:
+            later.append(error)
         except (FFmpegError, OSError):
             return
 

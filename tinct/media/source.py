@@ -33,6 +33,7 @@ from tinct.media.conversion import to_frame
 from tinct.media.demux import (
     choose_stream,
     describe_error,
+    has_later_tracks,
     is_flush,
     is_seekable,
     list_video,
@@ -79,6 +80,8 @@ def open_source(
         info, notes = probe_video(first, stream, timing=timing, about=about)
         if others := len(list_video(container)) - 1:
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
+        if has_later_tracks(container):
+            notes.append("tracks that appear in the middle of the file are left out")
     return Source(
         path,
         info,
