@@ -1,5 +1,6 @@
 """Reading of user files: planes, properties and times are right, bad files are refused."""
 
+import contextlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.error import FFmpegError
 from helpers import assert_same_frames, read_payloads
 from media_files import HDR, NTSC, assert_planes, read_frames
 from synthetic import draw_clip, make_info, write_clip, write_video
@@ -283,6 +285,33 @@ def test_a_truncated_file_is_decoded_as_far_as_it_goes(tmp_path: Path) -> None:
     found = len(list(source))
     assert 5 <= found < 50
     assert source.damaged >= (source.info.frame_count or 0) - found
+
+
+def count_whole_frames(path: Path) -> int:
+    """Return how many frames decode on one thread, up to the first error."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        count = 0
+        with contextlib.suppress(FFmpegError):
+            for packet in container.demux(stream):
+                count += len(stream.decode(packet))
+        return count + len(stream.codec_context.decode(None))
+
+
+@pytest.mark.parametrize("percent", [45, 65, 85])
+def test_threads_lose_no_whole_frame_of_a_cut_file(tmp_path: Path, percent: int) -> None:
+    """Neither of the whole nor of what is left from a start on."""
+    options = {"movflags": "faststart"}
+    write_clip(tmp_path / "a.mp4", frames=60, codec="libx264", container_options=options)
+    data = (tmp_path / "a.mp4").read_bytes()
+    path = tmp_path / "b.mp4"
+    path.write_bytes(data[: len(data) * percent // 100])
+    whole = list(open_source(str(path)))
+    assert len(whole) >= count_whole_frames(path)
+    start = whole[len(whole) // 2].pts_seconds
+    rest = list(open_source(str(path), start_seconds=start))
+    assert len(rest) == len(whole) - len(whole) // 2
 
 
 def test_alpha_beside_the_pictures_of_webm_is_named(tmp_path: Path) -> None:

@@ -193,12 +193,13 @@ class Source:
 
         Threads lose whole frames that are under way beside a broken one, at the end without a word.
         """
-        count, last = 0, None
+        count, last, inside = 0, None, 0
         with suppress(_Damaged):
             for raw in self._decode_from(None, threads=True):
                 yield raw
+                inside += self._timing.to_tick(raw.pts, count) >= self._start
                 count, last = count + 1, raw.pts
-            if count >= len(self.ticks):
+            if inside >= len(self.ticks):
                 return
         place = last if self._timing.timed else None
         for number, raw in enumerate(self._decode_from(place, threads=False)):
