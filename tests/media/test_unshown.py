@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import av
+from helpers import assert_same_frames
 from synthetic import write_clip
 
 import tinct
 from tinct.media.source import open_source
+
+VOP = b"\0\0\1\xb6"  # start code of a picture, then two bits of its type
+B_FRAME = 2
 
 
 def skip_pictures(source: Path, target: Path, *, every: int) -> int:
@@ -47,3 +51,34 @@ def test_a_picture_as_before_is_no_damage(tmp_path: Path) -> None:
     report = tinct.encode(str(tmp_path / "b.avi"), str(tmp_path / "c.mkv"), config)
     assert report.damaged == 0
     assert tinct.verify(str(tmp_path / "c.mkv"), str(tmp_path / "b.avi")).whole
+
+
+def pack_pairs(source: Path, target: Path) -> None:
+    """Copy an MPEG-4 file as DivX packs it: a B-frame lies in the packet before its place."""
+    with av.open(str(source)) as given, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        pictures = [bytes(packet) for packet in given.demux(video=0) if packet.size]
+        first = pictures[0].find(VOP)
+        pictures[0] = pictures[0][:first] + b"\0\0\1\xb2DivX503b1393p" + pictures[0][first:]
+        for number in range(len(pictures) - 1):
+            following = pictures[number + 1]
+            if following[following.find(VOP) + 4] >> 6 == B_FRAME:
+                pictures[number] += following
+                pictures[number + 1] = make_unshown(following[following.find(VOP) :])
+        for number, data in enumerate(pictures):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream = given.streams.video[0].time_base, stream
+            packet.is_keyframe = number == 0
+            out.mux(packet)
+
+
+def test_pairs_of_pictures_in_one_packet_are_both_shown(tmp_path: Path) -> None:
+    """What follows such a pair is no picture "as before", but stands for the second."""
+    write_clip(tmp_path / "a.avi", frames=24, codec="mpeg4", codec_options={"bf": "1", "g": "24"})
+    pack_pairs(tmp_path / "a.avi", tmp_path / "b.avi")
+    plain, packed = (open_source(str(tmp_path / name)) for name in ("a.avi", "b.avi"))
+    assert packed.info.frame_rate == 25
+    assert_same_frames(list(packed), list(plain))
+    assert packed.info.frame_count == 24
+    assert packed.damaged == 0

@@ -26,7 +26,7 @@ from tinct.media.demux import (
     read_packets,
     select_video,
 )
-from tinct.media.unshown import find_unshown
+from tinct.media.unshown import find_unshown, has_pairs
 
 DEFAULT_RATE = Fraction(25)
 MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
@@ -37,6 +37,8 @@ class Timing:
     """Conversion of stream timestamps to ticks.
 
     tick = round((pts * stream_base - zero) / time_base) + delay
+
+    Where frames are not `timed`, the frame of each number has the tick of that number.
     """
 
     stream_base: Fraction
@@ -44,7 +46,7 @@ class Timing:
     zero: Fraction  # seconds of the first frame, which is `delay` ticks after the file's start
     delay: int
     ticks: np.ndarray | None  # of every frame, sorted; None for a pipe
-    timed: bool  # False: no timestamps, frames are counted
+    timed: bool  # False: decoded frames have no timestamps, or false ones; they are counted
     last_seconds: float = 0.0  # how long the last frame of a variable-rate video is shown
 
     @property
@@ -54,6 +56,8 @@ class Timing:
 
     def to_tick(self, pts: int | None, index: int) -> int:
         """Return the tick of the frame number `index`, whose timestamp is `pts`."""
+        if not self.timed and self.ticks is not None and index < len(self.ticks):
+            return int(self.ticks[index])
         if not self.timed or pts is None:
             return index + self.delay
         return round((pts * self.stream_base - self.zero) / self.time_base) + self.delay
@@ -104,7 +108,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
         zero=zero,
         delay=delay,
         ticks=np.rint(elapsed).astype(np.int64) + delay,
-        timed=True,
+        timed=not has_pairs(stream),
         last_seconds=float(last_duration * base) or _read_last_seconds(stream, pts, base),
     )
 
