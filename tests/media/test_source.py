@@ -314,6 +314,19 @@ def test_threads_lose_no_whole_frame_of_a_cut_file(tmp_path: Path, percent: int)
     assert len(rest) == len(whole) - len(whole) // 2
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_b_frames_in_avi_are_evenly_spaced(tmp_path: Path, codec: str) -> None:
+    """AVI has times of decoding alone."""
+    options = {"bf": "3", "b_strategy": "0"}
+    write_clip(tmp_path / "a.avi", frames=40, codec=codec, codec_options=options)
+    source = open_source(str(tmp_path / "a.avi"))
+    whole = list(source)
+    first = whole[0].pts
+    assert [frame.pts - first for frame in whole] == list(range(40))
+    cut = list(open_source(str(tmp_path / "a.avi"), start_seconds=whole[25].pts_seconds))
+    assert all(np.array_equal(a.y, b.y) for a, b in zip(cut, whole[25:], strict=True))
+
+
 def test_alpha_beside_the_pictures_of_webm_is_named(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", video_metadata={"alpha_mode": "1"})
     assert open_source(str(tmp_path / "a.mkv")).notes == ["transparency is left out"]

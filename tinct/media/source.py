@@ -45,9 +45,11 @@ from tinct.media.description import Crop, describe_stream
 from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import (
     DEFAULT_RATE,
+    FORMATS_WITHOUT_TIMES,
     Timing,
     make_pipe_timing,
     scan_timing,
+    sort_times,
     trim_info,
     trim_ticks,
 )
@@ -217,7 +219,9 @@ class Source:
             if pts is not None and is_seekable(container):
                 _seek(container, stream, pts)
             on_damage = _raise_damaged if threads else self._count_damage
-            yield from _decode_frames(container, stream, self._path, on_damage=on_damage)
+            frames = _decode_frames(container, stream, self._path, on_damage=on_damage)
+            has_times = container.format.name not in FORMATS_WITHOUT_TIMES
+            yield from frames if has_times else sort_times(frames)
 
     def _count_damage(self) -> None:
         self.damaged += 1

@@ -6,10 +6,13 @@ Also trims a video to a start and a duration. `source` decodes the frames.
 import math
 import re
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from heapq import heappop, heappush
 
+import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -26,9 +29,11 @@ from tinct.media.demux import (
     read_packets,
     select_video,
 )
-from tinct.media.unshown import find_unshown, has_pairs
+from tinct.media.unshown import find_unshown
 
 DEFAULT_RATE = Fraction(25)
+FORMATS_WITHOUT_TIMES = ("avi",)  # of presentation
+_REORDERED_FRAMES = 16  # H.264 and HEVC hold no more
 MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
 
 
@@ -37,8 +42,6 @@ class Timing:
     """Conversion of stream timestamps to ticks.
 
     tick = round((pts * stream_base - zero) / time_base) + delay
-
-    Where frames are not `timed`, the frame of each number has the tick of that number.
     """
 
     stream_base: Fraction
@@ -46,7 +49,7 @@ class Timing:
     zero: Fraction  # seconds of the first frame, which is `delay` ticks after the file's start
     delay: int
     ticks: np.ndarray | None  # of every frame, sorted; None for a pipe
-    timed: bool  # False: decoded frames have no timestamps, or false ones; they are counted
+    timed: bool  # False: no timestamps, frames are counted
     last_seconds: float = 0.0  # how long the last frame of a variable-rate video is shown
 
     @property
@@ -56,8 +59,6 @@ class Timing:
 
     def to_tick(self, pts: int | None, index: int) -> int:
         """Return the tick of the frame number `index`, whose timestamp is `pts`."""
-        if not self.timed and self.ticks is not None and index < len(self.ticks):
-            return int(self.ticks[index])
         if not self.timed or pts is None:
             return index + self.delay
         return round((pts * self.stream_base - self.zero) / self.time_base) + self.delay
@@ -108,7 +109,7 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
         zero=zero,
         delay=delay,
         ticks=np.rint(elapsed).astype(np.int64) + delay,
-        timed=not has_pairs(stream),
+        timed=True,
         last_seconds=float(last_duration * base) or _read_last_seconds(stream, pts, base),
     )
 
@@ -142,6 +143,28 @@ def _read_shown_packets(container: InputContainer, stream: VideoStream) -> Itera
             return
         if not (packet.is_discard or packet.size == 0 or is_unshown(bytes(packet))):
             yield packet
+
+
+def sort_times(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Yield frames with their times in ascending order.
+
+    AVI tells only when packets are decoded: frames come in order of time, but with the times of
+    packets that hold others.
+    """
+    waiting: deque[av.VideoFrame] = deque()
+    times: list[int] = []
+    for frame in frames:
+        if frame.pts is None:
+            yield frame
+            continue
+        waiting.append(frame)
+        heappush(times, frame.pts)
+        if len(waiting) > _REORDERED_FRAMES:
+            waiting[0].pts = heappop(times)
+            yield waiting.popleft()
+    for frame in waiting:
+        frame.pts = heappop(times)
+        yield frame
 
 
 def find_constant_rate(

@@ -4,13 +4,11 @@
 is no damage.
 """
 
-import re
 from collections.abc import Callable
 
 from av.video.stream import VideoStream
 
 Unshown = Callable[[bytes], bool]  # whether the packet with these bytes shows no frame
-_PAIRS = re.compile(rb"DivX\d+(b|Build)\d+p")  # user data, as FFmpeg's decoder reads them
 _START = b"\0\0\1"
 _VOP = 0xB6  # ISO/IEC 14496-2, table 6-3: start codes
 _LAYERS = range(0x20, 0x30)
@@ -29,11 +27,11 @@ def _make_vp8(_: VideoStream) -> Unshown:
 def _make_mpeg4(stream: VideoStream) -> Unshown:
     """Return what tells a VOP that is not coded: the picture stays as before.
 
-    DivX packs two VOPs into one packet, so that AVI holds B-frames: one that is not coded follows
-    in the place of the second, which is shown then.
+    DivX and Xvid pack two VOPs into one packet, so that AVI holds B-frames: one that is not coded
+    follows, soon after, in the place of the second.
     """
     time_bits = _read_time_bits(stream.codec_context.extradata or b"")
-    held = 0  # VOPs that came with the one before them
+    held = 0  # VOPs that came with the one before them and have had no place yet
 
     def is_unshown(data: bytes) -> bool:
         nonlocal time_bits, held
@@ -42,7 +40,7 @@ def _make_mpeg4(stream: VideoStream) -> Unshown:
         if time_bits == 0 or place < 0:
             return False
         if _is_coded(data[place + 4 : place + 20], time_bits):
-            held = data.count(_START + bytes([_VOP]), place) - 1
+            held += data.count(_START + bytes([_VOP]), place) - 1
             return False
         is_placeholder, held = held > 0, max(0, held - 1)
         return not is_placeholder
@@ -57,11 +55,6 @@ def _is_coded(vop: bytes, time_bits: int) -> bool:
         pass
     bits.read(1 + time_bits + 1)  # vop_time_increment between two markers
     return bool(bits.read(1))  # vop_coded
-
-
-def has_pairs(stream: VideoStream) -> bool:
-    """Return whether an MPEG-4 stream packs pairs: its decoder then mixes up their times."""
-    return _PAIRS.search(stream.codec_context.extradata or b"") is not None
 
 
 _CODECS: dict[str, Callable[[VideoStream], Unshown]] = {"vp8": _make_vp8, "mpeg4": _make_mpeg4}
