@@ -62,6 +62,11 @@ class Spool:
         """Return the bytes of all packets so far."""
         return sum(self._sizes)
 
+    @property
+    def late_bytes(self) -> int:
+        """Return the bytes of the packets that were made late."""
+        return self._sizes[1]
+
     def write(self, packets: list[Packet]) -> None:
         for packet in packets:
             self._first = self._first or packet.data

@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> None:
         stream=sys.stderr,
         format="%(name)s: %(message)s",
     )
+    logging.captureWarnings(True)  # of Python's libraries, such as Pillow's of a broken picture
+    if not debug:
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of workers
     signal.signal(signal.SIGTERM, raise_interrupt)
     keep_interrupts()
     open_standard_streams()

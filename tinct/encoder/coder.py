@@ -5,7 +5,7 @@
 
 import tempfile
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -55,6 +55,8 @@ class Coder:
         self.interpolated: list[int] = []
         self._interpolated_qps: list[int] = []  # at which each of them would be sent
         self._late: list[Packet] = []  # of the group that the view is looking at
+        self._late_count = 0
+        self._decided_pts = -1  # up to which the view has looked at all frames
         self._unsent = threading.Lock()  # held while one of these two lists changes
 
     def __enter__(self) -> "Coder":
@@ -67,6 +69,18 @@ class Coder:
     def size_bytes(self) -> int:
         """Return the bytes of all packets so far."""
         return sum(spool.size_bytes for spool in self.spools)
+
+    @property
+    def expected_bytes(self) -> int:
+        """Return the bytes of all packets so far, and about those that frames left out will take.
+
+        Of these as many are sent late as of the frames that the view has seen.
+        """
+        decided = bisect_right(self.interpolated, self._decided_pts)
+        pending = len(self.interpolated) - decided
+        late = self.spool(LUMA).late_bytes
+        looked_at = self._late_count + decided
+        return self.size_bytes + (pending * late // looked_at if late else 0)
 
     def spool(self, name: str) -> Spool:
         return next(spool for spool in self.spools if spool.name == name)
@@ -175,15 +189,17 @@ class Coder:
         assert self._plan.plain is not None, "decided without samples"
         return Psnr.of([self._plan.plain.error[0]]).mean_db
 
-    def write_late(self) -> None:
-        """Write the packets of `send_late`, when all of a group are there."""
+    def write_late(self, until_pts: int) -> None:
+        """Write the packets of `send_late`, when those of all frames up to a time are there."""
         for packet in sorted(self._late, key=lambda packet: packet.pts):
             self.spool(LUMA).write_late(packet)
+        self._late_count += len(self._late)
         self._late.clear()
+        self._decided_pts = until_pts
 
     def _rate_control(self) -> RateControl:
         return RateControl(
-            self._config, self._plan, self._info, spent_bytes=lambda: self.size_bytes
+            self._config, self._plan, self._info, spent_bytes=lambda: self.expected_bytes
         )
 
     def _qps_at(self, qp: int) -> tuple[int, int]:

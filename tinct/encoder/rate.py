@@ -24,7 +24,7 @@ RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
 class RateControl:
     """Gives the QP of each frame: constant, or all-intra steered towards the bitrate.
 
-    `spent_bytes` returns the bytes of all packets so far.
+    `spent_bytes` returns the bytes of all packets of the frames so far.
     """
 
     def __init__(

@@ -194,7 +194,8 @@ class View:
         return [(pts, self._coder.send_late(self.originals[pts])) for pts in late]
 
     def _compare(self, restored: list[Frame]) -> None:
-        self._coder.write_late()
+        if restored:
+            self._coder.write_late(restored[-1].pts)
         for frame in restored:
             original = self.originals.pop(frame.pts)
             if self._watch is not None:

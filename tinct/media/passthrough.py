@@ -35,7 +35,7 @@ from tinct.media.demux import (
 )
 from tinct.media.extra_tracks import ConvertedTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
 from tinct.media.programmes import find_programme
-from tinct.media.tags import find_lost_tags, select_tags
+from tinct.media.tags import add_tags, select_tags
 
 AHEAD_SECONDS = 1  # tracks may run this far apart and still come out in order
 SPREAD_SECONDS = 10  # how far apart tracks may lie in a file; a subtitle may be up as long
@@ -81,9 +81,7 @@ class Extras:
         for stream in self._container.streams:
             if programme is None or stream.id in programme:
                 self._add(stream)
-        tags = select_tags(self._container.metadata)
-        out.metadata.update(tags)
-        if not self._is_matroska and (lost := find_lost_tags(tags, out.format.name)):
+        if lost := add_tags(out, select_tags(self._container.metadata)):
             self.notes.append(
                 f"tags that {out.format.name} does not take are left out: {', '.join(lost)}"
             )

@@ -6,7 +6,7 @@
 import io
 
 import av
-from av.container import InputContainer
+from av.container import InputContainer, OutputContainer
 
 ELEMENT_BYTES = 32  # of a tag's or chapter's elements in Matroska, about
 # Tags that describe the file they came from, not the work.
@@ -25,6 +25,10 @@ _FILE_TAGS = {
     "bps",
     "timecode",
 }
+# Keys that MP4 and MOV hold in a list of keys alone, and the one of them that has capitals.
+_KEYED = ("com.apple.quicktime.", "com.android.", "com.samsung.")
+_MIXED_CASE = {"com.apple.quicktime.location.iso6709": "com.apple.quicktime.location.ISO6709"}
+_WITH_KEYS = {"movflags": "use_metadata_tags"}
 
 
 def select_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -51,12 +55,39 @@ def count_tag_bytes(container: InputContainer) -> int:
     return sum(len(text.encode()) for text in texts) + ELEMENT_BYTES * (len(texts) + len(chapters))
 
 
-def find_lost_tags(tags: dict[str, str], format_name: str) -> list[str]:
+def add_tags(out: OutputContainer, tags: dict[str, str]) -> list[str]:
+    """Add tags to an output that is not begun; return those that its format does not keep.
+
+    MP4 and MOV have two kinds of tags, of which a file has one: names that players know, and keys
+    with dots, as phones write them, which FFmpeg writes where it is told to.
+    """
+    name = out.format.name
+    if name == "matroska":
+        out.metadata.update(tags)
+        return []
+    lost = find_lost_tags(tags, name)
+    if any(key.lower().startswith(_KEYED) for key in lost):
+        tags = {_restore_case(key): value for key, value in tags.items()}
+        out.container_options.update(_WITH_KEYS)
+        lost = find_lost_tags(tags, name, options=_WITH_KEYS)
+    out.metadata.update(tags)
+    return lost
+
+
+def _restore_case(key: str) -> str:
+    """Return a key as phones write it: Matroska has capitals only."""
+    lower = key.lower()
+    return _MIXED_CASE.get(lower, lower) if lower.startswith(_KEYED) else key
+
+
+def find_lost_tags(
+    tags: dict[str, str], format_name: str, *, options: dict[str, str] | None = None
+) -> list[str]:
     """Return the tags that a format does not keep: a file with them is written in memory."""
     if not tags:
         return []
     data = io.BytesIO()
-    with av.open(data, "w", format=format_name) as trial:
+    with av.open(data, "w", format=format_name, container_options=options or {}) as trial:
         trial.add_stream("aac", rate=48000)
         trial.metadata.update(tags)
         trial.start_encoding()
