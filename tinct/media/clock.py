@@ -8,17 +8,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from heapq import heappop, heappush
+from heapq import heappush, heappushpop
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from av.packet import Packet
 
 DISCONTINUOUS_FORMATS = ("mpegts", "mpeg")
 # FFmpeg's program takes the same steps for a jump.
-MAX_BACK_SECONDS = Fraction(1, 10)  # within one stream
-MAX_AHEAD_SECONDS = 10  # from all streams
-SILENT_SECONDS = 5  # streams of one part begin nearer to each other than that
+_TICKS = 90_000  # a second of these formats; all times here are such ticks
+MAX_BACK = _TICKS // 10  # within one stream
+MAX_AHEAD = 10 * _TICKS  # from all streams
+MAX_SILENCE = 5 * _TICKS  # streams of one part begin nearer to each other than that
 _WINDOW = 512  # packets by which the order of reading differs from that of the file
 
 
@@ -52,27 +53,26 @@ class Clock:
 STEADY = Clock({})
 
 
-@dataclass(frozen=True, order=True, kw_only=True)
-class _Place:
-    """A packet: its position in the file, and its times in seconds.
+class _Place(NamedTuple):
+    """A packet: its position in the file, by which it is sorted, and its times.
 
     `length` is 0 where the file does not say.
     """
 
     position: int
     stream_index: int
-    decoded: Fraction
-    shown: Fraction
-    length: Fraction
+    decoded: int
+    shown: int
+    length: int
 
 
 @dataclass
 class _Part:
-    """A part of a file with one clock: where it begins, and its first and last time in seconds."""
+    """A part of a file with one clock: where it begins, and its first and last time."""
 
     begin: int
-    first: Fraction
-    last: Fraction
+    first: int
+    last: int
 
 
 @dataclass
@@ -109,22 +109,28 @@ def find_clock(packets: "Iterable[Packet[Any]]") -> Clock:
 def _sort_packets(packets: "Iterable[Packet[Any]]") -> Iterator[_Place]:
     """Yield the places of packets as they stand in the file; long ones are read late."""
     positions = Positions()
+    scales: dict[int, Fraction] = {}  # of a stream's times to ticks
     window: list[_Place] = []
     for packet in packets:
         stamp = packet.dts if packet.dts is not None else packet.pts
         position = positions.find(packet)
         if stamp is None:
             continue
+        index = packet.stream_index
+        if index not in scales:
+            scales[index] = packet.time_base * _TICKS
+        up, down = scales[index].as_integer_ratio()
         place = _Place(
             position=position,
-            stream_index=packet.stream_index,
-            decoded=stamp * packet.time_base,
-            shown=(packet.pts if packet.pts is not None else stamp) * packet.time_base,
-            length=(packet.duration or 0) * packet.time_base,
+            stream_index=index,
+            decoded=stamp * up // down,
+            shown=(packet.pts if packet.pts is not None else stamp) * up // down,
+            length=(packet.duration or 0) * up // down,
         )
-        heappush(window, place)
-        if len(window) > _WINDOW:
-            yield heappop(window)
+        if len(window) < _WINDOW:
+            heappush(window, place)
+        else:
+            yield heappushpop(window, place)
     yield from sorted(window)
 
 
@@ -141,32 +147,32 @@ def _find_part(
         return newest + _is_jump(place, stream, streams)
     missed = parts[stream.part + 1]
     was_silent = stream.last.position < missed.begin
-    is_late = was_silent and missed.last - missed.first > SILENT_SECONDS
+    is_late = was_silent and missed.last - missed.first > MAX_SILENCE
     if not (is_late or _is_jump(place, stream, streams)):
         return stream.part
-    is_behind = place.decoded < parts[newest].last - SILENT_SECONDS
+    is_behind = place.decoded < parts[newest].last - MAX_SILENCE
     return newest + is_behind
 
 
 def _is_jump(place: _Place, stream: _Stream, streams: Iterable[_Stream]) -> bool:
     peers = (other.last for other in streams if other.part == stream.part)
     latest = max(last.decoded + last.length for last in peers)
-    is_back = place.decoded < stream.last.decoded - MAX_BACK_SECONDS
-    return is_back or place.decoded > latest + MAX_AHEAD_SECONDS
+    is_back = place.decoded < stream.last.decoded - MAX_BACK
+    return is_back or place.decoded > latest + MAX_AHEAD
 
 
 def _join(parts: list[_Part], streams: Mapping[int, _Stream]) -> Clock:
     """Return the clock that puts each part behind the one before."""
     if len(parts) < 2:
         return STEADY
-    offsets = [Fraction(0)]
+    offsets = [0]
     for before, part in pairwise(parts):
         offsets.append(before.last + offsets[-1] - part.first)
     return Clock(
         {
             index: (
                 tuple(position for position, _ in stream.begins),
-                tuple(offsets[part] for _, part in stream.begins),
+                tuple(Fraction(offsets[part], _TICKS) for _, part in stream.begins),
             )
             for index, stream in streams.items()
         }
