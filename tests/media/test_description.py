@@ -1,5 +1,7 @@
 """Chroma's place and the crop of a container are kept, or their loss is named."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import av
@@ -86,3 +88,17 @@ def test_a_containers_crop_is_applied(
     report = tinct.encode(str(tmp_path / "b.mkv"), str(tmp_path / "c.mkv"), FAST)
     assert report.damaged == 0
     assert next(iter(tinct.open(str(tmp_path / "c.mkv")))).y.shape == (height, width)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize(("codec", "name"), [("libx264", "h264"), ("libx265", "hevc")])
+def test_a_crop_within_the_bitstream_is_applied_on_the_left_too(
+    tmp_path: Path, codec: str, name: str
+) -> None:
+    write_clip(tmp_path / "a.mkv", frames=1, codec=codec)
+    marked = ["-c", "copy", "-bsf:v", f"{name}_metadata=crop_left=6:crop_top=4:crop_right=2"]
+    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "a.mkv"), *marked]
+    subprocess.run([*command, str(tmp_path / "b.mkv")], check=True)
+    (before,), (found,) = (open_source(str(tmp_path / n)) for n in ("a.mkv", "b.mkv"))
+    assert np.array_equal(found.y, before.y[4:, 6:62])
+    assert np.array_equal(found.cb, before.cb[2:, 3:31])

@@ -334,7 +334,8 @@ def _decode_frames(
     Frames predicted from a lost picture are shown as far as they decode, except those before the
     first undamaged one.
     """
-    stream.codec_context.flags |= Flags.output_corrupt
+    # Unaligned: a crop within the bitstream is applied on the left side too.
+    stream.codec_context.flags |= Flags.output_corrupt | Flags.unaligned
     packets, has_begun = read_packets(container, stream), False
     while True:
         try:
