@@ -22,7 +22,7 @@ PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 test: lint ## lint, types and every test but the nightly ones; under eight minutes on two cores
 	$(PYTEST) -m "not nightly"
-	$(BIN)/python -m fuzz.run --seconds 10 --crashes build/crashes
+	$(BIN)/python -m fuzz.run --seconds 5 --crashes build/crashes
 
 check: lint ## lint, types and the fast tests; under a minute
 	$(PYTEST) -m "not slow and not nightly"

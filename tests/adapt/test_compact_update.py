@@ -36,7 +36,13 @@ from tinct.networks.compact_update import apply_update, decode_update, list_upda
 from tinct.networks.trainable.compact import Compact, plane_errors
 
 CONFIG = tinct.EncodeConfig(
-    colour="track", colouriser="compact", key_boost=20, group=16, qp=27, adapt="240steps"
+    interpolate="off",
+    colour="track",
+    colouriser="compact",
+    key_boost=20,
+    group=16,
+    qp=27,
+    adapt="240steps",
 )
 
 

@@ -42,7 +42,7 @@ def test_resumed_points_are_kept_and_missing_ones_made(copy: Path) -> None:
     assert {p.key: p.encode_seconds for p in after if p.key in kept} == kept
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
     write_clip(tmp_path / "talk.mkv", frames=2)
     program = tmp_path / "encoder"

@@ -25,7 +25,7 @@ from tinct.frames import Frame
 from tinct.media.planes import Planes
 
 CONFIG = tinct.EncodeConfig(
-    colour="track", colouriser="compact", key_boost=12, group=8, adapt="off"
+    interpolate="off", colour="track", colouriser="compact", key_boost=12, group=8, adapt="off"
 )
 
 

@@ -412,7 +412,7 @@ def test_a_change_to_the_network_gone_wild_shows_pictures(clip_path: Path, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("output", ["rgb", "ycbcr"])
+@pytest.mark.parametrize("output", [pytest.param("rgb", marks=pytest.mark.nightly), "ycbcr"])
 def test_a_videos_own_network_gone_wild_shows_pictures(
     output: str, tinct_path: Path, tmp_path: Path
 ) -> None:

@@ -230,7 +230,9 @@ def test_luma_that_is_lost_for_long_is_repeated_and_counted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("structure", ["low-delay", "random-access"])
+@pytest.mark.parametrize(
+    "structure", [pytest.param("low-delay", marks=pytest.mark.nightly), "random-access"]
+)
 def test_what_is_predicted_from_a_lost_picture_is_still_shown(
     structure: str, clip_path: Path, tmp_path: Path, reader: ProcessPoolExecutor
 ) -> None:
@@ -345,6 +347,7 @@ def test_damage_that_only_the_first_reading_sees_is_told(tmp_path: Path) -> None
     """
     source = write_broken_start(tmp_path / "a.mkv", size=(96, 64))
     options = {"colour": "track", "colouriser": "compact", "group": 8, "qp": 8}
+    options |= {"interpolate": "off"}
     reports = [
         tinct.encode(
             str(source),

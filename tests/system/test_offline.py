@@ -77,7 +77,7 @@ PAPER = ["--preset", "paper", "--recipe", "cpu", "--channels", "8", "--adapt", "
         ["--colour", "in-band"],
         pytest.param([*TRACK, "--colouriser", "none"], marks=pytest.mark.nightly),
         [*TRACK, "--colouriser", "compact"],
-        PAPER,
+        pytest.param(PAPER, marks=pytest.mark.nightly),
     ],
     ids=["in-band", "none", "compact", "gan"],
 )
