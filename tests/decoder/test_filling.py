@@ -26,12 +26,17 @@ from tinct.motion.views import KeyView, LumaView
 def test_times_between_frames_that_arrived(
     known: list[int], interpolated: tuple[int, ...], fills: bool, gaps: Gaps
 ) -> None:
-    assert find_gaps(known, interpolated, fills=fills) == gaps
+    assert find_gaps(known, interpolated, fills=fills, most=1000) == gaps
 
 
 def test_a_run_is_never_longer_than_its_limit() -> None:
-    gaps = find_gaps([0, 100_000], range(1, 100_000), fills=False)
+    gaps = find_gaps([0, 100_000], range(1, 100_000), fills=False, most=1000)
     assert gaps.times == list(range(1, MAX_INTERPOLATED_RUN + 1))
+
+
+def test_a_group_has_no_more_than_a_decoder_holds() -> None:
+    gaps = find_gaps(range(0, 10_000, 2), range(1, 10_000, 2), fills=False, most=192)
+    assert gaps.times == list(range(1, 2 * 192, 2))
 
 
 def luma(pts: int, level: int = 100) -> LumaView:

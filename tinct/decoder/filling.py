@@ -29,10 +29,11 @@ class Gaps:
     touched: int = 0
 
 
-def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool) -> Gaps:
+def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool, most: int) -> Gaps:
     """Return the times between the frames of a group that stand at the times `known`.
 
-    These are the times of `interpolated`; with `fills`, at a constant rate, all others too.
+    These are the times of `interpolated`; with `fills`, at a constant rate, all others too. There
+    are at most `most`, which no encoder exceeds: a decoder holds the frames of a whole group.
     """
     times: list[int] = []
     lost = touched = 0
@@ -45,7 +46,7 @@ def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool)
             touched += ticks
             due = list(range(before + 1, after))
         times += due
-    return Gaps(times, lost, touched)
+    return Gaps(times[:most], lost, touched)
 
 
 def set_distances(group: Sequence[LumaView], times: Sequence[int]) -> list[LumaView]:

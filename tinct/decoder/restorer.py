@@ -234,7 +234,7 @@ class Restorer:
             views = views[1:]
         ends = [[key.luma.pts] if key is not None else [] for key in (before, after)]
         known = [*ends[0], *(view.pts for view in views), *ends[1]]
-        gaps = find_gaps(known, self._interpolated, fills=self._fills_gaps)
+        gaps = find_gaps(known, self._interpolated, fills=self._fills_gaps, most=self._max_held)
         self.lost += gaps.lost
         self.touched += gaps.touched
         keys = [key for key in (self._key, after) if key is not None]
