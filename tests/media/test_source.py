@@ -367,3 +367,10 @@ def test_captions_are_named_but_not_their_filling(
     source = open_source(str(tmp_path / "captions.264"))
     assert len(list(source)) == 3
     assert source.notes == notes
+
+
+def test_a_damaged_file_that_cannot_be_sought_gives_what_it_has() -> None:
+    """Fuzzing found it: FFmpeg does not go back to the start of this MP4 after its damage."""
+    source = open_source(str(Path(__file__).parent.parent / "data" / "unseekable.mp4"))
+    assert len(list(source)) >= 1
+    assert source.damaged

@@ -379,4 +379,5 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
                 return
         except FFmpegError:
             break
-    container.seek(min(stream.start_time or 0, 0), stream=stream)
+    with suppress(FFmpegError):  # a file that cannot be sought is read from where it stands
+        container.seek(min(stream.start_time or 0, 0), stream=stream)
