@@ -186,7 +186,12 @@ def _swap_track_numbers(tree: Tree, random: Random) -> None:
 
 
 def _drop(tree: Tree, random: Random) -> None:
-    if (node := _pick(tree, random)) is not None and node.inner:
+    drop_inner(_pick(tree, random), random)
+
+
+def drop_inner(node: Any, random: Random) -> None:
+    """Take one element out of a node of a tree, Matroska's or MP4's, that has some."""
+    if node is not None and node.inner:
         del node.inner[random.randrange(len(node.inner))]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from fuzz.mp4 import BoxNode, list_boxes, parse_boxes, write_boxes
-from fuzz.mutate import MAX_BYTES, NUMBERS, mutate_bytes
+from fuzz.mutate import MAX_BYTES, NUMBERS, drop_inner, mutate_bytes
 
 TABLES = (
     *(b"stsz", b"stts", b"ctts", b"stsc", b"stco", b"stss", b"elst", b"trun", b"sidx", b"tfhd"),
@@ -73,8 +73,7 @@ def _rename(tree: Tree, random: Random) -> None:
 
 
 def _drop(tree: Tree, random: Random) -> None:
-    if (node := _pick(tree, random)) is not None and node.inner:
-        del node.inner[random.randrange(len(node.inner))]
+    drop_inner(_pick(tree, random), random)
 
 
 def _repeat(tree: Tree, random: Random) -> None:

@@ -78,8 +78,8 @@ MAX_OPEN_GROUPS = MAX_PLAIN_PLACES = 300_000
 MAX_QP_CHANGES = 150_000
 # Bytes of the index for each key frame, all tracks together; FFmpeg writes 21 to 45.
 INDEX_BYTES = 48
-MAX_MANIFEST_KEYS = 64  # version 1 has 19
-# Version 1 has 15, none deeper than two: a manifest takes at most a hundred times its size in
+MAX_MANIFEST_KEYS = 64  # version 2 has 20
+# Version 2 has 15, none deeper than two: a manifest takes at most a hundred times its size in
 # memory.
 MAX_MANIFEST_LISTS = 64
 

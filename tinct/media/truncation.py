@@ -19,8 +19,8 @@ _TAIL_BYTES = 1 << 17  # a page of Ogg or a packet of MPEG-PS has at most half o
 _TS_PACKET, _M2TS_PACKET = 188, 192
 _PACK, _PS_END = b"\0\0\1\xba", 0xB9
 _LINE_BYTES = 256  # of YUV4MPEG2's header, at most
-# Samples of luma and chroma to 8 bits of a frame of YUV4MPEG2, by the first letters of its C tag:
-# halves of the width and height of chroma.
+# By how much chroma is narrower and lower than luma, by the first letters of YUV4MPEG2's C tag; 0
+# where there is none.
 _Y4M_CHROMA = {"420": (2, 2), "422": (2, 1), "444": (1, 1), "411": (4, 1), "mono": (0, 0)}
 
 
