@@ -742,7 +742,7 @@ def is_writing_in(folder: Path, pid: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["frame", "mux"])
+@pytest.mark.parametrize("moment", [pytest.param("frame", marks=pytest.mark.nightly), "mux"])
 def test_a_failure_at_any_moment_leaves_nothing(
     clip_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:

@@ -518,7 +518,11 @@ def test_times_that_repeat_are_damage(tree: Tree, tmp_path: Path, track: int) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(640, 480), (48, 32)], ids=["larger", "smaller"])
+@pytest.mark.parametrize(
+    "size",
+    [(640, 480), pytest.param((48, 32), marks=pytest.mark.nightly)],
+    ids=["larger", "smaller"],
+)
 @pytest.mark.parametrize("track", [LUMA_TRACK, COLOUR_TRACK])
 def test_a_track_that_changes_size_in_the_middle_is_concealed(
     tree: Tree, tinct_path: Path, tmp_path: Path, track: int, size: tuple[int, int]

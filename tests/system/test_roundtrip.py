@@ -384,7 +384,9 @@ def test_a_cut_of_a_variable_rate_keeps_the_distances(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("structure", ["intra", "random-access"])
+@pytest.mark.parametrize(
+    "structure", leave_to_nightly(["intra", "random-access"], but=["random-access"])
+)
 def test_a_cut_of_a_slow_video_reaches_back_far_enough(tmp_path: Path, structure: str) -> None:
     """A cut is decoded from a key frame and an intra picture that may be minutes before it.
 
@@ -564,7 +566,7 @@ def test_sample_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     assert report.size_bytes <= plain.size_bytes * 1.01
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_what_a_network_saves_on_a_sample_clip(tmp_path: Path) -> None:
     """The network saves 15 % of this clip; `test_plan` checks another."""
     short = tmp_path / "short.mkv"
