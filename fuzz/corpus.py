@@ -39,6 +39,8 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "in-band": ({"size": (35, 33)}, {"colour": "in-band"}),
     "restored": ({}, {"structure": "random-access", "colouriser": "compact", "network": "best"}),
     "random-access": ({}, {**TRACK, "structure": "random-access"}),
+    "interpolated": ({}, {**TRACK, "interpolate": 2}),
+    "uneven": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, {**TRACK, "interpolate": 3}),
     "deep": ({"pix_fmt": "yuv420p10le"}, TRACK),
     "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, TRACK),
     "tiny": ({"size": (20, 6)}, TRACK),

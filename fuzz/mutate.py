@@ -4,10 +4,12 @@ The same random numbers give the same file: a case of a campaign can be made aga
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from copy import deepcopy
 from random import Random
 from typing import Any
+from zlib import compress
 
 from fuzz.matroska import (
     BLOCK,
@@ -21,6 +23,7 @@ from fuzz.matroska import (
     seal,
     write,
 )
+from tinct.bitstream.times import pack_times
 from tinct.media.ebml import ATTACHED_FILE, ATTACHMENTS, CLUSTER, TRACK
 from tinct.networks.weights import hash_weights
 
@@ -36,10 +39,14 @@ VALUES: tuple[Any, ...] = (
     *([30000, 1001], [999, 1], [1, 1000], ["fast", "0" * 16], [[], [], []], [[0], [3], [6]]),
     *({"channels": 128}, {"kind": "cyclegan"}, {"attention": [1, 2, 3, 4]}, {"output": "ycbcr"}),
     *("0" * 16, "9" * 5000, [[[[[[[[]]]]]]]]),
+    # texts of `interpolated`: frames 1 and 2, 0 to 8, a step of a year, 16 million, half a text
+    *map(pack_times, ([1, 2], range(9), [(1 << 35) - 2])),
+    b64encode(compress(bytes([1]) * (1 << 24), wbits=-15)).decode(),
+    pack_times(range(9))[:-2],
 )
 KEYS = (
     *("tinct", "layout", "size", "rate", "frames", "keys", "open", "colouriser"),
-    *("network", "qps", "generator", "rank", "update", "plain", "x"),
+    *("network", "qps", "generator", "rank", "update", "plain", "interpolated", "x"),
 )
 Tree = list[Node]
 # Repetitions of repetitions would take the fuzzer's own memory: an element grows to this at most.

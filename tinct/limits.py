@@ -27,9 +27,6 @@ MAX_GAP_FRAMES = 256
 MAX_INTERPOLATED = 1 << 24
 MAX_INTERPOLATED_RUN = 256  # frames in a row between two that are sent
 MAX_STEP_BYTES = 5  # of the step from one time to the next: 2^35 ms are a year
-# Packed steps for each byte that they were deflated to; a video whose groups are all alike has
-# about 1,000.
-MAX_STEPS_PER_BYTE = 1032
 
 
 def is_frame_rate(rate: Fraction) -> bool:

@@ -153,7 +153,8 @@ HEVC stream of track 1, rotation in Matroska. The tags of track 2 have no meanin
 """
 
 import json
-from dataclasses import asdict, dataclass
+from array import array
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -200,6 +201,7 @@ class Manifest:
 
     `size` is (width, height); `rate` is None where the frame rate is variable. `qps` has a row
     (time, QP of key frames, QP of other frames) for each change, `plain` the lists of Y, Cb and Cr.
+    `interpolated` has eight bytes for a time, since there may be millions.
     """
 
     size: tuple[int, int]
@@ -215,7 +217,7 @@ class Manifest:
     rank: int | None = None
     update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())
-    interpolated: tuple[int, ...] = ()
+    interpolated: "array[int]" = field(default_factory=lambda: array("q"))
 
     @property
     def version(self) -> int:
@@ -286,8 +288,12 @@ def read_manifest(data: bytes) -> Manifest:
         rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
-        interpolated=unpack_times(fields["interpolated"]) if "interpolated" in fields else (),
+        interpolated=_read_interpolated(fields),
     )
+
+
+def _read_interpolated(fields: dict[str, Any]) -> "array[int]":
+    return unpack_times(fields["interpolated"]) if "interpolated" in fields else array("q")
 
 
 def _parse_json(data: bytes) -> Any:

@@ -6,14 +6,17 @@ padding.
 """
 
 import base64
-import binascii
 import zlib
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from tinct.limits import MAX_INTERPOLATED, MAX_STEP_BYTES, MAX_STEPS_PER_BYTE
+import numpy as np
+
+from tinct.limits import MAX_INTERPOLATED, MAX_STEP_BYTES
 
 _RAW = -15  # zlib's window size for deflate without a header
+_PIECE_BYTES = 1 << 16  # that are unpacked at a time
 
 
 def pack_times(times: Sequence[int]) -> str:
@@ -25,34 +28,59 @@ def pack_times(times: Sequence[int]) -> str:
     return base64.b64encode(data).decode().rstrip("=")
 
 
-def unpack_times(text: str) -> tuple[int, ...]:
-    """Return the times of a text. Raise ValueError where it is none, or beyond the limits."""
+def unpack_times(text: str) -> "array[int]":
+    """Return the times of a text. Raise ValueError where it is none, or beyond the limits.
+
+    A time takes eight bytes, however many there are.
+    """
+    times: array[int] = array("q")
+    last, rest = -1, b""
+    for piece in _inflate(base64.b64decode(text + "=" * (-len(text) % 4), validate=True)):
+        found, rest = _read_times(rest + piece, last)
+        if len(times) + len(found) > MAX_INTERPOLATED:
+            raise ValueError("the times are too many")
+        times.frombytes(found.tobytes())
+        last = times[-1] if times else last
+    if rest:
+        raise ValueError("the last step does not end")
+    return times
+
+
+def _inflate(data: bytes) -> Iterator[bytes]:
+    """Yield what was deflated, in pieces of bounded size. Raise ValueError where it is not whole.
+
+    `data` is all that there is.
+    """
+    unpacker = zlib.decompressobj(wbits=_RAW)
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        unpacker = zlib.decompressobj(wbits=_RAW)
-        most = min(MAX_INTERPOLATED * MAX_STEP_BYTES, MAX_STEPS_PER_BYTE * len(data))
-        packed = unpacker.decompress(data, most)
-    except (binascii.Error, zlib.error) as error:
+        while not unpacker.eof:
+            piece = unpacker.decompress(data, _PIECE_BYTES)
+            if not piece and not unpacker.eof:
+                raise ValueError("the times do not end")
+            yield piece
+            data = unpacker.unconsumed_tail
+    except zlib.error as error:
         raise ValueError(str(error)) from error
-    if not unpacker.eof or unpacker.unused_data or (packed and packed[-1] & 0x80):
-        raise ValueError("the times do not end, or are too many")
-    times: list[int] = []
-    time, step, shift = -1, 0, 0
-    for byte in packed:
-        step |= (byte & 0x7F) << shift
-        shift += 7
-        if byte & 0x80:
-            if shift >= 7 * MAX_STEP_BYTES:
-                raise ValueError("a step is too long")
-            continue
-        if step == 0:
-            raise ValueError("two times are the same")
-        time += step
-        times.append(time)
-        step = shift = 0
-    if len(times) > MAX_INTERPOLATED:
-        raise ValueError("the times are too many")
-    return tuple(times)
+    if unpacker.unused_data:
+        raise ValueError("bytes follow the times")
+
+
+def _read_times(packed: bytes, last: int) -> tuple[np.ndarray, bytes]:
+    """Return the times, int64, of the whole steps from the time `last` on, and the bytes left."""
+    numbers = np.frombuffer(packed, np.uint8)
+    ends = np.flatnonzero(numbers < 0x80) + 1
+    starts = np.concatenate([np.zeros(1, np.int64), ends])
+    lengths = np.diff(starts)
+    whole = int(starts[-1])
+    if len(packed) - whole >= MAX_STEP_BYTES or lengths.max(initial=0) > MAX_STEP_BYTES:
+        raise ValueError("a step is too long")
+    steps = np.zeros(len(lengths), np.int64)
+    for place in range(int(lengths.max(initial=0))):
+        has = lengths > place
+        steps[has] |= (numbers[starts[:-1][has] + place] & 0x7F).astype(np.int64) << 7 * place
+    if not steps.all():
+        raise ValueError("two times are the same")
+    return last + np.cumsum(steps), packed[whole:]
 
 
 def _pack_step(step: int) -> bytes:

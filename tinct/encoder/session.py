@@ -1,5 +1,6 @@
 """One encode under way: the coder, the decoder's view beside it, and the colouriser's part."""
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -128,7 +129,7 @@ class Session:
             rank=part.rank,
             update=hash_weights(part.update) if part.update is not None else None,
             plain=tuple(tuple(sorted(times)) for times in self.view.plain),
-            interpolated=tuple(self.coder.interpolated),
+            interpolated=array("q", self.coder.interpolated),
         )
 
     def _manifest_bytes(self) -> int:
