@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tinct.cli.say import say
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -23,9 +25,11 @@ def open_bars(quiet: bool) -> "Iterator[Progress | None]":
     from rich.console import Console
     from rich.table import Column
 
-    status = progress.TextColumn("{task.fields[status]}", table_column=Column(overflow="fold"))
+    status = progress.TextColumn(
+        "{task.fields[status]}", table_column=Column(overflow="fold"), markup=False
+    )
     columns = (
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(20),
         progress.MofNCompleteColumn(),
         status,
@@ -81,6 +85,6 @@ def training_counter(bars: "Progress | None", quiet: bool) -> "Callable[[Step], 
             bars.update(task, completed=int(100 * step.spent), status=status, visible=True)
         elif int(10 * step.spent) > tenth:
             tenth = int(10 * step.spent)
-            print(f"tinct: training {step.spent:4.0%}, {status}", file=sys.stderr)
+            say(f"training {step.spent:4.0%}, {status}")
 
     return show

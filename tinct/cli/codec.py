@@ -3,7 +3,6 @@
 Video libraries load inside the commands, so that help is quick.
 """
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from tinct.cli.options import (
 from tinct.cli.say import (
     DAMAGED,
     encode_lines,
+    format_json,
     info_lines,
     psnr_text,
     put,
@@ -141,7 +141,7 @@ def info(
     from tinct.decoder import inspection
 
     found = inspection.info(source)
-    put(json.dumps(found.to_dict(), indent=2).splitlines() if as_json else info_lines(found))
+    put(format_json(found.to_dict()) if as_json else info_lines(found))
 
 
 def verify(
@@ -159,7 +159,7 @@ def verify(
     with show_progress("verifying", quiet) as progress:
         result = inspection.verify(source, against, progress=progress)
     if as_json:
-        put(json.dumps(asdict(result), indent=2).splitlines())
+        put(format_json(asdict(result)))
     elif not quiet:
         put([f"{result.frames} frames decode" + (", the file is whole" if result.whole else "")])
         if result.psnr is not None:

@@ -1,5 +1,6 @@
 """What the commands say when they are done: exit codes, notes, and the reports in words."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -39,6 +40,11 @@ def make_printable(text: str) -> str:
 def put(lines: Sequence[str]) -> None:
     """Print what was asked for on stdout."""
     print("\n".join(map(escape_controls, lines)))
+
+
+def format_json(value: object) -> list[str]:
+    """Return the lines of a value as JSON, in printable ASCII."""
+    return json.dumps(value, indent=2).replace("\x7f", "\\u007f").splitlines()
 
 
 def put_report(lines: Sequence[str]) -> None:

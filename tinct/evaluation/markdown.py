@@ -14,6 +14,7 @@ from tinct.evaluation.summary import (
     list_metrics,
     list_notes,
 )
+from tinct.text import escape_controls
 
 MAIN_METRIC = "psnr_yuv611"
 METRICS = (
@@ -60,7 +61,7 @@ def format_report(outcome: Outcome, table: DeltaTable) -> str:
         "",
         *_format_costs(outcome),
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(escape_controls, lines)) + "\n"
 
 
 def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -24,6 +24,7 @@ from tinct.evaluation.summary import (
     list_notes,
 )
 from tinct.page import read_style
+from tinct.text import escape_controls
 
 HTML, MARKDOWN = "report.html", "report.md"
 DIGITS = 6  # significant ones of the page's numbers: neither eye nor plot shows more
@@ -44,8 +45,8 @@ def write_report(folder: Path) -> list[Path]:
     comparisons = compare_frames(outcome, folder)
     html, markdown = folder / HTML, folder / MARKDOWN
     try:
-        html.write_text(_make_page(outcome, table, comparisons))
-        markdown.write_text(format_report(outcome, table))
+        html.write_text(_make_page(outcome, table, comparisons), encoding="utf-8")
+        markdown.write_text(format_report(outcome, table), encoding="utf-8")
     except OSError as error:
         raise CodecError(
             f"expected to write {html} and {markdown}, found {error.strerror}"
@@ -70,7 +71,7 @@ def _make_page(outcome: Outcome, table: DeltaTable, comparisons: dict[str, Compa
         "notes": list_notes(outcome),
         "setup": describe_setup(outcome),
     }
-    text = json.dumps(_round_numbers(data), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_prepare(data), separators=(",", ":"), allow_nan=False)
     return (
         _read_asset("report.html")
         .replace("/*style*/", read_style() + _read_asset("report.css"))
@@ -80,7 +81,7 @@ def _make_page(outcome: Outcome, table: DeltaTable, comparisons: dict[str, Compa
 
 
 def _read_asset(name: str) -> str:
-    return (resources.files("tinct.evaluation") / "page" / name).read_text()
+    return (resources.files("tinct.evaluation") / "page" / name).read_text(encoding="utf-8")
 
 
 def _describe_point(point: RDPoint) -> dict[str, Any]:
@@ -102,12 +103,14 @@ def _describe_point(point: RDPoint) -> dict[str, Any]:
     }
 
 
-def _round_numbers(value: Any) -> Any:
-    """Return a tree of lists and dicts with every float rounded to DIGITS significant digits."""
+def _prepare(value: Any) -> Any:
+    """Return a tree of lists and dicts, floats in DIGITS significant digits, no text unseen."""
+    if isinstance(value, str):
+        return escape_controls(value)
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _round_numbers(item) for key, item in value.items()}
+        return {escape_controls(key): _prepare(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_round_numbers(item) for item in value]
+        return [_prepare(item) for item in value]
     return value

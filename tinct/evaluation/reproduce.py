@@ -23,6 +23,7 @@ from tinct.evaluation.published import find_printed
 from tinct.evaluation.results import FRAMES, Outcome, Setup, load
 from tinct.evaluation.sweeps import locate_files, resume, start
 from tinct.frames import Progress
+from tinct.text import escape_controls
 from tinct.workers import Engine
 
 # The tables, and the QPs that each is printed for.
@@ -164,7 +165,7 @@ def reproduce(
         rows = _make_rows(table, by_name, outcome)
         text = json.dumps([asdict(row) for row in rows], indent=1)
         (out / f"{table}.json").write_text(text + "\n")
-        (out / f"{table}.md").write_text(format_table(rows, outcome, by_name))
+        (out / f"{table}.md").write_text(format_table(rows, outcome, by_name), encoding="utf-8")
     return outcome
 
 
@@ -229,7 +230,7 @@ def format_table(rows: Sequence[Row], outcome: Outcome, codecs: dict[str, str]) 
         numbers = [_format_number(*pair) for pair in (*printed, *ours, *rates)]
         lines.append(f"| {' | '.join([row.clip, str(row.qp), row.variant, *numbers])} |")
     lines += ["", *_format_deltas(outcome, codecs)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(escape_controls, lines)) + "\n"
 
 
 def _format_deltas(outcome: Outcome, codecs: dict[str, str]) -> list[str]:
