@@ -27,6 +27,7 @@ Colour = Literal["auto", "track", "in-band"]
 KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
+TaskName = Literal["first", "second", "between", "in-band"]  # what a training is for
 Search = Literal["fast", "thorough"]
 RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]

@@ -7,6 +7,7 @@ import pytest
 
 from tinct.decoder.filling import Gaps, fill, find_gaps, set_distances
 from tinct.limits import MAX_INTERPOLATED_RUN
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.views import KeyView, LumaView
 
 
@@ -54,6 +55,6 @@ def test_frames_come_in_order_of_time_each_from_its_neighbours() -> None:
     levels = ((0, 100), (4, 140), (5, 60), (7, 80))
     shown = [KeyView(luma(pts, level), chroma, chroma) for pts, level in levels]
     with ThreadPoolExecutor(1) as pool:
-        filled = fill(shown, [1, 3, 6], pool)
+        filled = fill(shown, [1, 3, 6], interpolate=interpolate_frame, pool=pool)
     found = [(view.luma.pts, int(view.luma.y[8, 8])) for view in filled]
     assert found == [(0, 100), (1, 110), (3, 130), (4, 140), (5, 60), (6, 70), (7, 80)]

@@ -5,7 +5,7 @@ import pytest
 from helpers import measure_psnr
 from synthetic import draw_scene
 
-from tinct.motion.interpolation import Match, interpolate_frame, match
+from tinct.motion.interpolation import Match, Place, interpolate_frame, match
 from tinct.motion.views import KeyView, LumaView
 
 
@@ -14,11 +14,15 @@ def view(time: float, *, size: tuple[int, int] = (192, 144), depth: int = 8) -> 
     return KeyView(LumaView(y, depth, round(time)), cb, cr)
 
 
+def at(share: float) -> Place:
+    return Place(share=share, distances=(1, 1))
+
+
 @pytest.mark.parametrize("depth", [8, 10])
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
 def test_content_is_found_at_the_time_between(share: float, depth: int) -> None:
     before, after = view(0, depth=depth), view(4, depth=depth)
-    y, cb, _ = interpolate_frame(before, after, motion=match(before, after), share=share)
+    y, cb, _ = interpolate_frame(before, after, motion=match(before, after), place=at(share))
     truth = view(4 * share, depth=depth)
     peak = 255 << (depth - 8)
     assert y.dtype == truth.luma.y.dtype
@@ -45,7 +49,7 @@ def test_golden_values() -> None:
     right = np.zeros((64, 96, 2), np.float16)
     right[..., 0] = 2
     motion = Match(right, -right)
-    y, cb, cr = interpolate_frame(planes[0], planes[1], motion=motion, share=0.25)
+    y, cb, cr = interpolate_frame(planes[0], planes[1], motion=motion, place=at(0.25))
     columns = slice(8, 88)
     assert np.array_equal(y[:, columns], (ramp - 1)[:, columns])
     inside = slice(4, 44)
@@ -68,7 +72,8 @@ def test_each_sample_trusts_the_motion_along_which_both_frames_agree() -> None:
     forward[..., 0] = 4
     backward = -forward
     backward[:, 48:, 0] = 20
-    y, _, _ = interpolate_frame(planes[0], planes[1], motion=Match(forward, backward), share=0.5)
+    motion = Match(forward, backward)
+    y, _, _ = interpolate_frame(planes[0], planes[1], motion=motion, place=at(0.5))
     truth = texture[:, 2 : 2 + 96]
     error = np.abs(y.astype(int) - truth)[:, 8:88]
     assert error.mean() < 6
@@ -79,7 +84,7 @@ def test_pictures_too_small_for_flow_are_mixed_where_they_stand() -> None:
     before, after = view(0, size=(17, 9)), view(4, size=(17, 9))
     motion = match(before, after)
     assert motion == Match(None, None)
-    y, cb, _ = interpolate_frame(before, after, motion=motion, share=0.25)
+    y, cb, _ = interpolate_frame(before, after, motion=motion, place=at(0.25))
     mixed = np.rint(0.75 * before.luma.y + 0.25 * after.luma.y)
     assert np.abs(y - mixed).max() <= 1
     assert np.abs(cb - np.rint(0.75 * before.cb + 0.25 * after.cb)).max() <= 1

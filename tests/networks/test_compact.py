@@ -20,6 +20,7 @@ from tinct.networks.compact_config import (
     SHIPPED_FOLDER,
     SHIPPED_NETWORKS,
     CompactConfig,
+    Kind,
     read_weights,
     write_weights,
 )
@@ -45,13 +46,13 @@ def random_references(
     return References(luma, chroma, distances=(3, 5), qps=(26, 41))
 
 
-@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("kind", get_args(Kind))
 @pytest.mark.parametrize("bit_depth", [8, 10])
-def test_both_libraries_compute_the_same_graph(second: bool, bit_depth: int) -> None:
+def test_both_libraries_compute_the_same_graph(kind: Kind, bit_depth: int) -> None:
     torch = pytest.importorskip("torch")
     from tinct.networks.trainable.compact import Compact, unshuffle
 
-    config = CompactConfig(width=8, depth=2, second=second)
+    config = CompactConfig(width=8, depth=2, kind=kind)
     weights, given = random_weights(config), random_references(config, 24, 32, bit_depth)
     peak = (1 << bit_depth) - 1
     network = Compact(config)
@@ -109,8 +110,8 @@ def test_a_shipped_network_is_one_row(
     row = SHIPPED_NETWORKS[name]
     assert (row.name, row.size, row.passes, row.in_band) == (name, size, passes, in_band)
     assert [path.name for path in row.paths] == [f"{stem}.safetensors" for stem in passes]
-    seconds = [config.second for config, _ in load_network(name).passes]
-    assert seconds == ([True] if in_band else [False, True][: len(passes)])
+    kinds = [config.kind for config, _ in load_network(name).passes]
+    assert kinds == (["second"] if in_band else ["first", "second"][: len(passes)])
 
 
 def test_the_option_has_every_size_of_network_that_ships() -> None:

@@ -21,7 +21,7 @@ CONFIG = CompactConfig(width=2, depth=1)
 def zero_network() -> Network:
     """A network of two passes, all zeros: shares are equal and corrections 0."""
     zeros = {name: np.zeros(shape, np.float32) for name, shape in CONFIG.shapes.items()}
-    return Network("test", "0" * 16, ((CONFIG, zeros), (CONFIG, zeros)))
+    return Network(name="test", identity="0" * 16, passes=((CONFIG, zeros), (CONFIG, zeros)))
 
 
 def zero_update(rank: int = 1) -> dict[str, np.ndarray]:

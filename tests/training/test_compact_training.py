@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from tinct.adapt.crops import Crop
 from tinct.errors import CodecError
-from tinct.networks.compact_config import SHIPPED_FOLDER, CompactConfig, read_weights
+from tinct.networks.compact_config import SHIPPED_FOLDER, CompactConfig, Kind, read_weights
 from tinct.training import compact
 from tinct.training.samples import Samples, prepare_samples, save_crops
 from tinct.training.stretches import CROP
@@ -25,10 +25,10 @@ SECOND = SHIPPED_FOLDER / "second.safetensors"
 SMALL = compact.Recipe(config=CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
 
 
-def samples(folder: Path, *, second: bool = False) -> Samples:
+def samples(folder: Path, *, kind: Kind = "first") -> Samples:
     """Return crops of noise, but for the moved earlier key frame, which equals the original."""
     random = np.random.default_rng(0)
-    config = CompactConfig(second=second)
+    config = CompactConfig(kind=kind)
     shape = (6, config.luma_sources + 1, CROP, CROP)
     chroma_shape = (6, config.chroma_sources + 1, 2, CROP // 2, CROP // 2)
     luma = random.integers(0, 256, shape).astype(np.uint8)
@@ -179,16 +179,18 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
     second = run(
         "train",
         *options,
+        "--task",
+        "second",
         "--first",
         tmp_path / "first.safetensors",
         "--out",
         tmp_path / "second.safetensors",
     )
     assert second.returncode == 0, second.stderr
-    assert read_weights(tmp_path / "second.safetensors")[0].second
-    in_band = run("train", *options, "--in-band", "--out", tmp_path / "in-band.safetensors")
+    assert read_weights(tmp_path / "second.safetensors")[0].kind == "second"
+    in_band = run("train", *options, "--task", "in-band", "--out", tmp_path / "in-band.safetensors")
     assert in_band.returncode == 0, in_band.stderr
-    assert read_weights(tmp_path / "in-band.safetensors")[0].second
+    assert read_weights(tmp_path / "in-band.safetensors")[0].kind == "second"
     assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
 
 
@@ -204,7 +206,11 @@ def test_a_clip_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> Non
     )
     spoil_packet(tmp_path / "a.mkv", tmp_path / "b.mkv", number=5)
     made = prepare_samples(
-        [tmp_path / "a.mkv", tmp_path / "b.mkv"], tmp_path / "cache", stretches=10, seed=0
+        [tmp_path / "a.mkv", tmp_path / "b.mkv"],
+        tmp_path / "cache",
+        stretches=10,
+        seed=0,
+        task="first",
     )
     assert made.clips == ["a.mkv"]
     assert "found packets that are lost or do not" in made.failed[str(tmp_path / "b.mkv")]
@@ -231,8 +237,8 @@ def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path)
         (["--data", "nowhere", "--out", "a.safetensors"], "a folder of videos for --data"),
         (["--data", ".", "--out", "a.pt"], "ending in .safetensors"),
         (
-            ["--data", ".", "--out", "a.safetensors", "--first", "b.safetensors", "--in-band"],
-            "a first pass or --in-band, found both",
+            ["--data", ".", "--out", "a.safetensors", "--first", "b.safetensors"],
+            "--task first needs no weights of a first pass",
         ),
         (["--data", "empty", "--out", "a.safetensors"], "expected videos in empty, found no file"),
         (
@@ -245,18 +251,25 @@ def test_clips_too_small_or_too_short_to_learn_from_are_left_out(tmp_path: Path)
         ),
         (["--data", "none", "--out", "none"], "ending in .safetensors"),
         (
-            ["--data", "none", "--out", "a.safetensors", "--first", "b"],
+            ["--data", ".", "--out", "a.safetensors", "--task", "between"],
+            "--task between needs the weights of a first pass: --first FILE",
+        ),
+        (
+            ["--data", "none", "--out", "a.safetensors", "--task", "second", "--first", "b"],
             "weights of `compact` in b, found no such file",
         ),
         (["--data", "none", "--out", "a.safetensors"], "serve; of a.mp4: expected a video"),
         (["--data", "none", "--out", "away/a.safetensors"], "away to exist; make it first"),
         (
-            ["--data", "none", "--out", "a.safetensors", "--first", "none/a.mp4"],
+            [
+                *("--data", "none", "--out", "a.safetensors"),
+                *("--task", "second", "--first", "none/a.mp4"),
+            ],
             "weights of `compact` in none/a.mp4, found another",
         ),
         (
-            ["--data", "none", "--out", "a.safetensors", "--first", SECOND],
-            "found those of a second one",
+            ["--data", "none", "--out", "a.safetensors", "--task", "between", "--first", SECOND],
+            "found those of the kind second",
         ),
     ],
 )

@@ -8,11 +8,13 @@ import typer
 from tinct.cli.bars import show_progress
 from tinct.cli.options import Debug, EngineName, Quiet, read_config, read_engine, take_options
 from tinct.cli.say import DAMAGED, explain_missing, put, say
+from tinct.config import TaskName
 from tinct.errors import CodecError
 
 if TYPE_CHECKING:
     from tinct.evaluation.published import PrintedMean, PrintedSequence
     from tinct.evaluation.results import Outcome
+    from tinct.training.compact import Point
 
 DOUBT = "   does not hold"  # what is printed does not follow from the printed points
 
@@ -165,13 +167,17 @@ def train(
             help="The weights to write, *.safetensors; a run that was interrupted goes on."
         ),
     ],
+    task: Annotated[
+        TaskName,
+        typer.Option(
+            help="To restore frames that were sent, in a first or a second pass; to make those "
+            "between that were not; to restore what was coded with its colour."
+        ),
+    ] = "first",
     first: Annotated[
         str | None,
-        typer.Option(help="Weights of a first pass: train a second one on what they make."),
+        typer.Option(help="Weights of a first pass, on whose frames second and between learn."),
     ] = None,
-    in_band: Annotated[
-        bool, typer.Option("--in-band", help="Learn to restore what was coded with its colour.")
-    ] = False,
     steps: Annotated[int, typer.Option(min=1, help="Steps of 16 crops.")] = 30_000,
     width: Annotated[int, typer.Option(min=1, help="Channels of the network.")] = 32,
     depth: Annotated[int, typer.Option(min=1, help="3x3 convolutions of the network.")] = 3,
@@ -189,33 +195,33 @@ def train(
     with explain_missing("networks", "training"):
         from tinct.networks.compact_config import CompactConfig
         from tinct.training import compact as loop
+        from tinct.training.stretches import TASKS
     recipe = loop.Recipe(
-        config=CompactConfig(width, depth, second=in_band or first is not None),
+        config=CompactConfig(width, depth, TASKS[task].kind),
         steps=steps,
         seed=seed,
     )
-
-    def show(point: loop.Point) -> None:
-        if not quiet:
-            say(
-                f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, "
-                f"Y of held-out crops {point.psnr_y_db:.3f} dB"
-            )
-
     with show_progress("samples", quiet, "stretches") as prepared:
         made = loop.train(
             Path(data),
             Path(out),
             recipe,
+            task=task,
             first=Path(first) if first else None,
-            in_band=in_band,
             stretches=stretches,
             cache=Path(cache) if cache else None,
             prepared=prepared,
-            progress=show,
+            progress=None if quiet else say_point,
         )
     for clip, reason in made.failed.items():
         say(f"{clip} is left out: {reason}")
+
+
+def say_point(point: "Point") -> None:
+    say(
+        f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, "
+        f"Y of held-out crops {point.psnr_y_db:.3f} dB, {point.before_db:.3f} before the network"
+    )
 
 
 def say_outcome(outcome: "Outcome", folder: str, again: str) -> None:

@@ -11,13 +11,20 @@ from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import Manifest
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.networks.interface import Colouriser, InBandColouriser, propagate_group
+from tinct.motion.interpolation import interpolate_frame
+from tinct.networks.interface import (
+    Colouriser,
+    InBandColouriser,
+    Interpolator,
+    propagate_group,
+)
 
 if TYPE_CHECKING:
     from tinct.networks.compact import Network
 
 StartOnTracks = Callable[[Manifest, bytes | None, VideoInfo], Colouriser]
 StartInBand = Callable[[Manifest, VideoInfo], InBandColouriser]
+StartBetween = Callable[[Manifest, VideoInfo], Interpolator]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +32,14 @@ class DecoderColouriser:
     """One colouriser, as the decoder uses it.
 
     `start` takes the manifest, the bytes of the update and the video's properties of a file with a
-    colour track; `start_in_band`, where there is one, those of a file without. Both raise
-    CodecError where the network that the file names is not installed, or is another one.
+    colour track; `start_in_band`, where there is one, those of a file without. `start_between` is
+    for the frames that were not sent. All raise CodecError where the network that the file names is
+    not installed, or is another one.
     """
 
     name: str
     start: StartOnTracks
+    start_between: StartBetween = lambda manifest, info: interpolate_frame
     start_in_band: StartInBand | None = None
 
 
@@ -49,6 +58,11 @@ def start_in_band_colouriser(manifest: Manifest, info: VideoInfo) -> InBandColou
     return start(manifest, info)
 
 
+def start_interpolator(manifest: Manifest, info: VideoInfo) -> Interpolator:
+    """Return what makes the frames that were not sent."""
+    return COLOURISERS[manifest.colouriser].start_between(manifest, info)
+
+
 def _start_none(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
     return propagate_group
 
@@ -62,6 +76,12 @@ def _start_compact(manifest: Manifest, update: bytes | None, info: VideoInfo) ->
         assert update is not None
         network = decode_update(network, update, manifest.rank)
     return make_compact_colouriser(network, (info.height, info.width), info.bit_depth)
+
+
+def _start_compact_between(manifest: Manifest, info: VideoInfo) -> Interpolator:
+    from tinct.networks.compact import make_interpolator
+
+    return make_interpolator(_load_network(manifest), (info.height, info.width), info.bit_depth)
 
 
 def _start_compact_in_band(manifest: Manifest, info: VideoInfo) -> InBandColouriser:
@@ -103,7 +123,10 @@ def _start_gan(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Col
 
 NONE = DecoderColouriser(name="none", start=_start_none)
 COMPACT = DecoderColouriser(
-    name="compact", start=_start_compact, start_in_band=_start_compact_in_band
+    name="compact",
+    start=_start_compact,
+    start_between=_start_compact_between,
+    start_in_band=_start_compact_in_band,
 )
 GAN = DecoderColouriser(name="gan", start=_start_gan)
 COLOURISERS = {row.name: row for row in (NONE, COMPACT, GAN)}

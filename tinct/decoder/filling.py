@@ -12,8 +12,9 @@ from itertools import pairwise
 
 from tinct.limits import MAX_INTERPOLATED_RUN
 from tinct.media.planes import Planes
-from tinct.motion.interpolation import Match, interpolate_frame, match
+from tinct.motion.interpolation import Match, Place, match
 from tinct.motion.views import KeyView, LumaView
+from tinct.networks.interface import Interpolator
 
 
 @dataclass(frozen=True)
@@ -64,30 +65,45 @@ def set_distances(group: Sequence[LumaView], times: Sequence[int]) -> list[LumaV
     ]
 
 
-def fill(shown: Sequence[KeyView], times: Sequence[int], pool: Executor) -> list[KeyView]:
+def fill(
+    shown: Sequence[KeyView], times: Sequence[int], *, interpolate: Interpolator, pool: Executor
+) -> list[KeyView]:
     """Return finished frames and, at `times` between them, interpolated ones, in order of time."""
     tasks: list[list[tuple[int, Future[Planes]]]] = []
     for before, after in pairwise(shown):
         first, last = bisect_right(times, before.luma.pts), bisect_left(times, after.luma.pts)
-        motion = pool.submit(match, before, after) if first < last else None
+        between = times[first:last]
+        motion = pool.submit(match, before, after) if between else None
         tasks.append(
             [
-                (pts, pool.submit(_interpolate_at, before, after, motion=motion, pts=pts))
-                for pts in times[first:last]
+                (pts, pool.submit(_make_frame, interpolate, (before, after), motion=motion, at=at))
+                for pts, at in zip(between, list_places(before, after, between), strict=True)
                 if motion is not None
             ]
         )
     filled = list(shown[:1])
-    for after, between in zip(shown[1:], tasks, strict=True):
-        for pts, task in between:
+    for after, made in zip(shown[1:], tasks, strict=True):
+        for pts, task in made:
             y, cb, cr = task.result()
             filled.append(KeyView(LumaView(y, after.luma.bit_depth, pts), cb, cr))
         filled.append(after)
     return filled
 
 
-def _interpolate_at(
-    before: KeyView, after: KeyView, *, motion: "Future[Match]", pts: int
+def list_places(before: KeyView, after: KeyView, times: Sequence[int]) -> list[Place]:
+    """Return where frames at all the `times` between two frames lie."""
+    duration = after.luma.pts - before.luma.pts
+    return [
+        Place(share=(pts - before.luma.pts) / duration, distances=(number + 1, len(times) - number))
+        for number, pts in enumerate(times)
+    ]
+
+
+def _make_frame(
+    interpolate: Interpolator,
+    ends: tuple[KeyView, KeyView],
+    *,
+    motion: "Future[Match]",
+    at: Place,
 ) -> Planes:
-    share = (pts - before.luma.pts) / (after.luma.pts - before.luma.pts)
-    return interpolate_frame(before, after, motion=motion.result(), share=share)
+    return interpolate(*ends, motion=motion.result(), place=at)

@@ -22,10 +22,12 @@ from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_held_frames
 from tinct.media.planes import Planes
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.views import MIDDLE_QP, KeyView, LumaView
 from tinct.networks.interface import (
     Colouriser,
     InBandColouriser,
+    Interpolator,
     Judge,
     PlainPlaces,
     mark_plain,
@@ -90,11 +92,11 @@ class Restorer:
     group, and reads the result from `plain`. `colourless` counts the frames that are grey for want
     of a key frame.
 
-    `interpolated` are the times of frames that were never sent, ascending; with `fills_gaps` each
-    tick has a frame, so that all others between frames of one shot are `lost`, and interpolated
-    too; `touched` counts what suffers from it. An encoder's `inspect` may have frames of a group
-    sent after all; with `most_pending` 0 that is done before `push` returns. Use as a context
-    manager: its threads end with it.
+    `interpolated` are the times of frames that were never sent, ascending; `interpolate` makes
+    them. With `fills_gaps` each tick has a frame, so that all others between frames of one shot are
+    `lost`, and interpolated too; `touched` counts what suffers from it. An encoder's `inspect` may
+    have frames of a group sent after all; with `most_pending` 0 that is done before `push` returns.
+    Use as a context manager: its threads end with it.
     """
 
     def __init__(
@@ -110,11 +112,12 @@ class Restorer:
         plain: PlainPlaces = ((), (), ()),
         judge: Judge | None = None,
         interpolated: Sequence[int] = (),
+        interpolate: Interpolator = interpolate_frame,
         fills_gaps: bool = False,
         inspect: Inspect | None = None,
         most_pending: int = PENDING_FRAMES,
     ) -> None:
-        self._most_pending = most_pending
+        self._most_pending, self._interpolate = most_pending, interpolate
         self._interpolated, self._fills_gaps, self._inspect = interpolated, fills_gaps, inspect
         self._info, self._row = info, LAYOUTS[layout]
         self._luma_shape = (info.height, info.width)
@@ -329,7 +332,12 @@ class Restorer:
             return shown
         before = [key for key in (group.before,) if key is not None]
         after = [key for key in (group.after,) if key is not None]
-        return fill([*before, *shown, *after], group.times, self._pool)
+        return fill(
+            [*before, *shown, *after],
+            group.times,
+            interpolate=self._interpolate,
+            pool=self._pool,
+        )
 
     def _make_view(self, y: np.ndarray, pts: int) -> LumaView:
         qp = self._find_qp(pts, is_key=False)

@@ -14,7 +14,11 @@ from av.video.codeccontext import VideoCodecContext
 from tinct.bitstream.base import PictureDecoder, PictureKind
 from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
 from tinct.bitstream.manifest import COLOUR, Manifest
-from tinct.decoder.colourisers import start_colouriser, start_in_band_colouriser
+from tinct.decoder.colourisers import (
+    start_colouriser,
+    start_in_band_colouriser,
+    start_interpolator,
+)
 from tinct.decoder.damage import Damage, KeyFrameLog
 from tinct.decoder.entry import (
     Entry,
@@ -63,6 +67,7 @@ class Video:
         self.info = self._trim_info(whole, find_first_tick(path, self.manifest, whole))
         self._colouriser = start_colouriser(self.manifest, read_update(path, self.manifest), whole)
         self._around = start_in_band_colouriser(self.manifest, whole)
+        self._interpolate = start_interpolator(self.manifest, whole)
         self._entry = Entry(
             path=path,
             manifest=self.manifest,
@@ -187,6 +192,7 @@ class Video:
             lost_keys=keys.lost_times,
             plain=manifest.plain,
             interpolated=manifest.interpolated,
+            interpolate=self._interpolate,
             fills_gaps=bool(manifest.interpolated) and manifest.rate is not None,
         )
 

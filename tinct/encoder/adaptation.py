@@ -83,7 +83,11 @@ class CompactPart(Part):
         return True
 
     def start(self, view: View, coder: Coder) -> None:
-        from tinct.networks.compact import load_network, make_compact_colouriser
+        from tinct.networks.compact import (
+            load_network,
+            make_compact_colouriser,
+            make_interpolator,
+        )
 
         self._view, self._coder = view, coder
         self.network = load_network(self._plan.network)
@@ -95,7 +99,8 @@ class CompactPart(Part):
         colouriser = make_compact_colouriser(
             self.network, self._size, self._info.bit_depth, watch=look
         )
-        view.restore_with(colouriser, judges=True)
+        self._interpolate = make_interpolator(self.network, self._size, self._info.bit_depth)
+        view.restore_with(colouriser, interpolate=self._interpolate, judges=True)
 
     def watch(self, original: Frame, shown: Frame) -> None:
         if self._crops is not None:
@@ -131,7 +136,9 @@ class CompactPart(Part):
         del crops  # a hundred megabytes
         before = self._view.shown
         colouriser = make_compact_colouriser(update.network, self._size, self._info.bit_depth)
-        yield from self._view.show_again(frames, colouriser, judges=True)
+        yield from self._view.show_again(
+            frames, colouriser, interpolate=self._interpolate, judges=True
+        )
         saved = -self._cost(self._view.errors).log_distortion(self._cost(before.errors))
         if saved > error_per_bit * 8 * len(update.data):
             self.rank, self.update = update.rank, update.data

@@ -25,9 +25,10 @@ from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
 from tinct.media.planes import Planes
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView
-from tinct.networks.interface import Colouriser
+from tinct.networks.interface import Colouriser, Interpolator
 from tinct.psnr import Psnr, plane_errors
 
 # An interpolated frame saves the overhead of a packet, which nobody counts for the others.
@@ -67,9 +68,10 @@ class Rehearsal:
         qp: int,
         colouriser: Colouriser,
         plain: Cost,
+        interpolate: Interpolator = interpolate_frame,
     ) -> None:
         self._samples, self._info, self._config = samples, samples.info, config
-        self._qp, self._colouriser = qp, colouriser
+        self._qp, self._colouriser, self._interpolate = qp, colouriser, interpolate
         self._usual_db = Psnr.of([plain.error[0]]).mean_db
         self._scanned = [list(scan_frames(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
@@ -177,6 +179,7 @@ class Rehearsal:
             qps=[(0, of_keys, of_others)],
             judge=judge_by(originals),
             interpolated=[pts for pts in originals if pts not in luma],
+            interpolate=self._interpolate,
             inspect=send_late,
         ) as restorer:
             for pts in luma_order:

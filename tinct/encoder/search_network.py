@@ -64,12 +64,18 @@ def search_network(
 
     One axis after the other is searched, as far as the gain rises.
     """
-    from tinct.networks.compact import load_network, make_compact_colouriser
+    from tinct.networks.compact import load_network, make_compact_colouriser, make_interpolator
 
-    about = samples.info
+    network, about = load_network(REHEARSED), samples.info
     size = (about.height, about.width)
-    network = make_compact_colouriser(load_network(REHEARSED), size, about.bit_depth)
-    rehearsal = Rehearsal(samples, config, qp=qp, colouriser=network, plain=plain)
+    rehearsal = Rehearsal(
+        samples,
+        config,
+        qp=qp,
+        colouriser=make_compact_colouriser(network, size, about.bit_depth),
+        plain=plain,
+        interpolate=make_interpolator(network, size, about.bit_depth),
+    )
     cost = cache(rehearsal.cost)
 
     def gain_of(choice: Choice) -> float:

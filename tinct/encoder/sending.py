@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinct.encoder.keyframes import Group
-from tinct.motion.interpolation import interpolate_frame, match
+from tinct.motion.interpolation import Place, interpolate_frame, match
 from tinct.motion.views import KeyView
 
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
@@ -84,8 +84,8 @@ def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sendi
     judged = sorted({first + 1 + round(place) for place in _spread(count)})
     errors = []
     for index in judged:
-        share = _share(small[index], before, after)
-        shown = interpolate_frame(before, after, motion=motion, share=share)
+        place = _find_place(small, index, ends)
+        shown = interpolate_frame(before, after, motion=motion, place=place)
         planes = (small[index].luma.y, small[index].cb, small[index].cr)
         errors.append(
             sum(
@@ -96,9 +96,11 @@ def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sendi
     return float(np.mean(errors)) * count
 
 
-def _share(frame: KeyView, before: KeyView, after: KeyView) -> float:
-    """Return how far a frame lies from one that is sent to the next, 0 to 1."""
-    return (frame.luma.pts - before.luma.pts) / (after.luma.pts - before.luma.pts)
+def _find_place(small: tuple[KeyView, ...], index: int, ends: tuple[int, int]) -> Place:
+    """Return where frame `index` lies between the two frames `ends` that are sent."""
+    first, last = ends
+    start, at, end = (small[number].luma.pts for number in (first, index, last))
+    return Place(share=(at - start) / (end - start), distances=(index - first, last - index))
 
 
 def _spread(count: int) -> list[float]:

@@ -21,8 +21,14 @@ from tinct.encoder.plan import TrackPackets
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.views import KeyView
-from tinct.networks.interface import Colouriser, InBandColouriser, propagate_group
+from tinct.networks.interface import (
+    Colouriser,
+    InBandColouriser,
+    Interpolator,
+    propagate_group,
+)
 from tinct.psnr import Psnr, plane_errors, squared_error
 
 Watch = Callable[[Frame, Frame], None]  # takes a frame of the source, and what is shown of it
@@ -91,6 +97,7 @@ class View:
         self,
         colouriser: Colouriser = propagate_group,
         *,
+        interpolate: Interpolator = interpolate_frame,
         around: InBandColouriser | None = None,
         judges: bool = False,
     ) -> None:
@@ -109,6 +116,7 @@ class View:
             qps=self._coder.qps,
             judge=judge_by(self.originals) if judges else None,
             interpolated=self._coder.interpolated,
+            interpolate=interpolate,
             inspect=self._send_late if self._coder.may_send_late else None,
             most_pending=0 if self._coder.waits_for_view else PENDING_FRAMES,
         )
@@ -136,14 +144,19 @@ class View:
         assert not self.originals, f"{len(self.originals)} frames were coded but not restored"
 
     def show_again(
-        self, frames: Iterator[Frame], colouriser: Colouriser, *, judges: bool = False
+        self,
+        frames: Iterator[Frame],
+        colouriser: Colouriser,
+        *,
+        interpolate: Interpolator = interpolate_frame,
+        judges: bool = False,
     ) -> Iterator[tuple[int, int | None]]:
         """Measure all that was coded once more, with another network; yield how far that is.
 
         `frames` are those of the source, read a second time.
         """
         self.errors = PlaneErrors()
-        self.restore_with(colouriser, judges=judges)
+        self.restore_with(colouriser, interpolate=interpolate, judges=judges)
         self.open_tracks()
         for name, packet in merge_spools(self._coder.spools):
             pictures = self._decoders[name].decode(packet.data, packet.pts)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from tinct.motion.flow import Flow, convert_flow, make_grid, scale_flow, track, warp
+from tinct.motion.references import References
 from tinct.motion.views import KeyView
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -37,28 +38,80 @@ def match(before: KeyView, after: KeyView) -> Match:
     )
 
 
-def interpolate_frame(before: KeyView, after: KeyView, *, motion: Match, share: float) -> Planes:
-    """Return Y [H, W], Cb and Cr [h, w] of the frame at `share` (0 to 1) of the time between.
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a frame lies between two that are shown.
 
-    The planes have the type of the frames' own. There are two guesses at each sample's motion, that
-    of the earlier frame and that of the later one; each is weighed by how well both frames agree
-    along it.
+    `share` is the share of the time that has passed at it, 0 to 1; `distances` are the frames to
+    the one before and to the one after, 1 or more.
     """
-    pictures = [(frame.luma.y, cv2.merge((frame.cb, frame.cr))) for frame in (before, after)]
+
+    share: float
+    distances: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """Both frames moved to the time between along one guess: luma [H, W] and colour [h, w, 2]."""
+
+    luma: tuple[np.ndarray, np.ndarray]
+    colour: tuple[np.ndarray, np.ndarray]
+
+
+def interpolate_frame(before: KeyView, after: KeyView, *, motion: Match, place: Place) -> Planes:
+    """Return Y [H, W], Cb and Cr [h, w] of the frame at `place`, in the type of the frames' own.
+
+    There are two guesses at each sample's motion, that of the earlier frame and that of the later
+    one; each is weighed by how well both frames agree along it.
+    """
+    return _mix_guesses(_move_both(before, after, motion, share=place.share), place.share)
+
+
+def gather_between_references(
+    before: KeyView, after: KeyView, *, motion: Match, place: Place
+) -> References:
+    """Return the references of the frame at `place`: 5 luma and 5 chroma sources.
+
+    Sources in order: what `interpolate_frame` makes, both frames moved along the earlier frame's
+    guess, both moved along the later one's. The QPs are the finer and the coarser of both frames.
+    """
+    moved = _move_both(before, after, motion, share=place.share)
+    y, cb, cr = _mix_guesses(moved, place.share)
+    low, high = sorted((before.luma.qp, after.luma.qp))
+    return References(
+        luma=np.stack([y, *(luma for guess in moved for luma in guess.luma)]),
+        chroma=np.stack(
+            [
+                np.stack((cb, cr)),
+                *(colour.transpose(2, 0, 1) for guess in moved for colour in guess.colour),
+            ]
+        ),
+        distances=place.distances,
+        qps=(low, high),
+    )
+
+
+def _move_both(
+    before: KeyView, after: KeyView, motion: Match, *, share: float
+) -> tuple[_Moved, _Moved]:
+    """Return both frames moved along the guess of the earlier one, and along that of the later."""
+    luma = before.luma.y, after.luma.y
+    colour = cv2.merge((before.cb, before.cr)), cv2.merge((after.cb, after.cr))
     if motion.forward is None or motion.backward is None:
-        luma, colour = (
-            _mix(first.astype(np.float32), second.astype(np.float32), share)
-            for first, second in zip(*pictures, strict=True)
+        return _Moved(luma, colour), _Moved(luma, colour)
+    guesses = _shift(motion.forward, share), np.negative(_shift(motion.backward, 1 - share))
+    moved = []
+    for flow in guesses:
+        back, forth = (
+            scale_flow(part, luma[0].shape) for part in (-share * flow, (1 - share) * flow)
         )
-    else:
-        guesses = (
-            _shift(motion.forward, share),
-            np.negative(_shift(motion.backward, 1 - share)),
+        moved.append(
+            _Moved(
+                (warp(luma[0], back), warp(luma[1], forth)),
+                (warp(colour[0], back), warp(colour[1], forth)),
+            )
         )
-        luma, colour = _mix_guesses(pictures, guesses, share)
-    dtype = before.luma.y.dtype
-    cb, cr = cv2.split(np.rint(colour))
-    return np.rint(luma).astype(dtype), cb.astype(dtype), cr.astype(dtype)
+    return moved[0], moved[1]
 
 
 def _shift(flow: np.ndarray, share: float) -> np.ndarray:
@@ -70,38 +123,28 @@ def _shift(flow: np.ndarray, share: float) -> np.ndarray:
     )
 
 
-def _mix_guesses(
-    pictures: list[tuple[np.ndarray, np.ndarray]],
-    guesses: tuple[np.ndarray, np.ndarray],
-    share: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return luma [H, W] and colour [h, w, 2], float32, of both guesses at the motion."""
-    (luma, colour), (later_luma, later_colour) = pictures
-    scale = 1.0 if luma.dtype == np.uint8 else 0.25  # to 8-bit levels
-    mixed, doubts = [], []
-    for flow in guesses:
-        back, forth = (scale_flow(part, luma.shape) for part in (-share * flow, (1 - share) * flow))
-        first, second = _move(luma, back), _move(later_luma, forth)
-        doubts.append(_measure_doubt(first, second, scale))
-        chroma = _mix(_move(colour, back), _move(later_colour, forth), share)
-        mixed.append((_mix(first, second, share), chroma))
+def _mix_guesses(moved: tuple[_Moved, _Moved], share: float) -> Planes:
+    """Return the planes mixed of both guesses, each weighed by its agreement."""
+    first, second = moved
+    doubts = [_measure_doubt(*guess.luma) for guess in moved]
     trust = doubts[0] / (doubts[0] + doubts[1])  # in the later frame's guess
-    small = cv2.resize(trust, colour.shape[1::-1], interpolation=cv2.INTER_AREA)
-    return (
-        cv2.blendLinear(mixed[0][0], mixed[1][0], 1 - trust, trust),
-        cv2.blendLinear(mixed[0][1], mixed[1][1], 1 - small, small),
+    luma = cv2.blendLinear(_mix(first.luma, share), _mix(second.luma, share), 1 - trust, trust)
+    small = cv2.resize(trust, first.colour[0].shape[1::-1], interpolation=cv2.INTER_AREA)
+    colour = cv2.blendLinear(
+        _mix(first.colour, share), _mix(second.colour, share), 1 - small, small
     )
+    dtype = first.luma[0].dtype
+    cb, cr = cv2.split(np.rint(colour))
+    return np.rint(luma).astype(dtype), cb.astype(dtype), cr.astype(dtype)
 
 
-def _move(plane: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    return warp(plane.astype(np.float32), flow)
-
-
-def _measure_doubt(first: np.ndarray, second: np.ndarray, scale: float) -> np.ndarray:
+def _measure_doubt(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return a weight, float32 [H, W], that grows where two pictures of one moment differ."""
-    window = (MATCH_WINDOW, MATCH_WINDOW)
-    return np.square(np.float32(scale) * cv2.blur(cv2.absdiff(first, second), window) + MATCH_FLOOR)
+    scale = 1.0 if first.dtype == np.uint8 else 0.25  # to 8-bit levels
+    difference = cv2.boxFilter(cv2.absdiff(first, second), cv2.CV_32F, (MATCH_WINDOW, MATCH_WINDOW))
+    return np.square(np.float32(scale) * difference + MATCH_FLOOR)
 
 
-def _mix(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
-    return cv2.addWeighted(first, 1 - share, second, share, 0)
+def _mix(pictures: tuple[np.ndarray, np.ndarray], share: float) -> np.ndarray:
+    """Return the mean of two pictures, float32, by their distance in time."""
+    return cv2.addWeighted(pictures[0], 1 - share, pictures[1], share, 0, dtype=cv2.CV_32F)

@@ -14,6 +14,12 @@ import numpy as np
 from tinct.limits import max_compact_frames
 from tinct.media.planes import Planes, pad_plane
 from tinct.motion.flow import Flow, FlowPair, track_both, track_restored
+from tinct.motion.interpolation import (
+    Match,
+    Place,
+    gather_between_references,
+    interpolate_frame,
+)
 from tinct.motion.references import (
     References,
     gather_in_band_references,
@@ -21,9 +27,20 @@ from tinct.motion.references import (
     gather_second_references,
 )
 from tinct.motion.views import KeyView, LumaView
-from tinct.networks.compact_config import CELL, SHIPPED_NETWORKS, CompactConfig, read_weights
+from tinct.networks.compact_config import (
+    CELL,
+    SHIPPED_NETWORKS,
+    CompactConfig,
+    find_weights,
+    read_weights,
+)
 from tinct.networks.compact_graph import build_compact_graph
-from tinct.networks.interface import Colouriser, InBandColouriser, propagate_group
+from tinct.networks.interface import (
+    Colouriser,
+    InBandColouriser,
+    Interpolator,
+    propagate_group,
+)
 from tinct.networks.runtime import CompiledGraph
 from tinct.networks.weights import hash_weights
 
@@ -64,25 +81,31 @@ class Runner:
         return y[:height, :width].copy(), cb[:rows, :columns].copy(), cr[:rows, :columns].copy()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
     """A network that ships, with its weights.
 
-    `identity` is the first digits of the SHA-256 of its files; `passes` holds the configuration and
-    the tensors of each pass.
+    `identity` is the first digits of the SHA-256 of its files. `passes` holds the configuration and
+    the tensors of each pass over a frame that was sent, `between` those of the pass over a frame
+    that was not; None where such frames are mixed without a network.
     """
 
     name: str
     identity: str
     passes: tuple[tuple[CompactConfig, dict[str, np.ndarray]], ...]
+    between: tuple[CompactConfig, dict[str, np.ndarray]] | None = None
 
 
 @cache
 def load_network(name: str) -> Network:
     """Read the network of SHIPPED_NETWORKS that is called `name`."""
-    paths = SHIPPED_NETWORKS[name].paths
-    identity = hash_weights(b"".join(path.read_bytes() for path in paths))
-    return Network(name, identity, tuple(read_weights(path) for path in paths))
+    row = SHIPPED_NETWORKS[name]
+    return Network(
+        name=name,
+        identity=hash_weights(b"".join(path.read_bytes() for path in row.paths)),
+        passes=tuple(read_weights(find_weights(file)) for file in row.passes),
+        between=read_weights(find_weights(row.between)) if row.between is not None else None,
+    )
 
 
 def make_compact_colouriser(
@@ -137,6 +160,19 @@ def make_compact_colouriser(
         return [pool.submit(restore_again, index) for index in range(len(luma))]
 
     return colourise
+
+
+def make_interpolator(network: Network, size: tuple[int, int], bit_depth: int) -> Interpolator:
+    """Return what makes frames that were not sent, for pictures of `size` (height, width)."""
+    if network.between is None:
+        return interpolate_frame
+    config, weights = network.between
+    run = Runner(config, weights, size=size, bit_depth=bit_depth)
+
+    def make_frame(before: KeyView, after: KeyView, *, motion: Match, place: Place) -> Planes:
+        return run(gather_between_references(before, after, motion=motion, place=place))
+
+    return make_frame
 
 
 def make_in_band_colouriser(

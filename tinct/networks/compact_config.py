@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -22,34 +23,58 @@ CONDITIONS = 4  # numbers that a network is told of a frame, see `References.con
 SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
+# What a network does: the first and the second pass over a frame that was sent, and the pass over a
+# frame between two that are shown, which was not.
+Kind = Literal["first", "second", "between"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSet:
+    """How many sources a frame is mixed from: its own luma and chroma, and pairs of others.
+
+    A pair is an earlier and a later picture. See `motion.references` and `motion.interpolation`.
+    """
+
+    own_luma: int
+    own_chroma: int
+    pairs: int
+
+
+SOURCE_SETS: dict[Kind, SourceSet] = {
+    "first": SourceSet(own_luma=1, own_chroma=0, pairs=2),
+    "second": SourceSet(own_luma=2, own_chroma=1, pairs=3),
+    "between": SourceSet(own_luma=1, own_chroma=1, pairs=2),
+}
+
+
 @dataclass(frozen=True)
 class CompactConfig:
-    """The size of a network, and the sources that it mixes (see `motion.references`).
+    """The size of a network, and its kind, which says what sources it mixes.
 
-    `width` is its channels, `depth` its 3x3 convolutions. A `second` pass has more sources.
+    `width` is its channels, `depth` its 3x3 convolutions.
     """
 
     width: int = 32
     depth: int = 3
-    second: bool = False
+    kind: Kind = "first"
 
     @property
     def own_luma(self) -> int:
         """Luma sources that are the frame's own; the others come in pairs, earlier and later."""
-        return 2 if self.second else 1
+        return SOURCE_SETS[self.kind].own_luma
 
     @property
     def own_chroma(self) -> int:
         """Chroma sources that are the frame's own."""
-        return self.own_luma - 1
+        return SOURCE_SETS[self.kind].own_chroma
 
     @property
     def luma_sources(self) -> int:
-        return self.own_luma + (6 if self.second else 4)
+        return self.own_luma + 2 * SOURCE_SETS[self.kind].pairs
 
     @property
     def chroma_sources(self) -> int:
-        return self.luma_sources - 1
+        return self.own_chroma + 2 * SOURCE_SETS[self.kind].pairs
 
     @property
     def inputs(self) -> int:
@@ -94,19 +119,27 @@ class ShippedNetwork:
     """A network that ships: a row of SHIPPED_NETWORKS.
 
     `name` is what a manifest calls it, `size` the value of `--network` that asks for it. `passes`
-    are its files in SHIPPED_FOLDER, in the order of the passes. With `in_band` it restores pictures
-    that were coded with their colour, and is of no use to others.
+    are its files in SHIPPED_FOLDER for frames that were sent, in the order of the passes, `between`
+    that for frames that were not. With `in_band` it restores pictures that were coded with their
+    colour, and is of no use to others.
     """
 
     name: str
     size: str
     passes: tuple[str, ...]
+    between: str | None = None
     in_band: bool = False
 
     @property
     def paths(self) -> list[Path]:
-        """The files of weights, one a pass."""
-        return [SHIPPED_FOLDER / f"{name}.safetensors" for name in self.passes]
+        """All its files of weights."""
+        between = () if self.between is None else (self.between,)
+        return [find_weights(file) for file in (*self.passes, *between)]
+
+
+def find_weights(file: str) -> Path:
+    """Return the path of a file of weights that ships."""
+    return SHIPPED_FOLDER / f"{file}.safetensors"
 
 
 FAST_NETWORK = ShippedNetwork(name="fast", size="fast", passes=("first",))
@@ -137,7 +170,7 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
 
     try:
         with safe_open(path, "numpy") as file:
-            config = CompactConfig(**json.loads((file.metadata() or {})["compact"]))
+            config = _read_config((file.metadata() or {})["compact"])
             names = file.keys()
             weights = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError as error:
@@ -148,6 +181,16 @@ def read_weights(path: Path) -> tuple[CompactConfig, dict[str, np.ndarray]]:
     if not has_shapes or not all(np.isfinite(value).all() for value in weights.values()):
         raise _file_error(f"of {config} in {path}", "others")
     return config, weights
+
+
+def _read_config(text: str) -> CompactConfig:
+    """Return the configuration that a file names; the first files say `second` for the kind."""
+    fields = json.loads(text)
+    if "second" in fields:
+        fields["kind"] = "second" if fields.pop("second") else "first"
+    if fields["kind"] not in SOURCE_SETS:
+        raise ValueError(fields["kind"])
+    return CompactConfig(**fields)
 
 
 def _file_error(wanted: str, found: str) -> CodecError:

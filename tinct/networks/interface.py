@@ -1,9 +1,9 @@
 """The interface of the colourisers: what finishes a frame, from its luma to Y, Cb and Cr.
 
 `propagate_group`, the colouriser `none`, needs no network; `compact` and `gan` make those that do.
-`decoder.restorer` calls a Colouriser, `decoder.inband` an InBandColouriser; an encoder gives both a
-Judge. All three are plain functions. Planes of one frame are Y [H, W], Cb and Cr [h, w], in the
-video's own type.
+`decoder.restorer` calls a Colouriser, `decoder.inband` an InBandColouriser, `decoder.filling` an
+Interpolator; an encoder gives the first two a Judge. All are plain functions. Planes of one frame
+are Y [H, W], Cb and Cr [h, w], in the video's own type.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +14,7 @@ import numpy as np
 
 from tinct.limits import MAX_PLAIN_PLACES
 from tinct.media.planes import Planes
+from tinct.motion.interpolation import Match, Place
 from tinct.motion.prior import propagate
 from tinct.motion.views import KeyView, LumaView
 
@@ -44,6 +45,18 @@ class InBandColouriser(Protocol):
 
         `frames` are decoded frames in order of time, up to `motion.references.REACH` on either
         side of the one that is restored.
+        """
+
+
+class Interpolator(Protocol):
+    """Make one frame between two frames that are shown."""
+
+    def __call__(
+        self, before: KeyView, after: KeyView, /, *, motion: Match, place: Place
+    ) -> Planes:
+        """Return the planes of the frame at `place`; `motion` is that between both frames.
+
+        `motion.interpolation.interpolate_frame` does it without a network.
         """
 
 

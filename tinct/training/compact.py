@@ -29,6 +29,7 @@ from tinct.adapt.optimisation import (
     set_learning_rate,
 )
 from tinct.adapt.processes import get_rank_and_count, is_leader, join_processes
+from tinct.config import TaskName
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.networks.compact_config import (
@@ -40,7 +41,7 @@ from tinct.networks.compact_config import (
 )
 from tinct.networks.trainable.compact import Batch, Compact, mean_squared_error, plane_errors
 from tinct.training.samples import PreparedSamples, Samples, prepare_samples
-from tinct.training.stretches import CROP, HELD_OUT
+from tinct.training.stretches import CROP, HELD_OUT, TASKS
 
 CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 500
@@ -260,8 +261,8 @@ def train(
     out: Path,
     recipe: Recipe,
     *,
+    task: TaskName = "first",
     first: Path | None = None,
-    in_band: bool = False,
     stretches: int = 20,
     cache: Path | None = None,
     prepared: Callable[[int, int], None] | None = None,
@@ -269,11 +270,10 @@ def train(
 ) -> PreparedSamples:
     """Train on every video of the folder `data`; write the weights `out` and the files beside them.
 
-    `first` are the weights of a first pass, for a network of a second one; `in_band` is for a
-    network that restores pictures coded with their colour. An interrupted run continues from
-    `OUT.ckpt` and from the samples in `cache` (beside `out` unless given). Under torchrun the
-    processes share each step. Raises CodecError where there is nothing to learn from, or no place
-    to write to.
+    `task` is a row of `stretches.TASKS`, `first` the weights of a first pass where it needs them.
+    An interrupted run continues from `OUT.ckpt` and from the samples in `cache` (beside `out`
+    unless given). Under torchrun the processes share each step. Raises CodecError where there is
+    nothing to learn from, or no place to write to.
     """
     _check_paths(data, out)
     if stretches < HELD_OUT:
@@ -281,7 +281,7 @@ def train(
             f"--stretches: expected {HELD_OUT} or more, every {HELD_OUT}th is held out; "
             f"found {stretches}"
         )
-    _check_passes(recipe, first, in_band=in_band)
+    _check_task(recipe, task, first)
     clips = sorted(path for path in data.iterdir() if path.is_file())
     if not clips:
         raise CodecError(f"expected videos in {data}, found no file")
@@ -294,8 +294,8 @@ def train(
             cache or out.with_suffix(".cache"),
             stretches=stretches,
             seed=recipe.seed,
+            task=task,
             first=first,
-            in_band=in_band,
             progress=prepared,
         )
     finally:
@@ -310,7 +310,7 @@ def train(
             "stretches": stretches,
             "crops": len(made.samples),
             "first": first and hashlib.sha256(first.read_bytes()).hexdigest(),
-            "in_band": in_band,
+            "task": task,
         }
         save_training(training, out, about)
     return made
@@ -327,20 +327,18 @@ def _check_paths(data: Path, out: Path) -> None:
         raise CodecError(f"expected a file name for the weights, found a folder at {out}")
 
 
-def _check_passes(recipe: Recipe, first: Path | None, *, in_band: bool) -> None:
-    """Raise CodecError where the network, `first` and `in_band` do not belong to one pass."""
-    if first is not None and in_band:
+def _check_task(recipe: Recipe, task: TaskName, first: Path | None) -> None:
+    """Raise CodecError where `first` is missing, is not needed or is no first pass."""
+    assert recipe.config.kind == TASKS[task].kind
+    if TASKS[task].needs_first and first is None:
+        raise CodecError(f"--task {task} needs the weights of a first pass: --first FILE")
+    if first is None:
+        return
+    if not TASKS[task].needs_first:
+        raise CodecError(f"--task {task} needs no weights of a first pass; leave --first out")
+    if (found := read_weights(first)[0].kind) != "first":
         raise CodecError(
-            "expected weights of a first pass or --in-band, found both; "
-            "in-band there is no first pass"
-        )
-    if (first is not None or in_band) != recipe.config.second:
-        raise CodecError(
-            "expected weights of a first pass, or --in-band, with a second pass, and only then"
-        )
-    if first is not None and read_weights(first)[0].second:
-        raise CodecError(
-            f"expected weights of a first pass in {first}, found those of a second one"
+            f"expected weights of a first pass in {first}, found those of the kind {found}"
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinct import workers
 from tinct.adapt.crops import Crop
+from tinct.config import TaskName
 from tinct.errors import CodecError
 from tinct.files import AtomicOutput
 from tinct.training.stretches import CROP, CROP_PARTS, HELD_OUT, SETTINGS, Stretch, make_crops
@@ -66,22 +67,22 @@ def prepare_samples(
     *,
     stretches: int,
     seed: int,
+    task: TaskName,
     first: Path | None = None,
-    in_band: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparedSamples:
     """Return the samples of all clips; those that the folder `cache` lacks are made.
 
-    With `first`, the weights of a first pass, they are samples of a second one; with `in_band`, of
-    pictures coded with their colour. Every HELD_OUT-th stretch of a clip is held out. A clip that
-    does not decode is left out. Raises CodecError where no samples remain.
+    They are samples of a `task` of TASKS; `first` are the weights of a first pass where it needs
+    them. Every HELD_OUT-th stretch of a clip is held out. A clip that does not decode is left out.
+    Raises CodecError where no samples remain.
     """
-    settings = repr((SETTINGS, seed, first and first.read_bytes(), in_band))
+    settings = repr((SETTINGS, seed, task, first and first.read_bytes()))
     identity = hashlib.sha256(settings.encode()).hexdigest()[:16]
     folder, found_cache = cache / identity, cache.exists()
     folder.mkdir(parents=True, exist_ok=True)
     planned = [
-        Stretch(str(clip), number, seed, first=str(first or ""), in_band=in_band)
+        Stretch(path=str(clip), number=number, seed=seed, task=task, first=str(first or ""))
         for number in range(stretches)
         for clip in clips
     ]

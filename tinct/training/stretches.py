@@ -18,10 +18,12 @@ import numpy as np
 from tinct.adapt.crops import Crop, cut_crops, stack_crops
 from tinct.bitstream.base import BaseSettings, encode_pictures, stack_chroma, unstack_chroma
 from tinct.bitstream.qp import chroma_qp, key_qp, other_qp
+from tinct.config import TaskName
 from tinct.errors import CodecError
 from tinct.frames import Frame
 from tinct.media.source import open_source
 from tinct.motion.flow import REFINEMENTS, track_both, track_restored
+from tinct.motion.interpolation import Place, gather_between_references, match
 from tinct.motion.references import (
     DISTANCE_SCALE,
     QP_SCALE,
@@ -34,7 +36,7 @@ from tinct.motion.references import (
 from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.compact import Runner
-from tinct.networks.compact_config import CONDITIONS, CompactConfig, read_weights
+from tinct.networks.compact_config import CONDITIONS, CompactConfig, Kind, read_weights
 
 CROP_PARTS = ("luma", "chroma", "conditions")
 CROP = 160  # luma samples a side; training takes smaller squares from anywhere in it
@@ -50,6 +52,7 @@ OPEN_SHARE = 0.1  # of groups that have only one key frame
 # Structures of what is coded with its colour; the chance of each is how often it stands here.
 IN_BAND = ("low-delay", "random-access", "random-access")
 IN_BAND_FRAMES = 32
+STEPS = (2, 2, 4, 4, 8)  # of sent frames where others are left out between them
 HELD_OUT = 10  # every 10th stretch of a clip is watched, not learnt
 OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
 MADE_WITH = (DISTANCE_SCALE, QP_SCALE, QP_ZERO, REFINEMENTS)
@@ -65,22 +68,23 @@ SETTINGS = (
     *OF_TRACKS,
     IN_BAND,
     IN_BAND_FRAMES,
+    STEPS,
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stretch:
     """One stretch of one clip.
 
-    `first` are the weights of a first pass, for crops of a second one; "" without. `in_band` codes
-    pictures with their colour.
+    `task` is what a network learns on it, see TASKS. `first` are the weights of a first pass where
+    the task needs frames that one has restored; "" elsewhere.
     """
 
     path: str
     number: int
     seed: int
-    first: str
-    in_band: bool
+    task: TaskName
+    first: str = ""
 
     @property
     def name(self) -> str:
@@ -102,7 +106,8 @@ def make_crops(stretch: Stretch) -> Crop:
 
     Raises CodecError where the clip is too small, or damaged there.
     """
-    return _make_in_band_crops(stretch) if stretch.in_band else _make_track_crops(stretch)
+    task = TASKS[stretch.task]
+    return task.make_crops(stretch, stretch.random()) or _make_no_crops(task.kind)
 
 
 # ── a colour track ────────────────────────────────────────────────────────────────────────────────
@@ -120,24 +125,61 @@ class CodedGroup:
     keys: tuple[KeyView, KeyView]
 
 
-def _make_track_crops(stretch: Stretch) -> Crop:
-    """Return crops of a group of which only the key frames have colour.
-
-    They are crops of a second pass where the stretch names weights of a first one.
-    """
-    random = stretch.random()
+def _make_first_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
+    """Return crops of a group of which only the key frames have colour."""
     group = _code_group(stretch.path, random)
     if group is None:
-        return _make_no_crops(second=bool(stretch.first))
+        return None
     with ThreadPoolExecutor(2) as pool:
-        earlier, later = track_both(group.luma, group.keys, pool)
-        flows = (earlier.result(), later.result())
-        gather = partial(gather_references, group.luma, keys=group.keys, flows=flows)
-        if stretch.first:
-            first_pass = _compile_first_pass(stretch.first, group.luma[0].y.shape)
-            again = _restore_group(group, gather, first_pass, pool=pool)
-            return _cut_some_frames(group.originals, again, random)
-    return _cut_some_frames(group.originals, gather, random)
+        return _cut_some_frames(group.originals, _gather_group(group, pool), random)
+
+
+def _make_second_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
+    """Return crops of such a group after the first pass that the stretch names."""
+    group = _code_group(stretch.path, random)
+    if group is None:
+        return None
+    with ThreadPoolExecutor(2) as pool:
+        views = _restore_group(group, stretch.first, pool)
+        flows = [flow.result() for flow in track_restored(views, group.keys, pool)]
+        gather = partial(
+            gather_second_references,
+            group.luma,
+            [view.result() for view in views],
+            keys=group.keys,
+            flows=(flows[0], flows[1]),
+        )
+        return _cut_some_frames(group.originals, gather, random)
+
+
+def _make_between_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
+    """Return crops of frames that were not sent, between frames that a first pass restored."""
+    group = _code_group(stretch.path, random)
+    if group is None or group.keys[0] is group.keys[1]:
+        return None
+    step = int(random.choice(STEPS))
+    count = len(group.luma)
+    sent = [index for index in range(count) if (index + 1) % step == 0]
+    unsent = [index for index in range(count) if index not in sent]
+    thinned = replace(
+        group,
+        luma=[replace(group.luma[i], distances=(i + 1, count - i)) for i in sent],
+        originals=[group.originals[i] for i in sent],
+    )
+    with ThreadPoolExecutor(2) as pool:
+        restored = [view.result() for view in _restore_group(thinned, stretch.first, pool)]
+    ends = dict(zip([-1, *sent, count], [group.keys[0], *restored, group.keys[1]], strict=True))
+    find_motion = cache(lambda first, last: match(ends[first], ends[last]))
+
+    def gather(number: int) -> References:
+        index = unsent[number]
+        first, last = max(i for i in ends if i < index), min(i for i in ends if i > index)
+        distances = (index - first, last - index)
+        place = Place(share=distances[0] / (last - first), distances=distances)
+        motion = find_motion(first, last)
+        return gather_between_references(ends[first], ends[last], motion=motion, place=place)
+
+    return _cut_some_frames([group.originals[i] for i in unsent], gather, random)
 
 
 def _code_group(path: str, random: np.random.Generator) -> CodedGroup | None:
@@ -177,38 +219,35 @@ def _compile_first_pass(first: str, size: tuple[int, int]) -> Runner:
     return Runner(*read_weights(Path(first)), size=size, bit_depth=8)
 
 
-def _restore_group(
-    group: CodedGroup,
-    gather: Callable[[int], References],
-    first_pass: Runner,
-    *,
-    pool: Executor,
-) -> Callable[[int], References]:
-    """Restore all frames by a first pass; return what gathers the references of a second one."""
+def _gather_group(group: CodedGroup, pool: Executor) -> Callable[[int], References]:
+    """Return what gathers the references of a first pass."""
+    earlier, later = track_both(group.luma, group.keys, pool)
+    flows = (earlier.result(), later.result())
+    return partial(gather_references, group.luma, keys=group.keys, flows=flows)
+
+
+def _restore_group(group: CodedGroup, first: str, pool: Executor) -> list[Future[KeyView]]:
+    """Return all frames after a first pass."""
+    if not group.luma:
+        return []
+    first_pass = _compile_first_pass(first, group.luma[0].y.shape)
+    gather = _gather_group(group, pool)
     views: list[Future[KeyView]] = []
     for index, luma in enumerate(group.luma):
         y, cb, cr = first_pass(gather(index))
         views.append(Future())
-        views[-1].set_result(KeyView(LumaView(y, 8, luma.pts), cb, cr))
-    earlier, later = track_restored(views, group.keys, pool)
-    return partial(
-        gather_second_references,
-        group.luma,
-        [view.result() for view in views],
-        keys=group.keys,
-        flows=(earlier.result(), later.result()),
-    )
+        views[-1].set_result(KeyView(LumaView(y, 8, luma.pts, qp=luma.qp), cb, cr))
+    return views
 
 
 # ── pictures coded with their colour ──────────────────────────────────────────────────────────────
 
 
-def _make_in_band_crops(stretch: Stretch) -> Crop:
+def _make_in_band_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
     """Return stacked crops of pictures coded with their colour, in a structure that predicts."""
-    random = stretch.random()
     frames = _read_stretch(stretch.path, random, IN_BAND_FRAMES)
     if len(frames) < 3:
-        return _make_no_crops(second=True)
+        return None
     structure, qp = str(random.choice(IN_BAND)), int(random.integers(*QPS))
     settings = BaseSettings(structure=structure, info=frames[0].info, qp=qp)
     coded = encode_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
@@ -291,11 +330,34 @@ def _cut_some_frames(
     return stack_crops(crop for i in chosen for crop in cut(originals[i], gather(i)))
 
 
-def _make_no_crops(*, second: bool) -> Crop:
+def _make_no_crops(kind: Kind) -> Crop:
     """Return stacked crops of no place."""
-    config = CompactConfig(second=second)
+    config = CompactConfig(kind=kind)
     return Crop(
         luma=np.empty((0, config.luma_sources + 1, CROP, CROP), np.uint8),
         chroma=np.empty((0, config.chroma_sources + 1, 2, CROP // 2, CROP // 2), np.uint8),
         conditions=np.empty((0, CONDITIONS), np.float32),
     )
+
+
+# ── the table ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a network learns to do: its `kind`, and the crops that it learns on, None for none.
+
+    With `needs_first` they are of frames that a first pass has restored.
+    """
+
+    kind: Kind
+    make_crops: Callable[[Stretch, np.random.Generator], Crop | None]
+    needs_first: bool = False
+
+
+TASKS: dict[TaskName, Task] = {
+    "first": Task(kind="first", make_crops=_make_first_crops),
+    "second": Task(kind="second", make_crops=_make_second_crops, needs_first=True),
+    "between": Task(kind="between", make_crops=_make_between_crops, needs_first=True),
+    "in-band": Task(kind="second", make_crops=_make_in_band_crops),
+}
