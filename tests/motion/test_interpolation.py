@@ -88,3 +88,15 @@ def test_pictures_too_small_for_flow_are_mixed_where_they_stand() -> None:
     mixed = np.rint(0.75 * before.luma.y + 0.25 * after.luma.y)
     assert np.abs(y - mixed).max() <= 1
     assert np.abs(cb - np.rint(0.75 * before.cb + 0.25 * after.cb)).max() <= 1
+
+
+def test_what_overshoots_at_an_edge_is_cut_to_the_peak() -> None:
+    """Bicubic samples of a white step at half a column are beyond white, of 10 bit too."""
+    step = np.zeros((64, 96), np.uint16)
+    step[:, 48:] = 1023
+    chroma = np.full((32, 48), 512, np.uint16)
+    frame = KeyView(LumaView(step, 10, 0), chroma, chroma)
+    right = np.zeros((64, 96, 2), np.float16)
+    right[..., 0] = 1
+    y, _, _ = interpolate_frame(frame, frame, motion=Match(right, -right), place=at(0.5))
+    assert y.max() == 1023

@@ -93,9 +93,10 @@ makes the frame at time t from their Y, Cb and Cr as they are shown; s = (t - a)
    `tinct/motion/flow.py`), and rounded to half precision.
 2. Two guesses at the motion from A to B at each place x of the frame: f(x) = F(x - s F(x)) and
    g(x) = -G(x - (1 - s) G(x)), scaled to the planes.
-3. Each guess m moves both pictures: A'(x) = A(x - s m(x)), B'(x) = B(x + (1 - s) m(x)), bilinearly,
-   edges repeated, rounded to the video's levels. Its picture is (1 - s) A' + s B'. Its doubt is
-   the square of 2 plus the mean of |A' - B'| of luma over 7x7 samples, in 8-bit levels.
+3. Each guess m moves both pictures: A'(x) = A(x - s m(x)), B'(x) = B(x + (1 - s) m(x)); Y is read
+   bicubically (a = -0.75), Cb and Cr bilinearly, edges repeated, all rounded to the video's levels.
+   Its picture is (1 - s) A' + s B'. Its doubt is the square of 2 plus the mean of |A' - B'| of luma
+   over 7x7 samples, in 8-bit levels.
 4. The frame is the mean of both pictures, each weighted by the doubt of the other, and rounded.
 
 Pictures that are too small for DIS (a side below 32) are mixed where they stand. In a video with

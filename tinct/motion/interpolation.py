@@ -11,7 +11,7 @@ import numpy as np
 
 from tinct.motion.flow import Flow, convert_flow, make_grid, scale_flow, track, warp
 from tinct.motion.references import References
-from tinct.motion.views import KeyView
+from tinct.motion.views import KeyView, LumaView
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
 MATCH_WINDOW = 7  # luma samples a side of the window over which a motion is judged
@@ -107,11 +107,17 @@ def _move_both(
         )
         moved.append(
             _Moved(
-                (warp(luma[0], back), warp(luma[1], forth)),
+                (_move_luma(before.luma, back), _move_luma(after.luma, forth)),
                 (warp(colour[0], back), warp(colour[1], forth)),
             )
         )
     return moved[0], moved[1]
+
+
+def _move_luma(luma: LumaView, flow: np.ndarray) -> np.ndarray:
+    """Return a luma plane moved along a flow; what overshoots at sharp edges is cut to the peak."""
+    moved = warp(luma.y, flow, sharp=True)
+    return moved if luma.bit_depth == 8 else np.minimum(moved, (1 << luma.bit_depth) - 1, out=moved)
 
 
 def _shift(flow: np.ndarray, share: float) -> np.ndarray:
