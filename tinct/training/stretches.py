@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -37,6 +37,7 @@ from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.compact import Runner
 from tinct.networks.compact_config import CONDITIONS, CompactConfig, Kind, read_weights
+from tinct.psnr import squared_error
 
 CROP_PARTS = ("luma", "chroma", "conditions")
 CROP = 160  # luma samples a side; training takes smaller squares from anywhere in it
@@ -53,6 +54,7 @@ OPEN_SHARE = 0.1  # of groups that have only one key frame
 IN_BAND = ("low-delay", "random-access", "random-access")
 IN_BAND_FRAMES = 32
 STEPS = (2, 2, 4, 4, 8)  # of sent frames where others are left out between them
+MOST_ERROR = 2.0  # of a frame that is left out, in units of the sent frames' squared error
 HELD_OUT = 10  # every 10th stretch of a clip is watched, not learnt
 OF_TRACKS = (BOOSTS, GROUPS, COLOUR_OFFSETS, OPEN_SHARE)
 MADE_WITH = (DISTANCE_SCALE, QP_SCALE, QP_ZERO, REFINEMENTS)
@@ -69,6 +71,7 @@ SETTINGS = (
     IN_BAND,
     IN_BAND_FRAMES,
     STEPS,
+    MOST_ERROR,
 )
 
 
@@ -153,33 +156,45 @@ def _make_second_crops(stretch: Stretch, random: np.random.Generator) -> Crop | 
 
 
 def _make_between_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
-    """Return crops of frames that were not sent, between frames that a first pass restored."""
+    """Return crops of frames that were not sent, between frames that a first pass restored.
+
+    Those that an encoder would send after all are left out: a network cannot mend their motion.
+    """
     group = _code_group(stretch.path, random)
     if group is None or group.keys[0] is group.keys[1]:
         return None
-    step = int(random.choice(STEPS))
-    count = len(group.luma)
-    sent = [index for index in range(count) if (index + 1) % step == 0]
-    unsent = [index for index in range(count) if index not in sent]
+    count, step = len(group.luma), int(random.choice(STEPS))
+    sent = range(step - 1, count, step)
     thinned = replace(
         group,
-        luma=[replace(group.luma[i], distances=(i + 1, count - i)) for i in sent],
         originals=[group.originals[i] for i in sent],
+        luma=[replace(group.luma[i], distances=(i + 1, count - i)) for i in sent],
     )
     with ThreadPoolExecutor(2) as pool:
         restored = [view.result() for view in _restore_group(thinned, stretch.first, pool)]
-    ends = dict(zip([-1, *sent, count], [group.keys[0], *restored, group.keys[1]], strict=True))
-    find_motion = cache(lambda first, last: match(ends[first], ends[last]))
+    if not restored:
+        return None
+    most = MOST_ERROR * float(
+        np.mean(
+            [_luma_error(f, v.luma.y) for f, v in zip(thinned.originals, restored, strict=True)]
+        )
+    )
+    originals, references = [], []
+    shown = [group.keys[0], *restored, group.keys[1]]
+    for (before, first), (after, last) in pairwise(zip(shown, [-1, *sent, count], strict=True)):
+        motion = match(before, after)
+        for index in range(first + 1, last):
+            distances = (index - first, last - index)
+            place = Place(share=distances[0] / (last - first), distances=distances)
+            found = gather_between_references(before, after, motion=motion, place=place)
+            if _luma_error(group.originals[index], found.luma[0]) <= most:
+                originals.append(group.originals[index])
+                references.append(found)
+    return _cut_some_frames(originals, references.__getitem__, random) if originals else None
 
-    def gather(number: int) -> References:
-        index = unsent[number]
-        first, last = max(i for i in ends if i < index), min(i for i in ends if i > index)
-        distances = (index - first, last - index)
-        place = Place(share=distances[0] / (last - first), distances=distances)
-        motion = find_motion(first, last)
-        return gather_between_references(ends[first], ends[last], motion=motion, place=place)
 
-    return _cut_some_frames([group.originals[i] for i in unsent], gather, random)
+def _luma_error(original: Frame, shown: np.ndarray) -> float:
+    return squared_error(original.y, shown, 8)
 
 
 def _code_group(path: str, random: np.random.Generator) -> CodedGroup | None:
