@@ -8,6 +8,7 @@ from tinct.encoder.keyframes import Group, Spacing, cut_groups
 from tinct.encoder.late import find_late
 from tinct.encoder.sending import SEND_ALL, Sending, choose_sent
 from tinct.frames import Frame
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView, LumaView
 
@@ -81,7 +82,8 @@ def original(pts: int) -> Frame:
     ("levels", "late"),
     [
         ({0: 100, 1: 103, 2: 103, 3: 103, 4: 103}, []),
-        ({0: 100, 1: 103, 2: 108, 3: 109, 4: 103}, [3]),  # the worst of its run alone
+        # The worst of its run alone: the others follow from its original.
+        ({0: 100, 1: 103, 2: 108, 3: 109, 4: 103}, [3]),
         ({0: 100, 1: 109, 2: 103, 3: 109, 4: 103}, [1, 3]),  # one of each run
     ],
 )
@@ -91,5 +93,12 @@ def test_an_ugly_frame_is_sent_after_all(levels: dict[int, int], late: list[int]
     times = [pts for pts in levels if pts not in sent]
     originals = {pts: original(pts) for pts in levels if pts}
     usual_db = 10 * np.log10(255**2 / 3**2)
-    found = find_late(shown(levels), times, originals=originals, usual_db=float(usual_db))
+    found = find_late(
+        shown(levels),
+        times,
+        keys={0},
+        originals=originals,
+        usual_db=float(usual_db),
+        interpolate=interpolate_frame,
+    )
     assert found == late

@@ -38,9 +38,10 @@ from tinct.networks.interface import (
 # Frames that may be pending beside the first pending group and the group that is coming in.
 PENDING_FRAMES = 24
 
-# Takes the frames of a group as they are shown, in order of time, and the times of those that were
-# interpolated; returns times and planes, padded as coded, of frames that are sent after all.
-Inspect = Callable[[Sequence[KeyView], Sequence[int]], Sequence[tuple[int, Planes]]]
+# Takes the frames of a group as they are shown, in order of time, the times of those that were
+# interpolated, and of the key frames around them; returns times and planes, padded as coded, of
+# frames that are sent after all.
+Inspect = Callable[[Sequence[KeyView], Sequence[int], set[int]], Sequence[tuple[int, Planes]]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,8 +291,10 @@ class Restorer:
     def _finish_group(self, pending: _PendingGroup) -> list[Frame]:
         """Return the frames of a group: restored, or interpolated between these."""
         shown = self._show_group(pending)
+        group = pending.group
+        around = {key.luma.pts for key in (group.before, group.after) if key is not None}
         while self._inspect is not None and pending.group.times:
-            late = self._inspect(shown, pending.group.times)
+            late = self._inspect(shown, pending.group.times, around)
             if not late:
                 break
             views = [
@@ -300,8 +303,6 @@ class Restorer:
             ]
             pending = self._restore(_send_late(pending.group, views))
             shown = self._show_group(pending)
-        group = pending.group
-        around = {key.luma.pts for key in (group.before, group.after) if key is not None}
         return [
             Frame(view.luma.y, view.cb, view.cr, pts=view.luma.pts, info=self._info)
             for view in shown

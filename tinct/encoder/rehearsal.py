@@ -5,7 +5,7 @@ is what the decoder shows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,8 +166,17 @@ class Rehearsal:
         luma_order = [pts for pts in originals if pts in luma]
         shown: list[Frame] = []
 
-        def send_late(frames: Sequence[KeyView], times: Sequence[int]) -> list[tuple[int, Planes]]:
-            late = find_late(frames, times, originals=originals, usual_db=self._usual_db)
+        def send_late(
+            frames: Sequence[KeyView], times: Sequence[int], keys: Collection[int]
+        ) -> list[tuple[int, Planes]]:
+            late = find_late(
+                frames,
+                times,
+                keys=keys,
+                originals=originals,
+                usual_db=self._usual_db,
+                interpolate=self._interpolate,
+            )
             luma.update(self._code_luma(stretch, [originals[pts] for pts in late], of_others))
             return [(pts, (luma[pts][1],)) for pts in late]
 

@@ -4,7 +4,7 @@ It runs the decoder's own code (`decoder.restorer`), so that what is measured is
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -106,7 +106,7 @@ class View:
         With `judges` each group is compared with its original, with the network and without.
         """
         self._stack.close()
-        self._measures_coded = around is not None
+        self._measures_coded, self._interpolate = around is not None, interpolate
         restorer = Restorer(
             self._info,
             self._layout,
@@ -198,11 +198,16 @@ class View:
             self._compare(self._restorer.push(name, pts, planes))
 
     def _send_late(
-        self, shown: Sequence[KeyView], times: Sequence[int]
+        self, shown: Sequence[KeyView], times: Sequence[int], keys: Collection[int]
     ) -> list[tuple[int, Planes]]:
         """Send frames after all that interpolation makes too badly; return their luma by time."""
         late = find_late(
-            shown, times, originals=self.originals, usual_db=self._coder.expected_luma_db
+            shown,
+            times,
+            keys=keys,
+            originals=self.originals,
+            usual_db=self._coder.expected_luma_db,
+            interpolate=self._interpolate,
         )
         return [(pts, self._coder.send_late(self.originals[pts])) for pts in late]
 
