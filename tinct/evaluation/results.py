@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinct.errors import CodecError
 from tinct.evaluation.clips import name_clip
-from tinct.evaluation.codecs import STRUCTURES, find_missing, parse_codec
+from tinct.evaluation.codecs import EVERY, STRUCTURES, find_missing, parse_codec
 from tinct.evaluation.points import RDPoint, note_damage, read_external_points, read_points
 
 SWEEP, POINTS, FAILURES = "sweep.json", "points.jsonl", "failures.jsonl"
@@ -69,7 +69,8 @@ class Outcome:
     def anchor_of(self, codec: str) -> str:
         """Return what a codec is compared with, of those with points.
 
-        That is x265 if it is there, of the same structure if possible, without options if possible.
+        That is x265 if it is there, of the same structure if possible, with every frame sent if
+        possible, without options if possible.
         """
         measured = [parse_codec(name) for name in self.setup.codecs if name in self.codecs]
         if not measured:
@@ -77,7 +78,10 @@ class Outcome:
         structure = self._structure_of(codec)
         return max(
             measured,
-            key=lambda c: (c.family == ANCHOR_FAMILY, c.structure == structure, not c.options),
+            key=lambda c: (
+                *(c.family == ANCHOR_FAMILY, c.structure == structure),
+                *(EVERY not in c.options, not c.options),
+            ),
         ).name
 
     def _structure_of(self, codec: str) -> str | None:
