@@ -128,6 +128,7 @@ def test_the_rival_goes_through_a_sweep(tmp_path: Path) -> None:
     path = tmp_path / "r" / rival.file
     assert rival.size_bytes == path.stat().st_size == sum(rival.parts.values())
     assert len(list(open_source(str(path)))) == 3
+    assert rival.means["worst_frame"] > 1
     done = run("report", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert len(load(tmp_path / "r").points) == 4

@@ -22,6 +22,7 @@ import av
 from tinct.decoder.inspection import info as read_info
 from tinct.errors import CodecError
 from tinct.evaluation import usage
+from tinct.evaluation.aggregates import average_series
 from tinct.evaluation.clips import Clip, read_decoded, write_input
 from tinct.evaluation.codecs import (
     DECODED,
@@ -33,7 +34,7 @@ from tinct.evaluation.codecs import (
 )
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.evaluation.metrics import limit_library_threads, measure
-from tinct.evaluation.points import RAW, RDPoint, average_series
+from tinct.evaluation.points import RAW, RDPoint
 from tinct.evaluation.results import FILES, WORK
 from tinct.media.source import open_source
 

@@ -6,8 +6,15 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+from tinct.evaluation.aggregates import (
+    AGGREGATES,
+    get_direction,
+    get_series,
+    get_title,
+    get_unit,
+)
 from tinct.evaluation.metrics import METRICS
-from tinct.evaluation.points import POOLED, Accounting, RDPoint, bd_quality, bd_rate, get_direction
+from tinct.evaluation.points import Accounting, RDPoint, bd_quality, bd_rate
 from tinct.evaluation.results import Outcome
 
 Row = dict[str, Any]  # the deltas of two codecs on one clip, by kind
@@ -17,8 +24,7 @@ PARTS = ("luma", "video", "colour", "update", "container")  # of a file, as stac
 
 def compare_codecs(outcome: Outcome) -> DeltaTable:
     """Return the deltas of every codec against its anchor, on every metric of quality and clip."""
-    metrics = [name for name, metric in METRICS.items() if metric.better]
-    metrics += [name + POOLED for name in metrics if name.startswith("psnr_")]
+    metrics = [name for name in [*METRICS, *AGGREGATES] if get_direction(name)]
     anchors = {codec: outcome.anchor_of(codec) for codec in outcome.codecs}
     tests = [codec for codec, anchor in anchors.items() if codec != anchor]
     table: DeltaTable = {}
@@ -89,15 +95,21 @@ def _has_curves(
 
 
 def list_metrics(points: Iterable[RDPoint]) -> dict[str, Row]:
-    """Return the metrics that some point has, pooled PSNRs last, with title, unit and direction."""
+    """Return the metrics that some point has, aggregates last, with title, unit and direction.
+
+    `series` names the metric whose values by frame stand for it.
+    """
     known = {name for point in points for name in point.means}
-    found = {}
-    for name in [*METRICS, *(name + POOLED for name in METRICS)]:
-        if name in known:
-            metric = METRICS[name.removesuffix(POOLED)]
-            title = metric.title + (", pooled error" if name.endswith(POOLED) else "")
-            found[name] = {"title": title, "unit": metric.unit, "better": get_direction(name)}
-    return found
+    return {
+        name: {
+            "title": get_title(name),
+            "unit": get_unit(name),
+            "better": get_direction(name),
+            "series": get_series(name),
+        }
+        for name in [*METRICS, *AGGREGATES]
+        if name in known
+    }
 
 
 def list_notes(outcome: Outcome) -> list[str]:

@@ -156,7 +156,7 @@ function drawBits() {
 }
 
 function drawStrip() {
-  const metric = $("metric").value.replace("_pooled", "");
+  const metric = data.metrics[$("metric").value].series;
   const rows = visible().map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && (p.series[metric] || []).some((v) => v !== null));
   if (!rows.length) return $("strip").replaceChildren("No series of this metric at this QP.");
   const values = rows.flatMap(([, p]) => p.series[metric].filter((v) => v !== null));
