@@ -85,7 +85,7 @@ AGGREGATES: dict[str, Aggregate] = {
     "psnr_yuv611" + POOLED: _pooled("psnr_yuv611", *PLANES, reduce=pool_planes),
     **{name + POOLED: _pooled(name) for name in (*PLANES, "psnr_rgb")},
     WORST_FRAME: Aggregate(
-        title="worst frame, PSNR Y below the median frame's",
+        title="worst frame, PSNR Y below the median's",
         unit="dB",
         better=0,  # it compares frames of one file: at another QP it need not be smaller
         series=("psnr_y",),

@@ -15,6 +15,7 @@ from tinct.evaluation.aggregates import (
     PLANES,
     average_series,
     get_direction,
+    get_unit,
     weigh_planes,
 )
 from tinct.evaluation.bd import Curve, Delta, Method, quality_delta, rate_delta
@@ -101,7 +102,7 @@ def bd_rate(
     no quality. An undefined delta gives its reason in `Delta.why`.
     """
     curves = _make_curves(anchor, test, metric, accounting=accounting, keys=keys)
-    return rate_delta(*curves, method)
+    return rate_delta(*curves, method, is_in_db=get_unit(metric) == "dB")
 
 
 def bd_quality(
