@@ -232,13 +232,14 @@ function drawDeltas() {
 
 // worst frame and blocks of each codec at one QP, and the frame's beside that of x265 all-intra
 function drawWorst() {
-  const metrics = ["worst_frame", "worst_block_median", "worst_block_max"].filter((m) => m in data.metrics);
+  const titles = { worst_frame: "worst frame, dB", worst_block_median: "worst block, median", worst_block_max: "worst block, maximum" };
+  const metrics = Object.keys(titles).filter((m) => m in data.metrics);
   const reference = data.intra && atQp(data.intra);
   const rows = data.codecs.map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && metrics.some((m) => m in p.means));
   const more = ([codec, p]) => (codec !== data.intra && [p, reference].every((q) => "worst_frame" in q.means) ? number(p.means.worst_frame - reference.means.worst_frame) : "");
   $("worst").replaceChildren();
   if (!rows.length) return;
-  const head = ["codec", ...metrics.map((m) => `${data.metrics[m].title}, ${data.metrics[m].unit}`), ...(reference ? [`worst frame, more than ${data.intra}`] : [])];
+  const head = ["codec", ...metrics.map((m) => titles[m]), ...(reference ? [`worst frame, more than ${data.intra}`] : [])];
   $("worst").append(element("thead", {}, element("tr", {}, ...head.map((h) => element("th", {}, h)))), element("tbody", {}, ...rows.map((row) =>
     element("tr", {}, element("td", {}, row[0]), ...metrics.map((m) => element("td", {}, m in row[1].means ? number(row[1].means[m]) : "")), ...(reference ? [element("td", {}, more(row))] : [])))));
 }
