@@ -171,7 +171,10 @@ def test_sets_are_kept_with_the_sweep(tmp_path: Path, outcome: Outcome) -> None:
     create(tmp_path / "r", outcome.setup)
     assert load(tmp_path / "r").setup == outcome.setup
     sweep = (tmp_path / "r" / "sweep.json").read_text()
-    damaged = sweep[: sweep.index('"anchors"')] + '"anchors": ["x265:intra"]}'
+    before = sweep[: sweep.index(',\n "anchors"')]
+    (tmp_path / "r" / "sweep.json").write_text(before + "}")
+    assert load(tmp_path / "r").setup == replace(outcome.setup, anchors=[]), "an older sweep's"
+    damaged = before + ', "anchors": ["x265:intra"]}'
     (tmp_path / "r" / "sweep.json").write_text(damaged)
     with pytest.raises(CodecError, match=r"expected a results folder with sweep.json"):
         load(tmp_path / "r")

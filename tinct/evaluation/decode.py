@@ -2,8 +2,9 @@
 
     python -m tinct.evaluation.decode SOURCE TARGET
 
-The track's frame rate is that of the source, and every tick of it is a frame: between two sent
-frames that are n ticks apart, n - 1 are interpolated as Tinct's decoder does it, without a network.
+The frame rate in HEVC's header is that of the source, and every tick of it is a frame: between two
+sent frames that are n ticks apart, n - 1 are interpolated as Tinct's decoder does it, without a
+network.
 """
 
 import os
@@ -26,7 +27,7 @@ from tinct.motion.views import KeyView, LumaView
 def read_frames(path: str) -> tuple[VideoInfo, Iterator[Frame]]:
     """Return the properties of the whole video, and all its frames, made when they are asked for.
 
-    Raise CodecError where the track has no frame rate.
+    Raise CodecError where the file names no frame rate.
     """
     video = open_source(path)
     rate = _read_rate(path)
@@ -36,10 +37,11 @@ def read_frames(path: str) -> tuple[VideoInfo, Iterator[Frame]]:
 
 
 def _read_rate(path: str) -> Fraction:
+    """Return the rate that the HEVC stream names; Matroska has it rounded to nanoseconds."""
     with av.open(path) as container:
-        rate = container.streams.video[0].average_rate
+        rate = container.streams.video[0].codec_context.framerate
     if not rate:
-        raise CodecError(f"expected a track with its frame rate, found none in {path}")
+        raise CodecError(f"expected HEVC that names its frame rate, found none in {path}")
     return Fraction(rate)
 
 
