@@ -4,7 +4,7 @@
 
 RESULTS are folders that `tinct evaluate` wrote with `--codec x265:intra` and others. BD-rates
 compare sizes of files; those on (6Y+U+V)/8 PSNR are also from the pooled error. Of CIEDE2000 and
-flicker less is better.
+flicker less is better. A mean is over the clips on which both curves have 2 dB or more in common.
 """
 
 import json
@@ -28,6 +28,7 @@ SIGNS = {
     "ciede2000": -1,
     "flicker_y": -1,
 }
+WORST = ("worst_frame", "worst_block_median", "worst_block_max")  # of points that have them
 
 
 def compare_points(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> dict[str, Delta]:
@@ -36,12 +37,16 @@ def compare_points(anchor: Sequence[RDPoint], test: Sequence[RDPoint]) -> dict[s
     def make_curve(points: Sequence[RDPoint], metric: str) -> Curve:
         return Curve.of([(p.size_bytes, SIGNS[metric] * p.means[metric]) for p in points])
 
-    return {m: rate_delta(make_curve(anchor, m), make_curve(test, m)) for m in SIGNS}
+    def compare(metric: str) -> Delta:
+        curves = make_curve(anchor, metric), make_curve(test, metric)
+        return rate_delta(*curves, is_in_db=metric.startswith("psnr"))
+
+    return {metric: compare(metric) for metric in SIGNS}
 
 
 def format_mean(deltas: Sequence[Delta]) -> str:
-    """Return the mean over the clips whose curves overlap, with their number."""
-    defined = [delta.value for delta in deltas if delta.value is not None]
+    """Return the mean over the clips whose curves overlap enough, with their number."""
+    defined = [delta.value for delta in deltas if delta.value is not None and delta.counts]
     return f"{np.mean(defined):+.2f} (of {len(defined)})" if defined else "undefined"
 
 
@@ -82,7 +87,8 @@ def average_clips(clips: Sequence[dict[str, Delta]]) -> dict[str, str]:
 def list_numbers(point: RDPoint, prefix: str = "") -> dict[str, float]:
     """Return size and metrics of a point, their names with a prefix."""
     means = {metric: round(point.means[metric], 4) for metric in SIGNS}
-    numbers = {"size_bytes": point.size_bytes} | means
+    worst = {name: round(point.means[name], 4) for name in WORST if name in point.means}
+    numbers = {"size_bytes": point.size_bytes} | means | worst
     return {f"{prefix}{name}": value for name, value in numbers.items()}
 
 

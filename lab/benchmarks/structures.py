@@ -63,15 +63,16 @@ def read_curves() -> Curves:
 def compare_with(anchor: str, curves: Curves) -> dict[str, dict[str, str]]:
     """Return BD-rates in percent against `anchor`, with overlaps, by codec and clip.
 
-    Each codec's mean is over the clips that have one.
+    Each codec's mean is over the clips that have one, on 2 dB or more.
     """
     table = {}
     for codec in STYLES:
         if codec != anchor:
-            deltas = {
-                clip: rate_delta(Curve.of(curves[clip, anchor]), Curve.of(curves[clip, codec]))
+            pairs = {
+                clip: (Curve.of(curves[clip, anchor]), Curve.of(curves[clip, codec]))
                 for clip in CONFERENCE
             }
+            deltas = {clip: rate_delta(*pair, is_in_db=True) for clip, pair in pairs.items()}
             texts = {clip: delta.text() for clip, delta in deltas.items()}
             table[codec] = texts | {"mean": format_mean(list(deltas.values()))}
     return table

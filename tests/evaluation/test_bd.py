@@ -38,6 +38,21 @@ def test_overlap_is_the_common_part_of_both_intervals() -> None:
     assert rate_delta(curve(), curve(shift=3)).overlap == pytest.approx(6 / 12)
 
 
+def test_a_mean_takes_what_is_on_two_decibels_or_more() -> None:
+    wide, narrow = (
+        rate_delta(curve(), curve(scale=0.9, shift=shift), is_in_db=True) for shift in (6.9, 7.1)
+    )
+    assert (wide.common_db, narrow.common_db) == (pytest.approx(2.1), pytest.approx(1.9))
+    assert (wide.counts, narrow.counts) == (True, False)
+    assert narrow.value is not None
+    assert narrow.text().endswith(" (overlap 12%, 1.9 dB)")
+    share = rate_delta(curve(), curve(shift=7.1))
+    assert share.common_db is None
+    assert share.counts, "quality that is not in dB has no bound"
+    undefined = rate_delta(curve(), curve(shift=9), is_in_db=True)
+    assert (undefined.common_db, undefined.counts) == (0, False)
+
+
 def test_no_common_interval_is_undefined() -> None:
     found = rate_delta(curve(), curve(shift=9))
     assert (found.value, found.overlap) == (None, 0)

@@ -187,6 +187,48 @@ def test_ciede2000(pair: Pair) -> None:
     assert 2 < np.mean(differences) < 8
 
 
+def pair_of_differences(differences: np.ndarray) -> Pair:
+    """Return a pair whose colour difference at each pixel is given."""
+    height, width = differences.shape
+    about = make_info(width, height)
+    frame = Frame(
+        np.zeros((height, width), np.uint8), *np.zeros((2, *about.chroma_shape), np.uint8), 0, about
+    )
+    pair = Pair(frame, frame)
+    pair.__dict__["colour_difference"] = differences
+    return pair
+
+
+@pytest.mark.parametrize(
+    ("shape", "wrong", "expected"),
+    [
+        ((48, 48), (slice(16, 32), slice(32, 48)), 8.0),  # one block
+        ((48, 48), (slice(20, 24), slice(36, 44)), 1.0),  # an eighth of one block
+        ((48, 48), (slice(24, 40), slice(16, 32)), 4.0),  # half of each of two
+        ((24, 40), (slice(16, 24), slice(32, 40)), 8.0),  # what is left over, 8 pixels a side
+        ((16, 39), (slice(0, 16), slice(32, 39)), 8 * 7 / 23),  # 7 columns join the block before
+        ((23, 16), (slice(16, 23), slice(0, 16)), 8 * 7 / 23),  # 7 rows do too
+        ((5, 6), (slice(0, 5), slice(0, 3)), 4.0),  # a picture smaller than a block is one
+    ],
+)
+def test_worst_block(shape: tuple[int, int], wrong: tuple[slice, slice], expected: float) -> None:
+    """All pixels but those of one place are right; these differ by 8."""
+    differences = np.zeros(shape)
+    differences[wrong] = 8
+    assert value("worst_block", pair_of_differences(differences)) == pytest.approx(expected)
+
+
+def test_worst_block_of_pictures_is_the_wrong_one() -> None:
+    about = make_info(48, 32)
+    grey, wrong = np.full((32, 48), 128, np.uint8), np.full((32, 48), 128, np.uint8)
+    wrong[16:32, 16:32] = 90
+    chroma = np.full(about.chroma_shape, 128, np.uint8)
+    pair = Pair(Frame(grey, chroma, chroma, 0, about), Frame(wrong, chroma, chroma, 0, about))
+    colours = (rgb2lab(frame.rgb())[20, 20] for frame in (pair.source, pair.decoded))
+    assert value("worst_block", pair) == pytest.approx(ciede2000(*colours), rel=1e-4)
+    assert value("ciede2000", pair) == pytest.approx(value("worst_block", pair) / 6, rel=1e-4)
+
+
 def test_vmaf_of_frames_is_that_of_the_video() -> None:
     """The whole video in one piece, as vmaf-torch means it: motion looks at both neighbours."""
     source, decoded = ([picture(seed, noise) for seed in (90, 91, 93, 94)] for noise in (0, 5))

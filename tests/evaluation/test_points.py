@@ -11,7 +11,8 @@ from lab_results import split_by_codec
 
 from tinct.errors import CodecError
 from tinct.evaluation import RDPoint, bd_quality, bd_rate, load
-from tinct.evaluation.points import average_series, read_external_points
+from tinct.evaluation.aggregates import average_series
+from tinct.evaluation.points import format_point, read_external_points, read_points
 from tinct.psnr import Psnr
 
 COLOUR = {"psnr_y": 40.0, "psnr_u": 44.0, "psnr_v": 48.0}
@@ -75,6 +76,43 @@ def test_pooled_psnr_is_that_of_the_mean_error() -> None:
     assert found["psnr_y_pooled"] == pytest.approx(expected.pooled_db)
 
 
+def test_worst_frame_and_blocks_are_those_of_the_series() -> None:
+    series: dict[str, list[float | None]] = {
+        "psnr_y": [40.0, 38.0, 41.0, 31.5],
+        "worst_block": [5.0, 2.0, 12.0],
+    }
+    found = average_series(series)
+    assert found["worst_frame"] == pytest.approx(39 - 31.5)
+    assert found["worst_block_median"] == 5
+    assert found["worst_block_max"] == 12
+    assert "worst_block_max" not in average_series({"psnr_y": [40.0]})
+
+
+def test_points_measured_before_an_aggregate_was_there_still_load(tmp_path: Path) -> None:
+    """Their series give what they can; the other columns are empty."""
+    point = RDPoint(
+        clip="a",
+        codec="x265:intra",
+        qp=27,
+        width=64,
+        height=48,
+        frames=3,
+        seconds=0.12,
+        size_bytes=1200,
+        means={"psnr_y": 38.0, "ciede2000": 1.5},
+        series={"psnr_y": [40.0, 39.0, 35.0], "ciede2000": [1.0, 1.5, 2.0]},
+    )
+    path = tmp_path / "points.jsonl"
+    path.write_text(format_point(point) + "\n")
+    (found,), notes = read_points(path)
+    assert notes == []
+    assert found.value("worst_frame") == pytest.approx(4)
+    assert found.value("worst_block_max") is None
+    path.write_text(format_point(replace(point, series={})) + "\n")
+    (found,), _ = read_points(path)
+    assert found.means == point.means
+
+
 @pytest.mark.parametrize(
     ("change", "metric", "words"),
     [
@@ -87,6 +125,7 @@ def test_pooled_psnr_is_that_of_the_mean_error() -> None:
         ({}, "psnr", "expected a metric of psnr_yuv611, .*; found psnr"),
         ({}, "ssim_y_pooled", "expected a metric"),
         ({}, "colourfulness", "expected a metric of quality, found colourfulness"),
+        ({}, "worst_frame", "expected a metric of quality, found worst_frame"),
     ],
 )
 def test_what_does_not_compare_is_refused(

@@ -61,7 +61,8 @@ def test_markdown_has_the_same_numbers(folder: Path) -> None:
     text = (folder / "report.md").read_text()
     outcome = load(folder)
     expected = bd_rate(outcome.of("clip", X265), outcome.of("clip", TINCT))
-    assert f"| clip | {expected.value:+.1f} ({expected.overlap:.0%}) |" in text
+    common = f"{expected.overlap:.0%}, {expected.common_db:.1f} dB"
+    assert f"| clip | {expected.value:+.1f} ({common}) |" in text
     assert f"| against | {X265} |" in text
     for heading in ("CIEDE2000", "all bits, without key frames", "encode, peak MB"):
         assert heading in text
@@ -80,8 +81,8 @@ def test_other_structures_are_shown_against_the_first_anchor(folder: Path, tmp_p
     text = (copy / "report.md").read_text()
     assert f"## The other structures against {X265}" in text
     table = ("| clip | x265:random-access |", "| --- | --- |")
-    rows = ("| clip | -75.0 (100%) |", "| **mean** | -75.0 |")
-    assert "\n".join(["", *table, *rows, ""]) in text
+    assert "\n".join(["", *table, "| clip | -75.0 (100%, "]) in text
+    assert "| **mean** | -75.0 |" in text
     assert "other structures" not in (folder / "report.md").read_text()
 
 
@@ -273,13 +274,31 @@ def test_points_measured_elsewhere_say_so_on_the_plot(
 def test_table_of_deltas(page: Page, folder: Path) -> None:
     row = compare_codecs(load(folder))["psnr_yuv611"][TINCT]["clip"]
     cell = page.locator("#bd tbody tr").first.locator("td").nth(1)
-    assert cell.inner_text() == f"{row['rate']:+.1f} ({100 * row['overlap']:.0f} %)"
+    common = f"{100 * row['overlap']:.0f} %, {row['common_db']:.1f} dB"
+    assert cell.inner_text() == f"{row['rate']:+.1f} ({common})"
     page.uncheck("#keys")
     assert cell.inner_text().startswith(f"{row['inner']:+.1f}")
     page.select_option("#kind", "quality")
     assert cell.inner_text().startswith(f"{row['quality']:+.2f}")
     page.select_option("#metric", "colourfulness")
     assert "no measure of quality" in page.locator("#bd").inner_text()
+
+
+@needs_chromium
+def test_the_best_anchor_and_worst_frames_are_shown(page: Page, folder: Path, copy: Path) -> None:
+    """A set of one anchor has the figures of that anchor, and its name beside each."""
+    page.goto(write_report(copy, [[X265]])[0].as_uri())
+    own = page.locator("#bd tbody td").nth(1).inner_text()
+    page.select_option("#against", label=X265)
+    assert page.locator("#bd tbody td").nth(1).inner_text() == f"{own}\n{X265}"
+    page.select_option("#qp", "37")
+    cells = page.locator("#worst tbody tr", has_text=TINCT).locator("td").all_inner_texts()
+    points = {p.codec: p for p in load(folder).points if p.qp == 37}
+    names = ("worst_frame", "worst_block_median", "worst_block_max")
+    ours, theirs = ([points[codec].means[name] for name in names] for codec in (TINCT, X265))
+    expected = [*ours, ours[0] - theirs[0]]
+    assert cells[0] == TINCT
+    assert list(map(float, cells[1:])) == pytest.approx(expected, abs=0.0051)
 
 
 @needs_chromium

@@ -64,14 +64,15 @@ def test_a_refused_point_is_said_and_tried_again(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_cli_measures_and_compares(clip_path: Path, tmp_path: Path) -> None:
     asked = "--codec x265:intra x265:intra,chroma-offset=6 --qp 27 37 --frames 4"
-    done = run("evaluate", clip_path, *asked.split(), "--out", tmp_path / "r")
+    anchor = ("--anchor", "x265:intra")
+    done = run("evaluate", clip_path, *asked.split(), *anchor, "--out", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith("BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size")
     assert lines[1].split()[:2] == ["x265:intra,chroma-offset=6", "clip"]
     assert lines[1].endswith("against x265:intra")
-    assert len(lines) == 2
+    assert lines[2:] == ["against x265:intra:", lines[1]]
 
 
 @pytest.mark.slow
@@ -92,6 +93,7 @@ def test_sweep_without_a_folder_leaves_nothing(
         ("CLIP --codec x265", "expected clips, --codec and --out"),
         ("CLIP --resume RESULTS", "contradictory options: --resume"),
         ("--resume NEW", "expected a results folder"),
+        ("--resume RESULTS --anchor x265", "contradictory options: --resume"),
         ("--resume RESULTS --frames 4", "contradictory options: --resume"),
     ],
 )
@@ -108,6 +110,7 @@ def test_what_asks_for_no_sweep_is_one_line(
     ("arguments", "words"),
     [
         ("CLIP --codec x266", "expected a codec of tinct"),
+        ("CLIP --codec x265 --anchor x264", "--anchor: expected codecs that are measured (x265)"),
         ("CLIP --codec x265 x265", "expected every codec once, found x265 more than once"),
         ("CLIP --codec x265 --qp 60", "--qp: expected 0 to 51, found 60"),
         ("CLIP --codec x265 --jobs 0", "--jobs: expected 1 or more, found 0"),

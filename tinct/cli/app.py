@@ -19,8 +19,10 @@ from tinct.config import OPTIONS
 from tinct.errors import CodecError, OptionError
 from tinct.interrupt import keep_interrupts
 
-# Options of `evaluate` and `reproduce` that take all words up to the next option.
-SEVERAL = ("--codec", "--qp", "--points", "--clips")
+# Options of the lab that take all words up to the next option; those of JOINED are one value.
+SEVERAL = ("--codec", "--qp", "--points", "--clips", "--anchor")
+JOINED = ("--anchor",)
+LAB = ("evaluate", "report", "reproduce")
 app = typer.Typer(
     name="tinct",
     help="A video codec that sends luma and restores colour at the decoder.",
@@ -106,14 +108,20 @@ def open_standard_streams() -> None:
 
 
 def repeat_options(arguments: list[str]) -> list[str]:
-    """Return the arguments with `--codec a b` as `--codec a --codec b`, which Typer reads."""
-    if arguments[:1] not in (["evaluate"], ["reproduce"]):
+    """Return the arguments with `--codec a b` as `--codec a --codec b`, which Typer reads.
+
+    The words of `--anchor a b` become one value of two lines: the option may come again.
+    """
+    if not arguments or arguments[0] not in LAB:
         return arguments
     found: list[str] = []
     option, fresh = "", False
     for word in arguments:
         if word.startswith("--") or word in ("-h",):
             option, fresh = (word, True) if word in SEVERAL else ("", False)
+        elif option in JOINED and not fresh:
+            found[-1] += f"\n{word}"
+            continue
         elif option and not fresh:
             found.append(option)
         else:

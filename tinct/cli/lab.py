@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from tinct.evaluation.results import Outcome
     from tinct.training.compact import Point
 
+Anchors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--anchor",
+        help="Codecs: others are compared with the strongest of them on each clip and metric.",
+    ),
+]
+HEADLINES = ("psnr_yuv611", "psnr_yuv611_pooled")
 DOUBT = "   does not hold"  # what is printed does not follow from the printed points
 
 
@@ -38,6 +46,7 @@ def evaluate(
     points: Annotated[
         list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")
     ] = None,
+    anchor: Anchors = None,
     jobs: Annotated[
         int | None,
         typer.Option(help="Points at a time; times are comparable only at 1. Default 1."),
@@ -46,10 +55,11 @@ def evaluate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Compare codecs on clips. --codec, --qp and --points take several values."""
+    """Compare codecs on clips. --codec, --anchor, --qp and --points take several values."""
     with explain_missing("lab", "the lab"):
         from tinct.evaluation import results, sweeps
-    asked = bool(clips or codec or qp or points or frames is not None or out is not None)
+    given = (clips, codec, qp, points, anchor)
+    asked = any(given) or frames is not None or out is not None
     _check_sweep(is_new=bool(clips and codec and out), is_resumed=resume is not None, asked=asked)
     with show_progress("measuring", quiet, "points") as progress:
         if resume is not None:
@@ -65,6 +75,7 @@ def evaluate(
                 frames=results.FRAMES if frames is None else frames or None,
                 external=points or [],
                 jobs=1 if jobs is None else jobs,
+                anchors=split_sets(anchor),
             )
             outcome = sweeps.start(setup, Path(out), engine=read_engine(engine), progress=progress)
     say_outcome(outcome, resume or str(out), f"--resume {resume or out}")
@@ -92,13 +103,23 @@ def report(
     results: Annotated[
         str, typer.Argument(metavar="RESULTS", help="A folder that `evaluate` wrote.")
     ],
+    anchor: Anchors = None,
     debug: Debug = False,
 ) -> None:
-    """Write RESULTS/report.html, which works from disk, and RESULTS/report.md."""
+    """Write RESULTS/report.html, which works from disk, and RESULTS/report.md.
+
+    --anchor takes several values, and may come again for another set; without it the sets are
+    those of `evaluate`.
+    """
     with explain_missing("lab", "the lab"):
         from tinct.evaluation.report import write_report
-    for path in write_report(Path(results)):
+    for path in write_report(Path(results), split_sets(anchor)):
         put([str(path)])
+
+
+def split_sets(values: list[str] | None) -> list[list[str]]:
+    """Return the codecs of each `--anchor`, which `app.repeat_options` joined."""
+    return [value.splitlines() for value in values or []]
 
 
 @take_options(("channels", "recipe", "content_loss", "vgg19"))
@@ -238,26 +259,49 @@ def say_outcome(outcome: "Outcome", folder: str, again: str) -> None:
 
 
 def rate_lines(outcome: "Outcome") -> list[str]:
-    """Return the BD-rate of each codec on each clip, against the anchor of its structure."""
-    from tinct.evaluation.points import bd_rate
+    """Return the BD-rates of each codec on each clip, against its anchor and the best of sets."""
+    from tinct.evaluation.anchors import choose_anchor, format_set
 
     lines = []
-    wide = [max(map(len, names), default=0) for names in (outcome.codecs, outcome.clips)]
     for codec in outcome.codecs:
         anchor = outcome.anchor_of(codec)
-        for clip in outcome.clips:
-            ours, theirs = outcome.of(clip, codec), outcome.of(clip, anchor)
-            if codec != anchor and min(len(ours), len(theirs)) >= 2:
-                delta = bd_rate(theirs, ours).text()
-                lines.append(
-                    f"  {codec:<{wide[0]}}  {clip:<{wide[1]}}  {delta:<22}  against {anchor}"
-                )
+        if codec != anchor:
+            for clip in outcome.clips:
+                lines += rate_line(outcome, codec, clip, anchors=[anchor, anchor])
     if not lines:
         return ["no BD-rate: it takes two codecs with points at two QPs each, on one clip"]
-    return [
-        "BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality:",
-        *lines,
-    ]
+    head = (
+        "BD-rate on (6Y+U+V)/8 PSNR, percent of the anchor's file size at equal quality: "
+        "mean of the frames' dB, then pooled error"
+    )
+    lines = [head, *lines]
+    for members in outcome.setup.anchors:
+        lines.append(f"against {format_set(members)}:")
+        for codec in outcome.codecs:
+            for clip in outcome.clips if codec not in members else []:
+                found = [choose_anchor(outcome, members, clip=clip, metric=m) for m in HEADLINES]
+                names = [choice.anchor if choice is not None else codec for choice in found]
+                lines += rate_line(outcome, codec, clip, anchors=names)
+    return lines
+
+
+def rate_line(outcome: "Outcome", codec: str, clip: str, *, anchors: list[str]) -> list[str]:
+    """Return the line of a codec on a clip, each of HEADLINES against its anchor, where it is."""
+    from tinct.evaluation.anchors import has_curve
+    from tinct.evaluation.points import bd_rate
+
+    ours = outcome.of(clip, codec)
+    texts = []
+    for metric, anchor in zip(HEADLINES, anchors, strict=True):
+        theirs = outcome.of(clip, anchor)
+        if has_curve(ours, metric) and has_curve(theirs, metric):
+            texts.append(bd_rate(theirs, ours, metric).text())
+    if not texts:
+        return []
+    wide = [max(map(len, names)) for names in (outcome.codecs, outcome.clips)]
+    cells = "  ".join(f"{text:<31}" for text in texts)
+    against = ", ".join(dict.fromkeys(anchors))
+    return [f"  {codec:<{wide[0]}}  {clip:<{wide[1]}}  {cells}  against {against}"]
 
 
 def published_lines(sequences: "list[PrintedSequence]", means: "list[PrintedMean]") -> list[str]:

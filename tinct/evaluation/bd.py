@@ -6,7 +6,7 @@ not rise with rate, there is no delta: its value is None. `points` makes the cur
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,6 +15,7 @@ from tinct.errors import CodecError
 
 Method = Literal["pchip", "cubic"]
 MIN_POINTS: dict[Method, int] = {"pchip": 2, "cubic": 4}  # a cubic polynomial has 4 coefficients
+MIN_COMMON_DB = 2.0  # of quality, that two curves of PSNR share where their delta enters a mean
 
 
 @dataclass(frozen=True)
@@ -52,27 +53,39 @@ class Delta:
     """A Bjøntegaard delta: `value` in percent of rate or in units of quality.
 
     An undefined delta has the value None, and `why` gives the reason. `overlap`, 0 to 1, is the
-    intersection of both curves' intervals as a share of their union.
+    intersection of both curves' intervals as a share of their union; `common_db` is its length in
+    dB, None where quality is not in dB.
     """
 
     value: float | None
     overlap: float
     why: str = ""
+    common_db: float | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether a mean of deltas takes it: it is defined, and on MIN_COMMON_DB or more."""
+        is_wide = self.common_db is None or self.common_db >= MIN_COMMON_DB
+        return self.value is not None and is_wide
 
     def text(self, digits: int = 2) -> str:
-        """Return value and overlap as text, such as "-12.34 (overlap 95%)"."""
+        """Return value and overlap as text, such as "-12.34 (overlap 95%, 9.8 dB)"."""
         if self.value is None:
             return f"undefined ({self.why})"
-        return f"{self.value:+.{digits}f} (overlap {self.overlap:.0%})"
+        length = "" if self.common_db is None else f", {self.common_db:.1f} dB"
+        return f"{self.value:+.{digits}f} (overlap {self.overlap:.0%}{length})"
 
 
-def rate_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
+def rate_delta(
+    anchor: Curve, test: Curve, method: Method = "pchip", *, is_in_db: bool = False
+) -> Delta:
     """Return the BD-rate: mean difference of rate at equal quality, in percent of the anchor's.
 
-    The method `cubic` is VCEG-M33's, `pchip` that of JVET-T2010.
+    The method `cubic` is VCEG-M33's, `pchip` that of JVET-T2010. `is_in_db` says that quality is.
     """
-    overlap = _overlap(anchor.qualities, test.qualities)
-    return _delta("bd_rate", anchor, test, method=method, overlap=overlap)
+    overlap, common = _overlap(anchor.qualities, test.qualities)
+    delta = _delta("bd_rate", anchor, test, method=method, overlap=overlap)
+    return replace(delta, common_db=common) if is_in_db else delta
 
 
 def quality_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta:
@@ -80,14 +93,17 @@ def quality_delta(anchor: Curve, test: Curve, method: Method = "pchip") -> Delta
 
     Methods are those of `rate_delta`.
     """
-    overlap = _overlap(np.log10(anchor.rates), np.log10(test.rates))
+    overlap, _ = _overlap(np.log10(anchor.rates), np.log10(test.rates))
     return _delta("bd_psnr", anchor, test, method=method, overlap=overlap)
 
 
-def _overlap(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
-    shared = min(max(a), max(b)) - max(min(a), min(b))
+def _overlap(
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray
+) -> tuple[float, float]:
+    """Return the common part of two intervals, as a share of their union and in their unit."""
+    common = max(min(max(a), max(b)) - max(min(a), min(b)), 0)
     joint = max(*a, *b) - min(*a, *b)
-    return float(max(shared, 0) / joint) if joint > 0 else 0.0
+    return (float(common / joint), float(common)) if joint > 0 else (0.0, 0.0)
 
 
 def _delta(function: str, anchor: Curve, test: Curve, *, method: Method, overlap: float) -> Delta:

@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -38,8 +37,9 @@ REFERENCE_STRUCTURES = {
     "random-access": "randomaccess",
 }
 SVT_AV1_PRESETS = tuple(map(str, range(14)))
-MAX_CHROMA_OFFSET = 12  # of either sign, in HEVC
-ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
+EVERY = "every"  # the option by which frames are left out
+# Options that are whole numbers, lowest and highest: HEVC's chroma QP offset; one frame in so many.
+RANGES = {"chroma-offset": (-12, 12), EVERY: (1, 64)}
 
 # Options of `tinct encode` that the lab sets itself: the QP is the point's, the structure is part
 # of the codec's name, and the checkpoint lies in the results folder.
@@ -117,11 +117,14 @@ def has_training(codec: Codec) -> bool:
 def make_x265_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
     """Return the anchor's command; `chroma-offset` makes it the simplest rival of Tinct.
 
-    A positive offset of the chroma QP spends fewer bits on colour.
+    A positive offset of the chroma QP spends fewer bits on colour. `every` leaves frames out, which
+    the decoder interpolates.
     """
     options = [f"structure={codec.structure}", f"qp={qp}", f"preset={_preset_of(codec)}"]
     if "chroma-offset" in codec.options:
         options.append(f"chroma-qp-offset={codec.options['chroma-offset']}")
+    if EVERY in codec.options:
+        options.append(f"every={codec.options[EVERY]}")
     return _make_pyav_command("hevc", options)
 
 
@@ -240,7 +243,7 @@ FAMILIES: dict[str, Family] = {
     "x265": Family(
         make_command=make_x265_command,
         structures=STRUCTURES,
-        options=("preset", "chroma-offset"),
+        options=("preset", "chroma-offset", EVERY),
         presets=X265_PRESETS,
         library="libx265",
     ),
@@ -287,8 +290,9 @@ FAMILIES: dict[str, Family] = {
 
 def make_decode_command(codec: Codec) -> list[str]:
     """Return the command line that decodes the file of any family to raw frames."""
-    program = [PYTHON, "-m", "tinct", "decode", "--quiet"]
-    return [*program, OUTPUT + FAMILIES[codec.family].writes, DECODED]
+    own = ["tinct", "decode", "--quiet"]
+    program = ["tinct.evaluation.decode"] if EVERY in codec.options else own
+    return [PYTHON, "-m", *program, OUTPUT + FAMILIES[codec.family].writes, DECODED]
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────
@@ -321,14 +325,28 @@ def _check_values(codec: Codec) -> None:
     family = FAMILIES[codec.family]
     if family.parse_config is not None:
         resolve(family.parse_config(codec))
-    offset = codec.options.get("chroma-offset", "0")
-    is_number = re.fullmatch(r"[+-]?[0-9]{1,2}", offset)
-    if not is_number or abs(int(offset)) > MAX_CHROMA_OFFSET:
-        raise CodecError(f"chroma-offset: expected -12 to 12, found {offset}")
+    for option, (low, high) in RANGES.items():
+        number = codec.options.get(option, str(high))
+        if not re.fullmatch(r"[+-]?[0-9]{1,2}", number) or not low <= int(number) <= high:
+            raise CodecError(f"{option}: expected {low} to {high}, found {number}")
+    if EVERY in codec.options and codec.structure != "intra":
+        raise CodecError(
+            f"{EVERY}: expected the structure intra, from which frames can be left out; "
+            f"found {codec.structure}"
+        )
     speed = codec.options.get("preset")
     if speed is not None and family.presets and speed not in family.presets:
         allowed = ", ".join(family.presets)
         raise CodecError(f"{codec.family}'s preset: expected one of {allowed}; found {speed}")
+
+
+def check_clip(codec: Codec, clip: str, info: VideoInfo) -> None:
+    """Raise CodecError for a clip that the codec cannot be measured on."""
+    if EVERY in codec.options and info.frame_rate is None:
+        raise CodecError(
+            f"{codec.name}: expected clips of a constant frame rate, found a variable one in "
+            f"{clip}; leave out the clip or {EVERY}="
+        )
 
 
 def make_paths_absolute(text: str) -> str:
@@ -358,16 +376,3 @@ def find_missing(codec: Codec) -> str | None:
     if "config" in family.options and not Path(codec.options.get("config", os.devnull)).is_dir():
         return f"no folder of configuration files; name it: {head},config=FOLDER"
     return None
-
-
-def read_versions() -> dict[str, str]:
-    """Return the versions that a result depends on, of packages and of the encoders inside PyAV."""
-    names = ("tinct", "av", "numpy", "opencv-python-headless", "scikit-image")
-    packages = {name: version(name) for name in names}
-    folder = Path(av.__file__).parent.parent / "av.libs"
-    libraries = {
-        file.name.split("-")[0]: file.name.split(".so.")[-1]
-        for file in folder.glob("lib*")
-        if file.name.startswith(ENCODER_LIBRARIES)
-    }
-    return {**packages, "ffmpeg": str(av.ffmpeg_version_info), **dict(sorted(libraries.items()))}

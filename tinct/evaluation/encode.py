@@ -2,13 +2,15 @@
 
     python -m tinct.evaluation.encode ENCODER SOURCE TARGET OPTION=VALUE ...
 
-`hevc` is x265 with the settings of Tinct's base codec, and chroma QP offsets where asked for;
-`libx264` and `libsvtav1` take the options of FFmpeg's wrapper. All go through the muxer that Tinct
-uses, and nothing in their files names the time of writing. `codecs` makes the command lines.
+`hevc` is x265 with the settings of Tinct's base codec, chroma QP offsets where asked for, and
+frames left out where asked for, which `decode` interpolates; `libx264` and `libsvtav1` take the
+options of FFmpeg's wrapper. All go through the muxer that Tinct uses, and nothing in their files
+names the time of writing. `codecs` makes the command lines.
 """
 
 import sys
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -17,15 +19,18 @@ from av.video.stream import VideoStream
 from tinct.bitstream.container import Spool, mux
 from tinct.bitstream.hevc import HevcEncoder, HevcSettings
 from tinct.bitstream.manifest import LUMA
+from tinct.frames import Frame
 from tinct.media.cues import thin_index
 from tinct.media.planes import pixel_format, to_av_frame
 from tinct.media.source import open_source
+from tinct.motion.shots import scan_frames
 
 
 def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
-    """Write 4:2:0 HEVC; `options` are `structure`, `qp`, `preset` and perhaps `chroma-qp-offset`.
+    """Write 4:2:0 HEVC; `options` are `structure`, `qp`, `preset`, perhaps `chroma-qp-offset`.
 
-    Without an offset the bytes are those of `tinct encode --colour in-band`.
+    Without an offset the bytes are those of `tinct encode --colour in-band`. `every` leaves out all
+    frames but those of `select_frames`.
     """
     video = open_source(source)
     info, structure = video.info, options["structure"]
@@ -39,11 +44,32 @@ def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
     encoder = HevcEncoder(settings, (info.height, info.width), grey=False)
     with tempfile.TemporaryFile() as file:
         spool = Spool(LUMA, encoder.header, file)
-        for frame in video:
+        for frame in select_frames(video, int(options.get("every", "1"))):
             planes = (frame.y, frame.cb, frame.cr)
             spool.write(encoder.encode(planes, frame.pts, idr=structure == "intra"))
         spool.write(encoder.flush())
         mux(Path(target), info, [spool], manifest=None, source=None)
+
+
+def select_frames(frames: Iterable[Frame], every: int) -> Iterator[Frame]:
+    """Yield the first frame and every n-th after it, the last one, and both frames of each cut.
+
+    With both frames of a cut sent nothing lies between them, so that no decoder interpolates across
+    a cut.
+    """
+    if every == 1:
+        yield from frames
+        return
+    left_out: Frame | None = None  # the frame before, where it is not sent so far
+    for number, scanned in enumerate(scan_frames(frames)):
+        if scanned.starts_shot and left_out is not None:
+            yield left_out
+        left_out = scanned.frame
+        if scanned.starts_shot or number % every == 0:
+            yield scanned.frame
+            left_out = None
+    if left_out is not None:
+        yield left_out
 
 
 def encode_with_ffmpeg(encoder: str, source: str, target: str, *, options: dict[str, str]) -> None:

@@ -4,11 +4,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from tinct.evaluation.aggregates import POOLED, WORST_BLOCK_MAX, WORST_BLOCK_MEDIAN, WORST_FRAME
+from tinct.evaluation.bd import MIN_COMMON_DB
 from tinct.evaluation.points import RDPoint
 from tinct.evaluation.results import Outcome
 from tinct.evaluation.summary import (
+    MAIN_METRIC,
+    BestTable,
     DeltaTable,
     Row,
+    Tables,
     compare_on_clips,
     describe_setup,
     list_metrics,
@@ -16,11 +21,12 @@ from tinct.evaluation.summary import (
 )
 from tinct.text import escape_controls
 
-MAIN_METRIC = "psnr_yuv611"
+POOLED_METRIC = MAIN_METRIC + POOLED
 METRICS = (
     *("psnr_yuv611", "psnr_yuv611_pooled", "psnr_y", "psnr_u", "psnr_v"),
-    *("ssim_y", "ms_ssim_y", "ciede2000", "flicker_y", "flicker_u"),
+    *("ssim_y", "ms_ssim_y", "vmaf", "ciede2000", "worst_block_median", "flicker_y", "flicker_u"),
 )
+WORST = (WORST_FRAME, WORST_BLOCK_MEDIAN, WORST_BLOCK_MAX)  # of which less is better
 # Each accounting, and the kinds of delta that stand for it: of a clip the first that it has counts.
 # Without an update in the file both accountings are the same.
 ACCOUNTINGS = {
@@ -32,8 +38,9 @@ ACCOUNTINGS = {
 }
 
 
-def format_report(outcome: Outcome, table: DeltaTable) -> str:
+def format_report(outcome: Outcome, tables: Tables) -> str:
     """Return the whole report as Markdown."""
+    table = tables.own
     setup = describe_setup(outcome)
     versions = ", ".join(f"{name} {number}" for name, number in setup["versions"].items())
     qps = ", ".join(map(str, setup["qps"]))
@@ -43,20 +50,31 @@ def format_report(outcome: Outcome, table: DeltaTable) -> str:
         f"First {setup['frames']} frames, QP {qps}, {setup['date']}, {setup['machine']}, "
         f"points at a time: {setup['jobs']}; {versions}.",
         "Rate is the size of the file, everything in it. "
-        "What each codec is compared with stands below its name.",
+        "What each codec is compared with stands below its name. Beside a figure stands what both "
+        f"curves have in common; less than {MIN_COMMON_DB:.0f} dB of it enters no mean.",
         "",
         *(f"- {note}" for note in list_notes(outcome)),
         "",
         "## BD-rate on (6Y+U+V)/8 PSNR, percent (PCHIP; overlap of the curves)",
         "",
         *_grid(["clip", *tests], [anchors, *_clip_rows(outcome, table, tests)]),
+        "## BD-rate on (6Y+U+V)/8 PSNR, pooled error, percent",
+        "",
+        *_grid(
+            ["clip", *tests],
+            [anchors, *_clip_rows(outcome, table, tests, metric=POOLED_METRIC)],
+        ),
         *_format_other_structures(outcome),
+        *(line for best in tables.best for line in _format_best(outcome, best)),
         "## BD-rate on each metric, mean of the clips where it is defined, percent",
         "",
         *_grid(["metric", *tests], _metric_rows(outcome, table, tests)),
         "## Bits, accountings, key frames: BD-rate on (6Y+U+V)/8 PSNR, mean of clips, percent",
         "",
         *_grid(["accounting", *tests], _accounting_rows(table, tests)),
+        "## Worst frames and worst blocks",
+        "",
+        *_format_worst(outcome),
         "## Time and memory, mean over all points",
         "",
         *_format_costs(outcome),
@@ -73,15 +91,37 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [*lines, ""]
 
 
-def _clip_rows(outcome: Outcome, table: DeltaTable, tests: Sequence[str]) -> list[list[str]]:
+def _clip_rows(
+    outcome: Outcome, table: DeltaTable, tests: Sequence[str], *, metric: str = MAIN_METRIC
+) -> list[list[str]]:
     """Return a row for each clip, and their mean."""
 
     def format_cell(codec: str, clip: str) -> str:
-        row = table.get(MAIN_METRIC, {}).get(codec, {}).get(clip)
-        return "" if row is None else f"{_percent(row['rate'])} ({row['overlap']:.0%})"
+        row = table.get(metric, {}).get(codec, {}).get(clip)
+        return "" if row is None else _format_row(row)
 
     rows = [[clip, *(format_cell(codec, clip) for codec in tests)] for clip in outcome.clips]
-    return [*rows, ["**mean**", *_mean_cells(table, MAIN_METRIC, tests, kinds=("rate",))]]
+    return [*rows, ["**mean**", *_mean_cells(table, metric, tests, kinds=("rate",))]]
+
+
+def _format_row(row: Row) -> str:
+    """Return the BD-rate of a row, what both curves have in common, and a chosen anchor's name."""
+    length = "" if row["common_db"] is None else f", {row['common_db']:.1f} dB"
+    against = f" {row['anchor']}" if "anchor" in row else ""
+    return f"{_percent(row['rate'])} ({row['overlap']:.0%}{length}){against}"
+
+
+def _format_best(outcome: Outcome, best: BestTable) -> list[str]:
+    """Return the tables against a set of anchors: by clip, pooled by clip, and on each metric."""
+    tests = list(best.deltas.get(MAIN_METRIC, {}))
+    lines = [f"## Against {best.title}", "", *(f"- {note}" for note in best.notes)]
+    lines += [""] if best.notes else []
+    for metric, title in ((MAIN_METRIC, "mean of the frames' dB"), (POOLED_METRIC, "pooled error")):
+        rows = _clip_rows(outcome, best.deltas, tests, metric=metric)
+        head = f"BD-rate on (6Y+U+V)/8 PSNR, percent; {title}"
+        lines += [head, "", *_grid(["clip", *tests], rows)]
+    head = "BD-rate on each metric, mean of the clips, percent"
+    return [*lines, head, "", *_grid(["metric", *tests], _metric_rows(outcome, best.deltas, tests))]
 
 
 def _format_other_structures(outcome: Outcome) -> list[str]:
@@ -119,6 +159,27 @@ def _accounting_rows(table: DeltaTable, tests: Sequence[str]) -> list[list[str]]
     ]
 
 
+def _format_worst(outcome: Outcome) -> list[str]:
+    """Return a row for each point with its worst frame and blocks, beside x265 all-intra's."""
+    reference = outcome.intra_anchor
+    known = list_metrics(outcome.points)
+    metrics = [metric for metric in WORST if metric in known]
+    names = [f"{known[metric]['title']}, {known[metric]['unit']}" for metric in metrics]
+    beside = [reference] if reference is not None else []
+    head = ["clip", "QP", "codec", *(cell for name in names for cell in (name, *beside))]
+    points = {point.key: point for point in outcome.points}
+    rows = []
+    for point in sorted(points.values(), key=lambda p: (outcome.clips.index(p.clip), p.qp)):
+        others = [points.get((point.clip, name, point.qp)) for name in beside]
+        cells = [
+            "" if p is None or metric not in p.means else f"{p.means[metric]:.2f}"
+            for metric in metrics
+            for p in (point, *others)
+        ]
+        rows.append([point.clip, str(point.qp), point.codec, *cells])
+    return _grid(head, rows)
+
+
 def _format_costs(outcome: Outcome) -> list[str]:
     """Return the table of speeds and peak memory, of codecs whose times are known."""
     rows = []
@@ -150,8 +211,9 @@ def _mean_cells(
 
 
 def _format_mean(rows: Sequence[Row], kinds: Sequence[str]) -> str:
-    """Return the mean over the clips where it is defined, with their number if not all."""
-    values = [next(row[kind] for kind in kinds if kind in row) for row in rows]
+    """Return the mean over the clips where it counts, with their number if not all."""
+    found = [(row, next(kind for kind in kinds if kind in row)) for row in rows]
+    values = [None if kind in row["narrow"] else row[kind] for row, kind in found]
     defined = [value for value in values if value is not None]
     if not defined:
         return "undefined" if values else ""

@@ -13,12 +13,16 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+
+import av
 
 from tinct.decoder.inspection import info as read_info
 from tinct.errors import CodecError
 from tinct.evaluation import usage
+from tinct.evaluation.aggregates import average_series
 from tinct.evaluation.clips import Clip, read_decoded, write_input
 from tinct.evaluation.codecs import (
     DECODED,
@@ -27,16 +31,16 @@ from tinct.evaluation.codecs import (
     Codec,
     has_training,
     make_decode_command,
-    read_versions,
 )
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.evaluation.metrics import limit_library_threads, measure
-from tinct.evaluation.points import RAW, RDPoint, average_series
+from tinct.evaluation.points import RAW, RDPoint
 from tinct.evaluation.results import FILES, WORK
 from tinct.media.source import open_source
 
 DIGITS = 4  # to which values of a series are rounded
 MATROSKA = ".mkv"
+ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +121,7 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
         decode_peak_megabytes=round(decoding.peak_megabytes, 1),
         command=format_command(command),
         decode_command=format_command(decode_command),
-        versions=read_versions(),
+        versions=_read_versions(),
         file=str(task.file),
         date=date.today().isoformat(),
         machine=_describe_machine(),
@@ -193,3 +197,16 @@ def _describe_machine() -> str:
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else model
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def _read_versions() -> dict[str, str]:
+    """Return the versions that a result depends on, of packages and of the encoders inside PyAV."""
+    names = ("tinct", "av", "numpy", "opencv-python-headless", "scikit-image")
+    packages = {name: version(name) for name in names}
+    folder = Path(av.__file__).parent.parent / "av.libs"
+    libraries = {
+        file.name.split("-")[0]: file.name.split(".so.")[-1]
+        for file in folder.glob("lib*")
+        if file.name.startswith(ENCODER_LIBRARIES)
+    }
+    return {**packages, "ffmpeg": str(av.ffmpeg_version_info), **dict(sorted(libraries.items()))}

@@ -2,7 +2,7 @@
 
 A function takes a `Pair`: a frame of the source, the decoded one, and the pair before them. It
 returns one number, NaN where the metric is not defined (flicker of a first frame, MS-SSIM of a
-small picture). `points` averages over frames.
+small picture). `aggregates` makes one number of a clip's frames.
 """
 
 from collections import deque
@@ -25,6 +25,7 @@ from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS, squared_error
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2
 SSIM_WINDOW = 11  # pixels: the Gaussian of sigma 1.5 cut at 3.5 sigma, as in Wang et al. 2004
 SSIM_SIGMA = 1.5
+BLOCK_SIDE = 16  # pixels; blocks of at least half of it stand alone at the right and bottom edges
 VMAF_SIDE = 32  # pixels: the smallest of four scales has to hold a filter
 Plane = Literal["y", "cb", "cr"]
 
@@ -129,6 +130,23 @@ def ciede2000_p95(pair: Pair) -> float:
     return float(np.percentile(pair.colour_difference, 95))
 
 
+def worst_block(pair: Pair) -> float:
+    """Return the largest mean colour difference over blocks of 16x16 pixels.
+
+    What is left over at the right and bottom edges is a block of its own where it is 8 pixels or
+    wider; less is joined to the block before it, since its mean would be that of a few pixels.
+    """
+    difference = pair.colour_difference
+    rows, columns = map(_find_block_edges, difference.shape)
+    sums = np.add.reduceat(difference.astype(np.float64), rows, axis=0)
+    sums = np.add.reduceat(sums, columns, axis=1)
+    heights, widths = (
+        np.diff(edges, append=side)
+        for edges, side in zip((rows, columns), difference.shape, strict=True)
+    )
+    return float((sums / np.outer(heights, widths)).max())
+
+
 def flicker(pair: Pair, plane: Plane) -> float:
     """Return how differently the two videos change from the frame before, in 8-bit levels.
 
@@ -216,6 +234,7 @@ METRICS: dict[str, Metric] = {
     "ms_ssim_y": _quality("MS-SSIM Y", "", ms_ssim),
     "ciede2000": _difference("CIEDE2000", "ΔE", ciede2000),
     "ciede2000_p95": _difference("CIEDE2000, 95th percentile", "ΔE", ciede2000_p95),
+    "worst_block": _difference("worst block, CIEDE2000", "ΔE", worst_block),
     "flicker_y": _difference("flicker Y", "levels", partial(flicker, plane="y")),
     "flicker_u": _difference("flicker U", "levels", partial(flicker, plane="cb")),
     "flicker_v": _difference("flicker V", "levels", partial(flicker, plane="cr")),
@@ -300,6 +319,13 @@ def _peak(pair: Pair) -> float:
 def _convert_to_lab(rgb: np.ndarray) -> np.ndarray:
     """Return CIE L*a*b* (sRGB, D65) as float32."""
     return rgb2lab(rgb.astype(np.float32) / 255)
+
+
+def _find_block_edges(side: int) -> np.ndarray:
+    """Return where the blocks of BLOCK_SIDE begin along a side of `side` pixels."""
+    edges = np.arange(0, side, BLOCK_SIDE)
+    is_narrow = len(edges) > 1 and side - edges[-1] < BLOCK_SIDE // 2
+    return edges[:-1] if is_narrow else edges
 
 
 def _halve(plane: np.ndarray) -> np.ndarray:

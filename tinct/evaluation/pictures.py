@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from tinct.bitstream.container import find_tracks, read_file_manifest
 from tinct.bitstream.manifest import LUMA
 from tinct.decoder.video import Video
 from tinct.evaluation.clips import crop_frame
+from tinct.evaluation.codecs import EVERY, parse_codec
+from tinct.evaluation.decode import read_frames
 from tinct.evaluation.keyframes import number_sent_frames
 from tinct.evaluation.points import RDPoint
 from tinct.evaluation.results import CLIPS, Outcome
@@ -104,11 +107,17 @@ def _compare(folder: Path, clip: Path, test: RDPoint, *, points: list[RDPoint]) 
         Picture("grey base", f"what {test.codec} sends of every frame", base.rgb()),
     ]
     for point in points:
-        decoded = next(islice(iter(Video(str(folder / str(point.file)))), number, None))
+        decoded = next(islice(_open_file(folder, point), number, None))
         frame = crop_frame(decoded, source.pts, source.info)
         title = f"{point.codec}, QP {point.qp}"
         pictures.append(Picture(title, _caption(point, number), frame.rgb()))
     return Comparison(number, pictures)
+
+
+def _open_file(folder: Path, point: RDPoint) -> Iterator[Frame]:
+    """Return the decoded frames of a point's file, those that were left out among them."""
+    path = str(folder / str(point.file))
+    return read_frames(path)[1] if EVERY in parse_codec(point.codec).options else iter(Video(path))
 
 
 def _has_file(folder: Path, point: RDPoint) -> bool:

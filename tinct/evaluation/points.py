@@ -5,31 +5,32 @@
 
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from tinct.errors import CodecError
+from tinct.evaluation.aggregates import (
+    PLANES,
+    average_series,
+    get_direction,
+    get_unit,
+    weigh_planes,
+)
 from tinct.evaluation.bd import Curve, Delta, Method, quality_delta, rate_delta
-from tinct.evaluation.metrics import METRICS
-from tinct.psnr import PERFECT_DB, PLANE_WEIGHTS
 
 Accounting = Literal["all bits", "paper"]  # the paper leaves the network's bits out
-# Suffix of a PSNR's name: from the squared error over all frames, not the mean of the frames' dB.
-POOLED = "_pooled"
 RAW = "raw bitstream, not muxed"  # the note of points whose size lacks the container's bytes
-PLANES = ("psnr_y", "psnr_u", "psnr_v")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RDPoint:
     """One measured file. Its rate is `size_bytes`, all bits; `parts` adds up to it.
 
-    `means` holds each metric's mean over the frames where it is defined, `series` its value at each
-    frame (None where undefined); points measured elsewhere have no series. `keys` are the numbers
+    `means` holds each metric's mean over the frames where it is defined, and the clip's aggregates;
+    `series` holds its value at each frame (None where undefined). Points measured elsewhere have no
+    series. `keys` are the numbers
     of the key frames. Seconds and megabytes are of whole processes, with `jobs` points measured at
     a time. `command` encoded the file, `decode_command` decoded it.
     """
@@ -75,40 +76,12 @@ class RDPoint:
         return size * 8 / 1000 / self.seconds
 
     def value(self, metric: str, *, without: Collection[int] = ()) -> float | None:
-        """Return a metric's mean over all frames but the numbers `without`; None where unknown."""
+        """Return a mean or an aggregate over all frames but `without`; None where unknown."""
         if not without:
             return self.means.get(metric)
         kept = [number for number in range(self.frames) if number not in without]
         shorter = {name: [values[i] for i in kept] for name, values in self.series.items()}
         return average_series(shorter).get(metric)
-
-
-def average_series(series: dict[str, list[float | None]]) -> dict[str, float]:
-    """Return the mean of each metric over the frames where it is defined, and pooled PSNRs."""
-    found = {}
-    for name, values in series.items():
-        defined = [value for value in values if value is not None]
-        if defined:
-            found[name] = float(np.mean(defined))
-            if name in (*PLANES, "psnr_rgb"):
-                found[name + POOLED] = _pool_psnr(defined)
-    if all(name + POOLED in found for name in PLANES):
-        found["psnr_yuv611" + POOLED] = _weigh_planes(found[name + POOLED] for name in PLANES)
-    return found
-
-
-def get_direction(metric: str) -> int:
-    """Return +1 where more of a metric is better, -1 where less is, 0 where it is no quality.
-
-    Raise CodecError for a name that is no metric.
-    """
-    name = metric.removesuffix(POOLED)
-    if name not in METRICS or (name != metric and not name.startswith("psnr_")):
-        raise CodecError(
-            f"expected a metric of {', '.join(METRICS)}, or a PSNR with {POOLED} behind it; "
-            f"found {metric}"
-        )
-    return METRICS[name].better
 
 
 def bd_rate(
@@ -129,7 +102,7 @@ def bd_rate(
     no quality. An undefined delta gives its reason in `Delta.why`.
     """
     curves = _make_curves(anchor, test, metric, accounting=accounting, keys=keys)
-    return rate_delta(*curves, method)
+    return rate_delta(*curves, method, is_in_db=get_unit(metric) == "dB")
 
 
 def bd_quality(
@@ -194,7 +167,7 @@ def read_points(path: Path) -> tuple[list[RDPoint], list[str]]:
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         try:
             point = _parse_point(json.loads(line))
-        except (ValueError, TypeError, RecursionError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             notes.append(note_damage(path, number, error))
         else:
             points[point.key] = point
@@ -243,12 +216,14 @@ def _parse_point(entry: Any) -> RDPoint:
     known = {f.name for f in fields(RDPoint)}
     if not isinstance(entry, dict) or not set(entry) <= known:
         raise ValueError("not the fields of a point")
-    return _check_point(RDPoint(**entry))
+    point = _check_point(RDPoint(**entry))
+    # A point that was measured before an aggregate was there gets it from its series.
+    return replace(point, means=average_series(point.series) | point.means)
 
 
 def _parse_external(entry: dict[str, Any], seconds: float) -> RDPoint:
     values = {name: float(entry[name]) for name in PLANES}
-    values["psnr_yuv611"] = _weigh_planes(values.values())
+    values["psnr_yuv611"] = weigh_planes(values.values())
     point = RDPoint(
         clip=Path(entry["clip"]).stem,
         codec=entry["codec"],
@@ -309,14 +284,3 @@ def _is_series(values: Any, frames: int) -> bool:
 
 def _is_table(value: Any, holds: Callable[[Any], bool]) -> bool:
     return isinstance(value, dict) and all(map(holds, value.values()))
-
-
-def _weigh_planes(decibels: Iterable[float]) -> float:
-    """Return (6 Y + U + V) / 8 of the planes' PSNR."""
-    return float(np.dot(PLANE_WEIGHTS, list(decibels)))
-
-
-def _pool_psnr(decibels: Iterable[float]) -> float:
-    """Return the PSNR of the mean squared error of frames with these PSNRs, in dB."""
-    squared = np.mean([10 ** (-db / 10) for db in decibels])
-    return float(min(-10 * np.log10(squared), PERFECT_DB))

@@ -6,19 +6,23 @@ draws the plots and answers to clicks.
 
 import json
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from tinct.errors import CodecError
+from tinct.evaluation.anchors import check_anchors
 from tinct.evaluation.markdown import format_report
 from tinct.evaluation.pictures import Comparison, compare_frames, encode_pictures
 from tinct.evaluation.points import RDPoint
 from tinct.evaluation.results import Outcome, load
 from tinct.evaluation.summary import (
     PARTS,
-    DeltaTable,
+    Tables,
     compare_codecs,
+    compare_with_best,
     describe_setup,
     list_metrics,
     list_notes,
@@ -30,10 +34,11 @@ HTML, MARKDOWN = "report.html", "report.md"
 DIGITS = 6  # significant ones of the page's numbers: neither eye nor plot shows more
 
 
-def write_report(folder: Path) -> list[Path]:
+def write_report(folder: Path, anchors: Sequence[Sequence[str]] = ()) -> list[Path]:
     """Write `report.html` and `report.md` into a results folder; return their paths.
 
-    Raise CodecError where there is no point to report.
+    `anchors` are sets of codecs that stand in place of those of the sweep. Raise CodecError where
+    there is no point to report, and for anchors that have none.
     """
     outcome = load(folder)
     if not outcome.points:
@@ -41,12 +46,14 @@ def write_report(folder: Path) -> list[Path]:
             f"expected points in {folder}, found none; "
             f"measure some with: tinct evaluate --resume {folder}"
         )
-    table = compare_codecs(outcome)
+    check_anchors(anchors, outcome.codecs)
+    sets = anchors or outcome.setup.anchors
+    tables = Tables(compare_codecs(outcome), [compare_with_best(outcome, s) for s in sets])
     comparisons = compare_frames(outcome, folder)
     html, markdown = folder / HTML, folder / MARKDOWN
     try:
-        html.write_text(_make_page(outcome, table, comparisons), encoding="utf-8")
-        markdown.write_text(format_report(outcome, table), encoding="utf-8")
+        html.write_text(_make_page(outcome, tables, comparisons), encoding="utf-8")
+        markdown.write_text(format_report(outcome, tables), encoding="utf-8")
     except OSError as error:
         raise CodecError(
             f"expected to write {html} and {markdown}, found {error.strerror}"
@@ -54,7 +61,7 @@ def write_report(folder: Path) -> list[Path]:
     return [html, markdown]
 
 
-def _make_page(outcome: Outcome, table: DeltaTable, comparisons: dict[str, Comparison]) -> str:
+def _make_page(outcome: Outcome, tables: Tables, comparisons: dict[str, Comparison]) -> str:
     """Return the HTML with style, script and data inside."""
     pictures, quality = encode_pictures(comparisons)
     data = {
@@ -63,7 +70,9 @@ def _make_page(outcome: Outcome, table: DeltaTable, comparisons: dict[str, Compa
         "anchors": {codec: outcome.anchor_of(codec) for codec in outcome.codecs},
         "metrics": list_metrics(outcome.points),
         "points": [_describe_point(point) for point in outcome.points],
-        "deltas": table,
+        "deltas": tables.own,
+        "sets": [asdict(best) for best in tables.best],
+        "intra": outcome.intra_anchor,
         "pictures": pictures,
         "frames": {clip: comparison.number for clip, comparison in comparisons.items()},
         "pictureQuality": quality,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tinct.errors import CodecError
 from tinct.evaluation.clips import name_clip
-from tinct.evaluation.codecs import STRUCTURES, find_missing, parse_codec
+from tinct.evaluation.codecs import EVERY, STRUCTURES, find_missing, parse_codec
 from tinct.evaluation.points import RDPoint, note_damage, read_external_points, read_points
 
 SWEEP, POINTS, FAILURES = "sweep.json", "points.jsonl", "failures.jsonl"
@@ -28,7 +28,8 @@ class Setup:
     """What a sweep was asked for.
 
     `frames` of each clip are measured, None for all, at `jobs` points at a time. `external` are
-    files of points measured elsewhere.
+    files of points measured elsewhere. `anchors` are sets of codecs; others are compared with the
+    strongest of each set.
     """
 
     clips: list[str]
@@ -37,6 +38,7 @@ class Setup:
     frames: int | None = FRAMES
     external: list[str] = field(default_factory=list)
     jobs: int = 1
+    anchors: list[list[str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class Outcome:
     def anchor_of(self, codec: str) -> str:
         """Return what a codec is compared with, of those with points.
 
-        That is x265 if it is there, of the same structure if possible, without options if possible.
+        That is x265 if it is there, of the same structure if possible, with every frame sent if
+        possible, without options if possible.
         """
         measured = [parse_codec(name) for name in self.setup.codecs if name in self.codecs]
         if not measured:
@@ -77,8 +80,23 @@ class Outcome:
         structure = self._structure_of(codec)
         return max(
             measured,
-            key=lambda c: (c.family == ANCHOR_FAMILY, c.structure == structure, not c.options),
+            key=lambda c: (
+                *(c.family == ANCHOR_FAMILY, c.structure == structure),
+                *(EVERY not in c.options, not c.options),
+            ),
         ).name
+
+    @property
+    def intra_anchor(self) -> str | None:
+        """Name of the plainest x265 all-intra with points and with every frame; None without."""
+        codecs = [parse_codec(name) for name in self.setup.codecs if name in self.codecs]
+        found = [
+            codec
+            for codec in codecs
+            if (codec.family, codec.structure) == (ANCHOR_FAMILY, "intra")
+            and EVERY not in codec.options
+        ]
+        return min(found, key=lambda codec: len(codec.options)).name if found else None
 
     def _structure_of(self, codec: str) -> str | None:
         """Return a codec's structure; of one measured elsewhere, what its name or command says."""
@@ -141,10 +159,12 @@ def _read_setup(folder: Path) -> Setup:
         entry = json.loads((folder / SWEEP).read_text())
         known = {f.name for f in fields(Setup)}
         setup = Setup(**{name: value for name, value in entry.items() if name in known})
-        names = [*setup.clips, *setup.codecs, *setup.external]
+        are_sets = all(isinstance(members, list) and members for members in setup.anchors)
+        anchors = [name for members in setup.anchors for name in members]
+        names = [*setup.clips, *setup.codecs, *setup.external, *anchors]
         counts = [*setup.qps, setup.jobs, setup.frames or 1]
         are_names = all(isinstance(name, str) for name in names)
-        if not are_names or not all(type(n) is int for n in counts):
+        if not are_names or not are_sets or not all(type(n) is int for n in counts):
             raise ValueError("values of another kind")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CodecError(

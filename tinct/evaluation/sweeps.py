@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tinct.bitstream.qp import MAX_QP
 from tinct.errors import CodecError
+from tinct.evaluation.anchors import check_anchors
 from tinct.evaluation.clips import Clip, cut_clip, name_clip
-from tinct.evaluation.codecs import make_paths_absolute, parse_codec
+from tinct.evaluation.codecs import check_clip, make_paths_absolute, parse_codec
 from tinct.evaluation.measurement import Task, measure_point
 from tinct.evaluation.points import RDPoint, format_point, read_external_points
 from tinct.evaluation.results import (
@@ -116,6 +117,7 @@ def locate_files(setup: Setup) -> Setup:
         clips=[str(Path(name).absolute()) for name in setup.clips],
         codecs=[make_paths_absolute(codec) for codec in setup.codecs],
         external=[str(Path(name).absolute()) for name in setup.external],
+        anchors=[list(map(make_paths_absolute, members)) for members in setup.anchors],
     )
 
 
@@ -134,10 +136,12 @@ def check_setup(setup: Setup) -> None:
         raise CodecError(f"--jobs: expected 1 or more, found {setup.jobs}")
     if setup.frames is not None and setup.frames < 1:
         raise CodecError(f"--frames: expected 1 or more, found {setup.frames}")
-    for codec in setup.codecs:
-        parse_codec(codec)
+    check_anchors(setup.anchors, setup.codecs)
+    codecs = [parse_codec(codec) for codec in setup.codecs]
     for clip in setup.clips:
-        open_source(clip)
+        info = open_source(clip).info
+        for codec in codecs:
+            check_clip(codec, clip, info)
     for path in setup.external:
         read_external_points(Path(path), {})
 

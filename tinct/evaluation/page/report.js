@@ -156,7 +156,7 @@ function drawBits() {
 }
 
 function drawStrip() {
-  const metric = $("metric").value.replace("_pooled", "");
+  const metric = data.metrics[$("metric").value].series;
   const rows = visible().map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && (p.series[metric] || []).some((v) => v !== null));
   if (!rows.length) return $("strip").replaceChildren("No series of this metric at this QP.");
   const values = rows.flatMap(([, p]) => p.series[metric].filter((v) => v !== null));
@@ -185,41 +185,63 @@ function drawStrip() {
 
 // ── tables ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function delta(row) {
+// the kind of delta that the controls ask for, of those that a row has
+function deltaKind(row) {
   const kind = $("kind").value;
-  if (kind !== "rate") return row[kind];
-  const names = [];
-  if ($("accounting").value === "paper" && !$("keys").checked) names.push("paper_inner");
-  if (!$("keys").checked) names.push("inner");
-  if ($("accounting").value === "paper") names.push("paper");
-  const name = names.find((n) => n in row) || "rate";
-  return row[name];
+  if (kind !== "rate") return kind;
+  const kinds = [];
+  if ($("accounting").value === "paper" && !$("keys").checked) kinds.push("paper_inner");
+  if (!$("keys").checked) kinds.push("inner");
+  if ($("accounting").value === "paper") kinds.push("paper");
+  return kinds.find((k) => k in row) || "rate";
+}
+
+function common(row) {
+  const length = row.common_db === null ? "" : `, ${row.common_db.toFixed(1)} dB`;
+  return ` (${Math.round(100 * row.overlap)} %${length})`;
 }
 
 function drawDeltas() {
-  const metric = $("metric").value, found = data.deltas[metric];
+  const metric = $("metric").value, best = data.sets[$("against").value];
+  const found = (best ? best.deltas : data.deltas)[metric];
   $("accounting").disabled = $("keys").disabled = $("kind").value !== "rate";
+  $("passed-over").replaceChildren(...(best ? best.notes : []).map((note) => element("li", {}, note)));
   if (!found) return $("bd").replaceChildren(element("caption", {}, data.metrics[metric].better ? "No deltas: they take two codecs with points at two QPs each, on one clip." : "This metric is no measure of quality: it has no deltas."));
   const codecs = Object.keys(found), sums = Object.fromEntries(codecs.map((codec) => [codec, []]));
   const smaller = $("kind").value === "quality" ? -1 : 1;
-  const cell = (value, overlap) => {
+  const cell = (value, row) => {
     const td = element("td", value ? { class: smaller * value < 0 ? "good" : "bad" } : {}, value === null || value === undefined ? "undefined" : (value > 0 ? "+" : "") + value.toFixed($("kind").value === "quality" ? 2 : 1));
-    if (overlap !== undefined) td.append(element("small", {}, ` (${Math.round(100 * overlap)} %)`));
+    if (row) td.append(element("small", {}, common(row)));
+    if (row && row.anchor) td.append(element("br"), element("small", {}, row.anchor));
     return td;
   };
-  const head = element("tr", {}, element("th", {}, "clip"), ...codecs.map((codec) => element("th", {}, codec, element("small", {}, `against ${data.anchors[codec]}`))));
+  const head = element("tr", {}, element("th", {}, "clip"), ...codecs.map((codec) => element("th", {}, codec, element("small", {}, best ? "" : `against ${data.anchors[codec]}`))));
   const rows = data.clips.map((clip) => element("tr", {}, element("td", {}, clip), ...codecs.map((codec) => {
     const row = found[codec][clip];
     if (!row) return element("td", {}, "");
-    const value = delta(row);
-    if (value !== null && value !== undefined) sums[codec].push(value);
-    return cell(value, row.overlap);
+    const kind = deltaKind(row), value = row[kind];
+    if (value !== null && value !== undefined && !row.narrow.includes(kind)) sums[codec].push(value);
+    return cell(value, row);
   })));
   const means = element("tr", { class: "mean" }, element("td", {}, "mean where defined"), ...codecs.map((codec) => {
     const values = sums[codec];
     return values.length ? cell(values.reduce((a, b) => a + b) / values.length) : element("td", {}, "undefined");
   }));
   $("bd").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows, means));
+}
+
+// worst frame and blocks of each codec at one QP, and the frame's beside that of x265 all-intra
+function drawWorst() {
+  const titles = { worst_frame: "worst frame, dB", worst_block_median: "worst block, median", worst_block_max: "worst block, maximum" };
+  const metrics = Object.keys(titles).filter((m) => m in data.metrics);
+  const reference = data.intra && atQp(data.intra);
+  const rows = data.codecs.map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && metrics.some((m) => m in p.means));
+  const more = ([codec, p]) => (codec !== data.intra && [p, reference].every((q) => "worst_frame" in q.means) ? number(p.means.worst_frame - reference.means.worst_frame) : "");
+  $("worst").replaceChildren();
+  if (!rows.length) return;
+  const head = ["codec", ...metrics.map((m) => titles[m]), ...(reference ? [`worst frame, more than ${data.intra}`] : [])];
+  $("worst").append(element("thead", {}, element("tr", {}, ...head.map((h) => element("th", {}, h)))), element("tbody", {}, ...rows.map((row) =>
+    element("tr", {}, element("td", {}, row[0]), ...metrics.map((m) => element("td", {}, m in row[1].means ? number(row[1].means[m]) : "")), ...(reference ? [element("td", {}, more(row))] : [])))));
 }
 
 function drawCosts() {
@@ -375,7 +397,7 @@ function drawLegend() {
 }
 
 function draw() {
-  drawCurves(); drawDeltas(); drawBits(); drawStrip(); drawCosts(); drawCommands();
+  drawCurves(); drawDeltas(); drawBits(); drawStrip(); drawWorst(); drawCosts(); drawCommands();
 }
 
 function start() {
@@ -385,13 +407,14 @@ function start() {
   $("notes").replaceChildren(...data.notes.map((note) => element("li", {}, note)));
   options($("clip"), data.clips.map((c) => [c, c]));
   options($("metric"), Object.entries(data.metrics).map(([name, m]) => [name, m.title]));
+  options($("against"), [["", "each codec's own anchor"], ...data.sets.map((set, i) => [i, set.title])]);
   options($("qp"), [...new Set(data.points.map((p) => p.qp))].sort((a, b) => a - b).map((q) => [q, q]), 37);
   drawLegend();
   draw();
   choosePictures();
   $("clip").addEventListener("change", () => { draw(); choosePictures(); });
   for (const id of ["metric", "qp"]) $(id).addEventListener("change", draw);
-  for (const id of ["kind", "accounting", "keys"]) $(id).addEventListener("change", drawDeltas);
+  for (const id of ["against", "kind", "accounting", "keys"]) $(id).addEventListener("change", drawDeltas);
   for (const id of ["left", "right"]) $(id).addEventListener("change", drawPictures);
   $("slider").addEventListener("input", () => { divide(); if (state.heat) drawPictures(); });
   $("stage").addEventListener("pointermove", (event) => {
