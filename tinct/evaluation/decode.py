@@ -21,6 +21,7 @@ from tinct.errors import CodecError
 from tinct.evaluation.clips import write_frames
 from tinct.frames import Frame, VideoInfo
 from tinct.media.source import open_source
+from tinct.motion.interpolation import interpolate_frame
 from tinct.motion.views import KeyView, LumaView
 
 
@@ -52,7 +53,8 @@ def _interpolate(sent: Iterator[KeyView]) -> Iterator[KeyView]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for after in sent:
             missing = range(before.luma.pts + 1, after.luma.pts)
-            yield from fill([before, after], missing, pool)[1:]
+            between = fill([before, after], missing, interpolate=interpolate_frame, pool=pool)
+            yield from between[1:]
             before = after
 
 
