@@ -196,15 +196,9 @@ class Rehearsal:
                     shown += restorer.push(COLOUR, pts, colour[pts][1])
                 shown += restorer.push(LUMA, pts, (luma[pts][1],))
             shown += restorer.flush()
+        bits = {pts: luma[pts][0] if pts in luma else UNSENT_BITS for pts in originals}
         return _Restored(
-            frames=[
-                (
-                    originals[frame.pts],
-                    frame,
-                    luma[frame.pts][0] if frame.pts in luma else UNSENT_BITS,
-                )
-                for frame in shown
-            ],
+            frames=[(originals[frame.pts], frame, bits[frame.pts]) for frame in shown],
             colour_bits={pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()},
         )
 
