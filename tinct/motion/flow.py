@@ -56,8 +56,10 @@ def scale_flow(flow: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.multiply(scaled, np.float32(0.5 if smaller else 2.0), out=scaled)
 
 
-def warp(picture: np.ndarray, flow: np.ndarray, *, sharp: bool = False) -> np.ndarray:
-    """Return `picture` [h, w] or [h, w, c], sampled where `flow` points to.
+def warp(
+    picture: np.ndarray, flow: np.ndarray, *, share: float = 1.0, sharp: bool = False
+) -> np.ndarray:
+    """Return `picture` [h, w] or [h, w, c], sampled where `share` times `flow` points to.
 
     Samples are bilinear; with `sharp` bicubic (a = -0.75), which keeps fine detail and takes half
     as long again. Beyond the border the picture's edge is repeated. The flow, float32, is as large
@@ -66,7 +68,7 @@ def warp(picture: np.ndarray, flow: np.ndarray, *, sharp: bool = False) -> np.nd
     scaled = scale_flow(flow, picture.shape)
     # the sum overwrites a scaled copy: fresh memory takes time
     out = None if scaled is flow else scaled
-    positions = cv2.add(scaled, make_grid(*picture.shape[:2]), out)
+    positions = cv2.scaleAdd(scaled, share, make_grid(*picture.shape[:2]), out)
     method = cv2.INTER_CUBIC if sharp else cv2.INTER_LINEAR
     return cv2.remap(  # type: ignore[call-overload]
         picture, positions, None, method, borderMode=cv2.BORDER_REPLICATE

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from tinct.motion.flow import Flow, convert_flow, make_grid, scale_flow, track, warp
+from tinct.motion.flow import Flow, convert_flow, scale_flow, track, warp
 from tinct.motion.references import References
 from tinct.motion.views import KeyView, LumaView
 
@@ -102,31 +102,29 @@ def _move_both(
     guesses = _shift(motion.forward, share), np.negative(_shift(motion.backward, 1 - share))
     moved = []
     for flow in guesses:
-        back, forth = (
-            scale_flow(part, luma[0].shape) for part in (-share * flow, (1 - share) * flow)
-        )
+        fine, coarse = (scale_flow(flow, plane.shape) for plane in (luma[0], colour[0]))
         moved.append(
             _Moved(
-                (_move_luma(before.luma, back), _move_luma(after.luma, forth)),
-                (warp(colour[0], back), warp(colour[1], forth)),
+                (
+                    _move_luma(before.luma, fine, share=-share),
+                    _move_luma(after.luma, fine, share=1 - share),
+                ),
+                (warp(colour[0], coarse, share=-share), warp(colour[1], coarse, share=1 - share)),
             )
         )
     return moved[0], moved[1]
 
 
-def _move_luma(luma: LumaView, flow: np.ndarray) -> np.ndarray:
+def _move_luma(luma: LumaView, flow: np.ndarray, *, share: float) -> np.ndarray:
     """Return a luma plane moved along a flow; what overshoots at sharp edges is cut to the peak."""
-    moved = warp(luma.y, flow, sharp=True)
+    moved = warp(luma.y, flow, share=share, sharp=True)
     return moved if luma.bit_depth == 8 else np.minimum(moved, (1 << luma.bit_depth) - 1, out=moved)
 
 
 def _shift(flow: np.ndarray, share: float) -> np.ndarray:
     """Return a flow, float32, at the samples where it has brought its content at `share` of it."""
     full = convert_flow(flow, cv2.CV_32F)
-    positions = make_grid(*full.shape[:2]) - np.float32(share) * full
-    return cv2.remap(  # type: ignore[call-overload]
-        full, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    return warp(full, full, share=-share)
 
 
 def _mix_guesses(moved: tuple[_Moved, _Moved], share: float) -> Planes:
