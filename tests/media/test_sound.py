@@ -13,7 +13,7 @@ from media_files import pass_through, read_frames
 
 from tinct.media.sound import SoundTimes
 
-NO_TIME = None
+NO_TIME = None  # of a packet
 
 
 def complete(stamps: list[tuple[int | None, int]]) -> list[int | None]:

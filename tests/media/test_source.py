@@ -327,11 +327,6 @@ def test_b_frames_in_avi_are_evenly_spaced(tmp_path: Path, codec: str) -> None:
     assert all(np.array_equal(a.y, b.y) for a, b in zip(cut, whole[25:], strict=True))
 
 
-def test_alpha_beside_the_pictures_of_webm_is_named(tmp_path: Path) -> None:
-    write_clip(tmp_path / "a.mkv", video_metadata={"alpha_mode": "1"})
-    assert open_source(str(tmp_path / "a.mkv")).notes == ["transparency is left out"]
-
-
 def test_fields_marked_in_the_header_alone_are_refused(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mov"), "w") as out:
         video = out.add_stream("mjpeg", rate=25)

@@ -29,7 +29,7 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
-from tinct.media.conversion import to_frame
+from tinct.media.conversion import TRANSPARENCY_NOTE, has_transparency, to_frame
 from tinct.media.demux import (
     choose_stream,
     describe_error,
@@ -60,7 +60,11 @@ _PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders 
 # Codecs whose own pictures say whether they are interlaced.
 _CODECS_WITH_FIELDS = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"}
 _CODECS_WITH_FIELDS |= {"prores", "dnxhd", "dvvideo", "ffv1", "cavs"}
-_CAPTIONS_NOTE = "closed captions (CEA-608/708) are left out"
+# Notes on what pictures lose, with the test of a picture for it.
+_LOSSES: tuple[tuple[str, Callable[[av.VideoFrame], bool]], ...] = (
+    ("closed captions (CEA-608/708) are left out", has_captions),
+    (TRANSPARENCY_NOTE, has_transparency),
+)
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)  # tried one after the other
 
 
@@ -244,8 +248,9 @@ class Source:
                 f"(ffmpeg -i in -vf scale={info.width}:{info.height} out.mkv)"
             )
         _refuse_interlaced(raw, self._path)
-        if _CAPTIONS_NOTE not in self.notes and has_captions(raw):
-            self.notes.append(_CAPTIONS_NOTE)
+        for note, is_lost in _LOSSES:
+            if note not in self.notes and is_lost(raw):
+                self.notes.append(note)
 
 
 class _Damaged(Exception):
