@@ -127,6 +127,27 @@ def test_variable_times_are_kept_to_the_millisecond(tmp_path: Path, suffix: str)
     assert source.info.frame_count == 9
 
 
+def test_bursts_are_spread_out_and_named(tmp_path: Path) -> None:
+    """Only those in the time asked for are counted."""
+    base = Fraction(1, 90000)
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        video = out.add_stream("libx264", rate=25, options={"bf": "0"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.time_base = video.time_base = base
+        for pts in (0, 20, 40, 3600, 7200, 7220, 10800):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts, picture.time_base = pts, base
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    source = open_source(str(tmp_path / "a.mp4"))
+    assert [frame.pts for frame in source] == [0, 1, 2, 40, 80, 81, 120]
+    note = "frames closer than a millisecond are spread out: 3 frames are shown later"
+    assert source.notes[-1] == note
+    late = open_source(str(tmp_path / "a.mp4"), start_seconds=0.03)
+    assert late.notes[-1] == note.replace("3 frames are", "1 frame is")
+    assert len(open_source(str(tmp_path / "a.mp4"), start_seconds=0.1).notes) == 1
+
+
 def test_a_late_video_keeps_its_delay_behind_the_audio(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv", frames=10, delay=5, audio="flac")
     write_clip(tmp_path / "b.mkv", frames=10, delay=5)

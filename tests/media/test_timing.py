@@ -10,6 +10,7 @@ from synthetic import make_info
 from tinct.errors import CodecError
 from tinct.media.timing import (
     Timing,
+    describe_moved,
     find_constant_rate,
     guess_rate,
     make_pipe_timing,
@@ -79,6 +80,19 @@ def test_a_guess_beyond_the_format_counts_as_none() -> None:
     for guess in (Fraction(1000), Fraction(90000), Fraction(1, 2000)):
         assert find_constant_rate(np.array([0]), MILLISECOND, [guess]) == 25
         assert guess_rate([guess]) == 25
+
+
+@pytest.mark.parametrize(
+    ("ticks", "frames"),
+    [
+        ([0, 1, 40, 41], None),
+        ([0, 0, 40], "1 frame is"),
+        ([0, 0, 0, 1, 40, 40, 80], "4 frames are"),
+    ],
+)
+def test_frames_that_share_a_tick_are_named(ticks: list[int], frames: str | None) -> None:
+    note = f"frames closer than a millisecond are spread out: {frames} shown later"
+    assert describe_moved(np.array(ticks)) == ([note] if frames else [])
 
 
 def test_a_pipe_beyond_the_format_has_milliseconds() -> None:

@@ -47,6 +47,7 @@ from tinct.media.timing import (
     DEFAULT_RATE,
     FORMATS_WITHOUT_TIMES,
     Timing,
+    describe_moved,
     make_pipe_timing,
     scan_timing,
     sort_times,
@@ -88,7 +89,7 @@ def open_source(
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
         if has_later_tracks(container):
             notes.append("tracks that appear in the middle of the file are left out")
-    return Source(
+    source = Source(
         path,
         info,
         timing,
@@ -98,6 +99,8 @@ def open_source(
         is_cut_off=partial(is_cut_off, path),
         crop=about.crop,
     )
+    source.notes += describe_moved(source.ticks)
+    return source
 
 
 class Source:

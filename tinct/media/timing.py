@@ -201,6 +201,17 @@ def _have_own_milliseconds(seconds: np.ndarray) -> bool:
     return bool((np.diff(np.rint(seconds / float(MILLISECOND))) > 0).all())
 
 
+def describe_moved(ticks: np.ndarray) -> list[str]:
+    """Return a note on frames that `Source` moves since they share a tick, given sorted ticks."""
+    places = np.arange(len(ticks))
+    shown = np.maximum.accumulate(ticks - places) + places
+    moved = int((shown > ticks).sum())
+    if moved == 0:
+        return []
+    frames = "1 frame is" if moved == 1 else f"{moved} frames are"
+    return [f"frames closer than a millisecond are spread out: {frames} shown later"]
+
+
 def guess_rate(rates: Sequence[Fraction]) -> Fraction:
     """Return the rate of a video whose times tell none: what the file names first, else 25.
 
