@@ -44,6 +44,21 @@ def test_constant_rate_refuses_a_gap() -> None:
     assert find_constant_rate(np.delete(even, 150), MILLISECOND, [NTSC]) is None
 
 
+@pytest.mark.parametrize("missing", [[1], [6], range(4, 50, 6), range(1, 50, 3)])
+def test_frames_missing_on_a_clock_of_frames_are_gaps(missing: list[int]) -> None:
+    """Nor do those that are left count as a lower rate, however evenly the gaps lie."""
+    clock, stamps = Fraction(1, 25), np.delete(np.arange(50), missing)
+    named = [Fraction(25), Fraction(len(stamps), 2)]
+    assert find_constant_rate(stamps, clock, named) is None
+    assert find_constant_rate(np.arange(0, 50, 2), clock, named) == Fraction(25, 2)
+
+
+def test_a_rate_of_which_a_clock_rounds_the_times_is_constant() -> None:
+    """GIF counts in hundredths of a second."""
+    stamps = np.rint(np.arange(60) * 100 / 30).astype(np.int64)
+    assert find_constant_rate(stamps, Fraction(1, 100), [Fraction(30)]) == 30
+
+
 def test_a_rate_is_measured_where_the_file_names_none_or_a_wrong_one() -> None:
     assert find_constant_rate(ntsc_stamps(300), MILLISECOND, []) == NTSC
     assert find_constant_rate(ntsc_stamps(300), MILLISECOND, [Fraction(50)]) == NTSC

@@ -176,6 +176,9 @@ def find_constant_rate(
     frame: none is missing. Files often name a rounded rate (Matroska keeps nanoseconds): the usual
     rate nearest to each candidate is tried first. A rate that the format does not hold is returned
     only where several frames share a millisecond; else the rate counts as variable.
+
+    A clock of less than two ticks a frame counts frames, as AVI's does: uneven times on it are
+    frames that are missing, not the rounded times of a lower rate.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
@@ -183,6 +186,9 @@ def find_constant_rate(
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
+    counts_frames = base > MILLISECOND and 2 * base * measured > 1
+    if counts_frames and np.ptp(np.diff(pts)) > 0:
+        return None
     tolerance = max(float(base), 1e-3) * 1.001
     usual = map(_find_usual_rate, [*rates, measured])
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
