@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from helpers import read_payloads
 from media_files import pass_through, read_frames
+from synthetic import write_clip
 
+from tinct.media.extra_tracks import ConvertedTrack
 from tinct.media.sound import SoundTimes
 
 NO_TIME = None  # of a packet
@@ -50,6 +52,27 @@ def test_rounded_times_are_left_alone() -> None:
     """Packets of 1/1200 s, as TrueHD has them, share some of Matroska's milliseconds."""
     rounded = [round(number * 1000 / 1200) for number in range(2400)]
     assert complete([(time, 1) for time in rounded]) == rounded
+
+
+def test_converted_packets_without_time_and_duration_follow_by_their_samples(
+    tmp_path: Path,
+) -> None:
+    write_clip(tmp_path / "a.mkv", frames=25, audio="ac3")
+    with av.open(str(tmp_path / "a.mkv")) as given, av.open(str(tmp_path / "b.mp4"), "w") as out:
+        source = given.streams.audio[0]
+        track = ConvertedTrack(source, out.add_stream("aac", rate=48000, layout="mono"))
+        times, packets = SoundTimes(), []
+        for number, packet in enumerate(given.demux(source)):
+            if packet.size:
+                packet.duration = 0
+                packet.pts = packet.dts = packet.pts if number == 0 else None
+                times.complete(packet)
+                packets += track.convert(packet, Fraction(0))
+        packets += track.flush()
+    starts = [float(packet.pts * packet.time_base) for packet in packets]
+    assert starts[0] <= 0
+    assert np.diff(starts) == pytest.approx(1024 / 48000, abs=0.001)
+    assert 0.9 < starts[-1] < 1.05
 
 
 @pytest.fixture

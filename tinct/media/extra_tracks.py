@@ -118,7 +118,7 @@ class ConvertedTrack:
     def __init__(self, source: AudioStream, target: AudioStream) -> None:
         self._source, self._target = source, target
         self._shift = self._end_seconds = Fraction(0)
-        self._start_seconds: Fraction | None = None  # of the last frame
+        self._told_seconds: Fraction | None = None  # the last time that a frame had of its own
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[object, ...] = ()  # format, layout and rate that the resampler takes
 
@@ -141,7 +141,6 @@ class ConvertedTrack:
             seconds = self._find_seconds(frame)
             frame.pts = round(seconds * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
-            self._start_seconds = seconds
             self._end_seconds = seconds + Fraction(frame.samples, frame.sample_rate)
             if frame.pts >= 0:
                 encoded += self._encode(frame)
@@ -150,12 +149,16 @@ class ConvertedTrack:
     def _find_seconds(self, frame: av.AudioFrame) -> Fraction:
         """Return when a frame starts; one without a time of its own follows the one before.
 
-        The last frame that a decoder holds back has none, or packets had none.
+        The last frame that a decoder holds back has none. Frames of packets without times have that
+        of the frame before; rounded to ticks, only frames of up to a tick share one.
         """
         if frame.pts is None:
             return self._end_seconds
-        seconds = frame.pts * (frame.time_base or Fraction(0)) - self._shift
-        return self._end_seconds if seconds == self._start_seconds else seconds
+        tick = frame.time_base or Fraction(0)
+        seconds = frame.pts * tick - self._shift
+        is_repeated = seconds == self._told_seconds and self._end_seconds > seconds + tick
+        self._told_seconds = seconds
+        return self._end_seconds if is_repeated else seconds
 
     def _encode(self, frame: av.AudioFrame) -> list[AnyPacket]:
         """Encode a frame; sound may change from mono to stereo, as broadcasts do."""
