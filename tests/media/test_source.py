@@ -13,7 +13,7 @@ import pytest
 from av.error import FFmpegError
 from helpers import assert_same_frames, read_payloads
 from media_files import HDR, NTSC, assert_planes, read_frames
-from synthetic import draw_clip, make_info, write_clip, write_video
+from synthetic import draw_clip, make_info, to_av, write_clip, write_video
 
 from tinct.errors import CodecError
 from tinct.frames import ColourTags
@@ -333,6 +333,26 @@ def test_threads_lose_no_whole_frame_of_a_cut_file(tmp_path: Path, percent: int)
     start = whole[len(whole) // 2].pts_seconds
     rest = list(open_source(str(path), start_seconds=start))
     assert len(rest) == len(whole) - len(whole) // 2
+
+
+def test_b_frames_on_a_clock_of_half_frames_have_the_files_rate(tmp_path: Path) -> None:
+    """FFmpeg copies H.264 to AVI so, and gives the last frame a tick too few."""
+    base = Fraction(1, 50)
+    with av.open(str(tmp_path / "a.avi"), "w") as out:
+        video = out.add_stream("libx264", rate=50, options={"bf": "3", "b_strategy": "0"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.codec_context.time_base = video.time_base = base
+        for number, planes in enumerate(draw_clip(50)):
+            picture = to_av(planes, "yuv420p")
+            picture.pts, picture.time_base = 2 * number, base
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    source = open_source(str(tmp_path / "a.avi"))
+    assert source.info.frame_rate == 25
+    whole = list(source)
+    assert [frame.pts - whole[0].pts for frame in whole] == list(range(50))
+    (last,) = open_source(str(tmp_path / "a.avi"), start_seconds=whole[49].pts_seconds)
+    assert np.array_equal(last.y, whole[49].y)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])

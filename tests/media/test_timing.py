@@ -53,6 +53,12 @@ def test_frames_missing_on_a_clock_of_frames_are_gaps(missing: list[int]) -> Non
     assert find_constant_rate(np.arange(0, 50, 2), clock, named) == Fraction(25, 2)
 
 
+def test_one_step_that_is_odd_is_no_missing_frame() -> None:
+    """FFmpeg gives the last frame of H.264 in AVI, on a clock of half frames, a tick too few."""
+    stamps = np.array([*range(0, 98, 2), 97])
+    assert find_constant_rate(stamps, Fraction(1, 50), [Fraction(50), Fraction(25)]) == 25
+
+
 def test_a_rate_of_which_a_clock_rounds_the_times_is_constant() -> None:
     """GIF counts in hundredths of a second."""
     stamps = np.rint(np.arange(60) * 100 / 30).astype(np.int64)
