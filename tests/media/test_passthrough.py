@@ -152,15 +152,17 @@ def test_sound_is_read_no_further_ahead_than_a_second(
 
 def test_a_damaged_sound_packet_does_not_end_the_movie(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.ts", frames=50, codec="libx264", audio="aac")
+    given = read_payloads(tmp_path / "a.ts", "audio")
     data = bytearray((tmp_path / "a.ts").read_bytes())
-    at = data.find(b"\xff\xf1", len(data) // 2)  # where an AAC frame begins
+    # The two bytes that begin a frame also occur in pictures, which differ from run to run: x264
+    # looks at unset memory at this width.
+    places = (data.find(payload[:20]) for _, payload in given[len(given) // 2 :])
+    at = next(place for place in places if place >= 0)
     data[at : at + 2] = b"\0\0"
     (tmp_path / "b.ts").write_bytes(data)
-    pass_through(tmp_path / "b.ts", tmp_path / "b.mp4")
-    given, written = (
-        read_payloads(tmp_path / "a.ts", "audio"),
-        read_payloads(tmp_path / "b.mp4", "audio"),
-    )
+    notes = pass_through(tmp_path / "b.ts", tmp_path / "b.mp4")
+    assert notes == ["packets of audio track 1 that are damaged or have no time are left out"]
+    written = read_payloads(tmp_path / "b.mp4", "audio")
     assert 85 <= len(written) < len(given)
     assert len(read_frames(tmp_path / "b.mp4")) == 50
 

@@ -10,6 +10,7 @@ from synthetic import make_info
 from tinct.errors import CodecError
 from tinct.media.timing import (
     Timing,
+    describe_moved,
     find_constant_rate,
     guess_rate,
     make_pipe_timing,
@@ -41,6 +42,27 @@ def test_constant_rate_refuses_a_gap() -> None:
     even = ntsc_stamps(300)
     assert find_constant_rate(even, MILLISECOND, [Fraction(2997, 100)]) == NTSC
     assert find_constant_rate(np.delete(even, 150), MILLISECOND, [NTSC]) is None
+
+
+@pytest.mark.parametrize("missing", [[1], [6], range(4, 50, 6), range(1, 50, 3)])
+def test_frames_missing_on_a_clock_of_frames_are_gaps(missing: list[int]) -> None:
+    """Nor do those that are left count as a lower rate, however evenly the gaps lie."""
+    clock, stamps = Fraction(1, 25), np.delete(np.arange(50), missing)
+    named = [Fraction(25), Fraction(len(stamps), 2)]
+    assert find_constant_rate(stamps, clock, named) is None
+    assert find_constant_rate(np.arange(0, 50, 2), clock, named) == Fraction(25, 2)
+
+
+def test_one_step_that_is_odd_is_no_missing_frame() -> None:
+    """FFmpeg gives the last frame of H.264 in AVI, on a clock of half frames, a tick too few."""
+    stamps = np.array([*range(0, 98, 2), 97])
+    assert find_constant_rate(stamps, Fraction(1, 50), [Fraction(50), Fraction(25)]) == 25
+
+
+def test_a_rate_of_which_a_clock_rounds_the_times_is_constant() -> None:
+    """GIF counts in hundredths of a second."""
+    stamps = np.rint(np.arange(60) * 100 / 30).astype(np.int64)
+    assert find_constant_rate(stamps, Fraction(1, 100), [Fraction(30)]) == 30
 
 
 def test_a_rate_is_measured_where_the_file_names_none_or_a_wrong_one() -> None:
@@ -79,6 +101,19 @@ def test_a_guess_beyond_the_format_counts_as_none() -> None:
     for guess in (Fraction(1000), Fraction(90000), Fraction(1, 2000)):
         assert find_constant_rate(np.array([0]), MILLISECOND, [guess]) == 25
         assert guess_rate([guess]) == 25
+
+
+@pytest.mark.parametrize(
+    ("ticks", "frames"),
+    [
+        ([0, 1, 40, 41], None),
+        ([0, 0, 40], "1 frame is"),
+        ([0, 0, 0, 1, 40, 40, 80], "4 frames are"),
+    ],
+)
+def test_frames_that_share_a_tick_are_named(ticks: list[int], frames: str | None) -> None:
+    note = f"frames closer than a millisecond are spread out: {frames} shown later"
+    assert describe_moved(np.array(ticks)) == ([note] if frames else [])
 
 
 def test_a_pipe_beyond_the_format_has_milliseconds() -> None:

@@ -68,7 +68,7 @@ def test_a_cut_file_is_coded_and_named(tmp_path: Path) -> None:
     options = ["--colour", "in-band", "--quiet"]
     done = run("encode", "-", tmp_path / "c.mkv", *options, given=data[: len(data) // 2])
     assert done.returncode == 3
-    assert b"damaged" in done.stderr
+    assert b"tinct: the video from stdin is damaged" in done.stderr
     assert run("encode", "-", tmp_path / "d.mkv", *options, given=data).returncode == 0
 
 

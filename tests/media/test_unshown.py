@@ -46,7 +46,10 @@ def test_a_picture_as_before_is_no_damage(tmp_path: Path) -> None:
     skipped = skip_pictures(tmp_path / "a.avi", tmp_path / "b.avi", every=5)
     source = open_source(str(tmp_path / "b.avi"))
     assert skipped == 4
-    assert len(list(source)) == source.info.frame_count == 24 - skipped
+    frames = list(source)
+    assert len(frames) == source.info.frame_count == 24 - skipped
+    shown = [number for number in range(24) if number % 5 != 4]
+    assert [frame.pts - frames[0].pts for frame in frames] == [40 * number for number in shown]
     assert source.damaged == 0
     config = tinct.EncodeConfig(colour="track", colouriser="none", interpolate="off")
     report = tinct.encode(str(tmp_path / "b.avi"), str(tmp_path / "c.mkv"), config)

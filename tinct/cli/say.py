@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tinct.psnr import Psnr
 
 DONE, REFUSED, DAMAGED, INTERRUPTED = 0, 2, 3, 130  # exit codes
+STDIN = "the video from stdin"  # in messages, for the name "-"
 
 
 def say(message: str) -> None:
@@ -61,7 +62,7 @@ def tell(
     put_report(lines)
     if report.damaged:
         lost = f"{report.damaged} packets or frames of it are lost, the rest is {done}"
-        say(f"{source} is damaged: {lost}")
+        say(f"{STDIN if source == '-' else source} is damaged: {lost}")
         raise typer.Exit(DAMAGED)
 
 

@@ -24,7 +24,8 @@ _PLANAR = {
     "gray10le": 10,
 }
 _UNSPECIFIED = 2  # H.273
-_WITH_ALPHA = ("rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16le")  # beside yuva...
+_OPAQUE = 255  # alpha by its highest 8 bits: more are often scaled from 8
+TRANSPARENCY_NOTE = "transparency is left out"
 
 
 def is_rgb(pixels: av.VideoFormat) -> bool:
@@ -41,8 +42,6 @@ def describe_conversion(pixels: av.VideoFormat, info: VideoInfo) -> list[str]:
     """Return notes for the user on what the conversion from a pixel format changes."""
     notes = []
     name = pixels.name
-    if name.startswith("yuva") or name in _WITH_ALPHA:
-        notes.append("transparency is left out")
     if name not in _PLANAR:
         target = "gray" if is_grey(pixels) else "4:2:0"
         matrix = ""
@@ -50,6 +49,29 @@ def describe_conversion(pixels: av.VideoFormat, info: VideoInfo) -> list[str]:
             matrix = f" by the matrix of {'BT.709' if info.colour.matrix == BT709 else 'BT.601'}"
         notes.append(f"{name} is converted to {info.bit_depth}-bit {target}{matrix}")
     return notes
+
+
+def has_transparency(raw: av.VideoFrame) -> bool:
+    """Return whether a picture has a pixel that is not opaque.
+
+    FFmpeg decodes GIF and others to pixels with alpha, whether the picture uses it or not. Alpha in
+    floating point, which no video has, counts as not opaque.
+    """
+    if raw.format.has_palette:
+        colours = view_rows(raw.planes[0], np.dtype(np.uint8))[: raw.height, : raw.width]
+        alphas = np.frombuffer(bytes(raw.planes[1]), np.uint32) >> 24
+        return bool(alphas[colours].min() < _OPAQUE)
+    parts = raw.format.components
+    if not parts[-1].is_alpha:
+        return False
+    size = 1 if parts[-1].bits <= 8 else 2 if parts[-1].bits <= 16 else 4
+    dtype = np.dtype(f"{'>' if raw.format.is_big_endian else '<'}u{size}")
+    rows = view_rows(raw.planes[-1], dtype)[: raw.height]
+    if len(raw.planes) == 1:  # packed: alpha is the first or the last sample of a pixel
+        count = len(parts)
+        first = 0 if raw.format.name.startswith("a") else count - 1
+        rows = rows[:, first : count * raw.width : count]
+    return bool(rows[:, : raw.width].min() < _OPAQUE << parts[-1].bits - 8)
 
 
 def to_frame(raw: av.VideoFrame, pts: int, info: VideoInfo) -> Frame:

@@ -118,6 +118,7 @@ class ConvertedTrack:
     def __init__(self, source: AudioStream, target: AudioStream) -> None:
         self._source, self._target = source, target
         self._shift = self._end_seconds = Fraction(0)
+        self._told_seconds: Fraction | None = None  # the last time that a frame had of its own
         self._resampler: av.AudioResampler | None = None
         self._kind: tuple[object, ...] = ()  # format, layout and rate that the resampler takes
 
@@ -137,16 +138,27 @@ class ConvertedTrack:
         except FFmpegError:
             return encoded
         for frame in frames:
-            if frame.pts is None:  # the last one that a decoder holds back follows the others
-                seconds = self._end_seconds
-            else:
-                seconds = frame.pts * (frame.time_base or 0) - self._shift
+            seconds = self._find_seconds(frame)
             frame.pts = round(seconds * frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
             self._end_seconds = seconds + Fraction(frame.samples, frame.sample_rate)
             if frame.pts >= 0:
                 encoded += self._encode(frame)
         return encoded
+
+    def _find_seconds(self, frame: av.AudioFrame) -> Fraction:
+        """Return when a frame starts; one without a time of its own follows the one before.
+
+        The last frame that a decoder holds back has none. Frames of packets without times have that
+        of the frame before; rounded to ticks, only frames of up to a tick share one.
+        """
+        if frame.pts is None:
+            return self._end_seconds
+        tick = frame.time_base or Fraction(0)
+        seconds = frame.pts * tick - self._shift
+        is_repeated = seconds == self._told_seconds and self._end_seconds > seconds + tick
+        self._told_seconds = seconds
+        return self._end_seconds if is_repeated else seconds
 
     def _encode(self, frame: av.AudioFrame) -> list[AnyPacket]:
         """Encode a frame; sound may change from mono to stereo, as broadcasts do."""

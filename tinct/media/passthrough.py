@@ -7,11 +7,12 @@ the packets of one track.
 import heapq
 import io
 import math
-from collections.abc import Generator
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 import av
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -35,16 +36,12 @@ from tinct.media.demux import (
 )
 from tinct.media.extra_tracks import ConvertedTrack, CopiedTrack, CoverTrack, ExtraTrack, TextTrack
 from tinct.media.programmes import find_programme
+from tinct.media.sound import SoundTimes, choose_flac_format, choose_layout, choose_rate
 from tinct.media.tags import add_tags, select_tags
 
 AHEAD_SECONDS = 1  # tracks may run this far apart and still come out in order
 SPREAD_SECONDS = 10  # how far apart tracks may lie in a file; a subtitle may be up as long
-_AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
-# Layouts that AAC stores and decoders return under their names; the sides are the same speakers.
-_AAC_LAYOUTS = {
-    name: name for name in ("mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1")
-} | {"5.0(side)": "5.0", "5.1(side)": "5.1", "quad(side)": "quad"}
-_FLAC_CHANNELS = 8
+_FORMATS_WITHOUT_SOUND_TIMES = ("rm",)  # told for some packets: read from the start to count on
 _TEXT_CODECS = {"mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"}
 
 
@@ -77,6 +74,7 @@ class Extras:
         self._starts_later = start_seconds > 0
         self._end = duration_seconds
         self._tracks: dict[int, ExtraTrack] = {}
+        self._times: defaultdict[int, SoundTimes] = defaultdict(SoundTimes)
         programme = self._find_programme()
         for stream in self._container.streams:
             if programme is None or stream.id in programme:
@@ -107,8 +105,9 @@ class Extras:
             self._push(packet)
             self._mux_before(self._read_until - AHEAD_SECONDS)
         self._mux_before(math.inf)
-        for track in self._tracks.values():
-            self._out.mux(track.flush())
+        for index, track in self._tracks.items():
+            with self._note_refusal(self._container.streams[index]):
+                self._out.mux(track.flush())
         self.close()
 
     def close(self) -> None:
@@ -127,12 +126,15 @@ class Extras:
         if not chosen:
             return
         try:
-            if self._starts_later and is_seekable(self._container):
+            has_times = self._container.format.name not in _FORMATS_WITHOUT_SOUND_TIMES
+            if self._starts_later and has_times and is_seekable(self._container):
                 first = self._shift - SPREAD_SECONDS
                 self._container.seek(max(0, int(first * av.time_base)))
             for packet in read_packets(self._container, *chosen):
                 if is_flush(packet):
                     continue
+                if isinstance(packet.stream, AudioStream):
+                    self._times[packet.stream_index].complete(packet)
                 if self._is_past_end(packet):
                     return
                 if self._is_inside(packet):
@@ -167,14 +169,22 @@ class Extras:
     def _mux_before(self, seconds: float) -> None:
         while self._ready and self._ready[0][0] < seconds:
             packet = heapq.heappop(self._ready)[2]
-            index, kind = packet.stream_index, packet.stream.type
-            try:
-                self._out.mux(self._tracks[index].convert(packet, self._shift))
-            # These errors are the packet's; a full disk raises another.
-            except (av.error.InvalidDataError, av.error.ArgumentError):
-                note = f"damaged packets of {kind} track {index} are left out"
-                if note not in self.notes:
-                    self.notes.append(note)
+            with self._note_refusal(packet.stream):
+                self._out.mux(self._tracks[packet.stream_index].convert(packet, self._shift))
+
+    @contextmanager
+    def _note_refusal(self, stream: Stream) -> Iterator[None]:
+        """Note packets that the output does not take: one of them would end the whole file."""
+        note = (
+            f"packets of {stream.type} track {stream.index} that are damaged or have no time "
+            "are left out"
+        )
+        try:
+            yield
+        # These errors are the packet's; a full disk raises another.
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            if note not in self.notes:
+                self.notes.append(note)
 
     def _sets_pace(self, packet: AnyPacket) -> bool:
         """Return whether a packet's time tells how far the file is read.
@@ -272,14 +282,12 @@ class Extras:
         if context is None or not context.sample_rate:
             return False
         codec = "flac" if self._is_matroska else "aac"
-        layout, rate = _choose_layout(context, codec), context.sample_rate
-        if codec == "aac":
-            rate = min((near for near in _AAC_RATES if near >= rate), default=_AAC_RATES[-1])
-        target = self._out.add_stream(codec, rate=rate)
+        layout = choose_layout(context, codec)
+        target = self._out.add_stream(codec, rate=choose_rate(context, codec))
         assert isinstance(target, AudioStream)
         target.codec_context.layout = layout
         if codec == "flac":
-            target.codec_context.format = _choose_flac_format(context)
+            target.codec_context.format = choose_flac_format(context)
         _copy_tags(stream, target)
         self._tracks[stream.index] = ConvertedTrack(stream, target)
         note = f"audio track {stream.index} ({context.name}) is converted to {codec.upper()}"
@@ -361,23 +369,6 @@ def _accepts(format_name: str, stream: Stream) -> bool:
         return True
     except (FFmpegError, ValueError):
         return False
-
-
-def _choose_layout(context: AudioCodecContext, codec: str) -> str:
-    """Return the channel layout for converted sound: the source's own where the codec has it."""
-    if codec == "flac":
-        return context.layout.name if context.channels <= _FLAC_CHANNELS else "stereo"
-    fallback = "mono" if context.channels == 1 else "5.1" if context.channels >= 6 else "stereo"
-    return _AAC_LAYOUTS.get(context.layout.name, fallback)
-
-
-def _choose_flac_format(context: AudioCodecContext) -> str:
-    """Return 24 bits for sound of more than 16 bits; what is lossy and float has no more than 16.
-
-    FFmpeg's FLAC encoder takes 32-bit samples as 24.
-    """
-    is_lossless_float = context.name.startswith("pcm_f")
-    return "s32" if context.format.name in ("s32", "s32p", "s64") or is_lossless_float else "s16"
 
 
 def read_first_packet(path: str, index: int) -> bytes | None:

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from tinct.colour import BT601, BT709
 from tinct.frames import ColourTags, Hdr, VideoInfo
-from tinct.media.conversion import describe_conversion, is_grey, is_rgb
+from tinct.media.conversion import TRANSPARENCY_NOTE, describe_conversion, is_grey, is_rgb
 from tinct.media.description import Crop, Description
 from tinct.media.timing import Timing
 
@@ -42,8 +42,8 @@ def probe_video(
     notes += describe_conversion(frame.format, info)
     # VP8 and VP9 in WebM: the decoders' pictures lack the alpha plane.
     tags = {key.lower(): value for key, value in stream.metadata.items()}
-    if tags.get("alpha_mode") == "1" and "transparency is left out" not in notes:
-        notes.append("transparency is left out")
+    if tags.get("alpha_mode") == "1":
+        notes.append(TRANSPARENCY_NOTE)
     if about.crop != Crop():
         notes.append(
             f"the container's crop is applied: {frame.width}x{frame.height} "

@@ -29,7 +29,7 @@ from av.video.stream import VideoStream
 
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
-from tinct.media.conversion import to_frame
+from tinct.media.conversion import TRANSPARENCY_NOTE, has_transparency, to_frame
 from tinct.media.demux import (
     choose_stream,
     describe_error,
@@ -47,6 +47,7 @@ from tinct.media.timing import (
     DEFAULT_RATE,
     FORMATS_WITHOUT_TIMES,
     Timing,
+    describe_moved,
     make_pipe_timing,
     scan_timing,
     sort_times,
@@ -60,7 +61,11 @@ _PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders 
 # Codecs whose own pictures say whether they are interlaced.
 _CODECS_WITH_FIELDS = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"}
 _CODECS_WITH_FIELDS |= {"prores", "dnxhd", "dvvideo", "ffv1", "cavs"}
-_CAPTIONS_NOTE = "closed captions (CEA-608/708) are left out"
+# Notes on what pictures lose, with the test of a picture for it.
+_LOSSES: tuple[tuple[str, Callable[[av.VideoFrame], bool]], ...] = (
+    ("closed captions (CEA-608/708) are left out", has_captions),
+    (TRANSPARENCY_NOTE, has_transparency),
+)
 _SEEK_BACK_SECONDS = (0, 2, 10, 60)  # tried one after the other
 
 
@@ -84,7 +89,7 @@ def open_source(
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
         if has_later_tracks(container):
             notes.append("tracks that appear in the middle of the file are left out")
-    return Source(
+    source = Source(
         path,
         info,
         timing,
@@ -94,6 +99,8 @@ def open_source(
         is_cut_off=partial(is_cut_off, path),
         crop=about.crop,
     )
+    source.notes += describe_moved(source.ticks)
+    return source
 
 
 class Source:
@@ -244,8 +251,9 @@ class Source:
                 f"(ffmpeg -i in -vf scale={info.width}:{info.height} out.mkv)"
             )
         _refuse_interlaced(raw, self._path)
-        if _CAPTIONS_NOTE not in self.notes and has_captions(raw):
-            self.notes.append(_CAPTIONS_NOTE)
+        for note, is_lost in _LOSSES:
+            if note not in self.notes and is_lost(raw):
+                self.notes.append(note)
 
 
 class _Damaged(Exception):

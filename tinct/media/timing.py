@@ -34,6 +34,7 @@ from tinct.media.unshown import find_unshown
 DEFAULT_RATE = Fraction(25)
 FORMATS_WITHOUT_TIMES = ("avi",)  # of presentation
 _REORDERED_FRAMES = 16  # H.264 and HEVC hold no more
+_HALF = 0.5 + 1e-9  # of a frame; products of floats fall short of it
 MAX_SECONDS = 1 << 31  # of a start or duration: FFmpeg counts in ticks of 64 bits
 
 
@@ -61,7 +62,9 @@ class Timing:
         """Return the tick of the frame number `index`, whose timestamp is `pts`."""
         if not self.timed or pts is None:
             return index + self.delay
-        return round((pts * self.stream_base - self.zero) / self.time_base) + self.delay
+        elapsed = (pts * self.stream_base - self.zero) / self.time_base
+        nearest = round(elapsed) if self.rate is None else math.floor(elapsed + Fraction(1, 2))
+        return nearest + self.delay
 
     def to_pts(self, tick: int) -> int:
         """Return the stream timestamp of a tick."""
@@ -102,13 +105,13 @@ def scan_timing(container: InputContainer, stream: VideoStream, path: str) -> Ti
     zero = int(pts[0]) * base
     time_base = MILLISECOND if rate is None else 1 / rate
     delay = max(0, round((zero - find_origin(container)) / time_base))
-    elapsed = (pts - pts[0]).astype(np.float64) * float(base / time_base)
+    elapsed = np.rint((pts - pts[0]).astype(np.float64) * float(base / time_base)).astype(np.int64)
     return Timing(
         stream_base=base,
         rate=rate,
         zero=zero,
         delay=delay,
-        ticks=np.rint(elapsed).astype(np.int64) + delay,
+        ticks=(elapsed if rate is None else np.arange(count)) + delay,
         timed=True,
         last_seconds=float(last_duration * base) or _read_last_seconds(stream, pts, base),
     )
@@ -173,9 +176,13 @@ def find_constant_rate(
     """Return the rate at which sorted timestamps are evenly spaced, or None.
 
     Every `pts` must lie within a tick or a millisecond of pts[0] + n / rate, and nearest to that
-    frame: none is missing. Files often name a rounded rate (Matroska keeps nanoseconds): the usual
-    rate nearest to each candidate is tried first. A rate that the format does not hold is returned
-    only where several frames share a millisecond; else the rate counts as variable.
+    frame, or in the middle before it: none is missing. Files often name a rounded rate (Matroska
+    keeps nanoseconds): the usual rate nearest to each candidate is tried first. A rate that the
+    format does not hold is returned only where several frames share a millisecond; else the rate
+    counts as variable.
+
+    A clock whose tick is the usual step counts frames, as AVI's does: uneven times on it are frames
+    that are missing, not the rounded times of a lower rate.
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
@@ -183,6 +190,10 @@ def find_constant_rate(
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
+    steps = np.diff(pts)
+    counts_frames = base > MILLISECOND and np.median(steps) < 2
+    if counts_frames and np.ptp(steps) > 0:
+        return None
     tolerance = max(float(base), 1e-3) * 1.001
     usual = map(_find_usual_rate, [*rates, measured])
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
@@ -190,7 +201,7 @@ def find_constant_rate(
         if (
             rate > 0
             and np.abs(seconds - places / float(rate)).max() <= tolerance
-            and (np.rint(seconds * float(rate)) == places).all()
+            and (np.floor(seconds * float(rate) + _HALF) == places).all()
         ):
             return rate if is_frame_rate(rate) or not _have_own_milliseconds(seconds) else None
     return None
@@ -199,6 +210,17 @@ def find_constant_rate(
 def _have_own_milliseconds(seconds: np.ndarray) -> bool:
     """Return whether no two of some sorted times fall into one millisecond."""
     return bool((np.diff(np.rint(seconds / float(MILLISECOND))) > 0).all())
+
+
+def describe_moved(ticks: np.ndarray) -> list[str]:
+    """Return a note on frames that `Source` moves since they share a tick, given sorted ticks."""
+    places = np.arange(len(ticks))
+    shown = np.maximum.accumulate(ticks - places) + places
+    moved = int((shown > ticks).sum())
+    if moved == 0:
+        return []
+    frames = "1 frame is" if moved == 1 else f"{moved} frames are"
+    return [f"frames closer than a millisecond are spread out: {frames} shown later"]
 
 
 def guess_rate(rates: Sequence[Fraction]) -> Fraction:
