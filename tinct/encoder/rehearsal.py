@@ -21,7 +21,7 @@ from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.late import find_late
 from tinct.encoder.plan import Choice
 from tinct.encoder.samples import Samples
-from tinct.encoder.sending import choose_sent
+from tinct.encoder.sending import RunErrors, choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.frames import Frame
 from tinct.media.planes import Planes
@@ -75,6 +75,7 @@ class Rehearsal:
         self._usual_db = Psnr.of([plain.error[0]]).mean_db
         self._scanned = [list(scan_frames(stretch)) for stretch in samples.stretches]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
+        self._run_errors: list[RunErrors] = [{} for _ in samples.stretches]
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
 
     def cost(self, choice: Choice) -> Cost:
@@ -148,7 +149,7 @@ class Rehearsal:
     def _restore(self, stretch: int, groups: list[Group], choice: Choice) -> _Restored:
         """Code a stretch that is cut into `groups`, and restore it as the decoder does."""
         keys = [group.frames[0] for group in groups]
-        sent = [choose_sent(group, choice.sending) for group in groups]
+        sent = [choose_sent(group, choice.sending, self._run_errors[stretch]) for group in groups]
         others = [
             frame
             for group, indices in zip(groups, sent, strict=True)

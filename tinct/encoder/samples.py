@@ -22,6 +22,9 @@ MAX_STRETCHES = 3
 WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
 FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
 MAX_SAMPLE_BYTES = 256 << 20
+# Frames of video to one stretch on which a network's choices are weighed; fewer leave the search
+# longer than the coding.
+FRAMES_PER_RESTORED = 150
 # Luma samples on which a network's choices are weighed: two stretches of 640x360.
 MAX_RESTORED_SAMPLES = 25_000_000
 MAX_WINDOW_SAMPLES = 250_000  # of luma in a picture; of a larger one a window is taken
@@ -73,18 +76,19 @@ def _read_stretches(source: Source, *, restores: bool) -> tuple[list[Stretch], I
     samples = source.info.width * source.info.height
     bytes_per_sample = 3 if source.info.bit_depth > 8 else 2  # of luma, its chroma included
     most = max(MIN_STRETCH_FRAMES, MAX_SAMPLE_BYTES // (samples * bytes_per_sample))
-    length, count = STRETCH_FRAMES, MAX_STRETCHES
+    length, count, spacing = STRETCH_FRAMES, MAX_STRETCHES, FRAMES_PER_STRETCH
     if restores:
-        length = LONGEST_RESTORED + 1
+        length, spacing = LONGEST_RESTORED + 1, FRAMES_PER_RESTORED
         count = max(1, min(count, MAX_RESTORED_SAMPLES // (samples * length)))
     length = min(length, most)
     if frames is None:
         stream = iter(source)
         head = list(islice(stream, length))
         return [head], chain(head, stream)
-    if frames <= min(WHOLE_FRAMES, most) and frames <= length * count:
+    count = max(1, min(count, frames // spacing, most // length))
+    whole = length if restores else min(WHOLE_FRAMES, most, length * MAX_STRETCHES)
+    if frames <= whole:
         return [list(source)], iter(source)
-    count = max(1, min(count, frames // FRAMES_PER_STRETCH, most // length))
     firsts = [round((i + 0.5) / count * max(0, frames - length)) for i in range(count)]
     return [list(islice(source.start_at(first), length)) for first in firsts], iter(source)
 

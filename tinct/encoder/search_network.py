@@ -17,22 +17,22 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
-from tinct.encoder.sending import Sending
+from tinct.encoder.sending import SEND_ALL, Sending
 from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
 GROUPS = (2, 4, 8, 12, 16, 24, 32, 48)  # frames
 COLOUR_OFFSETS = (-12, -6, 0, 4)  # of the colour track's QP, key frames being fine already
-STEPS = (1, 2, 4, 8)  # of frames that are sent, before they are chosen by content
-FIRST_CHOICE = (16, 16, 0, 4)
+FIRST_CHOICE = (16, 16, -6)
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
-# The spacing is searched first, since luma that was coded once at a QP serves again.
-SEARCH_ORDER = (SPACING_AXIS, SENDING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+# The boost is searched late, since luma that was coded once at a QP serves again.
+SEARCH_ORDER = (SENDING_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
-# Prices are multiples of a key frame's bits: small copies do not tell the scale of luma's error.
+# Prices are multiples of a frame's bits: small copies do not tell the scale of luma's error.
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)
+MIDDLE = PRICES.index(1.0)
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
@@ -83,38 +83,19 @@ def search_network(
 
     axes = _axes(samples, config)
     at = axes.start()
+    if config.interpolate == "auto":
+        every = axes.choice(at, qp)
+        prices = _price_frames(cost(every), rate, bits=rehearsal.luma_bits(every))
+        axes, at = replace(axes, sendings=[SEND_ALL, *prices]), _move(at, SENDING_AXIS, MIDDLE + 1)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
         at = _climb(axes, at, axis=axis, gain_of=gain_of, qp=qp)
     best = axes.choice(at, qp)
     if config.group == "auto":
-        key_bits = rehearsal.key_bits(best)
-        spacings = [_price_keys(cost(best), rate, key_bits=key_bits * price) for price in PRICES]
-        axes = replace(axes, spacings=spacings)
-        best = _climb_prices(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp, best=best)
-    if config.interpolate == "auto":
-        bits = rehearsal.luma_bits(best)
-        sendings = [_price_frames(cost(best), rate, bits=bits * price) for price in PRICES]
-        axes = replace(axes, spacings=[best.spacing], sendings=sendings)
-        at = (at[BOOST_AXIS], 0, at[COLOUR_AXIS], 0)
-        best = _climb_prices(axes, at, axis=SENDING_AXIS, gain_of=gain_of, qp=qp, best=best)
+        spacings = _price_keys(cost(best), rate, bits=rehearsal.key_bits(best))
+        axes, at = replace(axes, spacings=spacings), _move(at, SPACING_AXIS, MIDDLE)
+        at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
+        best = max(best, axes.choice(at, qp), key=gain_of)
     return best, cost(best)
-
-
-def _climb_prices(
-    axes: "Axes",
-    at: "Place",
-    *,
-    axis: int,
-    gain_of: Callable[[Choice], float],
-    qp: int,
-    best: Choice,
-) -> Choice:
-    """Return the best of the choices by PRICES on one axis, or `best` where none beats it."""
-    middle = list(at)
-    middle[axis] = PRICES.index(1.0)
-    boost, spacing, offset, sending = middle
-    at = _climb(axes, (boost, spacing, offset, sending), axis=axis, gain_of=gain_of, qp=qp)
-    return max(best, axes.choice(at, qp), key=gain_of)
 
 
 Place = tuple[int, int, int, int]  # an index on each axis
@@ -135,13 +116,12 @@ class Axes:
     def start(self) -> Place:
         """Return the place nearest to the usual choice."""
         lengths = [spacing.reach for spacing in self.spacings]
-        steps = [sending.step or 1 for sending in self.sendings]
-        first_boost, first_length, first_offset, first_step = FIRST_CHOICE
+        first_boost, first_length, first_offset = FIRST_CHOICE
         return (
             _nearest(self.boosts, first_boost),
             _nearest(lengths, first_length),
             _nearest(self.offsets, first_offset),
-            _nearest(steps, first_step),
+            0,
         )
 
     def choice(self, at: Place, qp: int) -> Choice:
@@ -154,6 +134,12 @@ class Axes:
             colour_qp=min(max(colour_qp, 0), MAX_QP),
             sending=self.sendings[at[SENDING_AXIS]],
         )
+
+
+def _move(at: Place, axis: int, to: int) -> Place:
+    """Return the place with another index on one axis."""
+    boost, spacing, offset, sending = (to if n == axis else index for n, index in enumerate(at))
+    return boost, spacing, offset, sending
 
 
 def _nearest(values: Sequence[int], wanted: int) -> int:
@@ -169,16 +155,9 @@ def _axes(samples: Samples, config: EncodeConfig) -> Axes:
         lengths = [group for group in GROUPS if group < reach or group == GROUPS[0]]
     else:
         lengths = [config.group]
-    sendings = [Sending(step=step) for step in _list_steps(config)]
+    sending = Sending(step=config.interpolate) if isinstance(config.interpolate, int) else SEND_ALL
     spacings = [Spacing(group=length) for length in lengths]
-    return Axes(boosts=boosts, spacings=spacings, offsets=COLOUR_OFFSETS, sendings=sendings)
-
-
-def _list_steps(config: EncodeConfig) -> Sequence[int]:
-    """Return the steps of sent frames that are searched, or the one that was asked for."""
-    if isinstance(config.interpolate, int):
-        return (config.interpolate,)
-    return STEPS if config.interpolate == "auto" else STEPS[:1]
+    return Axes(boosts=boosts, spacings=spacings, offsets=COLOUR_OFFSETS, sendings=[sending])
 
 
 def _climb(
@@ -187,27 +166,32 @@ def _climb(
     """Return the place on one axis from which the gain rises no further, upwards then downwards."""
     for step in (1, -1):
         while 0 <= at[axis] + step < axes.length(axis):
-            boost, spacing, offset, sending = (i + step * (n == axis) for n, i in enumerate(at))
-            further = (boost, spacing, offset, sending)
+            further = _move(at, axis, at[axis] + step)
             if gain_of(axes.choice(further, qp)) <= gain_of(axes.choice(at, qp)):
                 break
             at = further
     return at
 
 
-def _price_keys(cost: Cost, rate: float, *, key_bits: float) -> Spacing:
-    """Return key frames spaced by content, at what errors and bits count around `cost`."""
-    return Spacing(
-        group="auto", slope=_bit_price(cost, rate), key_bits=key_bits, weights=_error_prices(cost)
-    )
+def _price_keys(cost: Cost, rate: float, *, bits: float) -> list[Spacing]:
+    """Return key frames spaced by content, one at `bits` times each of PRICES.
+
+    What errors and bits count is taken from `cost`.
+    """
+    slope, weights = _bit_price(cost, rate), _error_prices(cost)
+    return [
+        Spacing(group="auto", slope=slope, key_bits=bits * price, weights=weights)
+        for price in PRICES
+    ]
 
 
-def _price_frames(cost: Cost, rate: float, *, bits: float) -> Sending:
-    """Return frames sent by content, each at `bits`, at what errors and bits count around `cost`.
+def _price_frames(cost: Cost, rate: float, *, bits: float) -> list[Sending]:
+    """Return frames sent by content, one at `bits` times each of PRICES, as `_price_keys` does.
 
     Small copies show only a part of an interpolated frame's error, so the price is searched too.
     """
-    return Sending(step=None, price=bits * _bit_price(cost, rate), weights=_error_prices(cost))
+    slope, weights = _bit_price(cost, rate), _error_prices(cost)
+    return [Sending(step=None, price=bits * price * slope, weights=weights) for price in PRICES]
 
 
 def _bit_price(cost: Cost, rate: float) -> float:

@@ -38,10 +38,15 @@ class Sending:
 SEND_ALL = Sending()
 
 
-def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
+# By the times of two frames: the mean squared errors of Y, Cb and Cr on the small copies between.
+RunErrors = dict[tuple[int, int], np.ndarray]
+
+
+def choose_sent(group: Group, sending: Sending, known: RunErrors | None = None) -> frozenset[int]:
     """Return the indices of the group's frames that are sent, its key frame included.
 
-    The last frame of an open group is always sent: nothing follows it in its shot.
+    The last frame of an open group is always sent: nothing follows it in its shot. `known` are
+    errors that were found in the same video before; more are added.
     """
     count = len(group.frames)
     if sending.is_full:
@@ -50,12 +55,13 @@ def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
     ends = {0, last} & set(range(count))
     if sending.step is not None:
         return frozenset(ends | set(range(0, count, sending.step)))
-    _, sent = _split(group.small, (0, last), sending)
+    judge = _Judge(sending, {} if known is None else known)
+    _, sent = _split(group.small, (0, last), judge)
     return frozenset(ends | set(sent))
 
 
 def _split(
-    small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending
+    small: tuple[KeyView, ...], ends: tuple[int, int], judge: "_Judge"
 ) -> tuple[float, list[int]]:
     """Return what the frames between two that are sent cost, and which of them are sent.
 
@@ -64,36 +70,51 @@ def _split(
     first, last = ends
     if last - first < 2:
         return 0.0, []
-    whole = _run_error(small, ends, sending)
-    if whole <= sending.price:
+    whole, price = judge.run_error(small, ends), judge.sending.price
+    if whole <= price:
         return whole, []
     middle = (first + last) // 2
-    left, right = (_split(small, half, sending) for half in ((first, middle), (middle, last)))
-    parted = left[0] + sending.price + right[0]
+    left, right = (_split(small, half, judge) for half in ((first, middle), (middle, last)))
+    parted = left[0] + price + right[0]
     if whole <= parted:
         return whole, []
     return parted, [*left[1], middle, *right[1]]
 
 
-def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending) -> float:
-    """Estimate the weighted squared error summed over the frames between two that are sent."""
+@dataclass(frozen=True)
+class _Judge:
+    """Judges runs of frames by `sending`; `known` are the errors found before."""
+
+    sending: Sending
+    known: RunErrors
+
+    def run_error(self, small: tuple[KeyView, ...], ends: tuple[int, int]) -> float:
+        """Estimate the weighted squared error summed over the frames between two."""
+        first, last = ends
+        times = (small[first].luma.pts, small[last].luma.pts)
+        if times not in self.known:
+            self.known[times] = _measure_run(small, ends)
+        return float(np.dot(self.sending.weights, self.known[times])) * (last - first - 1)
+
+
+def _measure_run(small: tuple[KeyView, ...], ends: tuple[int, int]) -> np.ndarray:
+    """Return the mean squared errors [3] of the frames between two, interpolated; some are made."""
     first, last = ends
     before, after = small[first], small[last]
     motion = match(before, after)
-    count = last - first - 1
-    judged = sorted({first + 1 + round(place) for place in _spread(count)})
+    judged = sorted({first + 1 + round(place) for place in _spread(last - first - 1)})
     errors = []
     for index in judged:
         place = _find_place(small, index, ends)
         shown = interpolate_frame(before, after, motion=motion, place=place)
         planes = (small[index].luma.y, small[index].cb, small[index].cr)
         errors.append(
-            sum(
-                weight * float(np.mean(np.square(plane.astype(np.float32) - made)))
-                for weight, plane, made in zip(sending.weights, planes, shown, strict=True)
-            )
+            [
+                float(np.mean(np.square(plane.astype(np.float32) - made)))
+                for plane, made in zip(planes, shown, strict=True)
+            ]
         )
-    return float(np.mean(errors)) * count
+    return np.mean(errors, axis=0)
 
 
 def _find_place(small: tuple[KeyView, ...], index: int, ends: tuple[int, int]) -> Place:
