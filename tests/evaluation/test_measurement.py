@@ -88,6 +88,21 @@ def test_key_frames_of_a_variable_rate_are_numbered(tmp_path: Path) -> None:
     assert run("report", tmp_path / "r").returncode == 0
 
 
+def test_psnr_alone_may_be_measured(tmp_path: Path) -> None:
+    """The set is kept in the folder; a set that is not there is refused with it."""
+    write_clip(tmp_path / "a.mkv", frames=3)
+    arguments = ["--codec", "x265:intra,preset=ultrafast", "--qp", 32, "--out", tmp_path / "r"]
+    done = run("evaluate", tmp_path / "a.mkv", *arguments, "--metrics", "psnr", "--quiet")
+    assert done.returncode == 0, done.stderr
+    (point,) = load(tmp_path / "r").points
+    assert {"psnr_y", "psnr_yuv611_pooled", "worst_frame"} < set(point.means)
+    assert not {"ssim_y", "ciede2000", "flicker_y"} & set(point.means)
+    kept = (tmp_path / "r" / "sweep.json").read_text()
+    (tmp_path / "r" / "sweep.json").write_text(kept.replace('"psnr"', '"other"'))
+    with pytest.raises(CodecError, match=r"expected a results folder with sweep\.json"):
+        load(tmp_path / "r")
+
+
 @pytest.mark.slow
 def test_a_decoder_that_loses_a_frame_is_refused(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -100,7 +115,9 @@ def test_a_decoder_that_loses_a_frame_is_refused(
     monkeypatch.setattr(measurement, "make_decode_command", make_broken_command)
     path = str(results / "clips" / "clip.mkv")
     cut = cut_clip(load(results).setup.clips[0], path, FRAMES)
-    task = Task(clip=cut, codec=parse_codec(X265), qp=32, folder=str(tmp_path), jobs=1)
+    task = Task(
+        clip=cut, codec=parse_codec(X265), qp=32, folder=str(tmp_path), jobs=1, metrics="all"
+    )
     (tmp_path / "work").mkdir()
     (tmp_path / "files").mkdir()
     expected = "expected 12 decoded frames, found 10; the point is refused"

@@ -33,7 +33,7 @@ from tinct.evaluation.codecs import (
     make_decode_command,
 )
 from tinct.evaluation.keyframes import find_key_frames
-from tinct.evaluation.metrics import limit_library_threads, measure
+from tinct.evaluation.metrics import METRIC_SETS, limit_library_threads, measure
 from tinct.evaluation.points import RAW, RDPoint
 from tinct.evaluation.results import FILES, WORK
 from tinct.media.source import open_source
@@ -45,13 +45,17 @@ ENCODER_LIBRARIES = ("libx265", "libx264", "libSvtAv1Enc")
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One point to measure, in the results folder `folder`, with `jobs` measured at a time."""
+    """One point to measure, in the results folder `folder`, with `jobs` measured at a time.
+
+    `metrics` is a row of METRIC_SETS.
+    """
 
     clip: Clip
     codec: Codec
     qp: int
     folder: str
     jobs: int
+    metrics: str
 
     @property
     def key(self) -> tuple[str, str, int]:
@@ -100,7 +104,7 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
     encoding, is_whole = run_encode(command, work, checkpoint)
     decoding = run_command(decode_command, work)
     coded = work / (OUTPUT + family.writes)
-    series = _measure_series(clip, work / DECODED, task.jobs)
+    series = _measure_series(task, work / DECODED)
     frames = len(series["psnr_y"])
     point = RDPoint(
         clip=clip.name,
@@ -132,11 +136,11 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
     return point
 
 
-def _measure_series(clip: Clip, decoded: Path, jobs: int) -> dict[str, list[float | None]]:
-    """Return all metrics of the decoded frames, rounded; None where a value is undefined."""
-    threads = max((os.cpu_count() or 1) // jobs, 1)
-    frames = read_decoded(decoded, clip.info)
-    series = measure(open_source(clip.path), frames, threads=threads)
+def _measure_series(task: Task, decoded: Path) -> dict[str, list[float | None]]:
+    """Return the metrics of the decoded frames, rounded; None where a value is undefined."""
+    threads = max((os.cpu_count() or 1) // task.jobs, 1)
+    source, frames = open_source(task.clip.path), read_decoded(decoded, task.clip.info)
+    series = measure(source, frames, METRIC_SETS[task.metrics], threads=threads)
     return {
         name: [None if v != v else round(v, DIGITS) for v in values]
         for name, values in series.items()

@@ -263,6 +263,13 @@ def pair_frames(source: Iterable[Frame], decoded: Iterable[Frame]) -> Iterator[P
         yield held
 
 
+# What a sweep may measure: everything, or what takes a tenth of the time.
+METRIC_SETS = {
+    "all": tuple(METRICS),
+    "psnr": tuple(name for name in METRICS if name.startswith("psnr")),
+}
+
+
 def measure(
     source: Iterable[Frame],
     decoded: Iterable[Frame],

@@ -14,6 +14,7 @@ from pathlib import Path
 from tinct.errors import CodecError
 from tinct.evaluation.clips import name_clip
 from tinct.evaluation.codecs import EVERY, STRUCTURES, find_missing, parse_codec
+from tinct.evaluation.metrics import METRIC_SETS
 from tinct.evaluation.points import RDPoint, note_damage, read_external_points, read_points
 
 SWEEP, POINTS, FAILURES = "sweep.json", "points.jsonl", "failures.jsonl"
@@ -29,7 +30,7 @@ class Setup:
 
     `frames` of each clip are measured, None for all, at `jobs` points at a time. `external` are
     files of points measured elsewhere. `anchors` are sets of codecs; others are compared with the
-    strongest of each set.
+    strongest of each set. `metrics` is a row of METRIC_SETS.
     """
 
     clips: list[str]
@@ -39,6 +40,7 @@ class Setup:
     external: list[str] = field(default_factory=list)
     jobs: int = 1
     anchors: list[list[str]] = field(default_factory=list)
+    metrics: str = "all"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def _read_setup(folder: Path) -> Setup:
         names = [*setup.clips, *setup.codecs, *setup.external, *anchors]
         counts = [*setup.qps, setup.jobs, setup.frames or 1]
         are_names = all(isinstance(name, str) for name in names)
-        if not are_names or not are_sets or not all(type(n) is int for n in counts):
+        are_counts = all(type(n) is int for n in counts)
+        if not (are_names and are_sets and are_counts and setup.metrics in METRIC_SETS):
             raise ValueError("values of another kind")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CodecError(

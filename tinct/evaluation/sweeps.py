@@ -102,7 +102,14 @@ def resume(
         clips = _cut_clips(folder, setup, engine)
         codecs = [codec for codec in setup.codecs if codec not in outcome.skipped]
         tasks = [
-            Task(clip=clip, codec=codec, qp=qp, folder=str(folder), jobs=setup.jobs)
+            Task(
+                clip=clip,
+                codec=codec,
+                qp=qp,
+                folder=str(folder),
+                jobs=setup.jobs,
+                metrics=setup.metrics,
+            )
             for clip, codec, qp in product(clips, map(parse_codec, codecs), setup.qps)
         ]
         _measure_missing(folder, outcome, tasks, jobs=setup.jobs, engine=engine, progress=progress)
