@@ -2,16 +2,20 @@
 
 A frame is sent where interpolation would spoil it by more than its bits are worth, judged on small
 copies of the source (`keyframes.Group`). What the decoder then shows is looked at again by
-`late`, since a mean hides an ugly frame.
+`late`, since a mean hides an ugly frame; a blind encode has a bound on each frame here instead.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from tinct.encoder.keyframes import Group
 from tinct.motion.interpolation import interpolate_frame, match
-from tinct.motion.views import KeyView
+from tinct.motion.views import KeyView, LumaView
 
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
 
@@ -22,17 +26,25 @@ class Sending:
 
     With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
     error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
-    the small copies count in it.
+    the small copies count in it. A frame whose weighted error is beyond `bound` is sent in any
+    case. Copies of more than `most_samples` of luma are halved until they are smaller.
     """
 
     step: int | None = 1
     price: float = 0.0
     weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
+    bound: float = math.inf
+    most_samples: float = math.inf
 
     @property
     def is_full(self) -> bool:
         """Return whether every frame is sent."""
         return self.step == 1
+
+    @property
+    def is_weighed(self) -> bool:
+        """Return whether errors of interpolation count."""
+        return self.price < math.inf or self.bound < math.inf
 
 
 SEND_ALL = Sending()
@@ -47,15 +59,31 @@ def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
     if sending.is_full:
         return frozenset(range(count))
     last = count if group.closed else count - 1
-    ends = {0, last} & set(range(count))
+    sent = {0, last}
     if sending.step is not None:
-        return frozenset(ends | set(range(0, count, sending.step)))
-    _, sent = _split(group.small, (0, last), sending)
-    return frozenset(ends | set(sent))
+        sent |= set(range(0, count, sending.step))
+        sending = replace(sending, price=math.inf)
+    if sending.is_weighed:
+        small = [_shrink_view(view, sending.most_samples) for view in group.small]
+        for run in pairwise(sorted(sent)):
+            sent |= set(_split(small, run, sending)[1])
+    return frozenset(sent & set(range(count)))
+
+
+def _shrink_view(view: KeyView, most_samples: float) -> KeyView:
+    """Return a copy of at most so many samples of luma."""
+    while view.luma.y.size > most_samples:
+        height, width = view.cb.shape
+        size = ((width + 1) // 2, (height + 1) // 2)
+        cb, cr = (
+            cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (view.cb, view.cr)
+        )
+        view = KeyView(LumaView(view.luma.half, 8, view.luma.pts), cb, cr)
+    return view
 
 
 def _split(
-    small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending
+    small: Sequence[KeyView], ends: tuple[int, int], sending: Sending
 ) -> tuple[float, list[int]]:
     """Return what the frames between two that are sent cost, and which of them are sent.
 
@@ -64,26 +92,33 @@ def _split(
     first, last = ends
     if last - first < 2:
         return 0.0, []
-    whole = _run_error(small, ends, sending)
-    if whole <= sending.price:
+    mean, worst = _measure_run(small, ends, sending)
+    whole = mean * (last - first - 1)
+    if worst > sending.bound:
+        whole = math.inf
+    elif whole <= sending.price:
         return whole, []
     middle = (first + last) // 2
     left, right = (_split(small, half, sending) for half in ((first, middle), (middle, last)))
     parted = left[0] + sending.price + right[0]
-    if whole <= parted:
+    if whole < math.inf and whole <= parted:
         return whole, []
     return parted, [*left[1], middle, *right[1]]
 
 
-def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending) -> float:
-    """Estimate the weighted squared error summed over the frames between two that are sent."""
+def _measure_run(
+    small: Sequence[KeyView], ends: tuple[int, int], sending: Sending
+) -> tuple[float, float]:
+    """Estimate the weighted squared error of a frame between two that are sent: mean and most."""
     first, last = ends
     before, after = small[first], small[last]
     motion = match(before, after)
     count = last - first - 1
     judged = sorted({first + 1 + round(place) for place in _spread(count)})
-    errors = []
+    errors: list[float] = []
     for index in judged:
+        if errors and errors[-1] > sending.bound:
+            break  # the run is parted, whatever the others are
         share = _share(small[index], before, after)
         shown = interpolate_frame(before, after, motion=motion, share=share)
         planes = (small[index].luma.y, small[index].cb, small[index].cr)
@@ -93,7 +128,7 @@ def _run_error(small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sendi
                 for weight, plane, made in zip(sending.weights, planes, shown, strict=True)
             )
         )
-    return float(np.mean(errors)) * count
+    return float(np.mean(errors)), max(errors)
 
 
 def _share(frame: KeyView, before: KeyView, after: KeyView) -> float:
