@@ -9,12 +9,13 @@ import pytest
 from synthetic import draw_clip, make_frames, make_info
 
 from tinct.config import EncodeConfig
-from tinct.encoder.blind_plan import BOOST, GROUP, PLAIN_OFFSET, RESTORED_OFFSET, make_blind_plan
+from tinct.encoder.blind_plan import BOOST, COLOUR_OFFSET, make_blind_plan
 from tinct.encoder.coder import Coder
 from tinct.encoder.plan import Plan
 from tinct.encoder.refusals import resolve
 from tinct.encoder.sending import SEND_ALL
 from tinct.frames import Frame
+from tinct.motion.shots import scan_frames
 
 LARGE = make_info(1280, 720)
 
@@ -26,8 +27,8 @@ def plan_of(**options: Any) -> Plan:
 def test_all_intra_has_a_network_and_finer_key_frames() -> None:
     plan = plan_of(qp=32)
     assert (plan.layout, plan.colouriser, plan.network) == ("chroma", "compact", "fast")
-    assert (plan.key_boost, plan.spacing.group) == (BOOST, GROUP)
-    assert plan.colour_qp == 27 + RESTORED_OFFSET  # key frames are at 32 - 0.4 * 12
+    assert (plan.key_boost, plan.spacing.group) == (BOOST, "auto")
+    assert plan.colour_qp == 29 + COLOUR_OFFSET  # key frames are at 32 - 0.4 * 8
     assert plan.sending.step is None
     assert plan.plain is plan.track is plan.random_access is None
 
@@ -35,7 +36,7 @@ def test_all_intra_has_a_network_and_finer_key_frames() -> None:
 def test_without_a_network_key_frames_are_as_fine_as_the_others() -> None:
     plan = plan_of(qp=32, colouriser="none", interpolate="off")
     assert (plan.layout, plan.colouriser, plan.network) == ("chroma", "none", None)
-    assert (plan.key_boost, plan.colour_qp) == (0, 31 + PLAIN_OFFSET)
+    assert (plan.key_boost, plan.colour_qp) == (0, 31 + COLOUR_OFFSET)
     assert plan.sending == SEND_ALL
 
 
@@ -107,12 +108,16 @@ class Alive:
     [
         ({"interpolate": "auto"}, 10),
         ({"interpolate": "off"}, 10),
+        ({"group": "auto"}, 34),
         ({"colour": "in-band", "group": "auto"}, 2),
     ],
     ids=str,
 )
 def test_one_group_of_frames_is_held(tmp_path: Path, options: dict[str, Any], most: int) -> None:
-    """Groups of 8 frames, the key frame after them, and the last frame that was handed out."""
+    """A group of 8 frames, the key frame after it, and the last frame that was handed out.
+
+    By content a group has 32 frames at most where no network restores luma.
+    """
     given = {"group": 8, "colouriser": "none", "x265_preset": "ultrafast"} | options
     config = resolve(EncodeConfig(search="off", **given))
     info = make_info()
@@ -122,3 +127,12 @@ def test_one_group_of_frames_is_held(tmp_path: Path, options: dict[str, Any], mo
         coded = sum(frame is not None for frame, _ in coder.code(iter(frames)))
     assert coded == 40
     assert frames.most <= most
+
+
+def test_copies_of_large_frames_are_small() -> None:
+    """A frame of 1280x720 is judged at 320x180, one of 352x288 at half its size as ever."""
+    for (width, height), shape in (((1280, 720), (180, 320)), ((352, 288), (144, 176))):
+        (frame,) = make_frames(draw_clip(1, width, height), make_info(width, height))
+        (scanned,) = scan_frames([frame], most_samples=plan_of().most_samples)
+        assert scanned.small.luma.y.shape == shape
+        assert scanned.small.cb.shape == (shape[0] // 2, shape[1] // 2)

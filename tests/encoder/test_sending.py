@@ -10,7 +10,6 @@ from tinct.encoder.keyframes import Group, Spacing, cut_groups
 from tinct.encoder.late import find_late
 from tinct.encoder.sending import SEND_ALL, Sending, choose_sent
 from tinct.frames import Frame
-from tinct.motion.interpolation import Match, match
 from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView, LumaView
 
@@ -73,21 +72,6 @@ def test_a_bound_sends_what_a_price_would_not(moving: Group, step: int | None) -
     assert choose_sent(moving, free) == {0}
     counts = [len(choose_sent(moving, replace(free, bound=bound))) for bound in (0, 15, 1e9)]
     assert counts == [8, 4, 1]
-
-
-def test_large_copies_are_judged_at_a_smaller_size(
-    moving: Group, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Copies of 64x48 are halved once for a limit below their 3,072 samples."""
-    sizes = set()
-
-    def note(before: KeyView, after: KeyView) -> Match:
-        sizes.update({before.luma.y.shape, before.cb.shape, after.cr.shape})
-        return match(before, after)
-
-    monkeypatch.setattr("tinct.encoder.sending.match", note)
-    choose_sent(moving, Sending(step=None, price=1e9, most_samples=3_071))
-    assert sizes == {(24, 32), (12, 16)}
 
 
 def shown(levels: dict[int, int]) -> list[KeyView]:

@@ -17,19 +17,17 @@ from tinct.frames import VideoInfo
 from tinct.networks.compact_config import IN_BAND_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
-BOOST = 12  # QP steps that key frames are finer, where a network restores luma from them
-GROUP = 32  # frames
-RESTORED_OFFSET = -9  # of the colour's QP from HEVC's chroma QP, key frames being fine already
-PLAIN_OFFSET = -12  # the same where they are not
+BOOST = 8  # QP steps that key frames are finer, where a network restores luma from them
+COLOUR_OFFSET = -12  # of the colour's QP from HEVC's chroma QP
 # Mean squared errors of HEVC all-intra in 8-bit levels at QP 32: of luma, of Cb and Cr; both are
 # geometric means over twelve clips, from 2.7 to 31 and from 0.6 to 12.
 LUMA_ERROR, CHROMA_ERROR = 7.5, 2.2
 LUMA_GROWTH, CHROMA_GROWTH = 0.15, 0.085  # of their logarithms for a QP step
 # All prices are multiples of the error that the QP gives.
 SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must save
-KEY_PRICE = 2.0  # the same of one more key frame at the end of a shot
+KEY_PRICE = 32.0  # the same of one more key frame
 SEND_BOUND = 3.0  # of one interpolated frame
-MOST_SAMPLES = 320 * 180  # of luma in the copies on which interpolation is judged
+MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 # Bits of all tracks for each luma sample at QP 32, and how their logarithm falls for a QP step.
 BITS_PER_SAMPLE, BITS_FALL = 0.05, 0.12
 COLOUR_SHARE = 0.1  # of a bitrate, for a colour track beside luma that is no longer all-intra
@@ -45,21 +43,21 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
     restores = may_restore(config) and config.is_intra and not config.has_whole_keys
     usual_boost = BOOST if restores else 0
     boost = usual_boost if config.key_boost == "auto" else config.key_boost
-    offset = RESTORED_OFFSET if boost else PLAIN_OFFSET
     weights = _weigh_errors(qp)
     kbps = config.bitrate_kbps or 0.0
     return Plan(
         layout=FULL.name if config.has_whole_keys else CHROMA.name,
         qp=qp,
-        colour_qp=min(max(chroma_qp(key_qp(qp, boost)) + offset, 0), MAX_QP),
+        colour_qp=min(max(chroma_qp(key_qp(qp, boost)) + COLOUR_OFFSET, 0), MAX_QP),
         spacing=Spacing(
-            group=GROUP if config.group == "auto" else config.group,
+            group=config.group,
             slope=KEY_PRICE,
             key_bits=1.0,
             weights=weights if restores else (0.0, *weights[1:]),
             end_keys=not config.has_whole_keys,
         ),
         sending=_choose_sending(config, weights),
+        most_samples=MOST_SAMPLES,
         colour_bits=COLOUR_SHARE * kbps * 1000 / float(info.mean_rate),
         colouriser=COMPACT.name if restores else "none",
         network=config.network if restores else None,
@@ -72,9 +70,7 @@ def _choose_sending(config: EncodeConfig, weights: tuple[float, float, float]) -
     if config.interpolate == "off":
         return SEND_ALL
     step = config.interpolate if isinstance(config.interpolate, int) else None
-    return Sending(
-        step=step, price=SEND_PRICE, weights=weights, bound=SEND_BOUND, most_samples=MOST_SAMPLES
-    )
+    return Sending(step=step, price=SEND_PRICE, weights=weights, bound=SEND_BOUND)
 
 
 def _weigh_errors(qp: int) -> tuple[float, float, float]:

@@ -150,7 +150,8 @@ class Coder:
 
     def _choose_frames(self, frames: Iterator[Frame]) -> Iterator[tuple[Group, frozenset[int]]]:
         """Return the groups of a video, each with the indices of the frames that are sent."""
-        groups = cut_groups(scan_frames(frames), self._plan.spacing)
+        scanned = scan_frames(frames, most_samples=self._plan.most_samples)
+        groups = cut_groups(scanned, self._plan.spacing)
         # a loop would hold a group while the next one is read, as `map` does not
         return map(self._choose_in, groups)
 

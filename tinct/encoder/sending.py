@@ -6,16 +6,14 @@ copies of the source (`keyframes.Group`). What the decoder then shows is looked 
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import cv2
 import numpy as np
 
 from tinct.encoder.keyframes import Group
 from tinct.motion.interpolation import interpolate_frame, match
-from tinct.motion.views import KeyView, LumaView
+from tinct.motion.views import KeyView
 
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
 
@@ -27,14 +25,13 @@ class Sending:
     With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
     error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
     the small copies count in it. A frame whose weighted error is beyond `bound` is sent in any
-    case. Copies of more than `most_samples` of luma are halved until they are smaller.
+    case.
     """
 
     step: int | None = 1
     price: float = 0.0
     weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
     bound: float = math.inf
-    most_samples: float = math.inf
 
     @property
     def is_full(self) -> bool:
@@ -64,26 +61,13 @@ def choose_sent(group: Group, sending: Sending) -> frozenset[int]:
         sent |= set(range(0, count, sending.step))
         sending = replace(sending, price=math.inf)
     if sending.is_weighed:
-        small = [_shrink_view(view, sending.most_samples) for view in group.small]
         for run in pairwise(sorted(sent)):
-            sent |= set(_split(small, run, sending)[1])
+            sent |= set(_split(group.small, run, sending)[1])
     return frozenset(sent & set(range(count)))
 
 
-def _shrink_view(view: KeyView, most_samples: float) -> KeyView:
-    """Return a copy of at most so many samples of luma."""
-    while view.luma.y.size > most_samples:
-        height, width = view.cb.shape
-        size = ((width + 1) // 2, (height + 1) // 2)
-        cb, cr = (
-            cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (view.cb, view.cr)
-        )
-        view = KeyView(LumaView(view.luma.half, 8, view.luma.pts), cb, cr)
-    return view
-
-
 def _split(
-    small: Sequence[KeyView], ends: tuple[int, int], sending: Sending
+    small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending
 ) -> tuple[float, list[int]]:
     """Return what the frames between two that are sent cost, and which of them are sent.
 
@@ -107,7 +91,7 @@ def _split(
 
 
 def _measure_run(
-    small: Sequence[KeyView], ends: tuple[int, int], sending: Sending
+    small: tuple[KeyView, ...], ends: tuple[int, int], sending: Sending
 ) -> tuple[float, float]:
     """Estimate the weighted squared error of a frame between two that are sent: mean and most."""
     first, last = ends
