@@ -12,6 +12,7 @@ def main(source: str, destination: str) -> None:
     """Encode `source` to the Matroska file `destination`, then print what each second shows."""
     config = tinct.EncodeConfig(qp=32, adapt="off")  # off: no training on this video, so faster
     report = tinct.encode(source, destination, config, overwrite=True)
+    assert report.psnr is not None  # it is measured unless search is "off"
     luma_psnr_db = report.psnr[0].mean_db
     print(f"{report.frames} frames, {report.size_bytes:,} bytes, PSNR Y {luma_psnr_db:.2f} dB")
 

@@ -28,7 +28,7 @@ KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
 TaskName = Literal["first", "second", "between", "in-band"]  # what a training is for
-Search = Literal["fast", "thorough"]
+Search = Literal["fast", "thorough", "off"]
 RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -169,7 +169,8 @@ class EncodeConfig:
     )
     search: Search = option(
         "fast",
-        "How many choices of key boost, key frames and colour are weighed",
+        "How many choices of key boost, key frames and colour are weighed; off: none, and what was "
+        "coded is not looked at, for pipes and slow machines",
         choices=get_args(Search),
         panel=NETWORK,
     )
@@ -279,6 +280,11 @@ class EncodeConfig:
     def is_in_band(self) -> bool:
         """Whether colour stays in the pictures; in a resolved configuration it is known."""
         return self.colour == "in-band"
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether choices are fixed, and nothing that was coded is looked at."""
+        return self.search == "off"
 
     @property
     def has_whole_keys(self) -> bool:

@@ -1,5 +1,7 @@
 """Which frames of a group are sent, and which are sent after all."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from synthetic import draw_clip, make_frames, make_info
@@ -63,6 +65,16 @@ def test_what_moves_at_once_is_sent_and_stillness_is_not() -> None:
         frames.append(Frame(y, grey, grey, pts=number, info=about))
     group = first_group(frames, 8)
     assert choose_sent(group, Sending(step=None, price=20.0)) == {0, 4, 5, 6}
+
+
+@pytest.mark.parametrize("step", [None, 8])
+def test_a_bound_sends_what_a_price_would_not(moving: Group, step: int | None) -> None:
+    free = Sending(step=step, price=1e9)
+    assert choose_sent(moving, free) == {0}
+    counts = [len(choose_sent(moving, replace(free, bound=bound))) for bound in (0, 15, 1e9)]
+    assert counts[0] == 8
+    assert 1 < counts[1] < 8
+    assert counts[2] == 1
 
 
 def shown(levels: dict[int, int]) -> list[KeyView]:

@@ -99,7 +99,9 @@ def encode_lines(report: "EncodeReport", output: str) -> list[str]:
     lines = [
         f"{output}: {report.frames} frames, {report.size_bytes:,} bytes ({sizes}), "
         f"{speed:.1f} frames/s",
-        f"PSNR {psnr_text(report.psnr)}",
+        f"PSNR {psnr_text(report.psnr)}"
+        if report.psnr is not None
+        else f"PSNR was not measured; tinct verify {output} --against SOURCE measures it",
     ]
     if not report.tinct and report.plan.plain is not None:
         tried = "the network" if report.config.is_in_band else "colour on a track of its own"

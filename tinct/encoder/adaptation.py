@@ -70,6 +70,20 @@ class Part:
         return self._info.height, self._info.width
 
 
+class BlindPart(Part):
+    """The part of `compact` where nothing that was coded is looked at: the network is used."""
+
+    def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig) -> None:
+        from tinct.networks.compact import load_network
+
+        super().__init__(info, plan, config)
+        self.network = load_network(plan.network)
+
+    @property
+    def is_used(self) -> bool:
+        return True
+
+
 class CompactPart(Part):
     """The part of `compact`: a network that ships restores, and may learn a small change."""
 

@@ -10,6 +10,7 @@ from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.base import drop_unknown_tags
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
+from tinct.encoder.blind_plan import make_blind_plan
 from tinct.encoder.coder import Coder
 from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
 class EncodeReport:
     """What an encode did.
 
-    `psnr` (Y, Cb, Cr) compares what the decoder shows with the source. `plan` is how it was coded,
+    `psnr` (Y, Cb, Cr) compares what the decoder shows with the source; None after a blind encode,
+    which measures nothing. `plan` is how it was coded,
     with the costs measured on samples; `notes` say what was converted or left out. `damaged`
     counts packets of the source that did not decode and frames that it lacks: the rest was coded.
     """
@@ -51,7 +53,7 @@ class EncodeReport:
     luma_bytes: int
     colour_bytes: int
     update_bytes: int
-    psnr: tuple[Psnr, Psnr, Psnr]
+    psnr: tuple[Psnr, Psnr, Psnr] | None
     plan: Plan
     config: EncodeConfig
     notes: list[str]
@@ -90,7 +92,7 @@ def encode(
     try:
         with (
             AtomicOutput(target, replaces=overwrite) as output,
-            Session(video.info, plan, coder=coder, part=part) as session,
+            Session(video.info, plan, coder=coder, part=part, is_blind=config.is_blind) as session,
         ):
             _report(session.run(frames), progress)
             damaged = video.damaged  # a second reading counts anew, and only up to the last frame
@@ -113,7 +115,7 @@ def encode(
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
         update_bytes=len(part.update or b""),
-        psnr=session.view.errors.psnr(),
+        psnr=session.psnr,
         plan=session.final_plan(),
         config=config,
         notes=video.notes + _describe_losses(video.info, session, config) + notes,
@@ -140,6 +142,8 @@ def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) ->
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
     """Return the plan, and all frames of the video, of which samples may have been read by then."""
+    if config.is_blind:
+        return make_blind_plan(video.info, config), iter(video)
     if needs_samples(config):
         samples, frames = sample(video, restores=may_restore(config))
     else:

@@ -123,10 +123,11 @@ class Coder:
         self._luma_settings = luma_settings
         luma = PictureTrack(luma_settings, self._info, grey=not compatible)
         colour = open_colour_track(settings, self._plan, self._info)
-        self._open(LUMA, luma.header, takes_late=not self._plan.sending.is_full)
+        self._open(LUMA, luma.header, takes_late=self.may_send_late)
         self._open(COLOUR, colour.header)
         rate = self._rate_control()
-        for group, sent in _read_ahead(self._choose_frames(frames)):
+        groups = self._choose_frames(frames)
+        for group, sent in groups if self._config.is_blind else _read_ahead(groups):
             self._count_key(group)
             for position, frame in enumerate(group.frames):
                 self.frames += 1
@@ -144,12 +145,18 @@ class Coder:
                     planes = luma_planes(frame, compatible=compatible)
                     tracks.append((LUMA, luma.encode(planes, frame.pts, own_qp)))
                 yield frame, tracks
+            del group, frame  # before the next group is read, so that no more than one is held
         yield None, [(COLOUR, colour.flush()), (LUMA, luma.flush())]
 
     def _choose_frames(self, frames: Iterator[Frame]) -> Iterator[tuple[Group, frozenset[int]]]:
-        """Yield the groups of a video, each with the indices of the frames that are sent."""
-        for group in cut_groups(scan_frames(frames), self._plan.spacing):
-            yield group, choose_sent(group, self._plan.sending)
+        """Return the groups of a video, each with the indices of the frames that are sent."""
+        scanned = scan_frames(frames, most_samples=self._plan.most_samples)
+        groups = cut_groups(scanned, self._plan.spacing)
+        # a loop would hold a group while the next one is read, as `map` does not
+        return map(self._choose_in, groups)
+
+    def _choose_in(self, group: Group) -> tuple[Group, frozenset[int]]:
+        return group, choose_sent(group, self._plan.sending)
 
     def _leave_out(self, pts: int, qp: int) -> None:
         """Note a frame that is not sent, and the QP at which it would be."""
@@ -176,7 +183,7 @@ class Coder:
     @property
     def may_send_late(self) -> bool:
         """Return whether frames that were left out may still be sent."""
-        return not (self._plan.sending.is_full or self.is_done)
+        return not (self._plan.sending.is_full or self.is_done or self._config.is_blind)
 
     @property
     def waits_for_view(self) -> bool:

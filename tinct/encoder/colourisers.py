@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tinct.config import OPTIONS, PAPER, EncodeConfig
-from tinct.encoder.adaptation import CompactPart, GanPart, InBandPart, Part
+from tinct.encoder.adaptation import BlindPart, CompactPart, GanPart, InBandPart, Part
 from tinct.encoder.plan import Plan
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
@@ -136,6 +136,8 @@ def _prepare_compact(source: str, config: EncodeConfig) -> MakePart:
     def make_part(info: VideoInfo, plan: Plan) -> Part:
         if not plan.has_shipped_network:
             return Part(info, plan, config)
+        if config.is_blind:
+            return BlindPart(info, plan, config)
         if not plan.row.has_colour_track:
             return InBandPart(info, plan, config)
         return CompactPart(info, plan, config, learns=learns)

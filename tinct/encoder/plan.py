@@ -1,5 +1,6 @@
 """How a video will be coded: what `decide` finds and the encoder carries out."""
 
+import math
 from dataclasses import dataclass, field
 
 from tinct.bitstream.base import Packet
@@ -17,7 +18,8 @@ class Plan:
     """How the video will be coded.
 
     `colour_qp` and `spacing` belong to the colour track, `sending` says which frames between its
-    key frames are sent, and `network` is the name of one that ships.
+    key frames are sent, and `network` is the name of one that ships. Both are decided on copies of
+    at most `most_samples` of luma.
     `track`, `plain` (HEVC of the same structure) and `random_access` are costs measured on the
     samples, None where they were not. `slope` is distortion D per bit a frame; `colour_bits` are
     the bits of `track` that the colour track takes.
@@ -28,6 +30,7 @@ class Plan:
     colour_qp: int = 0
     spacing: Spacing = field(default_factory=lambda: Spacing(group="auto"))
     sending: Sending = SEND_ALL
+    most_samples: float = math.inf
     slope: float = 0.0
     colour_bits: float = 0.0
     colouriser: str = "none"

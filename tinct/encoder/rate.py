@@ -32,7 +32,8 @@ class RateControl:
     ) -> None:
         self._steered = config.bitrate_kbps is not None and config.is_intra
         self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.mean_rate)  # bits a frame
-        self._total = info.frame_count
+        # a blind encode gives the same bytes from a pipe, whose length nobody knows
+        self._total = None if config.is_blind else info.frame_count
         self._spent_bytes = spent_bytes
         self._qp = plan.qp
         # a memory of whole groups evens out the bursts of bits that finer key frames make

@@ -46,6 +46,7 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
         *_in_band_rules(filled),
         *_key_boost_rules(filled),
         *_interpolation_rules(filled, trains=colouriser.trains),
+        *_blind_rules(filled, trains=colouriser.trains),
         *colouriser.contradictions(filled),
         *_adapt_rules(filled),
     )
@@ -54,6 +55,8 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
             raise CodecError(f"contradictory options: {message}")
     if filled.interpolate == "auto" and (not filled.is_intra or colouriser.trains):
         filled = replace(filled, interpolate="off")
+    if filled.is_blind:
+        filled = replace(filled, adapt="off")
     return colouriser.complete(filled)
 
 
@@ -66,6 +69,8 @@ def _choose_colour(config: EncodeConfig, *, trains: bool) -> Colour:
         return "track"
     if config.crf is not None:
         return "in-band"
+    if config.is_blind:  # what usually pays
+        return "track" if config.is_intra else "in-band"
     return "track" if trains else "auto"
 
 
@@ -116,6 +121,13 @@ def _interpolation_rules(config: EncodeConfig, *, trains: bool) -> Rules:
         yield not config.is_intra, f"{named} needs --structure intra"
         yield config.is_in_band, f"{named} needs --colour track"
         yield trains, f"{named} does not go with --colouriser {config.colouriser}"
+
+
+def _blind_rules(config: EncodeConfig, *, trains: bool) -> Rules:
+    if config.is_blind:
+        yield trains, f"--search off does not go with --colouriser {config.colouriser}"
+        learns = config.adapt not in ("auto", "off")
+        yield learns, "--search off needs --adapt off: what is learnt comes from frames as decoded"
 
 
 def check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:

@@ -2,10 +2,12 @@
 
 A frame is sent where interpolation would spoil it by more than its bits are worth, judged on small
 copies of the source (`keyframes.Group`). What the decoder then shows is looked at again by
-`late`, since a mean hides an ugly frame.
+`late`, since a mean hides an ugly frame; a blind encode has a bound on each frame here instead.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,23 +24,31 @@ class Sending:
 
     With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
     error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
-    the small copies count in it.
+    the small copies count in it. A frame whose weighted error is beyond `bound` is sent in any
+    case.
     """
 
     step: int | None = 1
     price: float = 0.0
     weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
+    bound: float = math.inf
 
     @property
     def is_full(self) -> bool:
         """Return whether every frame is sent."""
         return self.step == 1
 
+    @property
+    def is_weighed(self) -> bool:
+        """Return whether errors of interpolation count."""
+        return self.price < math.inf or self.bound < math.inf
+
 
 SEND_ALL = Sending()
 
 
-# By the times of two frames: the mean squared errors of Y, Cb and Cr on the small copies between.
+# By the times of two frames: squared errors [N, 3] of Y, Cb and Cr of some frames between them, on
+# the small copies.
 RunErrors = dict[tuple[int, int], np.ndarray]
 
 
@@ -52,12 +62,15 @@ def choose_sent(group: Group, sending: Sending, known: RunErrors | None = None) 
     if sending.is_full:
         return frozenset(range(count))
     last = count if group.closed else count - 1
-    ends = {0, last} & set(range(count))
+    sent = {0, last}
     if sending.step is not None:
-        return frozenset(ends | set(range(0, count, sending.step)))
-    judge = _Judge(sending, {} if known is None else known)
-    _, sent = _split(group.small, (0, last), judge)
-    return frozenset(ends | set(sent))
+        sent |= set(range(0, count, sending.step))
+        sending = replace(sending, price=math.inf)
+    if sending.is_weighed:
+        judge = _Judge(sending, {} if known is None else known)
+        for run in pairwise(sorted(sent)):
+            sent |= set(_split(group.small, run, judge)[1])
+    return frozenset(sent & set(range(count)))
 
 
 def _split(
@@ -71,12 +84,12 @@ def _split(
     if last - first < 2:
         return 0.0, []
     whole, price = judge.run_error(small, ends), judge.sending.price
-    if whole <= price:
+    if whole <= price and whole < math.inf:
         return whole, []
     middle = (first + last) // 2
     left, right = (_split(small, half, judge) for half in ((first, middle), (middle, last)))
     parted = left[0] + price + right[0]
-    if whole <= parted:
+    if whole <= parted and whole < math.inf:
         return whole, []
     return parted, [*left[1], middle, *right[1]]
 
@@ -89,16 +102,22 @@ class _Judge:
     known: RunErrors
 
     def run_error(self, small: tuple[KeyView, ...], ends: tuple[int, int]) -> float:
-        """Estimate the weighted squared error summed over the frames between two."""
+        """Estimate the weighted squared error summed over the frames between two.
+
+        It is infinite where one of them is beyond the bound.
+        """
         first, last = ends
         times = (small[first].luma.pts, small[last].luma.pts)
         if times not in self.known:
             self.known[times] = _measure_run(small, ends)
-        return float(np.dot(self.sending.weights, self.known[times])) * (last - first - 1)
+        errors = self.known[times] @ self.sending.weights
+        if errors.max() > self.sending.bound:
+            return math.inf
+        return float(errors.mean()) * (last - first - 1)
 
 
 def _measure_run(small: tuple[KeyView, ...], ends: tuple[int, int]) -> np.ndarray:
-    """Return the mean squared errors [3] of the frames between two, interpolated; some are made."""
+    """Return the squared errors [N, 3] of some of the frames between two, interpolated."""
     first, last = ends
     before, after = small[first], small[last]
     motion = match(before, after)
@@ -114,7 +133,7 @@ def _measure_run(small: tuple[KeyView, ...], ends: tuple[int, int]) -> np.ndarra
                 for plane, made in zip(planes, shown, strict=True)
             ]
         )
-    return np.mean(errors, axis=0)
+    return np.array(errors)
 
 
 def _find_place(small: tuple[KeyView, ...], index: int, ends: tuple[int, int]) -> Place:

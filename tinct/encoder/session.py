@@ -19,6 +19,7 @@ from tinct.encoder.plan import Plan
 from tinct.encoder.view import View
 from tinct.frames import Frame, VideoInfo
 from tinct.networks.weights import hash_weights
+from tinct.psnr import Psnr
 
 if TYPE_CHECKING:
     from tinct.adapt.budget import Step
@@ -29,42 +30,52 @@ MAX_VIEWS = 8  # frames that the view may lag behind the coder
 class Session:
     """Codes a video with its plan, and holds what the file and the report are made of.
 
-    Use as a context manager: temporary files and threads end with it.
+    A blind session has no `view`. Use as a context manager: temporary files and threads end
+    with it.
     """
 
-    def __init__(self, info: VideoInfo, plan: Plan, *, coder: Coder, part: Part) -> None:
+    def __init__(
+        self, info: VideoInfo, plan: Plan, *, coder: Coder, part: Part, is_blind: bool = False
+    ) -> None:
         self._info, self._plan, self.coder, self.part = info, plan, coder, part
-        self.view = View(info, plan.layout, coder, watch=part.watch)
+        self.view = None if is_blind else View(info, plan.layout, coder, watch=part.watch)
         self._stack = ExitStack()
 
     def __enter__(self) -> "Session":
         self._stack.enter_context(self.coder)
-        self._stack.enter_context(self.view)
-        self.part.start(self.view, self.coder)
+        if self.view is not None:
+            self._stack.enter_context(self.view)
+            self.part.start(self.view, self.coder)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def run(self, frames: Iterator[Frame]) -> Iterator[tuple[int, int | None]]:
-        """Code the whole video; yield how far the view is, on a thread beside the coder."""
+        """Code the whole video; yield frames done and frames in all."""
+        if self.view is not None:
+            return self._run_viewed(frames, self.view)
+        return ((self.coder.frames, self._info.frame_count) for _ in self.coder.code(frames))
+
+    def _run_viewed(self, frames: Iterator[Frame], view: View) -> Iterator[tuple[int, int | None]]:
+        """Yield how far the view is, on a thread beside the coder."""
         with ThreadPoolExecutor(1) as viewer:
             views: deque[Future[None]] = deque()
             lag = 0 if self.coder.waits_for_view else MAX_VIEWS
             for number, (frame, tracks) in enumerate(self.coder.code(frames)):
                 if number == 0:
-                    self.view.open_tracks()
+                    view.open_tracks()
                 if frame is not None:
-                    self.view.expect(frame)
-                views.append(viewer.submit(self.view.show, tracks))
+                    view.expect(frame)
+                views.append(viewer.submit(view.show, tracks))
                 while len(views) > lag:
                     views.popleft().result()
-                yield len(self.view.errors), self._info.frame_count
-            for view in views:
-                view.result()
-        self.view.flush()
+                yield len(view.errors), self._info.frame_count
+            for future in views:
+                future.result()
+        view.flush()
         self.coder.is_done = True
-        yield len(self.view.errors), self._info.frame_count
+        yield len(view.errors), self._info.frame_count
         self.part.settle(self._manifest_bytes)
 
     def adapt(
@@ -72,6 +83,11 @@ class Session:
     ) -> Iterator[tuple[int, int | None]]:
         """Let the colouriser learn from the video, of which `frames` is a second reading."""
         yield from self.part.adapt(frames, training)
+
+    @property
+    def psnr(self) -> tuple[Psnr, Psnr, Psnr] | None:
+        """Return the PSNR of Y, Cb and Cr as the view measured it."""
+        return None if self.view is None else self.view.errors.psnr()
 
     @property
     def row(self) -> LayoutRow:
@@ -111,6 +127,7 @@ class Session:
     def manifest(self) -> Manifest | None:
         """Return the manifest; None for plain HEVC, which has no need of one."""
         info, part, coder = self._info, self.part, self.coder
+        plain = ((), (), ()) if self.view is None else self.view.plain
         shape = (info.height, info.width)
         is_whole = coded_shape(shape, grey=False) == shape
         if not self.row.has_colour_track and part.network is None and is_whole:
@@ -128,7 +145,7 @@ class Session:
             generator=part.generator,
             rank=part.rank,
             update=hash_weights(part.update) if part.update is not None else None,
-            plain=tuple(tuple(sorted(times)) for times in self.view.plain),
+            plain=tuple(tuple(sorted(times)) for times in plain),
             interpolated=array("q", self.coder.interpolated),
         )
 

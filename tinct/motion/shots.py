@@ -3,6 +3,7 @@
 `encoder.keyframes` decides on these copies where key frames stand.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,12 +37,19 @@ class ScannedFrame:
     unpredicted: float
 
 
-def scan_frames(frames: Iterable[Frame]) -> Iterator[ScannedFrame]:
-    """Yield each frame with a small copy, and whether the frame before predicts it."""
+def scan_frames(
+    frames: Iterable[Frame], *, most_samples: float = math.inf
+) -> Iterator[ScannedFrame]:
+    """Yield each frame with a small copy, and whether the frame before predicts it.
+
+    Copies of more than `most_samples` of luma are halved until they are smaller.
+    """
     previous: LumaView | None = None
     recent: deque[float] = deque(maxlen=CUT_MEMORY)
     for frame in frames:
         small = _shrink_frame(frame)
+        while small.luma.y.size > most_samples:
+            small = _halve(small)
         view = _shrink_for_cuts(frame, small)
         unpredicted = 0.0 if previous is None else _measure_unpredicted(view, previous)
         usual = sum(recent) / len(recent) if recent else 0.0
@@ -62,6 +70,14 @@ def _shrink_frame(frame: Frame) -> KeyView:
     planes = (LumaView(plane, depth, frame.pts).full for plane in (frame.cb, frame.cr))
     cb, cr = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes)
     return KeyView(LumaView(half, 8, frame.pts), cb, cr)
+
+
+def _halve(small: KeyView) -> KeyView:
+    """Return an 8-bit copy of half the width and height."""
+    luma, cb, cr = (
+        LumaView(plane, 8, small.luma.pts) for plane in (small.luma.y, small.cb, small.cr)
+    )
+    return KeyView(LumaView(luma.half, 8, luma.pts), cb.half, cr.half)
 
 
 def _shrink_for_cuts(frame: Frame, small: KeyView) -> LumaView:
