@@ -10,24 +10,22 @@ from tinct.bitstream.layouts import CHROMA, FULL, IN_BAND
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.colourisers import COMPACT, may_restore, restores_in_band
-from tinct.encoder.keyframes import Spacing
+from tinct.encoder.defaults import (
+    BOOST,
+    COLOUR_OFFSET,
+    MOST_SAMPLES,
+    make_sending,
+    make_spacing,
+)
 from tinct.encoder.plan import Plan
-from tinct.encoder.sending import SEND_ALL, Sending
 from tinct.frames import VideoInfo
 from tinct.networks.compact_config import IN_BAND_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
-BOOST = 8  # QP steps that key frames are finer, where a network restores luma from them
-COLOUR_OFFSET = -12  # of the colour's QP from HEVC's chroma QP
 # Mean squared errors of HEVC all-intra in 8-bit levels at QP 32: of luma, of Cb and Cr; both are
 # geometric means over twelve clips, from 2.7 to 31 and from 0.6 to 12.
 LUMA_ERROR, CHROMA_ERROR = 7.5, 2.2
 LUMA_GROWTH, CHROMA_GROWTH = 0.15, 0.085  # of their logarithms for a QP step
-# All prices are multiples of the error that the QP gives.
-SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must save
-KEY_PRICE = 32.0  # the same of one more key frame
-SEND_BOUND = 3.0  # of one interpolated frame
-MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 # Bits of all tracks for each luma sample at QP 32, and how their logarithm falls for a QP step.
 BITS_PER_SAMPLE, BITS_FALL = 0.05, 0.12
 COLOUR_SHARE = 0.1  # of a bitrate, for a colour track beside luma that is no longer all-intra
@@ -49,28 +47,18 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
         layout=FULL.name if config.has_whole_keys else CHROMA.name,
         qp=qp,
         colour_qp=min(max(chroma_qp(key_qp(qp, boost)) + COLOUR_OFFSET, 0), MAX_QP),
-        spacing=Spacing(
-            group=config.group,
-            slope=KEY_PRICE,
-            key_bits=1.0,
-            weights=weights if restores else (0.0, *weights[1:]),
+        spacing=make_spacing(
+            config.group,
+            weights if restores else (0.0, *weights[1:]),
             end_keys=not config.has_whole_keys,
         ),
-        sending=_choose_sending(config, weights),
+        sending=make_sending(config.interpolate, weights),
         most_samples=MOST_SAMPLES,
         colour_bits=COLOUR_SHARE * kbps * 1000 / float(info.mean_rate),
         colouriser=COMPACT.name if restores else "none",
         network=config.network if restores else None,
         key_boost=boost,
     )
-
-
-def _choose_sending(config: EncodeConfig, weights: tuple[float, float, float]) -> Sending:
-    """Return how frames to send are chosen: those that interpolation would spoil."""
-    if config.interpolate == "off":
-        return SEND_ALL
-    step = config.interpolate if isinstance(config.interpolate, int) else None
-    return Sending(step=step, price=SEND_PRICE, weights=weights, bound=SEND_BOUND)
 
 
 def _weigh_errors(qp: int) -> tuple[float, float, float]:

@@ -21,6 +21,7 @@ from tinct.encoder.colourisers import (
     select_colouriser,
 )
 from tinct.encoder.cost import Cost, exchange_rate, plain_cost
+from tinct.encoder.defaults import MOST_SAMPLES
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
 from tinct.encoder.samples import Samples
@@ -137,6 +138,7 @@ def _plan_restored(
         layout=CHROMA.name,
         colouriser=COMPACT.name,
         network=config.network,
+        most_samples=MOST_SAMPLES,
         key_boost=choice.boost,
         spacing=choice.spacing,
         colour_qp=choice.colour_qp,

@@ -17,6 +17,7 @@ from tinct.bitstream.qp import key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.decoder.restorer import Restorer
 from tinct.encoder.cost import FILE_OVERHEAD_BITS, FLAT_ERROR, PACKET_OVERHEAD_BITS, Cost, judge_by
+from tinct.encoder.defaults import MOST_SAMPLES
 from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.late import find_late
 from tinct.encoder.plan import Choice
@@ -73,7 +74,10 @@ class Rehearsal:
         self._samples, self._info, self._config = samples, samples.info, config
         self._qp, self._colouriser, self._interpolate = qp, colouriser, interpolate
         self._usual_db = Psnr.of([plain.error[0]]).mean_db
-        self._scanned = [list(scan_frames(stretch)) for stretch in samples.stretches]
+        self._scanned = [
+            list(scan_frames(stretch, most_samples=MOST_SAMPLES / samples.scale))
+            for stretch in samples.stretches
+        ]
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._run_errors: list[RunErrors] = [{} for _ in samples.stretches]
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
@@ -93,27 +97,6 @@ class Rehearsal:
             (float(y), float(cb), float(cr)),
             float(np.mean(spreads_db or [0.0])),
         )
-
-    def key_bits(self, choice: Choice) -> float:
-        """Return what one more key frame takes: its finer luma, and its colour."""
-        fine, coarse = self._list_luma_bits(choice)
-        groups = list(cut_groups(self._scanned[0], choice.spacing))
-        colour = list(self._restore(0, groups, choice).colour_bits.values())
-        later = colour[1:] or colour
-        return float(np.mean(fine) - np.mean(coarse or fine) + np.mean(later))
-
-    def luma_bits(self, choice: Choice) -> float:
-        """Return what one more frame that is sent takes."""
-        fine, coarse = self._list_luma_bits(choice)
-        return float(np.mean(coarse or fine)) - UNSENT_BITS
-
-    def _list_luma_bits(self, choice: Choice) -> tuple[list[float], list[float]]:
-        """Return the bits of all luma that was coded as key frames are, and as the others."""
-        of_keys, of_others = (
-            [bits for (_, at, _), (bits, _) in self._luma.items() if at == qp]
-            for qp in self._qps(choice)
-        )
-        return of_keys, of_others
 
     def _qps(self, choice: Choice) -> tuple[int, int]:
         """Return the QPs of key frames and of the others."""

@@ -7,12 +7,19 @@ are finer by the key boost pay. Each choice is tried by a rehearsal on samples (
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.cost import FLAT_ERROR, Cost
+from tinct.encoder.defaults import (
+    BOOST,
+    COLOUR_OFFSET,
+    Weights,
+    make_sending,
+    make_spacing,
+)
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
@@ -22,22 +29,17 @@ from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
-GROUPS = (2, 4, 8, 12, 16, 24, 32, 48)  # frames
-COLOUR_OFFSETS = (-12, -6, 0, 4)  # of the colour track's QP, key frames being fine already
-FIRST_CHOICE = (16, 16, -6)
+COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
 # The boost is searched late, since luma that was coded once at a QP serves again.
 SEARCH_ORDER = (SENDING_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
-# Prices are multiples of a frame's bits: small copies do not tell the scale of luma's error.
-PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)
-MIDDLE = PRICES.index(1.0)
+PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
 SPREAD_COST = 0.01  # of the logarithm of bits, for a squared dB more
-MIN_RATE = 1e-3  # of the exchange rate; keeps a flat curve from making key frames free
 
 
 def gain(track: Cost, plain: Cost, rate: float) -> float:
@@ -81,20 +83,11 @@ def search_network(
     def gain_of(choice: Choice) -> float:
         return gain(cost(choice), plain, rate) - spread_penalty(cost(choice))
 
-    axes = _axes(samples, config)
+    axes = _list_axes(config, plain)
     at = axes.start()
-    if config.interpolate == "auto":
-        every = axes.choice(at, qp)
-        prices = _price_frames(cost(every), rate, bits=rehearsal.luma_bits(every))
-        axes, at = replace(axes, sendings=[SEND_ALL, *prices]), _move(at, SENDING_AXIS, MIDDLE + 1)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
         at = _climb(axes, at, axis=axis, gain_of=gain_of, qp=qp)
     best = axes.choice(at, qp)
-    if config.group == "auto":
-        spacings = _price_keys(cost(best), rate, bits=rehearsal.key_bits(best))
-        axes, at = replace(axes, spacings=spacings), _move(at, SPACING_AXIS, MIDDLE)
-        at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
-        best = max(best, axes.choice(at, qp), key=gain_of)
     return best, cost(best)
 
 
@@ -114,14 +107,12 @@ class Axes:
         return len((self.boosts, self.spacings, self.offsets, self.sendings)[axis])
 
     def start(self) -> Place:
-        """Return the place nearest to the usual choice."""
-        lengths = [spacing.reach for spacing in self.spacings]
-        first_boost, first_length, first_offset = FIRST_CHOICE
+        """Return the place of what usually pays."""
         return (
-            _nearest(self.boosts, first_boost),
-            _nearest(lengths, first_length),
-            _nearest(self.offsets, first_offset),
-            0,
+            _nearest(self.boosts, BOOST),
+            len(self.spacings) // 2,
+            _nearest(self.offsets, COLOUR_OFFSET),
+            len(self.sendings) // 2,
         )
 
     def choice(self, at: Place, qp: int) -> Choice:
@@ -147,17 +138,25 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
     return min(range(len(values)), key=lambda index: abs(values[index] - wanted))
 
 
-def _axes(samples: Samples, config: EncodeConfig) -> Axes:
-    """Return what is searched: the options' own values where they are given."""
-    reach = max(map(len, samples.stretches))
-    boosts = BOOSTS if config.key_boost == "auto" else (config.key_boost,)
+def _list_axes(config: EncodeConfig, plain: Cost) -> Axes:
+    """Return what is searched: the options' own values where they are given.
+
+    `plain` tells the error that plain HEVC has at the QP.
+    """
+    weights = _weigh_errors(plain)
+    spacings = [make_spacing(config.group, weights)]
     if config.group == "auto":
-        lengths = [group for group in GROUPS if group < reach or group == GROUPS[0]]
-    else:
-        lengths = [config.group]
-    sending = Sending(step=config.interpolate) if isinstance(config.interpolate, int) else SEND_ALL
-    spacings = [Spacing(group=length) for length in lengths]
-    return Axes(boosts=boosts, spacings=spacings, offsets=COLOUR_OFFSETS, sendings=[sending])
+        spacings = [make_spacing("auto", weights, price=price) for price in PRICES]
+    sendings = [make_sending(config.interpolate, weights)]
+    if config.interpolate == "auto":
+        prices = [make_sending("auto", weights, price=price) for price in PRICES]
+        sendings = [SEND_ALL, *prices]
+    return Axes(
+        boosts=BOOSTS if config.key_boost == "auto" else (config.key_boost,),
+        spacings=spacings,
+        offsets=COLOUR_OFFSETS,
+        sendings=sendings,
+    )
 
 
 def _climb(
@@ -173,33 +172,7 @@ def _climb(
     return at
 
 
-def _price_keys(cost: Cost, rate: float, *, bits: float) -> list[Spacing]:
-    """Return key frames spaced by content, one at `bits` times each of PRICES.
-
-    What errors and bits count is taken from `cost`.
-    """
-    slope, weights = _bit_price(cost, rate), _error_prices(cost)
-    return [
-        Spacing(group="auto", slope=slope, key_bits=bits * price, weights=weights)
-        for price in PRICES
-    ]
-
-
-def _price_frames(cost: Cost, rate: float, *, bits: float) -> list[Sending]:
-    """Return frames sent by content, one at `bits` times each of PRICES, as `_price_keys` does.
-
-    Small copies show only a part of an interpolated frame's error, so the price is searched too.
-    """
-    slope, weights = _bit_price(cost, rate), _error_prices(cost)
-    return [Sending(step=None, price=bits * price * slope, weights=weights) for price in PRICES]
-
-
-def _bit_price(cost: Cost, rate: float) -> float:
-    """Return the error, as `_error_prices` counts it, that one bit a frame has to save."""
-    return 1 / (cost.bits * max(rate, MIN_RATE))
-
-
-def _error_prices(cost: Cost) -> tuple[float, float, float]:
-    """Return what a squared error of Y, Cb and Cr counts: 1 for the errors of `cost` together."""
-    y, cb, cr = (w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, cost.error, strict=True))
+def _weigh_errors(plain: Cost) -> Weights:
+    """Return what a squared error of Y, Cb and Cr counts: 1 for those of `plain` together."""
+    y, cb, cr = (w / max(e, FLAT_ERROR) for w, e in zip(PLANE_WEIGHTS, plain.error, strict=True))
     return y, cb, cr

@@ -1,0 +1,41 @@
+"""What usually pays on real videos: what a blind encode chooses, and where a search begins.
+
+Prices are multiples of the error that the QP gives, so that they hold for any video: weights of
+errors say what a squared error of Y, Cb and Cr counts, 1 for those of the base codec together.
+"""
+
+from typing import Literal
+
+from tinct.encoder.keyframes import Spacing
+from tinct.encoder.sending import SEND_ALL, Sending
+
+BOOST = 8  # QP steps that key frames are finer, where a network restores luma from them
+COLOUR_OFFSET = -12  # of the colour's QP from HEVC's chroma QP
+SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must save
+KEY_PRICE = 32.0  # the same of one more key frame
+SEND_BOUND = 3.0  # of one interpolated frame
+MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
+
+Weights = tuple[float, float, float]
+
+
+def make_spacing(
+    group: int | Literal["auto"], weights: Weights, *, price: float = 1.0, end_keys: bool = True
+) -> Spacing:
+    """Return key frames `group` frames apart, or by content at `price` times the usual price."""
+    return Spacing(
+        group=group, slope=KEY_PRICE * price, key_bits=1.0, weights=weights, end_keys=end_keys
+    )
+
+
+def make_sending(
+    interpolate: int | Literal["auto", "off"], weights: Weights, *, price: float = 1.0
+) -> Sending:
+    """Return how frames to send are chosen: those that interpolation would spoil.
+
+    By content that is at `price` times the usual price.
+    """
+    if interpolate == "off":
+        return SEND_ALL
+    step = interpolate if isinstance(interpolate, int) else None
+    return Sending(step=step, price=SEND_PRICE * price, weights=weights, bound=SEND_BOUND)
