@@ -1,7 +1,7 @@
 """The plan of a blind encode (`--search off`): fixed choices, where `decide` would measure samples.
 
 The choices are those that the searches make on most real videos; the quality that a QP gives is
-taken from a table, since nothing that was coded is looked at.
+estimated, since nothing that was coded is looked at.
 """
 
 import math
@@ -26,7 +26,7 @@ LUMA_GROWTH, CHROMA_GROWTH = 0.15, 0.085  # of their logarithms for a QP step
 # All prices are multiples of the error that the QP gives.
 SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must save
 KEY_PRICE = 32.0  # the same of one more key frame
-SEND_BOUND = 3.0  # of one interpolated frame
+SEND_BOUND = 1.5  # of one interpolated frame
 MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 # Bits of all tracks for each luma sample at QP 32, and how their logarithm falls for a QP step.
 BITS_PER_SAMPLE, BITS_FALL = 0.05, 0.12
@@ -56,7 +56,7 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
             weights=weights if restores else (0.0, *weights[1:]),
             end_keys=not config.has_whole_keys,
         ),
-        sending=_choose_sending(config, weights),
+        sending=_choose_sending(config, qp),
         most_samples=MOST_SAMPLES,
         colour_bits=COLOUR_SHARE * kbps * 1000 / float(info.mean_rate),
         colouriser=COMPACT.name if restores else "none",
@@ -65,12 +65,12 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
     )
 
 
-def _choose_sending(config: EncodeConfig, weights: tuple[float, float, float]) -> Sending:
+def _choose_sending(config: EncodeConfig, qp: int) -> Sending:
     """Return how frames to send are chosen: those that interpolation would spoil."""
     if config.interpolate == "off":
         return SEND_ALL
     step = config.interpolate if isinstance(config.interpolate, int) else None
-    return Sending(step=step, price=SEND_PRICE, weights=weights, bound=SEND_BOUND)
+    return Sending(step=step, price=SEND_PRICE, weights=_weigh_errors(qp), bound=SEND_BOUND, qp=qp)
 
 
 def _weigh_errors(qp: int) -> tuple[float, float, float]:
