@@ -1,7 +1,7 @@
 """The plan of a blind encode (`--search off`): fixed choices, where `decide` would measure samples.
 
 The choices are those that the searches make on most real videos; the quality that a QP gives is
-taken from a table, since nothing that was coded is looked at.
+estimated, since nothing that was coded is looked at.
 """
 
 import math
@@ -52,7 +52,7 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
             weights if restores else (0.0, *weights[1:]),
             end_keys=not config.has_whole_keys,
         ),
-        sending=make_sending(config.interpolate, weights),
+        sending=make_sending(config.interpolate, weights, qp=qp),
         most_samples=MOST_SAMPLES,
         colour_bits=COLOUR_SHARE * kbps * 1000 / float(info.mean_rate),
         colouriser=COMPACT.name if restores else "none",

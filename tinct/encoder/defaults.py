@@ -13,7 +13,8 @@ BOOST = 8  # QP steps that key frames are finer, where a network restores luma f
 COLOUR_OFFSET = -12  # of the colour's QP from HEVC's chroma QP
 SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must save
 KEY_PRICE = 32.0  # the same of one more key frame
-SEND_BOUND = 3.0  # of one interpolated frame
+SEND_BOUND = 3.0  # of one interpolated frame, where what is shown is looked at later
+BLIND_BOUND = 1.5  # the same where it is not
 MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 
 Weights = tuple[float, float, float]
@@ -29,13 +30,19 @@ def make_spacing(
 
 
 def make_sending(
-    interpolate: int | Literal["auto", "off"], weights: Weights, *, price: float = 1.0
+    interpolate: int | Literal["auto", "off"],
+    weights: Weights,
+    *,
+    price: float = 1.0,
+    qp: int | None = None,
 ) -> Sending:
     """Return how frames to send are chosen: those that interpolation would spoil.
 
-    By content that is at `price` times the usual price.
+    By content that is at `price` times the usual price. Where nothing was measured, `qp` tells the
+    error that weights are scaled to.
     """
     if interpolate == "off":
         return SEND_ALL
     step = interpolate if isinstance(interpolate, int) else None
-    return Sending(step=step, price=SEND_PRICE * price, weights=weights, bound=SEND_BOUND)
+    bound = SEND_BOUND if qp is None else BLIND_BOUND
+    return Sending(step=step, price=SEND_PRICE * price, weights=weights, bound=bound, qp=qp)

@@ -11,9 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from tinct.encoder.cost import FLAT_ERROR
+from tinct.encoder.intra_error import estimate_luma_error
 from tinct.encoder.keyframes import Group
 from tinct.motion.interpolation import Place, interpolate_frame, match
 from tinct.motion.views import KeyView
+from tinct.psnr import PLANE_WEIGHTS
 
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
 
@@ -25,13 +28,14 @@ class Sending:
     With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
     error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
     the small copies count in it. A frame whose weighted error is beyond `bound` is sent in any
-    case.
+    case. With a `qp` the weights are scaled, group by group: 1 for the error that it gives there.
     """
 
     step: int | None = 1
     price: float = 0.0
     weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
     bound: float = math.inf
+    qp: int | None = None
 
     @property
     def is_full(self) -> bool:
@@ -67,10 +71,21 @@ def choose_sent(group: Group, sending: Sending, known: RunErrors | None = None) 
         sent |= set(range(0, count, sending.step))
         sending = replace(sending, price=math.inf)
     if sending.is_weighed:
-        judge = _Judge(sending, {} if known is None else known)
+        scaled = _scale_weights(sending, group)
+        judge = _Judge(scaled, {} if known is None else known)
         for run in pairwise(sorted(sent)):
             sent |= set(_split(group.small, run, judge)[1])
     return frozenset(sent & set(range(count)))
+
+
+def _scale_weights(sending: Sending, group: Group) -> Sending:
+    """Return the weights for the error that the QP, if any, gives on the group's first frame."""
+    if sending.qp is None:
+        return sending
+    error = max(estimate_luma_error(group.frames[0], sending.qp), FLAT_ERROR)
+    luma, cb, cr = (weight / sending.weights[0] / error for weight in sending.weights)
+    share = PLANE_WEIGHTS[0]
+    return replace(sending, weights=(share * luma, share * cb, share * cr))
 
 
 def _split(
