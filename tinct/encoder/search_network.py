@@ -7,7 +7,7 @@ are finer by the key boost pay. Each choice is tried by a rehearsal on samples (
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
@@ -29,8 +29,6 @@ from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
-GROUPS = (2, 4, 8, 12, 16, 24, 32, 48)  # frames
-GROUP = 24  # where the search begins
 COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
 # The boost is searched late, since luma that was coded once at a QP serves again.
@@ -38,7 +36,6 @@ SEARCH_ORDER = (SENDING_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
-MIDDLE = PRICES.index(1.0)
 FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
 STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
@@ -86,15 +83,11 @@ def search_network(
     def gain_of(choice: Choice) -> float:
         return gain(cost(choice), plain, rate) - spread_penalty(cost(choice))
 
-    axes = _list_axes(config, plain, reach=max(map(len, samples.stretches)))
+    axes = _list_axes(config, plain)
     at = axes.start()
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
         at = _climb(axes, at, axis=axis, gain_of=gain_of, qp=qp)
     best = axes.choice(at, qp)
-    if config.group == "auto":  # even groups are beaten by content, or they are not
-        axes, at = replace(axes, spacings=_price_keys(plain)), _move(at, SPACING_AXIS, MIDDLE)
-        at = _climb(axes, at, axis=SPACING_AXIS, gain_of=gain_of, qp=qp)
-        best = max(best, axes.choice(at, qp), key=gain_of)
     return best, cost(best)
 
 
@@ -117,7 +110,7 @@ class Axes:
         """Return the place of what usually pays."""
         return (
             _nearest(self.boosts, BOOST),
-            _nearest([spacing.reach for spacing in self.spacings], GROUP),
+            len(self.spacings) // 2,
             _nearest(self.offsets, COLOUR_OFFSET),
             len(self.sendings) // 2,
         )
@@ -145,33 +138,25 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
     return min(range(len(values)), key=lambda index: abs(values[index] - wanted))
 
 
-def _list_axes(config: EncodeConfig, plain: Cost, *, reach: int) -> Axes:
+def _list_axes(config: EncodeConfig, plain: Cost) -> Axes:
     """Return what is searched: the options' own values where they are given.
 
-    `plain` tells the error that plain HEVC has at the QP. Groups end within `reach` frames.
+    `plain` tells the error that plain HEVC has at the QP.
     """
     weights = _weigh_errors(plain)
-    lengths = [config.group] if config.group != "auto" else _list_lengths(reach)
+    spacings = [make_spacing(config.group, weights)]
+    if config.group == "auto":
+        spacings = [make_spacing("auto", weights, price=price) for price in PRICES]
     sendings = [make_sending(config.interpolate, weights)]
     if config.interpolate == "auto":
         prices = [make_sending("auto", weights, price=price) for price in PRICES]
         sendings = [SEND_ALL, *prices]
     return Axes(
         boosts=BOOSTS if config.key_boost == "auto" else (config.key_boost,),
-        spacings=[make_spacing(length, weights) for length in lengths],
+        spacings=spacings,
         offsets=COLOUR_OFFSETS,
         sendings=sendings,
     )
-
-
-def _list_lengths(reach: int) -> list[int]:
-    return [length for length in GROUPS if length < reach or length == GROUPS[0]]
-
-
-def _price_keys(plain: Cost) -> list[Spacing]:
-    """Return key frames spaced by content, one for each of PRICES."""
-    weights = _weigh_errors(plain)
-    return [make_spacing("auto", weights, price=price) for price in PRICES]
 
 
 def _climb(
