@@ -92,4 +92,5 @@ def test_sweep_bd_rate(talk: Path) -> None:
         assert qps == (27, 42)
         assert sorted(rates, reverse=True) == list(rates)
         assert sorted(psnrs_db, reverse=True) == list(psnrs_db)
-    assert re.fullmatch(rf"BD-rate on \(6Y\+U\+V\)/8 PSNR: {NUMBER} \(overlap \d+%\)", delta)
+    overlap = rf"\(overlap \d+%, {NUMBER} dB\)"
+    assert re.fullmatch(rf"BD-rate on \(6Y\+U\+V\)/8 PSNR: {NUMBER} {overlap}", delta)
