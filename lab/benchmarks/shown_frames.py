@@ -26,15 +26,20 @@ TIME_TOLERANCE_SECONDS = 0.001  # Matroska's times are whole milliseconds
 class ShownFrame:
     """A decoded frame beside its original.
 
-    `tick` is its own time in the file, `luma_db` its PSNR-Y, `digest` a hash of its planes,
-    `energy` the gradient energy of its luma, `source_energy` that of the original.
+    `tick` is its own time in the file, `planes_db` are PSNR of Y, Cb and Cr, `digest` is a hash of
+    its planes, `energy` the gradient energy of its luma, `source_energy` that of the original.
     """
 
     tick: int
-    luma_db: float
+    planes_db: tuple[float, float, float]
     digest: bytes
     energy: float
     source_energy: float
+
+    @property
+    def luma_db(self) -> float:
+        """Return PSNR-Y."""
+        return self.planes_db[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +90,13 @@ def hold_frames(frames: Iterable[Frame], times: Iterable[float]) -> Iterator[Fra
 
 
 def _compare(original: Frame, frame: Frame) -> ShownFrame:
-    error = squared_error(original.y, frame.y, original.info.bit_depth)
     height, width = original.y.shape
     planes = (frame.y, frame.cb, frame.cr)
+    pairs = zip((original.y, original.cb, original.cr), planes, strict=True)
+    y, cb, cr = (Psnr.of([squared_error(*pair, original.info.bit_depth)]).mean_db for pair in pairs)
     return ShownFrame(
         tick=frame.pts,
-        luma_db=Psnr.of([error]).mean_db,
+        planes_db=(y, cb, cr),
         digest=sha256(b"".join(plane.tobytes() for plane in planes)).digest(),
         energy=measure_gradient_energy(frame.y[:height, :width]),
         source_energy=measure_gradient_energy(original.y),

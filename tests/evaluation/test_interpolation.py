@@ -1,5 +1,6 @@
 """The benchmark of interpolated frames: what it loses, compares, and picks for its sheet."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from lab.benchmarks.packet_loss import (
     count_damaged,
     count_differing,
     count_packets,
+    count_worse,
     measure_loss,
 )
 from lab.benchmarks.shown_frames import (
@@ -63,7 +65,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_shown(*rows: tuple[float, float]) -> Shown:
     """Return frames of these PSNRs and gradient energies, that of the source being 10."""
     frames = [
-        ShownFrame(tick=tick, luma_db=luma_db, digest=b"", energy=energy, source_energy=10)
+        ShownFrame(
+            tick=tick, planes_db=(luma_db, 40, 40), digest=b"", energy=energy, source_energy=10
+        )
         for tick, (luma_db, energy) in enumerate(rows)
     ]
     return Shown(frames=frames, damage=Damage())
@@ -130,10 +134,18 @@ def test_a_loss_is_measured_in_every_draw(folder: Path) -> None:
     assert found["packets"] == count < FRAMES
     assert len(draws) == DRAWS
     assert [draw["lost_packets"] for draw in draws] == [round(0.4 * count)] * DRAWS
-    assert all(draw["differing_frames"] > draw["lost_packets"] for draw in draws)
+    assert all(draw["differing_frames"] >= draw["worse_frames"] >= 1 for draw in draws)
     assert found["lower_by_db"] == pytest.approx(
         whole.mean_db - sum(draw["psnr_y_db"] for draw in draws) / DRAWS
     )
+
+
+def test_a_frame_is_worse_where_a_plane_is() -> None:
+    whole = make_shown((40, 10), (40, 10), (40, 10))
+    luma = make_shown((39.4, 10), (39.6, 10), (41, 10))
+    assert count_worse(whole, luma) == 1
+    frames = [replace(frame, planes_db=(40, 40, 39)) for frame in whole.frames[:2]]
+    assert count_worse(whole, replace(whole, frames=[*frames, whole.frames[2]])) == 2
 
 
 def test_a_viewer_sees_the_frame_before_where_one_is_missing() -> None:
