@@ -29,6 +29,31 @@ def encode_x265(path: str, qp: str) -> None:
     encoder.flush()
 
 
+def load_reader() -> None:
+    """Load what reads files and end: the time by which a process starts."""
+    import tinct
+
+    print(tinct.open.__name__)
+
+
+def read_frame(path: str, start_seconds: str) -> None:
+    """Open a video at a time and read the one frame there."""
+    import tinct
+
+    next(iter(tinct.open(path, start_seconds=float(start_seconds))))
+
+
+def encode_without_bound(*arguments: str) -> None:
+    """Run `tinct encode` with no bound on how bad an interpolated frame may be."""
+    import math
+
+    from tinct.cli.app import main
+    from tinct.encoder import late
+
+    late.BOUND_DB = math.inf
+    main(["encode", *arguments])
+
+
 def loop_packets(source: str, target: str, count: str) -> None:
     """Write the packets of a video `count` times with shifted times: any length without coding."""
     import av
@@ -54,6 +79,9 @@ PROGRAMS: dict[str, Callable[..., None]] = {
     "read": read_frames,
     "x265": encode_x265,
     "loop": loop_packets,
+    "start": load_reader,
+    "frame": read_frame,
+    "unbounded": encode_without_bound,
 }
 
 
