@@ -103,7 +103,7 @@ def test_lines_of_the_lab_work(talk: Path, capsys: pytest.CaptureFixture[str]) -
     exec(
         shorter.replace("tinct:intra", "tinct:intra,adapt=off"), {"tinct": tinct}
     )  # which the line above has done
-    assert re.fullmatch(r"[+-]\d+\.\d\d \(overlap \d+%\)\n", capsys.readouterr().out)
+    assert re.fullmatch(r"[+-]\d+\.\d\d \(overlap \d+%, \d+\.\d dB\)\n", capsys.readouterr().out)
 
 
 def test_tree_is_the_package() -> None:
