@@ -51,6 +51,13 @@ def test_a_module_is_small_and_its_calls_are_named(path: Path) -> None:
     assert list(long_calls(tree)) == []
 
 
+def test_no_two_test_modules_have_one_name() -> None:
+    """pytest imports a test module by its file's name alone: of two, the second is not run."""
+    names = [path.name for path in Path(__file__).parent.parent.rglob("test_*.py")]
+    assert len(names) > 50
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_a_module_says_what_it_owns() -> None:
     for path, tree in TREES.items():
         assert path.name == "__init__.py" or ast.get_docstring(tree), path
