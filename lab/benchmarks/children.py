@@ -50,7 +50,7 @@ def encode_without_bound(*arguments: str) -> None:
     from tinct.cli.app import main
     from tinct.encoder import late
 
-    late.BOUND_DB = math.inf
+    late.FRAME_BOUND_DB = late.BLOCK_BOUND_DB = math.inf
     main(["encode", *arguments])
 
 

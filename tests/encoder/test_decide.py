@@ -87,7 +87,7 @@ def test_a_colour_track_is_taken_where_it_costs_less_or_is_asked_for(
 def test_a_network_is_taken_where_it_gains_or_is_asked_for(
     bits: float, colouriser: str, taken: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    choice = Choice(boost=16, spacing=Spacing(group=8), colour_qp=20)
+    choice = Choice(qp=30, boost=16, spacing=Spacing(group=8), colour_qp=20)
 
     def search(*_: Any, **__: Any) -> tuple[Choice, Cost]:
         return choice, Cost(bits, (4.0, 1.0, 1.0))
@@ -98,8 +98,9 @@ def test_a_network_is_taken_where_it_gains_or_is_asked_for(
     monkeypatch.setattr(decide, "search_network", search)
     monkeypatch.setattr(decide, "search_plain", search_plain)
     plan = make_plan(SAMPLES, make_config(colouriser=colouriser))
-    expected = ("chroma", "compact", "fast", 16, 20) if taken else ("in-band", "none", None, 0, 0)
-    found = (plan.layout, plan.colouriser, plan.network, plan.key_boost, plan.colour_qp)
+    restored = ("chroma", "compact", "fast", 30, 16, 20)
+    expected = restored if taken else ("in-band", "none", None, make_config().qp, 0, 0)
+    found = (plan.layout, plan.colouriser, plan.network, plan.qp, plan.key_boost, plan.colour_qp)
     assert found == expected
 
 
@@ -111,7 +112,7 @@ def test_a_bitrate_moves_a_plan_with_a_network_by_what_its_samples_take(
     For 300 kbit/s, the network is searched at QP 26, where plain HEVC takes 600. Samples take 6,000
     bits a frame there, not 12,000: at 0.13 of the logarithm a QP, that is 5 QP.
     """
-    choice = Choice(boost=16, spacing=Spacing(group=8), colour_qp=20)
+    choice = Choice(qp=26, boost=16, spacing=Spacing(group=8), colour_qp=20)
     found: list[int] = []
 
     def search(*_: Any, qp: int, **__: Any) -> tuple[Choice, Cost]:

@@ -102,13 +102,28 @@ def test_auto_spaces_by_the_price_of_a_key() -> None:
     """Automatic distances grow with the bits of a key frame."""
     rng = np.random.default_rng(0)
     planes = [
-        (cut_view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8))
+        (cut_view(2 * (n % 20))[0], *rng.integers(120, 132, (2, 48, 64), np.uint8))
         for n in range(20)
     ]
     dear, cheap = (Spacing(group="auto", slope=1e-4, key_bits=bits) for bits in (1e9, 1))
     assert len(group_frames(planes, dear)) < 4
     # Random colour cannot be propagated, so every frame is a key frame.
     assert len(group_frames(planes, cheap)) == 20
+
+
+def test_what_enters_the_picture_gets_its_colour() -> None:
+    """A coloured square in two frames makes them a group, and what comes after it another.
+
+    It is too small for a mean of the frame to tell of it.
+    """
+    frames = [(y.copy(), cb.copy(), cr) for y, cb, cr in draw_shot(0, 1) * 16]
+    for y, cb, _ in frames[7:9]:
+        y[40:56, 60:76] = 250
+        cb[20:28, 30:38] += 60
+    dear = Spacing(group="auto", slope=1.0, key_bits=1e9, weights=(0.0, 0.125, 0.125))
+    assert [len(group.frames) for group in group_frames(frames, dear)] == [7, 2, 7]
+    faint = [(y, cb // 8, cr) for y, cb, cr in frames]
+    assert len(group_frames(faint, dear)) == 1
 
 
 @pytest.mark.parametrize(

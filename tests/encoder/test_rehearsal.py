@@ -26,12 +26,12 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
     about = make_info()
     first = make_frames(draw_clip(9), about)
     second = make_frames([(255 - y, cb, cr) for y, cb, cr in draw_clip(18)[9:]], about)
-    choice = Choice(boost=8, spacing=Spacing(group=4), colour_qp=20)
+    choice = Choice(qp=32, boost=8, spacing=Spacing(group=4), colour_qp=20)
 
     def rehearse(stretches: list[list[Frame]]) -> Cost:
         samples = Samples(stretches, about)
         config = tinct.EncodeConfig()
-        rehearsal = Rehearsal(samples, config, qp=32, colouriser=propagate_group, plain=PLAIN)
+        rehearsal = Rehearsal(samples, config, colouriser=propagate_group, plain=PLAIN)
         return rehearsal.cost(choice)
 
     alone = [rehearse([first]), rehearse([second])]

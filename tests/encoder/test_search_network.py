@@ -1,5 +1,6 @@
 """The price of key frames that are better than the frames between them."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,14 @@ from helpers import find_sample_clip
 import tinct
 from tinct.encoder import search_network
 from tinct.encoder.cost import Cost
-from tinct.encoder.search_network import FREE_SPREAD_DB, SPREAD_COST, spread_penalty
+from tinct.encoder.search_network import (
+    FREE_SPREAD_DB,
+    FREE_STRAY_DB,
+    SPREAD_COST,
+    STRAY_COST,
+    gain,
+    spread_penalty,
+)
 
 
 def test_key_frames_that_stand_out_count_against_a_choice() -> None:
@@ -19,6 +27,16 @@ def test_key_frames_that_stand_out_count_against_a_choice() -> None:
     two, four = (spread_penalty(Cost(1000, error, FREE_SPREAD_DB + over)) for over in (2, 4))
     assert four == pytest.approx(4 * two)
     assert four == pytest.approx(0.16)  # added to the logarithm of bits
+
+
+def test_straying_from_what_a_qp_promises_counts_against_a_choice() -> None:
+    """Where bits and error cancel, the penalty is left: a square beyond what is free."""
+    plain = Cost(1000, (10.0, 2.0, 2.0))
+    for over_db, penalty in ((0, 0), (2, STRAY_COST * 4), (-2, STRAY_COST * 4)):
+        stray_db = math.copysign(FREE_STRAY_DB, over_db) + over_db
+        times = 10 ** (stray_db / 10)
+        strayed = Cost(1000 / times**0.5, (10.0 * times, 2.0 * times, 2.0 * times))
+        assert gain(strayed, plain, 0.5) == pytest.approx(-penalty)
 
 
 @pytest.mark.nightly

@@ -77,6 +77,35 @@ def test_a_bound_sends_what_a_price_would_not(moving: Group, step: int | None) -
     assert counts[2] == 1
 
 
+def find_late_square(level: int) -> list[int]:
+    """Return which of three frames are late where one shows a square that is not in the source.
+
+    All have an error of 3 levels, the square of 16 samples in frame 2 `level` more.
+    """
+    grey = np.full((64, 64), 128, np.uint8)
+    about = make_info(128, 128)
+    originals = {
+        pts: Frame(np.full((128, 128), 100, np.uint8), grey, grey, pts=pts, info=about)
+        for pts in range(5)
+    }
+    made = [np.full((128, 128), 103, np.uint8) for _ in originals]
+    made[2][40:56, 40:56] += level
+    return find_late(
+        [KeyView(LumaView(y, 8, pts), grey, grey) for pts, y in enumerate(made)],
+        [1, 2, 3],
+        keys=(),
+        originals=originals,
+        usual_db=30.0,
+        interpolate=interpolate_frame,
+    )
+
+
+def test_a_ghost_in_one_block_is_sent_though_the_frame_is_good() -> None:
+    """Twice the error of 3 levels is 6 dB; the frame's PSNR falls by 0.2 dB and less."""
+    assert find_late_square(2) == []
+    assert find_late_square(4) == [2]
+
+
 def shown(levels: dict[int, int]) -> list[KeyView]:
     grey = np.full((8, 8), 128, np.uint8)
     return [

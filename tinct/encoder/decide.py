@@ -139,6 +139,7 @@ def _plan_restored(
         colouriser=COMPACT.name,
         network=config.network,
         most_samples=MOST_SAMPLES,
+        qp=choice.qp,
         key_boost=choice.boost,
         spacing=choice.spacing,
         colour_qp=choice.colour_qp,

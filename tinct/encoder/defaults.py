@@ -4,6 +4,7 @@ Prices are multiples of the error that the QP gives, so that they hold for any v
 errors say what a squared error of Y, Cb and Cr counts, 1 for those of the base codec together.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 from tinct.encoder.keyframes import Spacing
@@ -15,6 +16,7 @@ SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must sav
 KEY_PRICE = 32.0  # the same of one more key frame
 SEND_BOUND = 3.0  # of one interpolated frame, where what is shown is looked at later
 BLIND_BOUND = 1.5  # the same where it is not
+BLIND_BLOCK_BOUND = 30.0  # of the worst block of luma of such a frame
 MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 
 Weights = tuple[float, float, float]
@@ -44,5 +46,7 @@ def make_sending(
     if interpolate == "off":
         return SEND_ALL
     step = interpolate if isinstance(interpolate, int) else None
-    bound = SEND_BOUND if qp is None else BLIND_BOUND
-    return Sending(step=step, price=SEND_PRICE * price, weights=weights, bound=bound, qp=qp)
+    sending = Sending(step=step, price=SEND_PRICE * price, weights=weights, bound=SEND_BOUND)
+    if qp is None:
+        return sending
+    return replace(sending, bound=BLIND_BOUND, block_bound=BLIND_BLOCK_BOUND, qp=qp)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from tinct.frames import Frame
@@ -18,6 +19,8 @@ from tinct.motion.views import KeyView
 
 AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key, tried by `auto`
 LONGEST_RESTORED = 48  # one more length where luma is restored: its key frames take many bits
+BLOCK = 4  # samples a side of a small copy's colour, a block of 16 of luma at 352x288
+BLOCK_BOUND = 200.0  # squared levels of Cb and Cr together that such a block may be wrong by
 TWO_FRAMES_FROM = 6  # a group this long is judged by two of its frames, a shorter one by one
 
 
@@ -68,7 +71,7 @@ def cut_groups(frames: Iterable[ScannedFrame], spacing: Spacing) -> Iterator[Gro
             shot = []
         shot.append(seen)
         if len(shot) > spacing.reach:
-            length = _choose_length(shot, spacing)
+            length = _shorten(shot, _choose_length(shot, spacing), spacing)
             yield _make_group(shot, length)
             shot = shot[length:]
     yield from _finish_shot(shot, spacing)
@@ -86,6 +89,7 @@ def _make_group(shot: Sequence[ScannedFrame], length: int) -> Group:
 def _finish_shot(shot: list[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
     while shot:
         length = len(shot) if len(shot) == 1 else _choose_last_length(shot, spacing)
+        length = _shorten(shot, length, spacing)
         yield _make_group(shot, length)
         shot = shot[length:]
 
@@ -121,6 +125,27 @@ def _choose_last_length(shot: list[ScannedFrame], spacing: Spacing) -> int:
             if length < left - 1:
                 costs[length] = (_group_error(shot, length, spacing) + price) / length
     return min(costs, key=lambda length: costs[length])
+
+
+def _shorten(shot: list[ScannedFrame], length: int, spacing: Spacing) -> int:
+    """Return `length`, or a shorter one within which no block's colour is beyond BLOCK_BOUND.
+
+    Where colour fails, the frame that it fails most on becomes the next key frame: what enters the
+    picture there, such as a hand, has its colour from then on. `auto` asks for it alone.
+    """
+    while length > 1 and spacing.group == "auto":
+        keys = [seen.small for seen in (shot[0], *shot[length : length + 1])]
+        worst = [_worst_block(seen, keys) for seen in shot[1:length]]
+        if max(worst) <= BLOCK_BOUND:
+            break
+        length = 1 + worst.index(max(worst))
+    return length
+
+
+def _worst_block(seen: ScannedFrame, keys: Sequence[KeyView]) -> float:
+    """Return the squared error of a prior's colour in its worst block, in 8-bit levels."""
+    error = np.square(blend(seen.small.luma, keys) - seen.small.picture)
+    return float(cv2.blur(error[..., 1] + error[..., 2], (BLOCK, BLOCK)).max())
 
 
 def _group_error(shot: list[ScannedFrame], length: int, spacing: Spacing) -> float:

@@ -8,7 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 
+import cv2
 import numpy as np
 
 from tinct.decoder.filling import list_places
@@ -16,19 +18,22 @@ from tinct.frames import Frame
 from tinct.motion.interpolation import match
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.interface import Interpolator
-from tinct.psnr import Psnr, squared_error
+from tinct.psnr import Psnr
 
-BOUND_DB = 3.0  # of PSNR-Y, below the mean of the sent frames around an interpolated one
+# By how many dB of PSNR-Y an interpolated frame, and its worst block, may be worse than the sent
+# frames around it have theirs on average. A hand fills a few blocks, of which a mean tells nothing.
+BLOCK = 16  # samples a side, anywhere in a frame
+FRAME_BOUND_DB, BLOCK_BOUND_DB = 3.0, 7.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """Interpolated frames between two others, and their bound: the lowest PSNR-Y, in dB."""
+    """Interpolated frames between two others, and the least that they have to reach."""
 
     before: KeyView
     after: KeyView
     between: Sequence[KeyView]
-    bound_db: float
+    bound: "_Quality"
 
 
 def find_late(
@@ -50,16 +55,18 @@ def find_late(
     ends = [n for n, view in enumerate(shown) if view.luma.pts not in interpolated]
 
     def find(first: int, last: int) -> list[int]:
-        ends_db = [
-            _luma_db(originals[view.luma.pts], view)
-            for view in (shown[first], shown[last])
-            if view.luma.pts not in keys
-        ]
+        ends = [shown[first], shown[last]]
+        usual = [
+            _measure(originals[end.luma.pts], end) for end in ends if end.luma.pts not in keys
+        ] or [_measure(originals[end.luma.pts], end).move_to(usual_db) for end in ends]
         run = _Run(
             before=shown[first],
             after=shown[last],
             between=shown[first + 1 : last],
-            bound_db=float(np.mean(ends_db or [usual_db])) - BOUND_DB,
+            bound=_Quality(
+                frame_db=fmean(one.frame_db for one in usual) - FRAME_BOUND_DB,
+                block_db=fmean(one.block_db for one in usual) - BLOCK_BOUND_DB,
+            ),
         )
         return _find_in_run(run, originals, interpolate)
 
@@ -75,9 +82,12 @@ def _find_in_run(run: _Run, originals: Mapping[int, Frame], interpolate: Interpo
     """
     if not run.between:
         return []
-    worst = min(run.between, key=lambda view: _luma_db(originals[view.luma.pts], view))
-    at = worst.luma.pts
-    if _luma_db(originals[at], worst) >= run.bound_db:
+    spare_db = {
+        view.luma.pts: _measure(originals[view.luma.pts], view).above(run.bound)
+        for view in run.between
+    }
+    at = min(spare_db, key=lambda pts: spare_db[pts])
+    if spare_db[at] >= 0:
         return []
     stand_in = _view(originals[at])
     late = [at]
@@ -91,7 +101,7 @@ def _find_in_run(run: _Run, originals: Mapping[int, Frame], interpolate: Interpo
             before=before,
             after=after,
             between=_interpolate_run(before, after, times, interpolate=interpolate),
-            bound_db=run.bound_db,
+            bound=run.bound,
         )
         late += _find_in_run(half, originals, interpolate)
     return sorted(late)
@@ -115,6 +125,27 @@ def _view(frame: Frame) -> KeyView:
     return KeyView(LumaView(frame.y, frame.info.bit_depth, frame.pts), frame.cb, frame.cr)
 
 
-def _luma_db(original: Frame, shown: KeyView) -> float:
-    error = squared_error(original.y, shown.luma.y, original.info.bit_depth)
-    return Psnr.of([error]).mean_db
+@dataclass(frozen=True, kw_only=True)
+class _Quality:
+    """PSNR-Y of a frame and of the worst of its blocks, in dB."""
+
+    frame_db: float
+    block_db: float
+
+    def above(self, bound: "_Quality") -> float:
+        """Return by how many dB this is better than `bound`, where it is nearest to it."""
+        return min(self.frame_db - bound.frame_db, self.block_db - bound.block_db)
+
+    def move_to(self, frame_db: float) -> "_Quality":
+        """Return what a frame that is coded at another quality is expected to have."""
+        return _Quality(frame_db=frame_db, block_db=self.block_db + frame_db - self.frame_db)
+
+
+def _measure(original: Frame, shown: KeyView) -> _Quality:
+    """Return the quality of a frame's luma."""
+    scale = 1 << (original.info.bit_depth - 8)
+    error = np.square((original.y.astype(np.float32) - shown.luma.y) / scale)
+    worst = cv2.blur(error, (BLOCK, BLOCK)).max()
+    return _Quality(
+        frame_db=Psnr.of([float(error.mean())]).mean_db, block_db=Psnr.of([float(worst)]).mean_db
+    )

@@ -61,14 +61,16 @@ class Plan:
         return of.distortion(self.plain) + self.slope * of.bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """What is searched where a network restores.
 
-    `boost` is by how many QP steps key frames are finer, `spacing` how far apart they stand,
-    `colour_qp` the QP of their colour; `sending` says which frames between them are sent.
+    `qp` is the nominal QP of luma, `boost` by how many steps key frames are finer, `spacing` how
+    far apart they stand, `colour_qp` the QP of their colour; `sending` says which frames between
+    them are sent.
     """
 
+    qp: int
     boost: int
     spacing: Spacing
     colour_qp: int

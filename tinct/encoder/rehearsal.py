@@ -66,13 +66,12 @@ class Rehearsal:
         samples: Samples,
         config: EncodeConfig,
         *,
-        qp: int,
         colouriser: Colouriser,
         plain: Cost,
         interpolate: Interpolator = interpolate_frame,
     ) -> None:
         self._samples, self._info, self._config = samples, samples.info, config
-        self._qp, self._colouriser, self._interpolate = qp, colouriser, interpolate
+        self._colouriser, self._interpolate = colouriser, interpolate
         self._usual_db = Psnr.of([plain.error[0]]).mean_db
         self._scanned = [
             list(scan_frames(stretch, most_samples=MOST_SAMPLES / samples.scale))
@@ -97,10 +96,6 @@ class Rehearsal:
             (float(y), float(cb), float(cr)),
             float(np.mean(spreads_db or [0.0])),
         )
-
-    def _qps(self, choice: Choice) -> tuple[int, int]:
-        """Return the QPs of key frames and of the others."""
-        return key_qp(self._qp, choice.boost), other_qp(self._qp, choice.boost)
 
     def _judge(self, stretch: int, choice: Choice) -> _Judged:
         groups = list(cut_groups(self._scanned[stretch], choice.spacing))
@@ -139,7 +134,7 @@ class Rehearsal:
             for index, frame in enumerate(group.frames)
             if index > 0 and index in indices
         ]
-        of_keys, of_others = self._qps(choice)
+        of_keys, of_others = key_qp(choice.qp, choice.boost), other_qp(choice.qp, choice.boost)
         luma = self._code_luma(stretch, keys, of_keys)
         luma |= self._code_luma(stretch, others, of_others)
         settings = base_settings(self._config, self._info, qp=choice.colour_qp, structure="colour")

@@ -1,4 +1,4 @@
-"""The search for key boost, spacing of key frames and their colour's QP, for a shipped network.
+"""The search for what is sent at which QP, where a shipped network restores.
 
 Such a network improves the luma of the frames between key frames, too, so that key frames which
 are finer by the key boost pay. Each choice is tried by a rehearsal on samples (`rehearsal`);
@@ -29,15 +29,16 @@ from tinct.networks.compact_config import FAST_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
+QP_STEPS = (-10, -8, -6, -4, -2, 0, 2, 4)  # of luma from the QP that was asked for
 COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
-BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS = range(5)
 # The boost is searched late, since luma that was coded once at a QP serves again.
-SEARCH_ORDER = (SENDING_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+SEARCH_ORDER = (SENDING_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
-FREE_STRAY_DB = 1.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
-STRAY_COST = 0.05  # of the logarithm of bits, for a squared dB more
+FREE_STRAY_DB = 0.5  # of (6Y+U+V)/8 PSNR from plain HEVC's
+STRAY_COST = 0.3  # of the logarithm of bits, for a squared dB more
 FREE_SPREAD_DB = 3.0  # of PSNR-Y of key frames over the others
 SPREAD_COST = 0.01  # of the logarithm of bits, for a squared dB more
 
@@ -73,7 +74,6 @@ def search_network(
     rehearsal = Rehearsal(
         samples,
         config,
-        qp=qp,
         colouriser=make_compact_colouriser(network, size, about.bit_depth),
         plain=plain,
         interpolate=make_interpolator(network, size, about.bit_depth),
@@ -83,43 +83,47 @@ def search_network(
     def gain_of(choice: Choice) -> float:
         return gain(cost(choice), plain, rate) - spread_penalty(cost(choice))
 
-    axes = _list_axes(config, plain)
-    at = axes.start()
+    axes = _list_axes(config, plain, qp)
+    at = axes.start(qp)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
-        at = _climb(axes, at, axis=axis, gain_of=gain_of, qp=qp)
-    best = axes.choice(at, qp)
+        at = _climb(axes, at, axis=axis, gain_of=gain_of)
+    best = axes.choice(at)
     return best, cost(best)
 
 
-Place = tuple[int, int, int, int]  # an index on each axis
+Place = tuple[int, ...]  # an index on each axis
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The values that are searched: key boosts, spacings, offsets of the colour's QP, sendings."""
+    """The values that are searched; `offsets` are those of the colour's QP."""
 
     boosts: Sequence[int]
     spacings: Sequence[Spacing]
     offsets: Sequence[int]
     sendings: Sequence[Sending]
+    qps: Sequence[int]
 
     def length(self, axis: int) -> int:
-        return len((self.boosts, self.spacings, self.offsets, self.sendings)[axis])
+        return len((self.boosts, self.spacings, self.offsets, self.sendings, self.qps)[axis])
 
-    def start(self) -> Place:
-        """Return the place of what usually pays."""
+    def start(self, qp: int) -> Place:
+        """Return the place of what usually pays, for a file of `qp`."""
         return (
             _nearest(self.boosts, BOOST),
             len(self.spacings) // 2,
             _nearest(self.offsets, COLOUR_OFFSET),
             len(self.sendings) // 2,
+            _nearest(self.qps, qp),
         )
 
-    def choice(self, at: Place, qp: int) -> Choice:
-        """Return what stands at a place, for nominal `qp`."""
+    def choice(self, at: Place) -> Choice:
+        """Return what stands at a place."""
+        qp = self.qps[at[QP_AXIS]]
         boost = self.boosts[at[BOOST_AXIS]]
         colour_qp = chroma_qp(key_qp(qp, boost)) + self.offsets[at[COLOUR_AXIS]]
         return Choice(
+            qp=qp,
             boost=boost,
             spacing=self.spacings[at[SPACING_AXIS]],
             colour_qp=min(max(colour_qp, 0), MAX_QP),
@@ -129,8 +133,7 @@ class Axes:
 
 def _move(at: Place, axis: int, to: int) -> Place:
     """Return the place with another index on one axis."""
-    boost, spacing, offset, sending = (to if n == axis else index for n, index in enumerate(at))
-    return boost, spacing, offset, sending
+    return (*at[:axis], to, *at[axis + 1 :])
 
 
 def _nearest(values: Sequence[int], wanted: int) -> int:
@@ -138,7 +141,7 @@ def _nearest(values: Sequence[int], wanted: int) -> int:
     return min(range(len(values)), key=lambda index: abs(values[index] - wanted))
 
 
-def _list_axes(config: EncodeConfig, plain: Cost) -> Axes:
+def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
     """Return what is searched: the options' own values where they are given.
 
     `plain` tells the error that plain HEVC has at the QP.
@@ -156,17 +159,16 @@ def _list_axes(config: EncodeConfig, plain: Cost) -> Axes:
         spacings=spacings,
         offsets=COLOUR_OFFSETS,
         sendings=sendings,
+        qps=[trial for step in QP_STEPS if 0 <= (trial := qp + step) <= MAX_QP],
     )
 
 
-def _climb(
-    axes: Axes, at: Place, *, axis: int, gain_of: Callable[[Choice], float], qp: int
-) -> Place:
+def _climb(axes: Axes, at: Place, *, axis: int, gain_of: Callable[[Choice], float]) -> Place:
     """Return the place on one axis from which the gain rises no further, upwards then downwards."""
     for step in (1, -1):
         while 0 <= at[axis] + step < axes.length(axis):
             further = _move(at, axis, at[axis] + step)
-            if gain_of(axes.choice(further, qp)) <= gain_of(axes.choice(at, qp)):
+            if gain_of(axes.choice(further)) <= gain_of(axes.choice(at)):
                 break
             at = further
     return at

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 
 from tinct.encoder.cost import FLAT_ERROR
@@ -18,6 +19,7 @@ from tinct.motion.interpolation import Place, interpolate_frame, match
 from tinct.motion.views import KeyView
 from tinct.psnr import PLANE_WEIGHTS
 
+BLOCK = 8  # samples a side, on the small copies
 JUDGED_FRAMES = 3  # of a longer run, which stand for all of its frames
 
 
@@ -28,13 +30,15 @@ class Sending:
     With a `step` every step-th frame of a group is sent, 1 for all. With a `price` instead, the
     error that one more sent frame must save: `weights` say what squared errors of Y, Cb and Cr on
     the small copies count in it. A frame whose weighted error is beyond `bound` is sent in any
-    case. With a `qp` the weights are scaled, group by group: 1 for the error that it gives there.
+    case, and one with a block whose error of Y is beyond `block_bound`, weighted likewise. With a
+    `qp` the weights are scaled, group by group: 1 for the error that it gives there.
     """
 
     step: int | None = 1
     price: float = 0.0
     weights: tuple[float, float, float] = (6 / 8, 1 / 8, 1 / 8)
     bound: float = math.inf
+    block_bound: float = math.inf
     qp: int | None = None
 
     @property
@@ -45,14 +49,14 @@ class Sending:
     @property
     def is_weighed(self) -> bool:
         """Return whether errors of interpolation count."""
-        return self.price < math.inf or self.bound < math.inf
+        return min(self.price, self.bound, self.block_bound) < math.inf
 
 
 SEND_ALL = Sending()
 
 
-# By the times of two frames: squared errors [N, 3] of Y, Cb and Cr of some frames between them, on
-# the small copies.
+# By the times of two frames: squared errors [N, 4] of some frames between them, on the small
+# copies: of Y, Cb and Cr, and of Y in the worst block.
 RunErrors = dict[tuple[int, int], np.ndarray]
 
 
@@ -125,14 +129,16 @@ class _Judge:
         times = (small[first].luma.pts, small[last].luma.pts)
         if times not in self.known:
             self.known[times] = _measure_run(small, ends)
-        errors = self.known[times] @ self.sending.weights
-        if errors.max() > self.sending.bound:
+        *planes, block = self.known[times].T
+        errors = self.sending.weights @ np.array(planes)
+        blocks = self.sending.weights[0] / PLANE_WEIGHTS[0] * block
+        if errors.max() > self.sending.bound or blocks.max() > self.sending.block_bound:
             return math.inf
         return float(errors.mean()) * (last - first - 1)
 
 
 def _measure_run(small: tuple[KeyView, ...], ends: tuple[int, int]) -> np.ndarray:
-    """Return the squared errors [N, 3] of some of the frames between two, interpolated."""
+    """Return the squared errors [N, 4] of some of the frames between two, interpolated."""
     first, last = ends
     before, after = small[first], small[last]
     motion = match(before, after)
@@ -142,12 +148,12 @@ def _measure_run(small: tuple[KeyView, ...], ends: tuple[int, int]) -> np.ndarra
         place = _find_place(small, index, ends)
         shown = interpolate_frame(before, after, motion=motion, place=place)
         planes = (small[index].luma.y, small[index].cb, small[index].cr)
-        errors.append(
-            [
-                float(np.mean(np.square(plane.astype(np.float32) - made)))
-                for plane, made in zip(planes, shown, strict=True)
-            ]
+        luma, *colour = (
+            np.square(plane.astype(np.float32) - made)
+            for plane, made in zip(planes, shown, strict=True)
         )
+        worst = cv2.blur(luma, (BLOCK, BLOCK)).max()
+        errors.append([luma.mean(), *(plane.mean() for plane in colour), worst])
     return np.array(errors)
 
 
