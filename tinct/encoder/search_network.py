@@ -1,8 +1,8 @@
-"""The search for key boost, spacing of key frames and their colour's QP, for a shipped network.
+"""The search for key boost, spacing of key frames, their colour's QP and the frames that are sent.
 
-Such a network improves the luma of the frames between key frames, too, so that key frames which
-are finer by the key boost pay. Each choice is tried by a rehearsal on samples (`rehearsal`);
-`decide` asks.
+It is for a shipped network, which improves the luma of the frames between key frames, too, so that
+key frames which are finer by the key boost pay. Each choice is tried by a rehearsal on samples
+(`rehearsal`); `decide` asks.
 """
 
 import math
