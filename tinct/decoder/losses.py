@@ -71,15 +71,17 @@ class LossLog:
         """Take the times of a group's frames, and of the frames to be interpolated in its `gaps`.
 
         `key` is the time of its key frame, None where that did not arrive; `end` that of the next
-        key frame, None where none follows. A group `is_merged` where the luma of a key frame in it
-        is lost, `is_cut_off` where the next key frame never came, and `is_plain` where it is
-        restored without a network.
+        key frame, None where none follows. A group `is_merged` where only the luma of one of its
+        key frames is lost, `is_cut_off` where the next key frame never came, and `is_plain` where
+        it is restored without a network.
         """
-        lacks_colour = key is None or is_cut_off or self._has_lost_key(key + 1, end)
+        has_lost_key = self._has_lost_key(0 if key is None else key + 1, end)
+        lacks_colour = is_cut_off or has_lost_key or (key is None and not is_merged)
         lacks_frames = self._lacks_frames(key, others, end)
         follows_group = self._follows_group and not is_plain
         members = {*others, *gaps.times}
-        touches_all = lacks_colour or is_merged or (lacks_frames and follows_group)
+        is_keyless = lacks_colour or is_merged
+        touches_all = is_keyless or (lacks_frames and follows_group)
         touched = members if touches_all else members.intersection(gaps.touched)
         self._touched.update(touched)
         self.filled += gaps.lost
@@ -111,13 +113,13 @@ class LossLog:
 
         `key_count` is the number of packets that the colour track has in the whole file. Where one
         before an IDR picture is lost all others decode, and its group became a part of the one
-        before it, whichever that is: the largest groups are counted. In a file that ends early the
-        last group alone lacks a key frame.
+        before it, whichever that is: the largest groups are counted. In a file that ends early, by
+        more than the last frame that was sent, the last group alone lacks a key frame.
         """
         missing = key_count - self.key_count - self._keyless_groups
         if self._span is None or missing <= 0:
             return 0
-        if self._last_time + 1 < self._span.stop:
+        if self._count_sent(self._last_time + 1, self._span.stop) > 1:
             return self._last_rest
         return sum(sorted(self._rests.elements(), reverse=True)[:missing])
 
@@ -129,6 +131,9 @@ class LossLog:
         """Return whether frames were sent from a key frame to the next that did not arrive."""
         if self._span is None or key is None:
             return self._span is not None
-        stop = self._span.stop if end is None else end
-        first, last = (bisect_left(self._interpolated, time) for time in (key, stop))
-        return 1 + len(others) < stop - key - (last - first)
+        return 1 + len(others) < self._count_sent(key, self._span.stop if end is None else end)
+
+    def _count_sent(self, start: int, stop: int) -> int:
+        """Return how many frames were sent from one time to another, at a constant rate."""
+        first, last = (bisect_left(self._interpolated, time) for time in (start, stop))
+        return stop - start - (last - first)
