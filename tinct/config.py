@@ -169,8 +169,8 @@ class EncodeConfig:
     )
     search: Search = option(
         "fast",
-        "How many choices of key boost, key frames and colour are weighed; off: none, and what was "
-        "coded is not looked at, for pipes and slow machines",
+        "How many choices of key boost, key frames, colour and sent frames are weighed; off: none, "
+        "and what was coded is not looked at, for pipes and slow machines",
         choices=get_args(Search),
         panel=NETWORK,
     )

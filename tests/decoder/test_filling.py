@@ -16,9 +16,9 @@ from tinct.motion.views import KeyView, LumaView
     [
         ([0, 4], (1, 2, 3), True, Gaps([1, 2, 3])),
         ([0, 2, 4], (1, 3, 5), True, Gaps([1, 3])),
-        ([0, 4], (), True, Gaps([1, 2, 3], lost=3, touched=3)),
-        ([0, 4], (1, 3), True, Gaps([1, 2, 3], lost=1, touched=3)),
-        ([0, 4, 6], (1, 3, 5), True, Gaps([1, 2, 3, 5], lost=1, touched=3)),
+        ([0, 4], (), True, Gaps([1, 2, 3], lost=3, touched=[1, 2, 3])),
+        ([0, 4], (1, 3), True, Gaps([1, 2, 3], lost=1, touched=[1, 2, 3])),
+        ([0, 4, 6], (1, 3, 5), True, Gaps([1, 2, 3, 5], lost=1, touched=[1, 2, 3])),
         ([0, 100], (33, 66), False, Gaps([33, 66])),
         ([0, 1000], (1, 2), True, Gaps([1, 2])),  # a gap too long to be lost packets
         ([7], (1, 9), True, Gaps([])),

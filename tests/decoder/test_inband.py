@@ -26,6 +26,7 @@ from synthetic import make_info, write_clip
 import tinct
 from tinct import limits
 from tinct.decoder.inband import InBandRestorer
+from tinct.decoder.losses import LossLog
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.motion.references import References
@@ -56,7 +57,9 @@ def restore(
     times: Sequence[int], plain: tuple[set[int], ...], judge: Judge | None = None
 ) -> list[Frame]:
     with ThreadPoolExecutor(2) as pool:
-        restorer = InBandRestorer(INFO, around, pool, plain=plain, judge=judge, pending_frames=3)
+        restorer = InBandRestorer(
+            INFO, around, pool, plain=plain, judge=judge, pending_frames=3, losses=LossLog()
+        )
         frames = [frame for pts in times for frame in restorer.push(view(pts))] + restorer.flush()
     assert [frame.pts for frame in frames] == list(times)
     return frames

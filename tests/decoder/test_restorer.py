@@ -5,6 +5,7 @@ import pytest
 from synthetic import draw_clip, draw_texture, make_info
 
 from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.decoder.losses import LossLog
 from tinct.decoder.restorer import Restorer
 
 
@@ -23,8 +24,8 @@ def test_whole_key_frames_in_a_row_need_no_luma_between() -> None:
 
 
 def test_frames_without_any_key_frame_near_are_grey_and_counted() -> None:
-    pictures = draw_clip(260)
-    with Restorer(make_info(), "chroma") as restorer:
+    pictures, losses = draw_clip(260), LossLog()
+    with Restorer(make_info(), "chroma", losses=losses) as restorer:
         shown = [frame for n in range(250) for frame in restorer.push(LUMA, n, pictures[n][:1])]
         colour = np.concatenate(pictures[250][1:])
         for n in range(250, 260):
@@ -32,8 +33,11 @@ def test_frames_without_any_key_frame_near_are_grey_and_counted() -> None:
             shown += restorer.push(LUMA, n, pictures[n][:1])
         shown += restorer.flush()
     assert [frame.pts for frame in shown] == list(range(260))
-    assert 0 < restorer.colourless < 250
-    for frame in shown[: restorer.colourless]:
+    touched = [frame for frame in shown if losses.pop_touched(frame.pts)]
+    assert touched == shown[:250]
+    grey = [frame for frame in touched if np.all(frame.cb == 128)]
+    assert 0 < len(grey) < 250
+    for frame in grey:
         assert np.all(frame.cb == 128)
         assert np.all(frame.cr == 128)
     assert np.array_equal(shown[250].cb, pictures[250][1])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lab_results import make_point
 
 from tinct.cli.app import repeat_options
 from tinct.cli.lab import rate_lines, split_sets
@@ -43,14 +44,10 @@ def make_points(
             "worst_frame": 2.5 if codec == PLAIN else 6.0,
         }
         points.append(
-            RDPoint(
+            make_point(
                 clip=clip,
                 codec=codec,
                 qp=qp,
-                width=64,
-                height=48,
-                frames=8,
-                seconds=0.32,
                 size_bytes=round(scale * size * 1000),
                 means=means,
             )

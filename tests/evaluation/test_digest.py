@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from lab_results import make_point
 
 from lab.benchmarks.digest import SIGNS, digest_points
 from tinct.evaluation.points import RDPoint
@@ -12,14 +13,10 @@ from tinct.evaluation.points import RDPoint
 def points(codec: str, scale: float, qps: Sequence[int] = (27, 32, 37, 42)) -> list[RDPoint]:
     """Return points of one clip: as good at each QP whatever the codec, in `scale` of the bytes."""
     return [
-        RDPoint(
+        make_point(
             clip="clip",
             codec=codec,
             qp=qp,
-            width=64,
-            height=64,
-            frames=8,
-            seconds=0.32,
             size_bytes=round(scale * 1000 * (50 - qp)),
             means={name: sign * (60.0 - qp) for name, sign in SIGNS.items()},
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import read_message, run
-from lab_results import split_by_codec
+from lab_results import make_point, split_by_codec
 
 from tinct.errors import CodecError
 from tinct.evaluation import RDPoint, bd_quality, bd_rate, load
@@ -53,18 +53,7 @@ def test_key_frames_are_left_out_of_both_sides(results: Path) -> None:
 
 
 def test_the_papers_accounting_leaves_the_update_out() -> None:
-    point = RDPoint(
-        clip="a",
-        codec="tinct",
-        qp=32,
-        width=64,
-        height=64,
-        frames=25,
-        seconds=1.0,
-        size_bytes=2000,
-        means={},
-        parts={"luma": 1500, "update": 500},
-    )
+    point = make_point(size_bytes=2000, parts={"luma": 1500, "update": 500})
     assert (point.rate_kbps(), point.rate_kbps("paper")) == (16, 12)
 
 
@@ -90,15 +79,8 @@ def test_worst_frame_and_blocks_are_those_of_the_series() -> None:
 
 def test_points_measured_before_an_aggregate_was_there_still_load(tmp_path: Path) -> None:
     """Their series give what they can; the other columns are empty."""
-    point = RDPoint(
-        clip="a",
-        codec="x265:intra",
-        qp=27,
-        width=64,
-        height=48,
+    point = make_point(
         frames=3,
-        seconds=0.12,
-        size_bytes=1200,
         means={"psnr_y": 38.0, "ciede2000": 1.5},
         series={"psnr_y": [40.0, 39.0, 35.0], "ciede2000": [1.0, 1.5, 2.0]},
     )
@@ -152,18 +134,8 @@ def test_points_measured_elsewhere_say_so(tmp_path: Path) -> None:
     ]
     path = tmp_path / "hm.json"
     path.write_text(json.dumps(entries))
-    ours = RDPoint(
-        clip="a",
-        codec="x265",
-        qp=27,
-        width=64,
-        height=48,
-        frames=10,
-        seconds=0.4,
-        size_bytes=1200,
-        means={},
-    )
-    (point,), left_out = read_external_points(path, {"a": ours})
+    ours = {"a": make_point(frames=10, seconds=0.4)}
+    (point,), left_out = read_external_points(path, ours)
     assert point.note == "raw bitstream, not muxed"
     assert point.means["psnr_yuv611"] == pytest.approx(41.5)
     assert point.rate_kbps() == pytest.approx(20)

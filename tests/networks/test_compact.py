@@ -10,6 +10,7 @@ from synthetic import draw_clip, make_frames, make_info
 
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import NetworkName
+from tinct.decoder.losses import LossLog
 from tinct.decoder.restorer import Restorer
 from tinct.encoder.cost import judge_by
 from tinct.errors import CodecError
@@ -144,9 +145,9 @@ def test_a_key_frame_without_its_colour_keeps_the_qp_of_a_key_frame() -> None:
         told.extend(view.qp for view in luma)
         return propagate_group(luma, keys, pool)
 
-    with Restorer(
-        make_info(), "chroma", colouriser=spy, qps=[(0, 20, 40)], lost_keys={2}
-    ) as restorer:
+    losses, qps = LossLog(), [(0, 20, 40)]
+    losses.add_key(2, is_decoded=False)
+    with Restorer(make_info(), "chroma", colouriser=spy, qps=qps, losses=losses) as restorer:
         for n, (y, cb, cr) in enumerate(draw_clip(5)):
             if n == 0:
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))

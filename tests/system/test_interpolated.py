@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def frames(path: Path) -> list[tinct.Frame]:
     return list(tinct.open(str(path)))
 
 
-def interpolated_times(path: Path) -> tuple[int, ...]:
+def interpolated_times(path: Path) -> Sequence[int]:
     manifest = read_file_manifest(str(path))
     assert manifest is not None
     return manifest.interpolated

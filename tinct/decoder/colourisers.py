@@ -34,13 +34,15 @@ class DecoderColouriser:
     `start` takes the manifest, the bytes of the update and the video's properties of a file with a
     colour track; `start_in_band`, where there is one, those of a file without. `start_between` is
     for the frames that were not sent. All raise CodecError where the network that the file names is
-    not installed, or is another one.
+    not installed, or is another one. With `follows_group` a frame is restored from all frames of
+    its group, else from itself and key frames.
     """
 
     name: str
     start: StartOnTracks
     start_between: StartBetween = lambda manifest, info: interpolate_frame
     start_in_band: StartInBand | None = None
+    follows_group: bool = False
 
 
 def start_colouriser(manifest: Manifest, update: bytes | None, info: VideoInfo) -> Colouriser:
@@ -127,6 +129,7 @@ COMPACT = DecoderColouriser(
     start=_start_compact,
     start_between=_start_compact_between,
     start_in_band=_start_compact_in_band,
+    follows_group=True,
 )
 GAN = DecoderColouriser(name="gan", start=_start_gan)
 COLOURISERS = {row.name: row for row in (NONE, COMPACT, GAN)}

@@ -7,7 +7,7 @@ finished.
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from tinct.limits import MAX_INTERPOLATED_RUN
@@ -22,12 +22,12 @@ class Gaps:
     """What lies between the frames of a group that arrived: `times` of frames to interpolate.
 
     `lost` counts those that nobody promised: frames that were sent and did not arrive. `touched`
-    counts all that are made from frames further away for want of one of these.
+    are the times of all that are made from frames further away for want of one of these.
     """
 
     times: list[int]
     lost: int = 0
-    touched: int = 0
+    touched: list[int] = field(default_factory=list)
 
 
 def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool, most: int) -> Gaps:
@@ -37,15 +37,16 @@ def find_gaps(known: Sequence[int], interpolated: Sequence[int], *, fills: bool,
     are at most `most`, which no encoder exceeds: a decoder holds the frames of a whole group.
     """
     times: list[int] = []
-    lost = touched = 0
+    touched: list[int] = []
+    lost = 0
     for before, after in pairwise(known):
         first, last = bisect_right(interpolated, before), bisect_left(interpolated, after)
         due = list(interpolated[first : min(last, first + MAX_INTERPOLATED_RUN)])
         ticks = after - before - 1
         if fills and len(due) < ticks <= MAX_INTERPOLATED_RUN:
             lost += ticks - len(due)
-            touched += ticks
             due = list(range(before + 1, after))
+            touched += due
         times += due
     return Gaps(times[:most], lost, touched)
 

@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from itertools import islice
 
+from tinct.decoder.losses import LossLog
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_judged_frames
 from tinct.media.planes import Planes
@@ -48,7 +49,8 @@ class InBandRestorer:
     `plain` are, for Y, Cb and Cr, the seconds in which that plane is shown as it was decoded. With
     `judge` each second is compared with its originals and `plain` extended; where a second has more
     frames than `limits.max_judged_frames`, its first ones are compared. At most `pending_frames`
-    wait for their turn before `push` blocks, or as many as a judge needs.
+    wait for their turn before `push` blocks, or as many as a judge needs. `losses` are told of the
+    frames that each frame is restored from.
     """
 
     def __init__(
@@ -60,8 +62,9 @@ class InBandRestorer:
         plain: Sequence[set[int]],
         judge: Judge | None,
         pending_frames: int,
+        losses: LossLog,
     ) -> None:
-        self._info, self._around, self._pool = info, around, pool
+        self._info, self._around, self._pool, self._losses = info, around, pool, losses
         self._plain, self._judge = plain, judge
         self._pending_frames = pending_frames
         self._max_judged = max_judged_frames(info.width, info.height)
@@ -90,7 +93,10 @@ class InBandRestorer:
         view = self._views[self._next]
         second = int(view.luma.pts * self._info.time_base)
         is_plain = all(second in seconds for seconds in self._plain)
-        restored = None if is_plain else self._around(window, self._next - first, self._pool)
+        restored = None
+        if not is_plain:
+            restored = self._around(window, self._next - first, self._pool)
+            self._losses.add_window(view.luma.pts, [one.luma.pts for one in window], REACH)
         self._pending.append(_PendingFrame(view, second, restored))
         if self._next == REACH:
             self._views.popleft()

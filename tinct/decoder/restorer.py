@@ -18,6 +18,7 @@ from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Layout
 from tinct.decoder.filling import fill, find_gaps, set_distances
 from tinct.decoder.inband import InBandRestorer
+from tinct.decoder.losses import LossLog
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_held_frames
@@ -84,20 +85,18 @@ class Restorer:
     `colouriser` finishes the frames between key frames, `around` restores those of an in-band file,
     which are shown as decoded without it. `open_keys` are the times of the key frames of open
     groups. `qps` (time, QP of key frames, QP of the others) tell a network what luma was coded at
-    from each time on. `lost_keys` are the times of key frames whose colour does not decode; their
-    luma has the QP of key frames. An encoder extends `open_keys` and `qps` while it runs, a decoder
-    `lost_keys`.
+    from each time on. `losses` are told of what did not arrive, and know the key frames whose
+    colour does not decode; their luma has the QP of key frames. An encoder extends `open_keys` and
+    `qps` while it runs.
 
     `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
     that plane leaves the network out. An encoder gives a `judge` that decides this here, group by
-    group, and reads the result from `plain`. `colourless` counts the frames that are grey for want
-    of a key frame.
+    group, and reads the result from `plain`.
 
     `interpolated` are the times of frames that were never sent, ascending; `interpolate` makes
-    them. With `fills_gaps` each tick has a frame, so that all others between frames of one shot are
-    `lost`, and interpolated too; `touched` counts what suffers from it. An encoder's `inspect` may
-    have frames of a group sent after all; with `most_pending` 0 that is done before `push` returns.
-    Use as a context manager: its threads end with it.
+    them, and with `losses.fills_gaps` those that were lost between frames of one shot. An encoder's
+    `inspect` may have frames of a group sent after all; with `most_pending` 0 that is done before
+    `push` returns. Use as a context manager: its threads end with it.
     """
 
     def __init__(
@@ -109,27 +108,27 @@ class Restorer:
         around: InBandColouriser | None = None,
         open_keys: Collection[int] = (),
         qps: Sequence[tuple[int, int, int]] = (),
-        lost_keys: Collection[int] = (),
+        losses: LossLog | None = None,
         plain: PlainPlaces = ((), (), ()),
         judge: Judge | None = None,
         interpolated: Sequence[int] = (),
         interpolate: Interpolator = interpolate_frame,
-        fills_gaps: bool = False,
         inspect: Inspect | None = None,
         most_pending: int = PENDING_FRAMES,
     ) -> None:
         self._most_pending, self._interpolate = most_pending, interpolate
-        self._interpolated, self._fills_gaps, self._inspect = interpolated, fills_gaps, inspect
+        self._interpolated, self._inspect = interpolated, inspect
         self._info, self._row = info, LAYOUTS[layout]
         self._luma_shape = (info.height, info.width)
         self._colouriser, self._judge = colouriser, judge
-        self._open_keys, self._qps, self._lost_keys = open_keys, qps, lost_keys
+        self._open_keys, self._qps = open_keys, qps
+        self._losses = LossLog() if losses is None else losses
         self.plain: tuple[set[int], ...] = tuple(set(places) for places in plain)
         self._max_held = max_held_frames(info.width, info.height)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._colour: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
         self._key: KeyView | None = None  # the current key frame
-        self.colourless = self.lost = self.touched = 0
+        self._is_merged = False  # the luma of a key frame after the current one is lost
         self._last_luma_pts = self._last_colour_pts = -1
         self._pending: deque[_PendingGroup] = deque()
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -142,6 +141,7 @@ class Restorer:
                 plain=self.plain,
                 judge=judge,
                 pending_frames=PENDING_FRAMES,
+                losses=self._losses,
             )
 
     def __enter__(self) -> "Restorer":
@@ -216,17 +216,20 @@ class Restorer:
             if not self._luma or self._luma[0].pts != pts:
                 # the key frame's luma is lost, so its colour cannot be moved: the group goes on
                 self._luma.extendleft(reversed(views))
+                self._is_merged = True
                 continue
             next_luma = replace(self._luma[0], qp=self._find_qp(pts, is_key=True))
             self._luma[0] = next_luma
             next_key = KeyView(next_luma, cb, cr)
             self._start_group(views, next_key)
-            self._key = next_key
+            self._key, self._is_merged = next_key, False
         if self._luma and (is_last or len(self._luma) > self._max_held):
-            self._start_group(list(self._luma), None)
+            self._start_group(list(self._luma), None, is_cut_off=not is_last)
             self._luma.clear()
 
-    def _start_group(self, views: list[LumaView], next_key: KeyView | None) -> None:
+    def _start_group(
+        self, views: list[LumaView], next_key: KeyView | None, *, is_cut_off: bool = False
+    ) -> None:
         """Start to restore frames from the current key frame on; `next_key` follows them."""
         if not views:
             return
@@ -238,16 +241,21 @@ class Restorer:
             views = views[1:]
         ends = [[key.luma.pts] if key is not None else [] for key in (before, after)]
         known = [*ends[0], *(view.pts for view in views), *ends[1]]
-        gaps = find_gaps(known, self._interpolated, fills=self._fills_gaps, most=self._max_held)
-        self.lost += gaps.lost
-        self.touched += gaps.touched
-        keys = [key for key in (self._key, after) if key is not None]
-        if not keys:
-            self.colourless += len(views)
+        fills = self._losses.fills_gaps
+        gaps = find_gaps(known, self._interpolated, fills=fills, most=self._max_held)
+        self._losses.add_group(
+            before.luma.pts if before is not None else None,
+            [view.pts for view in views],
+            next_key.luma.pts if next_key is not None else None,
+            gaps=gaps,
+            is_merged=self._is_merged,
+            is_cut_off=is_cut_off,
+            is_plain=all(self._key_pts in places for places in self.plain),
+        )
         group = _Group(
             key_pts=self._key_pts,
             luma=[self._correct_qp(view) for view in views],
-            keys=keys,
+            keys=[key for key in (self._key, after) if key is not None],
             times=gaps.times,
             before=before,
             after=after,
@@ -273,7 +281,7 @@ class Restorer:
 
     def _correct_qp(self, view: LumaView) -> LumaView:
         """Return the view of a frame between key frames, with the QP its luma was coded at."""
-        if view.pts not in self._lost_keys:
+        if not self._losses.has_lost_key(view.pts):
             return view
         return replace(view, qp=self._find_qp(view.pts, is_key=True))
 

@@ -13,13 +13,15 @@ from av.video.codeccontext import VideoCodecContext
 
 from tinct.bitstream.base import PictureDecoder, PictureKind
 from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
+from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Manifest
 from tinct.decoder.colourisers import (
+    COLOURISERS,
     start_colouriser,
     start_in_band_colouriser,
     start_interpolator,
 )
-from tinct.decoder.damage import Damage, KeyFrameLog
+from tinct.decoder.damage import Damage
 from tinct.decoder.entry import (
     Entry,
     TrackPacket,
@@ -28,6 +30,7 @@ from tinct.decoder.entry import (
     find_first_tick,
     skip_early_pictures,
 )
+from tinct.decoder.losses import LossLog
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
 from tinct.files import identify_file
@@ -64,7 +67,10 @@ class Video:
         whole = describe_video(open_source(path).info, self.manifest)
         self._start, self._end = trim_ticks(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
-        self.info = self._trim_info(whole, find_first_tick(path, self.manifest, whole))
+        first = find_first_tick(path, self.manifest, whole)
+        self.info = self._trim_info(whole, first)
+        is_constant = self.manifest.rate is not None
+        self._span = range(first, first + self.manifest.frames) if is_constant else None
         self._colouriser = start_colouriser(self.manifest, read_update(path, self.manifest), whole)
         self._around = start_in_band_colouriser(self.manifest, whole)
         self._interpolate = start_interpolator(self.manifest, whole)
@@ -78,14 +84,19 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
-        self._restorer: Restorer | None = None
         if self._source is not None:
             yield from self._source
             self.damage = Damage(packets=self._source.damaged)
             return
-        keys = KeyFrameLog()
-        frames = self._cut_frames(self._restore_frames(keys), keys)
-        for frame in self._conceal_gaps(frames):
+        assert self.manifest is not None
+        losses = LossLog(
+            self._span,
+            self.manifest.interpolated,
+            follows_group=COLOURISERS[self.manifest.colouriser].follows_group,
+            whole_keys=LAYOUTS[self.manifest.layout].whole_keys,
+        )
+        frames = self._cut_frames(self._restore_frames(losses), losses)
+        for frame in self._conceal_gaps(frames, losses):
             yield dataclasses.replace(frame, pts=frame.pts - self._start)
 
     @property
@@ -133,22 +144,21 @@ class Video:
             end = min(end, float(self._end * whole.time_base))
         return max(0.0, end - self.start_seconds)
 
-    def _restore_frames(self, keys: KeyFrameLog) -> Generator[Frame, None, None]:
-        """Yield finished frames from where the tracks can be decoded; count damage and `keys`."""
+    def _restore_frames(self, losses: LossLog) -> Generator[Frame, None, None]:
+        """Yield finished frames from where the tracks can be decoded; count damage and `losses`."""
         assert self.manifest is not None
         with (
             open_input(self.path) as container,
             self._reopen() as file,  # its checksums are read last, when it may have lost its name
-            self._open_restorer(self.manifest, keys) as restorer,
+            self._open_restorer(self.manifest, losses) as restorer,
         ):
-            self._restorer = restorer
             decoders = {
                 name: _open_decoder(stream.codec_context, name)
                 for name, stream in find_tracks(container, self.manifest).items()
             }
             try:
                 packets = self._entry.read(container)
-                pictures = _decode_pictures(packets, decoders, keys)
+                pictures = _decode_pictures(packets, decoders, losses)
                 if self._around is not None:
                     pictures = skip_early_pictures(pictures, self._start)
                 for track, pts, planes in pictures:
@@ -156,14 +166,13 @@ class Video:
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
-                self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
-                self.damage.concealed_frames += restorer.touched
             if self._is_whole:
                 self.damage.broken_checksums = count_broken_checksums(file)
             if COLOUR in decoders:  # lost luma shows as a gap instead
                 self.damage.packets += max(0, decoders[COLOUR].pictureless)
                 if self._start == 0:  # how many key frames a later cut has is not known
-                    self.damage.packets += max(0, self.manifest.keys - keys.count)
+                    self.damage.packets += max(0, self.manifest.keys - losses.key_count)
+                    self.damage.concealed_frames += losses.count_unlocated(self.manifest.keys)
 
     def _reopen(self) -> BinaryIO:
         """Open the file once more. Raises CodecError where another has its name by now."""
@@ -181,7 +190,7 @@ class Video:
             )
         return file
 
-    def _open_restorer(self, manifest: Manifest, keys: KeyFrameLog) -> Restorer:
+    def _open_restorer(self, manifest: Manifest, losses: LossLog) -> Restorer:
         return Restorer(
             self.info,
             manifest.layout,
@@ -189,26 +198,24 @@ class Video:
             around=self._around,
             open_keys=frozenset(manifest.open),
             qps=manifest.qps,
-            lost_keys=keys.lost_times,
+            losses=losses,
             plain=manifest.plain,
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
-            fills_gaps=bool(manifest.interpolated) and manifest.rate is not None,
         )
 
-    def _cut_frames(
-        self, frames: Generator[Frame, None, None], keys: KeyFrameLog
-    ) -> Iterator[Frame]:
+    def _cut_frames(self, frames: Generator[Frame, None, None], losses: LossLog) -> Iterator[Frame]:
         """Yield the frames of the cut; end the decoding at the first frame after it."""
         with closing(frames):
             for frame in frames:
                 if self._end is not None and frame.pts >= self._end:
                     return
+                is_touched = losses.pop_touched(frame.pts)
                 if frame.pts >= self._start:
-                    keys.count_frame(frame.pts)
+                    self.damage.concealed_frames += is_touched
                     yield frame
 
-    def _conceal_gaps(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def _conceal_gaps(self, frames: Iterable[Frame], losses: LossLog) -> Iterator[Frame]:
         """Yield the cut's frames; at a constant rate, short gaps are filled with the frame before.
 
         Frames beyond the manifest's count are dropped. Raises CodecError where there is no frame.
@@ -218,8 +225,7 @@ class Video:
         before: Frame | None = None
         count = filled = 0
         for frame in frames:
-            assert self._restorer is not None, "frames come from it"
-            if is_counted and count >= expected + self._restorer.lost:
+            if is_counted and count >= expected + losses.filled:
                 self.damage.packets += 1
                 continue
             if before is not None and self.info.frame_rate is not None:
@@ -246,13 +252,13 @@ def _open_decoder(track: VideoCodecContext, name: str) -> PictureDecoder:
 
 
 def _decode_pictures(
-    packets: Iterable[TrackPacket], decoders: dict[str, PictureDecoder], keys: KeyFrameLog
+    packets: Iterable[TrackPacket], decoders: dict[str, PictureDecoder], losses: LossLog
 ) -> Iterator[TrackPicture]:
-    """Yield the decoded pictures of all tracks; add each packet of the colour track to `keys`."""
+    """Yield the decoded pictures of all tracks; add each packet of the colour track to `losses`."""
     for packet in packets:
         pictures = decoders[packet.track].decode(packet.data, packet.pts)
         if packet.track == COLOUR:  # whose pictures have no delay
-            keys.add(packet.pts, is_decoded=bool(pictures))
+            losses.add_key(packet.pts, is_decoded=bool(pictures))
         for pts, planes in pictures:
             yield packet.track, pts, planes
     for track, decoder in decoders.items():

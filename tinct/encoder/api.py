@@ -42,9 +42,9 @@ class EncodeReport:
     """What an encode did.
 
     `psnr` (Y, Cb, Cr) compares what the decoder shows with the source; None after a blind encode,
-    which measures nothing. `plan` is how it was coded,
-    with the costs measured on samples; `notes` say what was converted or left out. `damaged`
-    counts packets of the source that did not decode and frames that it lacks: the rest was coded.
+    which measures nothing. `plan` is how it was coded, with the costs measured on samples; `notes`
+    say what was converted or left out. `damaged` counts packets of the source that did not decode
+    and frames that it lacks: the rest was coded.
     """
 
     frames: int

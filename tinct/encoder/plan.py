@@ -18,11 +18,11 @@ class Plan:
     """How the video will be coded.
 
     `colour_qp` and `spacing` belong to the colour track, `sending` says which frames between its
-    key frames are sent, and `network` is the name of one that ships. Both are decided on copies of
-    at most `most_samples` of luma.
-    `track`, `plain` (HEVC of the same structure) and `random_access` are costs measured on the
-    samples, None where they were not. `slope` is distortion D per bit a frame; `colour_bits` are
-    the bits of `track` that the colour track takes.
+    key frames are sent; the places of key frames and the frames that are sent are chosen on small
+    copies of at most `most_samples` of luma. `network` is the name of one that ships. `track`,
+    `plain` (HEVC of the same structure) and `random_access` are costs measured on the samples, None
+    where they were not. `slope` is distortion D per bit a frame; `colour_bits` are the bits of
+    `track` that the colour track takes.
     """
 
     layout: Layout

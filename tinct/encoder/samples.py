@@ -19,12 +19,14 @@ from tinct.media.source import Source
 STRETCH_FRAMES = 16
 MIN_STRETCH_FRAMES = 4
 MAX_STRETCHES = 3
-WHOLE_FRAMES = 100  # a video this short is sampled whole: a part of it says too little of the rest
+# Frames of a video that is sampled whole, since a part says too little of the rest. Where a
+# network's choices are weighed, which takes longer, a video is whole in one stretch or not at all.
+WHOLE_FRAMES = 100
 FRAMES_PER_STRETCH = 96  # of video; bounds what sampling costs
-MAX_SAMPLE_BYTES = 256 << 20
-# Frames of video to one stretch on which a network's choices are weighed; fewer leave the search
-# longer than the coding.
+# The same where a network's choices are weighed. With fewer there would be more stretches, and the
+# search would take longer than the coding.
 FRAMES_PER_RESTORED = 150
+MAX_SAMPLE_BYTES = 256 << 20
 # Luma samples on which a network's choices are weighed: two stretches of 640x360.
 MAX_RESTORED_SAMPLES = 25_000_000
 MAX_WINDOW_SAMPLES = 250_000  # of luma in a picture; of a larger one a window is taken

@@ -1,8 +1,8 @@
 """The search for what is sent at which QP, where a shipped network restores.
 
-Such a network improves the luma of the frames between key frames, too, so that key frames which
-are finer by the key boost pay. Each choice is tried by a rehearsal on samples (`rehearsal`);
-`decide` asks.
+It is for a shipped network, which improves the luma of the frames between key frames, too, so that
+key frames which are finer by the key boost pay. Each choice is tried by a rehearsal on samples
+(`rehearsal`); `decide` asks.
 """
 
 import math

@@ -37,8 +37,9 @@ from tinct.motion.shots import ScannedFrame, scan_frames
 from tinct.motion.views import KeyView, LumaView
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
-# Of a sent frame's bits: small copies show only a part of what interpolation spoils.
-SEND_PRICE = 0.5
+# Of a sent frame's bits, how many its price counts: small copies show only a part of what
+# interpolation spoils.
+PRICED_SHARE = 0.5
 PILOT_GROUP = 8  # frames, of a trial that tells what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour's QP from HEVC's chroma QP
@@ -84,7 +85,7 @@ def price_unrestored(luma_bits: float, plan: Plan, config: EncodeConfig) -> Send
         return SEND_ALL
     if isinstance(config.interpolate, int):
         return Sending(step=config.interpolate)
-    price = SEND_PRICE * plan.slope * (luma_bits + PACKET_OVERHEAD_BITS)
+    price = PRICED_SHARE * plan.slope * (luma_bits + PACKET_OVERHEAD_BITS)
     return Sending(step=None, price=price, weights=_error_weights(plan))
 
 

@@ -27,10 +27,10 @@ from tinct.motion.shots import scan_frames
 
 
 def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
-    """Write 4:2:0 HEVC; `options` are `structure`, `qp`, `preset`, perhaps `chroma-qp-offset`.
+    """Write 4:2:0 HEVC; `options` are `structure`, `qp` and `preset`.
 
-    Without an offset the bytes are those of `tinct encode --colour in-band`. `every` leaves out all
-    frames but those of `select_frames`.
+    Others are `chroma-qp-offset`, and `every`, with which only the frames of `select_frames` are
+    sent. Without these two the bytes are those of `tinct encode --colour in-band`.
     """
     video = open_source(source)
     info, structure = video.info, options["structure"]

@@ -30,9 +30,8 @@ class RDPoint:
 
     `means` holds each metric's mean over the frames where it is defined, and the clip's aggregates;
     `series` holds its value at each frame (None where undefined). Points measured elsewhere have no
-    series. `keys` are the numbers
-    of the key frames. Seconds and megabytes are of whole processes, with `jobs` points measured at
-    a time. `command` encoded the file, `decode_command` decoded it.
+    series. `keys` are the numbers of the key frames. Seconds and megabytes are of whole processes,
+    with `jobs` points measured at a time. `command` encoded the file, `decode_command` decoded it.
     """
 
     clip: str

@@ -41,7 +41,8 @@ from tinct.media.tags import add_tags, select_tags
 
 AHEAD_SECONDS = 1  # tracks may run this far apart and still come out in order
 SPREAD_SECONDS = 10  # how far apart tracks may lie in a file; a subtitle may be up as long
-_FORMATS_WITHOUT_SOUND_TIMES = ("rm",)  # told for some packets: read from the start to count on
+# RealMedia tells the times of some packets alone: it is read from the start, so that they follow.
+_FORMATS_WITHOUT_SOUND_TIMES = ("rm",)
 _TEXT_CODECS = {"mov_text", "subrip", "srt", "ass", "ssa", "webvtt", "text"}
 
 

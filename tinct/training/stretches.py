@@ -5,7 +5,7 @@ the stretch's number, so the crops are the same wherever they are made.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -163,37 +163,51 @@ def _make_between_crops(stretch: Stretch, random: np.random.Generator) -> Crop |
     group = _code_group(stretch.path, random)
     if group is None or group.keys[0] is group.keys[1]:
         return None
-    count, step = len(group.luma), int(random.choice(STEPS))
-    sent = range(step - 1, count, step)
-    thinned = replace(
-        group,
-        originals=[group.originals[i] for i in sent],
-        luma=[replace(group.luma[i], distances=(i + 1, count - i)) for i in sent],
-    )
-    with ThreadPoolExecutor(2) as pool:
-        restored = [view.result() for view in _restore_group(thinned, stretch.first, pool)]
+    step = int(random.choice(STEPS))
+    sent = range(step - 1, len(group.luma), step)
+    restored = _restore_sent(group, sent, stretch.first)
     if not restored:
         return None
-    most = MOST_ERROR * float(
-        np.mean(
-            [_luma_error(f, v.luma.y) for f, v in zip(thinned.originals, restored, strict=True)]
-        )
-    )
+    errors = [
+        _measure_luma_error(group.originals[index], view.luma.y)
+        for index, view in zip(sent, restored, strict=True)
+    ]
+    most = MOST_ERROR * float(np.mean(errors))
     originals, references = [], []
+    for index, found in _gather_between(group, sent, restored):
+        if _measure_luma_error(group.originals[index], found.luma[0]) <= most:
+            originals.append(group.originals[index])
+            references.append(found)
+    return _cut_some_frames(originals, references.__getitem__, random) if originals else None
+
+
+def _restore_sent(group: CodedGroup, sent: Sequence[int], first: str) -> list[KeyView]:
+    """Return the frames of these indices after a first pass, which knows of no others."""
+    count = len(group.luma)
+    thinned = replace(
+        group,
+        originals=[group.originals[index] for index in sent],
+        luma=[replace(group.luma[index], distances=(index + 1, count - index)) for index in sent],
+    )
+    with ThreadPoolExecutor(2) as pool:
+        return [view.result() for view in _restore_group(thinned, first, pool)]
+
+
+def _gather_between(
+    group: CodedGroup, sent: Sequence[int], restored: Sequence[KeyView]
+) -> Iterator[tuple[int, References]]:
+    """Yield the index and the references of each frame between those that were sent."""
     shown = [group.keys[0], *restored, group.keys[1]]
-    for (before, first), (after, last) in pairwise(zip(shown, [-1, *sent, count], strict=True)):
+    numbers = [-1, *sent, len(group.luma)]
+    for (before, first), (after, last) in pairwise(zip(shown, numbers, strict=True)):
         motion = match(before, after)
         for index in range(first + 1, last):
             distances = (index - first, last - index)
             place = Place(share=distances[0] / (last - first), distances=distances)
-            found = gather_between_references(before, after, motion=motion, place=place)
-            if _luma_error(group.originals[index], found.luma[0]) <= most:
-                originals.append(group.originals[index])
-                references.append(found)
-    return _cut_some_frames(originals, references.__getitem__, random) if originals else None
+            yield index, gather_between_references(before, after, motion=motion, place=place)
 
 
-def _luma_error(original: Frame, shown: np.ndarray) -> float:
+def _measure_luma_error(original: Frame, shown: np.ndarray) -> float:
     return squared_error(original.y, shown, 8)
 
 
