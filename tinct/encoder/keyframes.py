@@ -16,11 +16,14 @@ from tinct.frames import Frame
 from tinct.motion.prior import blend
 from tinct.motion.shots import ScannedFrame
 from tinct.motion.views import KeyView
+from tinct.psnr import PLANE_WEIGHTS
 
 AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key, tried by `auto`
 LONGEST_RESTORED = 48  # one more length where luma is restored: its key frames take many bits
 BLOCK = 4  # samples a side of a small copy's colour, a block of 16 of luma at 352x288
-BLOCK_BOUND = 200.0  # squared levels of Cb and Cr together that such a block may be wrong by
+# Squared errors of Cb and Cr together that such a block may have: levels that anybody sees, and
+# times those that plain HEVC has on average.
+BLOCK_ERROR, BLOCK_TIMES = 100.0, 12.0
 TWO_FRAMES_FROM = 6  # a group this long is judged by two of its frames, a shorter one by one
 
 
@@ -42,7 +45,8 @@ class Spacing:
     """How far apart key frames stand: `group` frames, or by the price of a key frame in bits.
 
     `slope` is the error that one bit a frame must save; `weights` say what squared errors of Y, Cb
-    and Cr count in it, where that of luma is 0 unless a network restores luma from key frames.
+    and Cr count in it, a plane's share over plain HEVC's error. That of luma is 0 unless a network
+    restores luma from key frames.
     """
 
     group: int | Literal["auto"]
@@ -60,6 +64,12 @@ class Spacing:
     def reach(self) -> int:
         """Return the frames of the longest group."""
         return self.lengths[-1] if self.group == "auto" else self.group
+
+    @property
+    def block_bound(self) -> float:
+        """Return the squared error of colour that a block of a frame's prior may have."""
+        plain = sum(PLANE_WEIGHTS[1] / weight for weight in self.weights[1:])
+        return BLOCK_ERROR + BLOCK_TIMES * plain
 
 
 def cut_groups(frames: Iterable[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
@@ -128,7 +138,7 @@ def _choose_last_length(shot: list[ScannedFrame], spacing: Spacing) -> int:
 
 
 def _shorten(shot: list[ScannedFrame], length: int, spacing: Spacing) -> int:
-    """Return `length`, or a shorter one within which no block's colour is beyond BLOCK_BOUND.
+    """Return `length`, or a shorter one within which no block's colour is beyond its bound.
 
     Where colour fails, the frame that it fails most on becomes the next key frame: what enters the
     picture there, such as a hand, has its colour from then on. `auto` asks for it alone.
@@ -136,7 +146,7 @@ def _shorten(shot: list[ScannedFrame], length: int, spacing: Spacing) -> int:
     while length > 1 and spacing.group == "auto":
         keys = [seen.small for seen in (shot[0], *shot[length : length + 1])]
         worst = [_worst_block(seen, keys) for seen in shot[1:length]]
-        if max(worst) <= BLOCK_BOUND:
+        if max(worst) <= spacing.block_bound:
             break
         length = 1 + worst.index(max(worst))
     return length
