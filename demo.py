@@ -1,11 +1,13 @@
-"""Two real clips as Tinct and as plain HEVC at the same settings: sizes, PSNR and a picture.
+"""Two real clips as Tinct and beside two rivals at the same QP: sizes, PSNR and a picture.
+
+The rivals are plain HEVC, and plain HEVC of which every fourth frame is sent; the others are made
+as Tinct makes its own, but without colour from key frames and without a network.
 
 Everything is written into ./demo/ (`make demo`).
 """
 
 import subprocess
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import islice, pairwise
@@ -18,10 +20,14 @@ from rich.console import Console
 from rich.table import Table
 
 import tinct
+from tinct.evaluation.decode import read_frames
+from tinct.evaluation.encode import encode_hevc
 from tinct.media.source import open_source
+from tinct.psnr import Psnr, plane_errors
 
 CLIPS = {"carphone_pristine.mp4": (0.0, 4.0), "bikes.mp4": (4.0, 2.5)}  # start, duration in seconds
 QP = 32
+EVERY = 4  # frames to one that the second rival sends
 CELL_WIDTH = 640  # pixels
 FOLDER = Path("demo")
 SIZES = ("luma", "colour", "video", "container", "file", "of HEVC")
@@ -30,12 +36,13 @@ QUALITIES = ("PSNR Y", "PSNR U", "PSNR V")
 
 @dataclass(frozen=True, kw_only=True)
 class DemoClip:
-    """One clip, encoded both ways, and the decoded Tinct file."""
+    """One clip, encoded in three ways, and the decoded Tinct file."""
 
     name: str
     source: Path
     encoded: Path
     hevc: Path
+    sparse: Path
     decoded: Path
     report: tinct.EncodeReport
 
@@ -47,10 +54,11 @@ def find_clip(name: str) -> Path:
 
 
 def encode_clip(name: str, start: float, duration: float) -> DemoClip:
-    """Cut a clip (seconds), encode it as Tinct and as plain HEVC, and decode the Tinct file."""
+    """Cut a clip (seconds), encode it as Tinct and as its rivals, and decode the Tinct file."""
     stem = FOLDER / name.partition("_")[0].removesuffix(".mp4")
-    source, encoded, hevc, decoded = (
-        Path(f"{stem}-{role}") for role in ("source.mkv", "tinct.mkv", "hevc.mkv", "decoded.mp4")
+    source, encoded, hevc, sparse, decoded = (
+        Path(f"{stem}-{role}")
+        for role in ("source.mkv", "tinct.mkv", "hevc.mkv", "sparse.mkv", "decoded.mp4")
     )
     # The cut is lossless: `decode` writes FFV1 into .mkv.
     tinct.decode(
@@ -63,20 +71,27 @@ def encode_clip(name: str, start: float, duration: float) -> DemoClip:
     report = tinct.encode(str(source), str(encoded), tinct.EncodeConfig(qp=QP), overwrite=True)
     plain = tinct.EncodeConfig(qp=QP, colour="in-band")
     tinct.encode(str(source), str(hevc), plain, overwrite=True)
+    options = {"structure": "intra", "qp": str(QP), "preset": "medium", "every": str(EVERY)}
+    encode_hevc(str(source), str(sparse), options)
     command = [sys.executable, "-m", "tinct", "decode", "--quiet", "--overwrite"]
     command += [str(encoded), str(decoded)]
     subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True)
     return DemoClip(
-        name=stem.name, source=source, encoded=encoded, hevc=hevc, decoded=decoded, report=report
+        name=stem.name,
+        source=source,
+        encoded=encoded,
+        hevc=hevc,
+        sparse=sparse,
+        decoded=decoded,
+        report=report,
     )
 
 
 def measure_files(clip: DemoClip) -> list[dict[str, str]]:
-    """Return two columns of the table by row name: the Tinct file, then plain HEVC."""
+    """Return columns of the table by row name: the Tinct file, plain HEVC, the same left out."""
     columns = []
-    for path in (clip.encoded, clip.hevc):
-        info, psnr = tinct.info(str(path)), tinct.verify(str(path), str(clip.source)).psnr
-        assert psnr is not None
+    for path in (clip.encoded, clip.hevc, clip.sparse):
+        info, psnr = tinct.info(str(path)), measure_psnr(clip, path)
         column = {part: f"{size:,}" for part, size in info.bytes_by_part.items()}
         column["file"] = f"{info.size_bytes:,}"
         column["of HEVC"] = f"{info.size_bytes / clip.hevc.stat().st_size:.1%}"
@@ -86,12 +101,21 @@ def measure_files(clip: DemoClip) -> list[dict[str, str]]:
     return columns
 
 
+def measure_psnr(clip: DemoClip, path: Path) -> tuple[Psnr, ...]:
+    """Return PSNR of Y, Cb and Cr of a file, every frame of the source counted."""
+    shown = read_frames(str(path))[1] if path == clip.sparse else tinct.open(str(path))
+    errors = zip(tinct.open(str(clip.source)), shown, strict=True)
+    planes = zip(*(plane_errors(source, frame) for source, frame in errors), strict=True)
+    return tuple(Psnr.of(plane) for plane in planes)
+
+
 def make_table(clips: list[DemoClip]) -> Table:
     """Return sizes and PSNR of all clips as a table."""
     table = Table("bytes", title=f"all-intra, QP {QP}, default settings")
     for clip in clips:
         table.add_column(f"{clip.name}\nTinct", justify="right")
         table.add_column(f"{clip.name}\nplain HEVC", justify="right")
+        table.add_column(f"{clip.name}\n1 of {EVERY} sent", justify="right")
     columns = [column for clip in clips for column in measure_files(clip)]
     for row in (*SIZES, *QUALITIES):
         values = [column.get(row, "") for column in columns]
@@ -125,12 +149,16 @@ def find_hardest_frame(clip: DemoClip) -> tuple[int, int]:
 def draw_row(clip: DemoClip) -> np.ndarray:
     """Return R'G'B' [h, 3 CELL_WIDTH, 3]: the source, the luma track alone, the decoded frame."""
     number, distance = find_hardest_frame(clip)
-    videos: dict[str, Iterable[tinct.Frame]] = {
-        f"{clip.name}: source, frame {number}": tinct.open(str(clip.source)),
-        "without Tinct (luma track)": open_source(str(clip.encoded)),
-        f"decoded, {distance} frames from a key frame": tinct.open(str(clip.decoded)),
+    source = next(islice(tinct.open(str(clip.source)), number, None))
+    decoded = next(islice(tinct.open(str(clip.decoded)), number, None))
+    # A player shows the last frame that was sent.
+    sent = list(open_source(str(clip.encoded)))
+    luma = [frame for frame in sent if frame.pts_seconds <= source.pts_seconds][-1]
+    pictures = {
+        f"{clip.name}: source, frame {number}": source.rgb(),
+        "without Tinct (luma track)": luma.rgb(),
+        f"decoded, {distance} frames from a key frame": decoded.rgb(),
     }
-    pictures = {label: next(islice(video, number, None)).rgb() for label, video in videos.items()}
     return np.hstack([draw_cell(label, rgb) for label, rgb in pictures.items()])
 
 

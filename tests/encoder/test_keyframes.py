@@ -3,7 +3,9 @@
 Only one group of frames is held.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +104,7 @@ def test_auto_spaces_by_the_price_of_a_key() -> None:
     """Automatic distances grow with the bits of a key frame."""
     rng = np.random.default_rng(0)
     planes = [
-        (cut_view(2 * (n % 20))[0], *rng.integers(120, 132, (2, 48, 64), np.uint8))
+        (cut_view(2 * (n % 20))[0], *rng.integers(90, 160, (2, 48, 64), np.uint8))
         for n in range(20)
     ]
     dear, cheap = (Spacing(group="auto", slope=1e-4, key_bits=bits) for bits in (1e9, 1))
@@ -120,8 +122,9 @@ def test_what_enters_the_picture_gets_its_colour() -> None:
     for y, cb, _ in frames[7:9]:
         y[40:56, 60:76] = 250
         cb[20:28, 30:38] += 60
-    dear = Spacing(group="auto", slope=1.0, key_bits=1e9, weights=(0.0, 0.125, 0.125))
+    dear = Spacing(group="auto", slope=1.0, key_bits=1e9, block_bound=200.0)
     assert [len(group.frames) for group in group_frames(frames, dear)] == [7, 2, 7]
+    assert len(group_frames(frames, replace(dear, block_bound=math.inf))) == 1
     faint = [(y, cb // 8, cr) for y, cb, cr in frames]
     assert len(group_frames(faint, dear)) == 1
 

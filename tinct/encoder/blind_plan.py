@@ -11,9 +11,11 @@ from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.colourisers import COMPACT, may_restore, restores_in_band
 from tinct.encoder.defaults import (
+    BLIND_LOOSENESS,
     BOOST,
     COLOUR_OFFSET,
     MOST_SAMPLES,
+    bound_blocks,
     make_sending,
     make_spacing,
 )
@@ -47,10 +49,13 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
         layout=FULL.name if config.has_whole_keys else CHROMA.name,
         qp=qp,
         colour_qp=min(max(chroma_qp(key_qp(qp, boost)) + COLOUR_OFFSET, 0), MAX_QP),
-        spacing=make_spacing(
-            config.group,
-            weights if restores else (0.0, *weights[1:]),
-            end_keys=not config.has_whole_keys,
+        spacing=bound_blocks(
+            make_spacing(
+                config.group,
+                weights if restores else (0.0, *weights[1:]),
+                end_keys=not config.has_whole_keys,
+            ),
+            BLIND_LOOSENESS,
         ),
         sending=make_sending(config.interpolate, weights, qp=qp),
         most_samples=MOST_SAMPLES,

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.sending import SEND_ALL, Sending
+from tinct.psnr import PLANE_WEIGHTS
 
 BOOST = 8  # QP steps that key frames are finer, where a network restores luma from them
 COLOUR_OFFSET = -12  # of the colour's QP from HEVC's chroma QP
@@ -16,7 +17,11 @@ SEND_PRICE = 6.0  # error, summed over frames, that one more sent frame must sav
 KEY_PRICE = 32.0  # the same of one more key frame
 SEND_BOUND = 3.0  # of one interpolated frame, where what is shown is looked at later
 BLIND_BOUND = 1.5  # the same where it is not
-BLIND_BLOCK_BOUND = 30.0  # of the worst block of luma of such a frame
+BLIND_BLOCK_BOUND = 60.0  # of the worst block of luma of such a frame
+# Squared errors of Cb and Cr together that a block of colour may have before its frame becomes a
+# key frame: levels that anybody sees, and times those that plain HEVC has on average.
+BLOCK_ERROR, BLOCK_TIMES = 100.0, 12.0
+BLIND_LOOSENESS = 10.0  # of that bound, where nothing tells what it costs
 MOST_SAMPLES = 320 * 180  # of luma in the copies on which that is judged
 
 Weights = tuple[float, float, float]
@@ -29,6 +34,18 @@ def make_spacing(
     return Spacing(
         group=group, slope=KEY_PRICE * price, key_bits=1.0, weights=weights, end_keys=end_keys
     )
+
+
+def bound_blocks(spacing: Spacing, looseness: float) -> Spacing:
+    """Return a spacing by content with the bound on blocks of colour, `looseness` times the usual.
+
+    Key frames at a fixed distance stay where they are.
+    """
+    if spacing.group != "auto":
+        return spacing
+    plain = sum(PLANE_WEIGHTS[1] / weight for weight in spacing.weights[1:])
+    bound = looseness * (BLOCK_ERROR + BLOCK_TIMES * plain)
+    return replace(spacing, block_bound=bound)
 
 
 def make_sending(

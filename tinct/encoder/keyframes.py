@@ -5,6 +5,7 @@ one before (`motion.shots`). Within a shot key frames are spaced so that the bit
 the error that its colour saves balance: `plan` has the prices, `motion.prior` the errors.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,14 +17,10 @@ from tinct.frames import Frame
 from tinct.motion.prior import blend
 from tinct.motion.shots import ScannedFrame
 from tinct.motion.views import KeyView
-from tinct.psnr import PLANE_WEIGHTS
 
 AUTO_LENGTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)  # frames from key to key, tried by `auto`
 LONGEST_RESTORED = 48  # one more length where luma is restored: its key frames take many bits
 BLOCK = 4  # samples a side of a small copy's colour, a block of 16 of luma at 352x288
-# Squared errors of Cb and Cr together that such a block may have: levels that anybody sees, and
-# times those that plain HEVC has on average.
-BLOCK_ERROR, BLOCK_TIMES = 100.0, 12.0
 TWO_FRAMES_FROM = 6  # a group this long is judged by two of its frames, a shorter one by one
 
 
@@ -46,13 +43,15 @@ class Spacing:
 
     `slope` is the error that one bit a frame must save; `weights` say what squared errors of Y, Cb
     and Cr count in it, a plane's share over plain HEVC's error. That of luma is 0 unless a network
-    restores luma from key frames.
+    restores luma from key frames. `block_bound` is the squared error of Cb and Cr together that a
+    block may have, in 8-bit levels.
     """
 
     group: int | Literal["auto"]
     slope: float = 0.0
     key_bits: float = 0.0
     weights: tuple[float, float, float] = (0.0, 1 / 8, 1 / 8)
+    block_bound: float = math.inf
     end_keys: bool = True  # whether a shot's last frame may be a key frame too
 
     @property
@@ -64,12 +63,6 @@ class Spacing:
     def reach(self) -> int:
         """Return the frames of the longest group."""
         return self.lengths[-1] if self.group == "auto" else self.group
-
-    @property
-    def block_bound(self) -> float:
-        """Return the squared error of colour that a block of a frame's prior may have."""
-        plain = sum(PLANE_WEIGHTS[1] / weight for weight in self.weights[1:])
-        return BLOCK_ERROR + BLOCK_TIMES * plain
 
 
 def cut_groups(frames: Iterable[ScannedFrame], spacing: Spacing) -> Iterator[Group]:
@@ -141,9 +134,9 @@ def _shorten(shot: list[ScannedFrame], length: int, spacing: Spacing) -> int:
     """Return `length`, or a shorter one within which no block's colour is beyond its bound.
 
     Where colour fails, the frame that it fails most on becomes the next key frame: what enters the
-    picture there, such as a hand, has its colour from then on. `auto` asks for it alone.
+    picture there, such as a hand, has its colour from then on.
     """
-    while length > 1 and spacing.group == "auto":
+    while length > 1 and spacing.block_bound < math.inf:
         keys = [seen.small for seen in (shot[0], *shot[length : length + 1])]
         worst = [_worst_block(seen, keys) for seen in shot[1:length]]
         if max(worst) <= spacing.block_bound:

@@ -17,6 +17,7 @@ from tinct.encoder.defaults import (
     BOOST,
     COLOUR_OFFSET,
     Weights,
+    bound_blocks,
     make_sending,
     make_spacing,
 )
@@ -31,9 +32,12 @@ from tinct.psnr import PLANE_WEIGHTS
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
 QP_STEPS = (-10, -8, -6, -4, -2, 0, 2, 4)  # of luma from the QP that was asked for
 COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
-BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS = range(5)
+# Of the bound on blocks of colour, the loosest first: key frames are dear where much moves.
+LOOSENESSES = (math.inf, 3.0, 1.0)
+BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR hardly sees a block
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS = range(6)
 # The boost is searched late, since luma that was coded once at a QP serves again.
-SEARCH_ORDER = (SENDING_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
@@ -80,10 +84,13 @@ def search_network(
     )
     cost = cache(rehearsal.cost)
 
-    def gain_of(choice: Choice) -> float:
-        return gain(cost(choice), plain, rate) - spread_penalty(cost(choice))
-
     axes = _list_axes(config, plain, qp)
+
+    def gain_of(at: Place) -> float:
+        found = cost(axes.choice(at))
+        steady = gain(found, plain, rate) - spread_penalty(found)
+        return steady + BOUND_WORTH * at[BOUND_AXIS]
+
     at = axes.start(qp)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
         at = _climb(axes, at, axis=axis, gain_of=gain_of)
@@ -103,9 +110,11 @@ class Axes:
     offsets: Sequence[int]
     sendings: Sequence[Sending]
     qps: Sequence[int]
+    loosenesses: Sequence[float]
 
     def length(self, axis: int) -> int:
-        return len((self.boosts, self.spacings, self.offsets, self.sendings, self.qps)[axis])
+        axes = (self.boosts, self.spacings, self.offsets, self.sendings, self.qps, self.loosenesses)
+        return len(axes[axis])
 
     def start(self, qp: int) -> Place:
         """Return the place of what usually pays, for a file of `qp`."""
@@ -115,6 +124,7 @@ class Axes:
             _nearest(self.offsets, COLOUR_OFFSET),
             len(self.sendings) // 2,
             _nearest(self.qps, qp),
+            0,
         )
 
     def choice(self, at: Place) -> Choice:
@@ -125,7 +135,7 @@ class Axes:
         return Choice(
             qp=qp,
             boost=boost,
-            spacing=self.spacings[at[SPACING_AXIS]],
+            spacing=bound_blocks(self.spacings[at[SPACING_AXIS]], self.loosenesses[at[BOUND_AXIS]]),
             colour_qp=min(max(colour_qp, 0), MAX_QP),
             sending=self.sendings[at[SENDING_AXIS]],
         )
@@ -160,15 +170,16 @@ def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
         offsets=COLOUR_OFFSETS,
         sendings=sendings,
         qps=[trial for step in QP_STEPS if 0 <= (trial := qp + step) <= MAX_QP],
+        loosenesses=LOOSENESSES,
     )
 
 
-def _climb(axes: Axes, at: Place, *, axis: int, gain_of: Callable[[Choice], float]) -> Place:
+def _climb(axes: Axes, at: Place, *, axis: int, gain_of: Callable[[Place], float]) -> Place:
     """Return the place on one axis from which the gain rises no further, upwards then downwards."""
     for step in (1, -1):
         while 0 <= at[axis] + step < axes.length(axis):
             further = _move(at, axis, at[axis] + step)
-            if gain_of(axes.choice(further)) <= gain_of(axes.choice(at)):
+            if gain_of(further) <= gain_of(at):
                 break
             at = further
     return at
