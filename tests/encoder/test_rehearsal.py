@@ -1,6 +1,8 @@
 """Rehearsals of choices, compared with the encodes that they estimate."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Choice
 from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
+from tinct.encoder.sending import Sending
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.frames import Frame
 from tinct.networks.interface import propagate_group
@@ -39,6 +42,29 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
     for plane in range(3):
         mean = (alone[0].error[plane] + alone[1].error[plane]) / 2
         assert both.error[plane] == pytest.approx(mean)
+
+
+def test_choices_that_come_to_the_same_frames_are_restored_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    about = make_info()
+    samples = Samples([make_frames(draw_clip(9), about)], about)
+    rehearsal = Rehearsal(samples, tinct.EncodeConfig(), colouriser=propagate_group, plain=PLAIN)
+    restored: list[Choice] = []
+    restore = Rehearsal._restore
+
+    def count(self: Rehearsal, *args: Any, choice: Choice, **options: Any) -> Any:
+        restored.append(choice)
+        return restore(self, *args, choice=choice, **options)
+
+    monkeypatch.setattr(Rehearsal, "_restore", count)
+    dear = Sending(step=None, price=1e9)
+    choice = Choice(qp=32, boost=8, spacing=Spacing(group=4), colour_qp=20, sending=dear)
+    same = replace(choice, sending=replace(dear, price=1e10))
+    other = replace(choice, spacing=Spacing(group=8))
+    costs = [rehearsal.cost(one) for one in (choice, same, other)]
+    assert restored == [choice, other]
+    assert costs[0] == costs[1] != costs[2]
 
 
 @pytest.mark.slow

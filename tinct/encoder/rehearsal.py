@@ -5,7 +5,7 @@ is what the decoder shows.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,8 @@ class Rehearsal:
         # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._run_errors: list[RunErrors] = [{} for _ in samples.stretches]
         self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
+        # Choices often come to the same key frames and sent frames.
+        self._judged: dict[Hashable, _Judged] = {}
 
     def cost(self, choice: Choice) -> Cost:
         """Return what the samples cost by a choice."""
@@ -99,7 +101,18 @@ class Rehearsal:
 
     def _judge(self, stretch: int, choice: Choice) -> _Judged:
         groups = list(cut_groups(self._scanned[stretch], choice.spacing))
-        restored = self._restore(stretch, groups, choice)
+        run_errors = self._run_errors[stretch]
+        sent = [choose_sent(group, choice.sending, run_errors) for group in groups]
+        shapes = tuple((len(group.frames), group.closed) for group in groups)
+        key = (stretch, shapes, tuple(sent), choice.qp, choice.boost, choice.colour_qp)
+        if key not in self._judged:
+            self._judged[key] = self._judge_groups(stretch, groups, sent=sent, choice=choice)
+        return self._judged[key]
+
+    def _judge_groups(
+        self, stretch: int, groups: list[Group], *, sent: list[frozenset[int]], choice: Choice
+    ) -> _Judged:
+        restored = self._restore(stretch, groups, sent=sent, choice=choice)
         colour_bits = restored.colour_bits
         # a key frame that ends a part of a video belongs to the next group, which is not here
         has_end_key = not self._samples.whole and len(groups) > 1 and len(groups[-1].frames) == 1
@@ -124,10 +137,11 @@ class Rehearsal:
             bits=bits, errors=errors, first_colour_bits=colour_bits[first], spread_db=spread_db
         )
 
-    def _restore(self, stretch: int, groups: list[Group], choice: Choice) -> _Restored:
+    def _restore(
+        self, stretch: int, groups: list[Group], *, sent: list[frozenset[int]], choice: Choice
+    ) -> _Restored:
         """Code a stretch that is cut into `groups`, and restore it as the decoder does."""
         keys = [group.frames[0] for group in groups]
-        sent = [choose_sent(group, choice.sending, self._run_errors[stretch]) for group in groups]
         others = [
             frame
             for group, indices in zip(groups, sent, strict=True)
