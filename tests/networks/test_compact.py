@@ -123,9 +123,9 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
     """Of key frames and of the others; a time before the first row of `qps` counts as the first."""
     told: list[tuple[list[int], list[int]]] = []
 
-    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def spy(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         told.append(([key.luma.qp for key in keys], [view.qp for view in luma]))
-        return propagate_group(luma, keys, pool)
+        return propagate_group(luma, keys, pool, wanted=wanted)
 
     qps = [(1, 20, 40), (3, 21, 41), (5, 22, 42)]
     with Restorer(make_info(), "chroma", colouriser=spy, qps=qps) as restorer:
@@ -140,9 +140,9 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
 def test_a_key_frame_without_its_colour_keeps_the_qp_of_a_key_frame() -> None:
     told: list[int] = []
 
-    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def spy(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         told.extend(view.qp for view in luma)
-        return propagate_group(luma, keys, pool)
+        return propagate_group(luma, keys, pool, wanted=wanted)
 
     with Restorer(
         make_info(), "chroma", colouriser=spy, qps=[(0, 20, 40)], lost_keys={2}
@@ -163,9 +163,11 @@ def test_the_encoder_leaves_the_network_out_where_it_does_harm() -> None:
     pictures = draw_clip(7)
     truth = dict(enumerate(pictures))
 
-    def harmful(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def harmful(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         done: list[Future[Planes]] = []
-        for view, future in zip(luma, propagate_group(luma, keys, pool), strict=True):
+        for view, future in zip(
+            luma, propagate_group(luma, keys, pool, wanted=wanted), strict=True
+        ):
             _, cb, cr = future.result()
             done.append(Future())
             wrong = np.full_like(cb, 7) if view.pts < 3 else cb

@@ -28,6 +28,7 @@ from tinct.decoder.entry import (
     find_first_tick,
     skip_early_pictures,
 )
+from tinct.decoder.pending import Cut
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
 from tinct.files import identify_file
@@ -153,11 +154,15 @@ class Video:
                     pictures = skip_early_pictures(pictures, self._start)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
+                    if restorer.is_over:
+                        break
                 yield from restorer.flush()
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
                 self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
                 self.damage.concealed_frames += restorer.touched
+            if restorer.is_over:
+                return  # what follows is known at the end of the file
             if self._is_whole:
                 self.damage.broken_checksums = count_broken_checksums(file)
             if COLOUR in decoders:  # lost luma shows as a gap instead
@@ -194,6 +199,7 @@ class Video:
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
             fills_gaps=bool(manifest.interpolated) and manifest.rate is not None,
+            cut=Cut(self._start, self._end),
         )
 
     def _cut_frames(
