@@ -1,5 +1,7 @@
 """The networks of `compact`: one graph in two libraries, their size, their weights, the table."""
 
+import subprocess
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 from typing import get_args
@@ -210,3 +212,20 @@ def test_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
         read_weights(path)
     with pytest.raises(CodecError, match="found no such file"):
         read_weights(tmp_path / "b.safetensors")
+
+
+def test_openvino_comes_without_its_converter_and_can_still_convert() -> None:
+    """Half of the time that it takes to load would be the converter's."""
+    code = (
+        "import sys\n"
+        "from tinct.networks.runtime import load_openvino\n"
+        "openvino = load_openvino()\n"
+        "assert not {'openvino.tools.ovc', 'openvino_telemetry'} & set(sys.modules)\n"
+        "try:\n"
+        "    openvino.convert_model('missing.onnx')\n"
+        "except Exception as error:\n"
+        "    assert 'missing.onnx' in str(error), error\n"
+        "assert 'openvino.tools.ovc' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

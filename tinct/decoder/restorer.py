@@ -160,6 +160,9 @@ class Restorer:
 
     def _add_key_picture(self, pts: int, planes: Planes) -> None:
         """Take a picture of the colour track: a whole key frame, or its stacked chroma."""
+        if not self._colour and self._key is None and pts < self._cut.start:
+            # the cut begins within a group: the network is loaded while its frames are decoded
+            self._colouriser((), (), self._pool, wanted=range(0))
         if self._row.whole_keys:
             y, cb, cr = self._crop_picture(planes)
             self._add_luma(y, pts)

@@ -72,13 +72,13 @@ class Runner:
         self._compiled: CompiledGraph | None = None
         self._compiling = threading.Lock()
 
-    def compile(self) -> CompiledGraph:
-        """Return the graph, compiled by the first call."""
-        with self._compiling:
-            if self._compiled is None:
-                at_once = max_compact_frames(self._padded[1], self._padded[0])
-                self._compiled = CompiledGraph(self._build(), at_once)
-            return self._compiled
+    def prepare(self) -> None:
+        """Compile the graph, if nobody has begun to."""
+        if self._compiling.acquire(blocking=False):
+            try:
+                self._compile()
+            finally:
+                self._compiling.release()
 
     def __call__(self, references: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the finished Y [H, W], Cb and Cr [h, w] of a frame, in the references' type."""
@@ -88,10 +88,19 @@ class Runner:
             references.chroma.reshape(-1, *references.chroma.shape[2:]),
             (self._padded[0] // 2, self._padded[1] // 2),
         )
-        outputs = self.compile()([luma[None], chroma[None], references.conditions[None]])
+        with self._compiling:
+            graph = self._compile()
+        outputs = graph([luma[None], chroma[None], references.conditions[None]])
         (y,), (cb, cr) = (planes[0] for planes in outputs)
         rows, columns = (height + 1) // 2, (width + 1) // 2
         return y[:height, :width].copy(), cb[:rows, :columns].copy(), cr[:rows, :columns].copy()
+
+    def _compile(self) -> CompiledGraph:
+        """Return the graph, compiled by the first call; one thread may call at a time."""
+        if self._compiled is None:
+            at_once = max_compact_frames(self._padded[1], self._padded[0])
+            self._compiled = CompiledGraph(self._build(), at_once)
+        return self._compiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,13 +154,13 @@ def make_compact_colouriser(
     def colourise(
         luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, *, wanted: range
     ) -> Iterable[Future[Planes]]:
+        for runner in runners:
+            pool.submit(runner.prepare)
         if not luma or not keys:
             return propagate_group(luma, keys, pool, wanted=wanted)
         ends = (keys[0], keys[-1])
         # a second pass needs the first one of every frame: motion is tracked on its output
         among = wanted if len(runners) == 1 else range(len(luma))
-        for runner in runners:
-            pool.submit(runner.compile)
         flows = track_both(luma, ends, pool, wanted=among)
 
         def restore(index: int) -> Planes:

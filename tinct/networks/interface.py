@@ -33,7 +33,8 @@ class Colouriser(Protocol):
 
         `luma` are the decoded frames between two key frames, in order of time. `keys` are those two
         key frames, one where the group is open, or none where both were lost. The task of a frame
-        may start when the caller asks for it. A task waits only for tasks that were submitted
+        may start when the caller asks for it; where no frame is wanted, a network is only loaded.
+        A task waits only for tasks that were submitted
         before it, so a pool of any size works through them.
         """
 
