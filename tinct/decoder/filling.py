@@ -5,7 +5,8 @@ finished.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -72,7 +73,7 @@ def fill(
 ) -> list[KeyView]:
     """Return finished frames and, at `times` between them, interpolated ones, in order of time."""
     known = [PendingFrame.of(view) for view in shown]
-    frames = start_filling(known, times, interpolate=interpolate, pool=pool)
+    frames = list(start_filling(known, times, interpolate=interpolate, pool=pool))
     return [frame.wait() for frame in frames]
 
 
@@ -84,28 +85,29 @@ def start_filling(
     pool: Executor,
     cut: Cut = WHOLE,
     ahead: int = 0,
-) -> list[PendingFrame]:
-    """Return `known` frames and, at `times` between them, frames that are now being interpolated.
+) -> Iterator[PendingFrame]:
+    """Yield `known` frames and, at `times` between them, frames that are being interpolated.
 
-    They come in order of time. Of those between, only the ones in `cut` are made. So many more
-    known frames as `ahead` says are taken, and with that started, before the frames between two:
-    their tasks wait for both, and a thread that waits is lost to others.
+    They come in order of time; each is started when it is asked for. Of those between, only the
+    ones in `cut` are made. So many more known frames as `ahead` says are taken, and with that
+    started, before the frames between two: their tasks wait for both, and a thread that waits is
+    lost to others.
     """
-    taken: list[PendingFrame] = []
-    between: list[list[PendingFrame]] = []  # made after each of those taken
+    taken: deque[PendingFrame] = deque()  # from the one that was yielded last on
 
-    def start_run() -> None:
-        ends = taken[len(between)], taken[len(between) + 1]
-        between.append(_start_run(ends, times, interpolate=interpolate, pool=pool, cut=cut))
+    def pass_one() -> Iterator[PendingFrame]:
+        ends = taken.popleft(), taken[0]
+        yield from _start_run(ends, times, interpolate=interpolate, pool=pool, cut=cut)
+        yield taken[0]
 
-    for frame in known:
+    for number, frame in enumerate(known):
         taken.append(frame)
-        if len(taken) - len(between) > ahead + 1:
-            start_run()
-    while len(between) < len(taken) - 1:
-        start_run()
-    runs = zip(taken, [*between, []], strict=True) if taken else ()
-    return [frame for first, run in runs for frame in (first, *run)]
+        if number == 0:
+            yield frame
+        elif len(taken) > ahead + 1:
+            yield from pass_one()
+    while len(taken) > 1:
+        yield from pass_one()
 
 
 def _start_run(
@@ -115,15 +117,15 @@ def _start_run(
     interpolate: Interpolator,
     pool: Executor,
     cut: Cut,
-) -> list[PendingFrame]:
-    """Start to make the frames of `cut` between two frames."""
+) -> Iterator[PendingFrame]:
+    """Yield the frames of `cut` between two frames, each started when it is asked for."""
     before, after = ends
     first, last = bisect_right(times, before.luma.pts), bisect_left(times, after.luma.pts)
     run = times[first:last]
     places = list_places(before, after, run)
     wanted = [(pts, at) for pts, at in zip(run, places, strict=True) if pts in cut]
     if not wanted:
-        return []
+        return
     motions = [
         pool.submit(_search_motion, *searched) for searched in ((before, after), (after, before))
     ]
@@ -133,10 +135,9 @@ def _start_run(
         motion = Match(forward, backward)
         return interpolate(before.wait(), after.wait(), motion=motion, place=place)
 
-    return [
-        PendingFrame(LumaView(after.luma.y, after.luma.bit_depth, pts), pool.submit(make, at))
-        for pts, at in wanted
-    ]
+    for pts, at in wanted:
+        luma = LumaView(after.luma.y, after.luma.bit_depth, pts)
+        yield PendingFrame(luma, pool.submit(make, at))
 
 
 def list_places(

@@ -5,7 +5,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -101,6 +101,10 @@ class Group:
         """Times of the key frames around it, which are no part of the group."""
         return {key.luma.pts for key in (self.before, self.after) if key is not None}
 
+    def shows(self, pts: int, cut: Cut) -> bool:
+        """Return whether the frame at a tick is one of this group's that a cut shows."""
+        return pts in cut and pts not in self.around
+
     def find_needed(self, cut: Cut) -> range:
         """Return which frames of `luma` a cut needs: its own, and those it interpolates from."""
         sent = [view.pts for view in self.luma]
@@ -124,18 +128,24 @@ class Group:
 class PendingGroup:
     """A group whose frames are being made.
 
-    `frames` are those that remain to be shown, in order of time. Where an encoder has to look at
-    the group first there are none yet, and `sent` are the frames that were sent.
+    `frames` are those that remain to be shown, in order of time, and `rest` those after them, each
+    started when it is asked for. Where an encoder has to look at the group first there are none
+    yet, and `sent` are the frames that were sent.
     """
 
     group: Group
     sent: list[PendingFrame] = field(default_factory=list)
     frames: deque[PendingFrame] = field(default_factory=deque)
+    rest: Iterator[PendingFrame] = field(default_factory=lambda: iter(()))
 
     @property
     def size(self) -> int:
         """Frames that are held."""
         return max(len(self.sent), len(self.frames))
+
+    def start_rest(self) -> None:
+        """Start what has not been started."""
+        self.frames.extend(self.rest)
 
     @property
     def is_done(self) -> bool:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 
 import numpy as np
 
@@ -145,7 +145,10 @@ class Restorer:
         return self._pop_finished(self._most_pending)
 
     def flush(self) -> list[Frame]:
-        """Return the remaining frames, after the last picture of every track."""
+        """Return the remaining frames, after the last picture of every track.
+
+        The first frame of a cut comes alone, and the others with the next call.
+        """
         if self._in_band is not None:
             return self._in_band.flush()
         if not self.is_over:
@@ -248,15 +251,11 @@ class Restorer:
         sent = self._restore_sent(group)
         if self._waits_for_groups:
             return PendingGroup(group, sent=list(sent))
-        # threads may wait for each other but where the first frame of all is wanted soon
-        ahead = self._threads - 1 if self._has_shown else 0
-        frames = self._fill(group, sent, ahead=ahead)
-        shown = (
-            frame
-            for frame in frames
-            if frame.luma.pts in self._cut and frame.luma.pts not in group.around
-        )
-        return PendingGroup(group, frames=deque(shown))
+        # a program may want the first frame of a cut and no other: it is started alone
+        is_first = self._cut.start > 0 and not self._has_shown
+        frames = self._fill(group, sent, ahead=0 if is_first else self._threads - 1)
+        shown = (frame for frame in frames if group.shows(frame.luma.pts, self._cut))
+        return PendingGroup(group, frames=deque(islice(shown, 1 if is_first else None)), rest=shown)
 
     def _restore_sent(self, group: Group) -> Iterator[PendingFrame]:
         """Start to restore the frames of a group that the cut needs, as they are asked for."""
@@ -281,18 +280,14 @@ class Restorer:
 
     def _fill(
         self, group: Group, sent: Iterable[PendingFrame], *, ahead: int = 0
-    ) -> list[PendingFrame]:
-        """Start to interpolate between frames that were sent; return them all, and key frames."""
+    ) -> Iterator[PendingFrame]:
+        """Yield frames that were sent, key frames around them, and interpolated ones between."""
         before, after = (
             [] if key is None else [PendingFrame.of(key)] for key in (group.before, group.after)
         )
+        known, interpolate = chain(before, sent, after), self._interpolate
         return start_filling(
-            chain(before, sent, after),
-            group.times,
-            interpolate=self._interpolate,
-            pool=self._pool,
-            cut=self._cut,
-            ahead=ahead,
+            known, group.times, interpolate=interpolate, pool=self._pool, cut=self._cut, ahead=ahead
         )
 
     @property
@@ -313,9 +308,12 @@ class Restorer:
     def _pop_finished(self, keep: int) -> list[Frame]:
         """Return finished frames in order. Block while `keep` or more follow the first group.
 
-        The first frame of all is waited for, since a program may want no other.
+        The first frame of all is waited for and comes alone.
         """
         frames: list[Frame] = []
+        had_shown = self._has_shown
+        for pending in self._pending if had_shown else ():
+            pending.start_rest()
         following = sum(pending.size for pending in self._pending)
         while self._pending:
             pending = self._pending[0]
@@ -327,7 +325,7 @@ class Restorer:
                 frames += self._finish_group(pending)
             else:
                 frames += self._pop_frames(pending, must_wait=must_wait)
-                if pending.frames:
+                if pending.frames or (frames and not had_shown):
                     break
             self._pending.popleft()
         return frames
@@ -364,7 +362,7 @@ class Restorer:
         self._judge_group(pending)
         frames = pending.sent
         if pending.group.times:
-            frames = self._fill(pending.group, frames)
+            frames = list(self._fill(pending.group, frames))
         return [frame.wait() for frame in frames]
 
     def _judge_group(self, pending: PendingGroup) -> None:

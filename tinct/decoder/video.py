@@ -156,7 +156,8 @@ class Video:
                     yield from restorer.push(track, pts, planes)
                     if restorer.is_over:
                         break
-                yield from restorer.flush()
+                while frames := restorer.flush():
+                    yield from frames
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
                 self.damage.concealed_frames += max(keys.keyless_frames, restorer.colourless)
