@@ -4,13 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import assert_same_frames
 from synthetic import draw_clip, make_info, write_video
 
 import tinct
 from tinct.bitstream.container import read_file_manifest
+from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.decoder.pending import Cut, Group
+from tinct.decoder.restorer import Restorer
 from tinct.motion.references import References
 from tinct.motion.views import LumaView
 from tinct.networks.compact import Runner
@@ -100,6 +103,22 @@ def test_the_network_runs_on_frames_that_are_shown(
     runs.clear()
     list(tinct.open(str(path), duration_seconds=1 / RATE))
     assert not runs
+
+
+def test_a_cut_is_over_with_the_group_in_which_it_ends() -> None:
+    """Key frames are 0 and 4: with the luma after 4, all that frames 1 and 2 need is there."""
+    shown: list[int] = []
+    over: list[int] = []
+    with Restorer(make_info(), "chroma", cut=Cut(1, 3)) as restorer:
+        for pts, (y, cb, cr) in enumerate(draw_clip(8)):
+            if pts % 4 == 0:
+                shown += [f.pts for f in restorer.push(COLOUR, pts, (np.concatenate((cb, cr)),))]
+            shown += [frame.pts for frame in restorer.push(LUMA, pts, (y,))]
+            over += [pts] * restorer.is_over
+        while frames := restorer.flush():
+            shown += [frame.pts for frame in frames]
+    assert over == [5, 6, 7]
+    assert shown == [1, 2]
 
 
 @pytest.mark.parametrize(
