@@ -1,12 +1,13 @@
 """How fast Tinct decodes, encodes and starts, and how much memory it takes, as whole processes.
 
-    python -m lab.benchmarks.speed [--part decode|encode|memory|start|network]
+    python -m lab.benchmarks.speed [--part decode|encode|memory|start|network|sending]
         [--clips ../shared/clips]
 
-`network` measures the networks that ship, one encode each, `start` a default file, the other parts
-files without a network. Every figure is a child process's: wall clock (median; where two sides are
-compared they alternate) and peak memory from the kernel. This process stays small, because a
-child's peak starts at its parent's.
+`network` measures the networks that ship, one encode each, `sending` decodes with frames left out
+and with every frame sent, beside a decode of x265 all-intra, `start` a default file, the other
+parts files without a network. Every figure is a child process's: wall clock (median; where two
+sides are compared they alternate) and peak memory from the kernel. This process stays small,
+because a child's peak starts at its parent's.
 """
 
 import json
@@ -66,6 +67,11 @@ NETWORKS = {
     "fast": (*RESTORED, *FAST),
     "best, no update": (*RESTORED, *BEST, "--search", "fast", *NO_UPDATE),
     "best, in-band": ("--structure", "random-access", "--colouriser", "compact", *BEST),
+}
+SENDING = {
+    f"{network}, {label}": (*RESTORED, "--network", network, "--search", "off", *options)
+    for network in ("fast", "best")
+    for label, options in (("frames left out", ()), ("every frame sent", ("--interpolate", "off")))
 }
 
 
@@ -256,12 +262,47 @@ def _measure_longer(clips: Path, folder: Path, frames: int) -> dict[str, Any]:
     }
 
 
+def measure_sending(clips: Path, folder: Path) -> dict[str, Any]:
+    """Return frames a second and processor time of decodes by the API, and as shares of x265's.
+
+    The files take turns. The start of Python is part of it, and said beside it.
+    """
+    source = cut_lossless(clips / LARGE[1], folder)
+    frames = read_info(source)["frames"]
+    files = {name: folder / f"{number}.mkv" for number, name in enumerate(SENDING)}
+    for name, options in SENDING.items():
+        run(encode_command(source, files[name], "--structure", "intra", *options))
+    sent = {name: read_info(path)["sent_frames"] for name, path in files.items()}
+    files["x265"] = folder / "x265.mkv"
+    settings = ["structure=intra", f"qp={QP}", "preset=medium"]
+    program = [sys.executable, "-m", "tinct.evaluation.encode", "hevc"]
+    run([*program, str(source), str(files["x265"]), *settings])
+    commands = {name: make_command("read", path) for name, path in files.items()}
+    sides = run_alternating(commands | {"start": make_command("start")}, RUNS)
+    start, anchor = sides.pop("start"), sides["x265"]
+    found: dict[str, Any] = {
+        "clip": LARGE[1],
+        "frame_count": frames,
+        "start_seconds": round(start.seconds, 3),
+    }
+    for name, side in sides.items():
+        found[name] = {
+            "sent_frames": sent.get(name, frames),
+            "frames_per_second": round(frames / side.seconds, 2),
+            "cpu_ms_per_frame": round(1000 * (side.cpu_seconds - start.cpu_seconds) / frames, 1),
+            "speed_ratio": round(anchor.seconds / side.seconds, 3),
+        }
+        print("sending", name, found[name], flush=True)
+    return found
+
+
 PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
     "decode": measure_decode,
     "encode": measure_encode,
     "memory": measure_memory,
     "start": measure_start,
     "network": measure_network,
+    "sending": measure_sending,
 }
 
 

@@ -1,5 +1,7 @@
 """The networks of `compact`: one graph in two libraries, their size, their weights, the table."""
 
+import subprocess
+import sys
 from concurrent.futures import Future
 from pathlib import Path
 from typing import get_args
@@ -124,9 +126,9 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
     """Of key frames and of the others; a time before the first row of `qps` counts as the first."""
     told: list[tuple[list[int], list[int]]] = []
 
-    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def spy(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         told.append(([key.luma.qp for key in keys], [view.qp for view in luma]))
-        return propagate_group(luma, keys, pool)
+        return propagate_group(luma, keys, pool, wanted=wanted)
 
     qps = [(1, 20, 40), (3, 21, 41), (5, 22, 42)]
     with Restorer(make_info(), "chroma", colouriser=spy, qps=qps) as restorer:
@@ -141,9 +143,9 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
 def test_a_key_frame_without_its_colour_keeps_the_qp_of_a_key_frame() -> None:
     told: list[int] = []
 
-    def spy(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def spy(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         told.extend(view.qp for view in luma)
-        return propagate_group(luma, keys, pool)
+        return propagate_group(luma, keys, pool, wanted=wanted)
 
     losses, qps = LossLog(), [(0, 20, 40)]
     losses.add_key(2, is_decoded=False)
@@ -164,9 +166,11 @@ def test_the_encoder_leaves_the_network_out_where_it_does_harm() -> None:
     pictures = draw_clip(7)
     truth = dict(enumerate(pictures))
 
-    def harmful(luma, keys, pool):  # type: ignore[no-untyped-def]
+    def harmful(luma, keys, pool, *, wanted):  # type: ignore[no-untyped-def]
         done: list[Future[Planes]] = []
-        for view, future in zip(luma, propagate_group(luma, keys, pool), strict=True):
+        for view, future in zip(
+            luma, propagate_group(luma, keys, pool, wanted=wanted), strict=True
+        ):
             _, cb, cr = future.result()
             done.append(Future())
             wrong = np.full_like(cb, 7) if view.pts < 3 else cb
@@ -209,3 +213,20 @@ def test_weights_come_back_and_others_are_refused(tmp_path: Path) -> None:
         read_weights(path)
     with pytest.raises(CodecError, match="found no such file"):
         read_weights(tmp_path / "b.safetensors")
+
+
+def test_openvino_comes_without_its_converter_and_can_still_convert() -> None:
+    """Half of the time that it takes to load would be the converter's."""
+    code = (
+        "import sys\n"
+        "from tinct.networks.runtime import load_openvino\n"
+        "openvino = load_openvino()\n"
+        "assert not {'openvino.tools.ovc', 'openvino_telemetry'} & set(sys.modules)\n"
+        "try:\n"
+        "    openvino.convert_model('missing.onnx')\n"
+        "except Exception as error:\n"
+        "    assert 'missing.onnx' in str(error), error\n"
+        "assert 'openvino.tools.ovc' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -16,7 +16,8 @@ def test_without_a_key_frame_chroma_is_grey(bit_depth: int, grey: int) -> None:
     dtype = np.uint8 if bit_depth == 8 else np.uint16
     luma = LumaView(np.arange(15, dtype=dtype).reshape(3, 5), bit_depth, 0)
     with ThreadPoolExecutor(1) as pool:
-        y, cb, cr = propagate_group([luma], [], pool)[0].result()
+        (planes,) = propagate_group([luma], [], pool)
+        y, cb, cr = planes.result()
     assert y is luma.y
     for plane in (cb, cr):
         assert plane.dtype == dtype
@@ -29,7 +30,8 @@ def test_luma_stays_and_chroma_comes_from_the_key_frame() -> None:
     chroma = np.arange(64, dtype=np.uint8).reshape(8, 8)
     key = KeyView(LumaView(np.full((16, 16), 80, np.uint8), 8, 0), chroma, chroma + 100)
     with ThreadPoolExecutor(1) as pool:
-        y, cb, cr = propagate_group([still], [key], pool)[0].result()
+        (planes,) = propagate_group([still], [key], pool)
+        y, cb, cr = planes.result()
     assert y is still.y
     assert np.array_equal(cb, chroma)
     assert np.array_equal(cr, chroma + 100)

@@ -5,14 +5,17 @@ finished.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from concurrent.futures import Executor, Future
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from tinct.decoder.pending import WHOLE, Cut, PendingFrame
 from tinct.limits import MAX_INTERPOLATED_RUN
 from tinct.media.planes import Planes
-from tinct.motion.interpolation import Match, Place, match
+from tinct.motion.flow import Flow
+from tinct.motion.interpolation import Match, Place, search_motion
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.interface import Interpolator
 
@@ -70,28 +73,77 @@ def fill(
     shown: Sequence[KeyView], times: Sequence[int], *, interpolate: Interpolator, pool: Executor
 ) -> list[KeyView]:
     """Return finished frames and, at `times` between them, interpolated ones, in order of time."""
-    tasks: list[list[tuple[int, Future[Planes]]]] = []
-    for before, after in pairwise(shown):
-        first, last = bisect_right(times, before.luma.pts), bisect_left(times, after.luma.pts)
-        between = times[first:last]
-        motion = pool.submit(match, before, after) if between else None
-        tasks.append(
-            [
-                (pts, pool.submit(_make_frame, interpolate, (before, after), motion=motion, at=at))
-                for pts, at in zip(between, list_places(before, after, between), strict=True)
-                if motion is not None
-            ]
-        )
-    filled = list(shown[:1])
-    for after, made in zip(shown[1:], tasks, strict=True):
-        for pts, task in made:
-            y, cb, cr = task.result()
-            filled.append(KeyView(LumaView(y, after.luma.bit_depth, pts), cb, cr))
-        filled.append(after)
-    return filled
+    known = [PendingFrame.of(view) for view in shown]
+    frames = list(start_filling(known, times, interpolate=interpolate, pool=pool))
+    return [frame.wait() for frame in frames]
 
 
-def list_places(before: KeyView, after: KeyView, times: Sequence[int]) -> list[Place]:
+def start_filling(
+    known: Iterable[PendingFrame],
+    times: Sequence[int],
+    *,
+    interpolate: Interpolator,
+    pool: Executor,
+    cut: Cut = WHOLE,
+    ahead: int = 0,
+) -> Iterator[PendingFrame]:
+    """Yield `known` frames and, at `times` between them, frames that are being interpolated.
+
+    They come in order of time; each is started when it is asked for. Of those between, only the
+    ones in `cut` are made. So many more known frames as `ahead` says are taken, and with that
+    started, before the frames between two: their tasks wait for both, and a thread that waits is
+    lost to others.
+    """
+    taken: deque[PendingFrame] = deque()  # from the one that was yielded last on
+
+    def pass_one() -> Iterator[PendingFrame]:
+        ends = taken.popleft(), taken[0]
+        yield from _start_run(ends, times, interpolate=interpolate, pool=pool, cut=cut)
+        yield taken[0]
+
+    for number, frame in enumerate(known):
+        taken.append(frame)
+        if number == 0:
+            yield frame
+        elif len(taken) > ahead + 1:
+            yield from pass_one()
+    while len(taken) > 1:
+        yield from pass_one()
+
+
+def _start_run(
+    ends: tuple[PendingFrame, PendingFrame],
+    times: Sequence[int],
+    *,
+    interpolate: Interpolator,
+    pool: Executor,
+    cut: Cut,
+) -> Iterator[PendingFrame]:
+    """Yield the frames of `cut` between two frames, each started when it is asked for."""
+    before, after = ends
+    first, last = bisect_right(times, before.luma.pts), bisect_left(times, after.luma.pts)
+    run = times[first:last]
+    places = list_places(before, after, run)
+    wanted = [(pts, at) for pts, at in zip(run, places, strict=True) if pts in cut]
+    if not wanted:
+        return
+    motions = [
+        pool.submit(_search_motion, *searched) for searched in ((before, after), (after, before))
+    ]
+
+    def make(place: Place) -> Planes:
+        forward, backward = (motion.result() for motion in motions)
+        motion = Match(forward, backward)
+        return interpolate(before.wait(), after.wait(), motion=motion, place=place)
+
+    for pts, at in wanted:
+        luma = LumaView(after.luma.y, after.luma.bit_depth, pts)
+        yield PendingFrame(luma, pool.submit(make, at))
+
+
+def list_places(
+    before: KeyView | PendingFrame, after: KeyView | PendingFrame, times: Sequence[int]
+) -> list[Place]:
     """Return where frames at all the `times` between two frames lie."""
     duration = after.luma.pts - before.luma.pts
     return [
@@ -100,11 +152,5 @@ def list_places(before: KeyView, after: KeyView, times: Sequence[int]) -> list[P
     ]
 
 
-def _make_frame(
-    interpolate: Interpolator,
-    ends: tuple[KeyView, KeyView],
-    *,
-    motion: "Future[Match]",
-    at: Place,
-) -> Planes:
-    return interpolate(*ends, motion=motion.result(), place=at)
+def _search_motion(target: PendingFrame, source: PendingFrame) -> Flow:
+    return search_motion(target.wait(), source.wait())

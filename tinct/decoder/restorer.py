@@ -7,19 +7,21 @@ exactly what the decoder shows. `inband` does the files without a colour track.
 import os
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import chain, islice, repeat
 
 import numpy as np
 
 from tinct.bitstream.base import unstack_chroma
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Layout
-from tinct.decoder.filling import fill, find_gaps, set_distances
+from tinct.decoder.filling import find_gaps, set_distances, start_filling
 from tinct.decoder.inband import InBandRestorer
 from tinct.decoder.losses import LossLog
-from tinct.errors import CodecError
+from tinct.decoder.padding import check_plane, crop_plane
+from tinct.decoder.pending import WHOLE, Cut, Group, PendingFrame, PendingGroup
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_held_frames
 from tinct.media.planes import Planes
@@ -31,7 +33,6 @@ from tinct.networks.interface import (
     Interpolator,
     Judge,
     PlainPlaces,
-    mark_plain,
     propagate_group,
     select_planes,
 )
@@ -43,40 +44,6 @@ PENDING_FRAMES = 24
 # interpolated, and of the key frames around them; returns times and planes, padded as coded, of
 # frames that are sent after all.
 Inspect = Callable[[Sequence[KeyView], Sequence[int], set[int]], Sequence[tuple[int, Planes]]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    """The frames of a group that were sent, without its key frame, as decoded.
-
-    `key_pts` is the time of the key frame, None for frames before the first one and for a key frame
-    itself. `keys` give colour. The frames at `times` are interpolated from the others, and from the
-    key frames `before` and `after` them, which are None where they are of another shot.
-    """
-
-    key_pts: int | None
-    luma: Sequence[LumaView]
-    keys: Sequence[KeyView] = ()
-    times: Sequence[int] = ()
-    before: KeyView | None = None
-    after: KeyView | None = None
-
-
-@dataclass(frozen=True)
-class _PendingGroup:
-    """A group whose frames are being restored.
-
-    `restored` are the planes after the network, `prior` those after propagation alone, None where
-    they are not needed.
-    """
-
-    group: _Group
-    restored: list[Future[Planes]]
-    prior: list[Future[Planes]] | None
-
-    @property
-    def is_done(self) -> bool:
-        return all(future.done() for future in (*self.restored, *(self.prior or ())))
 
 
 class Restorer:
@@ -96,7 +63,11 @@ class Restorer:
     `interpolated` are the times of frames that were never sent, ascending; `interpolate` makes
     them, and with `losses.fills_gaps` those that were lost between frames of one shot. An encoder's
     `inspect` may have frames of a group sent after all; with `most_pending` 0 that is done before
-    `push` returns. Use as a context manager: its threads end with it.
+    `push` returns.
+
+    Only the frames of `cut` come out, and only what they need is restored; an in-band file gives
+    all frames. When `is_over`, every frame of the cut has been started. Use as a context manager:
+    its threads end with it.
     """
 
     def __init__(
@@ -115,7 +86,9 @@ class Restorer:
         interpolate: Interpolator = interpolate_frame,
         inspect: Inspect | None = None,
         most_pending: int = PENDING_FRAMES,
+        cut: Cut = WHOLE,
     ) -> None:
+        self._cut, self.is_over, self._has_shown = cut, False, False
         self._most_pending, self._interpolate = most_pending, interpolate
         self._interpolated, self._inspect = interpolated, inspect
         self._info, self._row = info, LAYOUTS[layout]
@@ -130,8 +103,9 @@ class Restorer:
         self._key: KeyView | None = None  # the current key frame
         self._is_merged = False  # the luma of a key frame after the current one is lost
         self._last_luma_pts = self._last_colour_pts = -1
-        self._pending: deque[_PendingGroup] = deque()
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._pending: deque[PendingGroup] = deque()
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads)
         self._in_band: InBandRestorer | None = None
         if around is not None:
             self._in_band = InBandRestorer(
@@ -171,10 +145,14 @@ class Restorer:
         return self._pop_finished(self._most_pending)
 
     def flush(self) -> list[Frame]:
-        """Return the remaining frames, after the last picture of every track."""
+        """Return the remaining frames, after the last picture of every track.
+
+        The first frame of a cut comes alone, and the others with the next call.
+        """
         if self._in_band is not None:
             return self._in_band.flush()
-        self._start_groups(is_last=True)
+        if not self.is_over:
+            self._start_groups(is_last=True)
         return self._pop_finished(0)
 
     def _push_in_band(self, pts: int, planes: Planes) -> list[Frame]:
@@ -185,13 +163,16 @@ class Restorer:
 
     def _add_key_picture(self, pts: int, planes: Planes) -> None:
         """Take a picture of the colour track: a whole key frame, or its stacked chroma."""
+        if not self._colour and self._key is None and pts < self._cut.start:
+            # the cut begins within a group: the network is loaded while its frames are decoded
+            self._colouriser((), (), self._pool, wanted=range(0))
         if self._row.whole_keys:
             y, cb, cr = self._crop_picture(planes)
             self._add_luma(y, pts)
             self._colour.append((pts, (cb, cr)))
             return
         height, width = self._info.chroma_shape
-        self._check(planes[0], (2 * height, width))
+        check_plane(planes[0], (2 * height, width), self._info)
         self._colour.append((pts, unstack_chroma(planes[0], (height, width))))
 
     def _add_luma(self, y: np.ndarray, pts: int) -> None:
@@ -223,6 +204,7 @@ class Restorer:
             next_key = KeyView(next_luma, cb, cr)
             self._start_group(views, next_key)
             self._key, self._is_merged = next_key, False
+            self.is_over = self._cut.is_before(pts)
         if self._luma and (is_last or len(self._luma) > self._max_held):
             self._start_group(list(self._luma), None, is_cut_off=not is_last)
             self._luma.clear()
@@ -237,7 +219,7 @@ class Restorer:
         after = None if self._key_pts in self._open_keys else next_key
         if self._key is not None and views[0].pts == self._key.luma.pts:
             before = self._key
-            self._pending.append(_wrap_key_frame(self._key))
+            self._start_key_frame(self._key)
             views = views[1:]
         ends = [[key.luma.pts] if key is not None else [] for key in (before, after)]
         known = [*ends[0], *(view.pts for view in views), *ends[1]]
@@ -252,7 +234,7 @@ class Restorer:
             is_cut_off=is_cut_off,
             is_plain=all(self._key_pts in places for places in self.plain),
         )
-        group = _Group(
+        group = Group(
             key_pts=self._key_pts,
             luma=[self._correct_qp(view) for view in views],
             keys=[key for key in (self._key, after) if key is not None],
@@ -262,18 +244,59 @@ class Restorer:
         )
         self._pending.append(self._restore(group))
 
-    def _restore(self, group: _Group) -> _PendingGroup:
-        """Start to restore the frames of a group that were sent."""
+    def _start_key_frame(self, key: KeyView) -> None:
+        """Let a key frame be shown as decoded."""
+        if key.luma.pts in self._cut:
+            frame = PendingFrame.of(key)
+            group = Group(key_pts=None, luma=[key.luma])
+            self._pending.append(PendingGroup(group, sent=[frame], frames=deque([frame])))
+
+    def _restore(self, group: Group) -> PendingGroup:
+        """Start to restore what the cut needs of a group, and to interpolate frames between.
+
+        Nothing is interpolated yet where an encoder still has a say in what is shown.
+        """
+        sent = self._restore_sent(group)
+        if self._waits_for_groups:
+            return PendingGroup(group, sent=list(sent))
+        # a program may want the first frame of a cut and no other: it is started alone
+        is_first = self._cut.start > 0 and not self._has_shown
+        frames = self._fill(group, sent, ahead=0 if is_first else self._threads - 1)
+        shown = (frame for frame in frames if group.shows(frame.luma.pts, self._cut))
+        return PendingGroup(group, frames=deque(islice(shown, 1 if is_first else None)), rest=shown)
+
+    def _restore_sent(self, group: Group) -> Iterator[PendingFrame]:
+        """Start to restore the frames of a group that the cut needs, as they are asked for."""
+        wanted = group.find_needed(self._cut)
+        if not wanted:
+            return
         luma, keys = set_distances(group.luma, group.times), group.keys
         is_plain = [group.key_pts in places for places in self.plain]
-        prior = None
+        prior: Iterable[Future[Planes] | None] = repeat(None, len(wanted))
         if self._colouriser is propagate_group or not keys or all(is_plain):
-            restored = propagate_group(luma, keys, self._pool)
+            restored = propagate_group(luma, keys, self._pool, wanted=wanted)
         else:
-            restored = self._colouriser(luma, keys, self._pool)
+            restored = self._colouriser(luma, keys, self._pool, wanted=wanted)
             if any(is_plain) or self._judge is not None:
-                prior = propagate_group(luma, keys, self._pool)
-        return _PendingGroup(group, restored, prior)
+                prior = propagate_group(luma, keys, self._pool, wanted=wanted)
+
+        def select(planes: Planes, without: Planes) -> Planes:
+            return select_planes(planes, without, plain=self.plain, place=group.key_pts)
+
+        for index, planes, without in zip(wanted, restored, prior, strict=True):
+            yield PendingFrame(group.luma[index], planes, prior=without, select=select)
+
+    def _fill(
+        self, group: Group, sent: Iterable[PendingFrame], *, ahead: int = 0
+    ) -> Iterator[PendingFrame]:
+        """Yield frames that were sent, key frames around them, and interpolated ones between."""
+        before, after = (
+            [] if key is None else [PendingFrame.of(key)] for key in (group.before, group.after)
+        )
+        known, interpolate = chain(before, sent, after), self._interpolate
+        return start_filling(
+            known, group.times, interpolate=interpolate, pool=self._pool, cut=self._cut, ahead=ahead
+        )
 
     @property
     def _key_pts(self) -> int | None:
@@ -285,22 +308,48 @@ class Restorer:
             return view
         return replace(view, qp=self._find_qp(view.pts, is_key=True))
 
+    @property
+    def _waits_for_groups(self) -> bool:
+        """Return whether a group has to be finished before any of its frames is shown."""
+        return self._judge is not None or self._inspect is not None
+
     def _pop_finished(self, keep: int) -> list[Frame]:
-        """Return finished frames in order. Block while `keep` or more follow the first group."""
+        """Return finished frames in order. Block while `keep` or more follow the first group.
+
+        The first frame of all is waited for and comes alone.
+        """
         frames: list[Frame] = []
-        following = sum(len(pending.group.luma) for pending in self._pending)
+        had_shown = self._has_shown
+        for pending in self._pending if had_shown else ():
+            pending.start_rest()
+        following = sum(pending.size for pending in self._pending)
         while self._pending:
-            following -= len(self._pending[0].group.luma)
-            if following < keep and not self._pending[0].is_done:
-                break
-            frames += self._finish_group(self._pending.popleft())
+            pending = self._pending[0]
+            following -= pending.size
+            must_wait = following >= keep
+            if self._waits_for_groups:
+                if not must_wait and not pending.is_done:
+                    break
+                frames += self._finish_group(pending)
+            else:
+                frames += self._pop_frames(pending, must_wait=must_wait)
+                if pending.frames or (frames and not had_shown):
+                    break
+            self._pending.popleft()
         return frames
 
-    def _finish_group(self, pending: _PendingGroup) -> list[Frame]:
+    def _pop_frames(self, pending: PendingGroup, *, must_wait: bool) -> list[Frame]:
+        """Return the first frames of a group that are finished, all of them with `must_wait`."""
+        frames: list[Frame] = []
+        while pending.frames and (must_wait or not self._has_shown or pending.frames[0].is_done):
+            frames.append(self._to_frame(pending.frames.popleft().wait()))
+            self._has_shown = True
+        return frames
+
+    def _finish_group(self, pending: PendingGroup) -> list[Frame]:
         """Return the frames of a group: restored, or interpolated between these."""
         shown = self._show_group(pending)
-        group = pending.group
-        around = {key.luma.pts for key in (group.before, group.after) if key is not None}
+        around = pending.group.around
         while self._inspect is not None and pending.group.times:
             late = self._inspect(shown, pending.group.times, around)
             if not late:
@@ -309,44 +358,24 @@ class Restorer:
                 self._make_view(self._crop(planes[0], self._luma_shape), pts)
                 for pts, planes in late
             ]
-            pending = self._restore(_send_late(pending.group, views))
+            pending = self._restore(pending.group.send_late(views))
             shown = self._show_group(pending)
-        return [
-            Frame(view.luma.y, view.cb, view.cr, pts=view.luma.pts, info=self._info)
-            for view in shown
-            if view.luma.pts not in around
-        ]
+        return [self._to_frame(view) for view in shown if view.luma.pts not in around]
 
-    def _show_group(self, pending: _PendingGroup) -> list[KeyView]:
+    def _show_group(self, pending: PendingGroup) -> list[KeyView]:
         """Return the frames of a group as they are shown, with the key frames around them.
 
         Each plane is from the network or the prior.
         """
-        group = pending.group
-        planes = [future.result() for future in pending.restored]
-        if pending.prior is not None and planes:
-            prior = [future.result() for future in pending.prior]
-            if self._judge is not None and group.key_pts is not None:
-                is_better_plain = self._judge([view.pts for view in group.luma], planes, prior)
-                mark_plain(self.plain, group.key_pts, is_better_plain)
-            planes = [
-                select_planes(restored, without, plain=self.plain, place=group.key_pts)
-                for restored, without in zip(planes, prior, strict=True)
-            ]
-        shown = [
-            KeyView(replace(view, y=y), cb, cr)
-            for (y, cb, cr), view in zip(planes, group.luma, strict=True)
-        ]
-        if not group.times:
-            return shown
-        before = [key for key in (group.before,) if key is not None]
-        after = [key for key in (group.after,) if key is not None]
-        return fill(
-            [*before, *shown, *after],
-            group.times,
-            interpolate=self._interpolate,
-            pool=self._pool,
-        )
+        if self._judge is not None:
+            pending.judge_by(self._judge, self.plain)
+        frames = pending.sent
+        if pending.group.times:
+            frames = list(self._fill(pending.group, frames))
+        return [frame.wait() for frame in frames]
+
+    def _to_frame(self, view: KeyView) -> Frame:
+        return Frame(view.luma.y, view.cb, view.cr, pts=view.luma.pts, info=self._info)
 
     def _make_view(self, y: np.ndarray, pts: int) -> LumaView:
         qp = self._find_qp(pts, is_key=False)
@@ -365,34 +394,4 @@ class Restorer:
         return tuple(self._crop(plane, shape) for plane, shape in zip(planes, shapes, strict=True))
 
     def _crop(self, plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        self._check(plane, shape)
-        height, width = shape
-        return np.ascontiguousarray(plane[:height, :width])
-
-    def _check(self, plane: np.ndarray, shape: tuple[int, int]) -> None:
-        """Raise CodecError where a plane is smaller than `shape` or of another bit depth."""
-        dtype = np.uint8 if self._info.bit_depth == 8 else np.uint16
-        height, width = shape
-        if plane.shape[0] < height or plane.shape[1] < width or plane.dtype != dtype:
-            raise CodecError(
-                f"expected pictures of {width}x{height}, {self._info.bit_depth} bit to the end; "
-                f"found {plane.shape[1]}x{plane.shape[0]}, {8 * plane.itemsize} bit; "
-                "get the file again"
-            )
-
-
-def _wrap_key_frame(key: KeyView) -> _PendingGroup:
-    """Return a key frame as a group that is finished: its planes are shown as decoded."""
-    done: Future[Planes] = Future()
-    done.set_result((key.luma.y, key.cb, key.cr))
-    return _PendingGroup(_Group(key_pts=None, luma=[key.luma]), [done], None)
-
-
-def _send_late(group: _Group, late: Sequence[LumaView]) -> _Group:
-    """Return the group with frames that were interpolated and are sent after all."""
-    sent = {view.pts for view in late}
-    return replace(
-        group,
-        luma=sorted([*group.luma, *late], key=lambda view: view.pts),
-        times=[pts for pts in group.times if pts not in sent],
-    )
+        return crop_plane(plane, shape, self._info)

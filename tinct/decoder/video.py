@@ -31,6 +31,7 @@ from tinct.decoder.entry import (
     skip_early_pictures,
 )
 from tinct.decoder.losses import LossLog
+from tinct.decoder.pending import Cut
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
 from tinct.files import identify_file
@@ -163,9 +164,14 @@ class Video:
                     pictures = skip_early_pictures(pictures, self._start)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
-                yield from restorer.flush()
+                    if restorer.is_over:
+                        break
+                while frames := restorer.flush():
+                    yield from frames
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
+            if restorer.is_over:
+                return  # what follows is known at the end of the file
             if self._is_whole:
                 self.damage.broken_checksums = count_broken_checksums(file)
             if COLOUR in decoders:  # lost luma shows as a gap instead
@@ -202,6 +208,7 @@ class Video:
             plain=manifest.plain,
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
+            cut=Cut(self._start, self._end),
         )
 
     def _cut_frames(self, frames: Generator[Frame, None, None], losses: LossLog) -> Iterator[Frame]:

@@ -6,9 +6,11 @@ target lies in the source at its own position plus the displacement. The search 
 it compares.
 """
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -27,7 +29,15 @@ REFINEMENTS = 0
 
 # float16 [h, w, 2] at the resolution of `LumaView.matched`; None where a picture is too small.
 Flow = np.ndarray | None
-FlowPair = tuple[Sequence[Flow], Sequence[Flow]]  # to the earlier and to the later key frame
+
+
+class Flows(Protocol):
+    """Flows from the frames of a group to a key frame: a list, or a Track."""
+
+    def __getitem__(self, index: int, /) -> Flow: ...
+
+
+FlowPair = tuple[Flows, Flows]  # to the earlier and to the later key frame
 
 
 def estimate_flow(target: LumaView, source: LumaView) -> np.ndarray | None:
@@ -91,49 +101,103 @@ def track(lumas: Iterable[LumaView], key: LumaView, *, fine: bool = False) -> li
     to zero, since a search between coarsely and finely coded luma follows the noise. A `fine`
     search is for luma that has been restored.
     """
-    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
     flows: list[Flow] = []
     previous: np.ndarray | None = None
     for luma in lumas:
-        target, source = luma.matched, key.matched
-        if min(target.shape) < MIN_FLOW_SIDE:
-            flows.append(None)
-            continue
-        search = _create_search(preset)
-        if fine:
-            search.setVariationalRefinementIterations(REFINEMENTS)
-        start = None if previous is None else previous.copy()
-        flow = search.calc(target, source, start)  # type: ignore[arg-type]
-        previous = zero_still_flow(target, source, flow)
-        flows.append(convert_flow(previous, cv2.CV_16F))
+        previous = _search_moving(luma, key, previous, fine=fine)
+        flows.append(_shorten(previous))
     return flows
 
 
+class Track:
+    """Flows from the frames of a group to one key frame, each searched when it is first needed.
+
+    They are those of `track`, so that the frames between a frame and the key frame are searched
+    before it. `get_luma` returns a frame of the group by its index, of `count` frames in order of
+    time; `is_backward` where the key frame follows them. Any thread may ask for a flow.
+    """
+
+    def __init__(
+        self,
+        get_luma: Callable[[int], LumaView],
+        count: int,
+        key: LumaView,
+        *,
+        is_backward: bool,
+        fine: bool,
+    ) -> None:
+        self._get_luma, self._count, self._key = get_luma, count, key
+        self._is_backward, self._fine = is_backward, fine
+        self._flows: list[Flow] = []  # nearest frame first
+        self._previous: np.ndarray | None = None  # the last of them, float32
+        self._turn = threading.Lock()
+
+    def __getitem__(self, index: int) -> Flow:
+        """Return the flow of frame `index`."""
+        place = self._order(index)
+        self.search(place + 1)
+        return self._flows[place]
+
+    def search(self, count: int) -> None:
+        """Search the flows of the `count` frames that are nearest to the key frame."""
+        while len(self._flows) < count:
+            with self._turn:  # for one search at a time: what was found is read without a turn
+                if len(self._flows) < count:
+                    luma = self._get_luma(self._order(len(self._flows)))
+                    self._previous = _search_moving(
+                        luma, self._key, self._previous, fine=self._fine
+                    )
+                    self._flows.append(_shorten(self._previous))
+
+    def _order(self, index: int) -> int:
+        """Return the place of a frame among those by distance, or the frame at a place."""
+        return self._count - 1 - index if self._is_backward else index
+
+
 def track_both(
-    group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
-) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
+    group: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, *, wanted: range
+) -> tuple[Track, Track]:
     """Start to track the frames between two key frames towards each of them, one key a thread.
 
-    Both lists of flows are in the order of the frames.
+    Flows are indexed by the frame; those of the frames `wanted` come first.
     """
-    return (
-        pool.submit(track, group, keys[0].luma),
-        pool.submit(lambda: track(group[::-1], keys[1].luma)[::-1]),
-    )
+    return _start_tracks(group.__getitem__, len(group), keys, pool=pool, wanted=wanted, fine=False)
 
 
 def track_restored(
-    group: Sequence[Future[KeyView]], keys: Sequence[KeyView], pool: Executor
-) -> tuple[Future[list[Flow]], Future[list[Flow]]]:
+    group: Sequence[Future[KeyView]], keys: Sequence[KeyView], pool: Executor, *, wanted: range
+) -> tuple[Track, Track]:
     """Start the same for frames that a first pass is restoring, by a fine search."""
 
-    def wait_for_luma() -> list[LumaView]:
-        return [view.result().luma for view in group]
+    def wait_for_luma(index: int) -> LumaView:
+        return group[index].result().luma
 
-    return (
-        pool.submit(lambda: track(wait_for_luma(), keys[0].luma, fine=True)),
-        pool.submit(lambda: track(wait_for_luma()[::-1], keys[1].luma, fine=True)[::-1]),
+    return _start_tracks(wait_for_luma, len(group), keys, pool=pool, wanted=wanted, fine=True)
+
+
+def _start_tracks(
+    get_luma: Callable[[int], LumaView],
+    count: int,
+    keys: Sequence[KeyView],
+    *,
+    pool: Executor,
+    wanted: range,
+    fine: bool,
+) -> tuple[Track, Track]:
+    """Return the tracks to both key frames, and start to search the flows of the frames `wanted`.
+
+    The first of these needs all flows to the key frame behind, and only its own and earlier ones
+    to the key frame before. That key frame's thread searches no longer than the other one; what is
+    left is searched when it is needed.
+    """
+    before, after = (
+        Track(get_luma, count, key.luma, is_backward=is_backward, fine=fine)
+        for key, is_backward in ((keys[0], False), (keys[1], True))
     )
+    behind = count - wanted.start
+    pool.submit(after.search, behind)
+    pool.submit(before.search, min(wanted.stop, max(wanted.start + 1, behind)))
+    return before, after
 
 
 def zero_still_flow(target: np.ndarray, source: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -155,6 +219,30 @@ def convert_flow(flow: np.ndarray, depth: int) -> np.ndarray:
     OpenCV converts to and from half precision several times faster than NumPy.
     """
     return cv2.multiply(flow, (1.0, 1.0), dtype=depth)  # type: ignore[call-overload]
+
+
+def _search_moving(
+    luma: LumaView, key: LumaView, start: np.ndarray | None, *, fine: bool
+) -> np.ndarray | None:
+    """Return the flow from `luma` to `key`, float32, zero where nothing moves; None if too small.
+
+    The search begins at the flow `start`.
+    """
+    target, source = luma.matched, key.matched
+    if min(target.shape) < MIN_FLOW_SIDE:
+        return None
+    preset = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM if fine else cv2.DISOPTICAL_FLOW_PRESET_FAST
+    search = _create_search(preset)
+    if fine:
+        search.setVariationalRefinementIterations(REFINEMENTS)
+    guess = None if start is None else start.copy()
+    flow = search.calc(target, source, guess)  # type: ignore[arg-type]
+    return zero_still_flow(target, source, flow)
+
+
+def _shorten(flow: np.ndarray | None) -> Flow:
+    """Return a flow in half precision."""
+    return None if flow is None else convert_flow(flow, cv2.CV_16F)
 
 
 def _create_search(preset: int) -> cv2.DISOpticalFlow:

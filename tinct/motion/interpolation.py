@@ -32,10 +32,12 @@ class Match:
 
 def match(before: KeyView, after: KeyView) -> Match:
     """Return the motion between two frames, by fine searches in both directions."""
-    return Match(
-        track([before.luma], after.luma, fine=True)[0],
-        track([after.luma], before.luma, fine=True)[0],
-    )
+    return Match(search_motion(before, after), search_motion(after, before))
+
+
+def search_motion(target: KeyView, source: KeyView) -> Flow:
+    """Return the motion from one frame to another, by a fine search."""
+    return track([target.luma], source.luma, fine=True)[0]
 
 
 @dataclass(frozen=True, kw_only=True)

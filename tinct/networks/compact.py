@@ -4,16 +4,17 @@
 them, `compact_config` lists the networks. `trainable.compact` is the same network for training.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
 from tinct.limits import max_compact_frames
 from tinct.media.planes import Planes, pad_plane
-from tinct.motion.flow import Flow, FlowPair, track_both, track_restored
+from tinct.motion.flow import track_both, track_restored
 from tinct.motion.interpolation import (
     Match,
     Place,
@@ -49,9 +50,10 @@ WatchReferences = Callable[[int, References], None]
 
 
 class Runner:
-    """One pass of a network, compiled for pictures of one size; any thread may call it.
+    """One pass of a network, for pictures of one size; any thread may call it.
 
-    `size` is (height, width) of the luma.
+    `size` is (height, width) of the luma. The graph is compiled when it is first needed, which
+    takes a fifth of a second: a video of which only key frames are read needs none.
     """
 
     def __init__(
@@ -64,8 +66,19 @@ class Runner:
     ) -> None:
         self._size = size
         self._padded = (-(-size[0] // CELL) * CELL, -(-size[1] // CELL) * CELL)
-        model = build_compact_graph(config, weights, size=self._padded, bit_depth=bit_depth)
-        self._graph = CompiledGraph(model, max_compact_frames(self._padded[1], self._padded[0]))
+        self._build = partial(
+            build_compact_graph, config, weights, size=self._padded, bit_depth=bit_depth
+        )
+        self._compiled: CompiledGraph | None = None
+        self._compiling = threading.Lock()
+
+    def prepare(self) -> None:
+        """Compile the graph, if nobody has begun to."""
+        if self._compiling.acquire(blocking=False):
+            try:
+                self._compile()
+            finally:
+                self._compiling.release()
 
     def __call__(self, references: References) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the finished Y [H, W], Cb and Cr [h, w] of a frame, in the references' type."""
@@ -75,10 +88,19 @@ class Runner:
             references.chroma.reshape(-1, *references.chroma.shape[2:]),
             (self._padded[0] // 2, self._padded[1] // 2),
         )
-        outputs = self._graph([luma[None], chroma[None], references.conditions[None]])
+        with self._compiling:
+            graph = self._compile()
+        outputs = graph([luma[None], chroma[None], references.conditions[None]])
         (y,), (cb, cr) = (planes[0] for planes in outputs)
         rows, columns = (height + 1) // 2, (width + 1) // 2
         return y[:height, :width].copy(), cb[:rows, :columns].copy(), cr[:rows, :columns].copy()
+
+    def _compile(self) -> CompiledGraph:
+        """Return the graph, compiled by the first call; one thread may call at a time."""
+        if self._compiled is None:
+            at_once = max_compact_frames(self._padded[1], self._padded[0])
+            self._compiled = CompiledGraph(self._build(), at_once)
+        return self._compiled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,34 +152,36 @@ def make_compact_colouriser(
         return runners[number](references)
 
     def colourise(
-        luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
-    ) -> list[Future[Planes]]:
+        luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, *, wanted: range
+    ) -> Iterable[Future[Planes]]:
+        for runner in runners:
+            pool.submit(runner.prepare)
         if not luma or not keys:
-            return propagate_group(luma, keys, pool)
+            return propagate_group(luma, keys, pool, wanted=wanted)
         ends = (keys[0], keys[-1])
-        flows = track_both(luma, ends, pool)
+        # a second pass needs the first one of every frame: motion is tracked on its output
+        among = wanted if len(runners) == 1 else range(len(luma))
+        flows = track_both(luma, ends, pool, wanted=among)
 
         def restore(index: int) -> Planes:
-            references = gather_references(luma, index, keys=ends, flows=_wait_for_flows(flows))
+            references = gather_references(luma, index, keys=ends, flows=flows)
             return run_pass(0, luma[index].pts, references)
 
-        restored = [pool.submit(restore, index) for index in range(len(luma))]
+        restored = (pool.submit(restore, index) for index in among)
         if len(runners) == 1:
             return restored
         views = [
             pool.submit(_view_restored, view, planes)
-            for view, planes in zip(luma, restored, strict=True)
+            for view, planes in zip(luma, list(restored), strict=True)
         ]
-        fine_flows = track_restored(views, ends, pool)
+        fine_flows = track_restored(views, ends, pool, wanted=wanted)
 
         def restore_again(index: int) -> Planes:
             first = [view.result() for view in views]
-            references = gather_second_references(
-                luma, first, index, keys=ends, flows=_wait_for_flows(fine_flows)
-            )
+            references = gather_second_references(luma, first, index, keys=ends, flows=fine_flows)
             return run_pass(1, luma[index].pts, references)
 
-        return [pool.submit(restore_again, index) for index in range(len(luma))]
+        return (pool.submit(restore_again, index) for index in wanted)
 
     return colourise
 
@@ -186,10 +210,6 @@ def make_in_band_colouriser(
         return run(gather_in_band_references(frames, index))
 
     return lambda frames, index, pool: pool.submit(restore, frames, index)
-
-
-def _wait_for_flows(flows: tuple[Future[list[Flow]], Future[list[Flow]]]) -> FlowPair:
-    return flows[0].result(), flows[1].result()
 
 
 def _view_restored(luma: LumaView, restored: Future[Planes]) -> KeyView:

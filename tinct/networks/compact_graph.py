@@ -110,7 +110,9 @@ def _mix(planes: Any, shares: Any, correction: Any, *, peak: float) -> Any:
     depth, height, width = list(correction.shape)[1:]
     count = list(shares.shape)[1]
     pairs = make_integers([1, -1, height // 2, 2, width])  # two rows, which have the same shares
-    wide = op.interpolate(shares, make_floats([2.0]), "nearest", "scales", axes=make_integers([3]))
+    # gathered, not interpolated: OpenVINO would reorder the memory of the shares twice for that
+    columns = make_integers([column // 2 for column in range(width)])
+    wide = op.gather(shares, columns, op.constant(3))
     row_shares = op.reshape(wide, make_integers([1, count, height // 2, 1, width]), False)
     total = op.reshape(correction, pairs, False)
     sources = (

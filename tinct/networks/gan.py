@@ -5,7 +5,7 @@ as a graph (`gan_graph`), without PyTorch; those of the lab run in PyTorch (`tra
 `weights` decodes the bytes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from threading import Semaphore
 
@@ -94,9 +94,9 @@ def make_gan_colouriser(config: GanConfig, weights: Weights, info: VideoInfo) ->
         return to_planes(generate(y), config.output, info)
 
     def colourise(
-        luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
-    ) -> list[Future[Planes]]:
-        return [pool.submit(generate_planes, view.y) for view in luma]
+        luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, *, wanted: range
+    ) -> Iterable[Future[Planes]]:
+        return (pool.submit(generate_planes, luma[index].y) for index in wanted)
 
     return colourise
 

@@ -6,7 +6,7 @@ Interpolator; an encoder gives the first two a Judge. All are plain functions. P
 are Y [H, W], Cb and Cr [h, w], in the video's own type.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from typing import Protocol
 
@@ -27,13 +27,15 @@ class Colouriser(Protocol):
     """Finish the frames between two key frames, of a video whose colour has a track of its own."""
 
     def __call__(
-        self, luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, /
-    ) -> list[Future[Planes]]:
-        """Start tasks in `pool` and return the finished planes of each frame in `luma`.
+        self, luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor, /, *, wanted: range
+    ) -> Iterable[Future[Planes]]:
+        """Start tasks in `pool` and return the finished planes of the frames `wanted` of `luma`.
 
         `luma` are the decoded frames between two key frames, in order of time. `keys` are those two
-        key frames, one where the group is open, or none where both were lost. A task waits only for
-        tasks that were submitted before it, so a pool of any size works through them.
+        key frames, one where the group is open, or none where both were lost. The task of a frame
+        may start when the caller asks for it; where no frame is wanted, a network is only loaded.
+        A task waits only for tasks that were submitted
+        before it, so a pool of any size works through them.
         """
 
 
@@ -74,13 +76,18 @@ class Judge(Protocol):
 
 
 def propagate_group(
-    luma: Sequence[LumaView], keys: Sequence[KeyView], pool: Executor
-) -> list[Future[Planes]]:
+    luma: Sequence[LumaView],
+    keys: Sequence[KeyView],
+    pool: Executor,
+    *,
+    wanted: range | None = None,
+) -> Iterable[Future[Planes]]:
     """Finish frames by propagation alone: the Colouriser `none`, which every network has to beat.
 
     Luma stays as it was decoded; chroma is grey where there is no key frame.
     """
-    return [pool.submit(_propagate_frame, view, keys) for view in luma]
+    indices = range(len(luma)) if wanted is None else wanted
+    return (pool.submit(_propagate_frame, luma[index], keys) for index in indices)
 
 
 def mark_plain(plain: Sequence[set[int]], place: int, is_better_plain: Sequence[bool]) -> None:

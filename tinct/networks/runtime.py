@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     import openvino
 
 
-def load_openvino() -> Any:
-    """Return the OpenVINO module, without its telemetry, which would tell a server of each import.
+# Modules that `import openvino` would load: a telemetry that tells a server of each import, and a
+# converter of models, which takes half of the time. OpenVINO does without where they are missing.
+_UNWANTED = ("openvino_telemetry", "openvino.tools.ovc")
 
-    OpenVINO takes a stub of its own where the telemetry package is missing. Raise CodecError where
-    it does not load.
+
+def load_openvino() -> Any:
+    """Return the OpenVINO module, loaded without the modules of _UNWANTED.
+
+    Raise CodecError where it does not load.
     """
     if "openvino" not in sys.modules:
         # None is Python's way to say that there is no such module
-        sys.modules["openvino_telemetry"] = cast("Any", None)
+        sys.modules.update(dict.fromkeys(_UNWANTED, cast("Any", None)))
         try:
             import openvino
         except ImportError as error:  # a broken installation, or no memory for its libraries
@@ -34,11 +38,20 @@ def load_openvino() -> Any:
                 f'expected OpenVINO to load, found "{error}"; free memory, or install tinct again'
             ) from error
         finally:
-            del sys.modules["openvino_telemetry"]
+            for name in _UNWANTED:
+                del sys.modules[name]
+        openvino.convert_model = _convert_model  # as a program finds it that uses OpenVINO itself
     import openvino
     import openvino.opset13
 
     return openvino
+
+
+def _convert_model(*arguments: Any, **options: Any) -> Any:
+    """Load OpenVINO's converter of models and call it."""
+    from openvino.tools.ovc import convert_model
+
+    return convert_model(*arguments, **options)
 
 
 # ── building graphs ──

@@ -144,13 +144,13 @@ def _make_second_crops(stretch: Stretch, random: np.random.Generator) -> Crop | 
         return None
     with ThreadPoolExecutor(2) as pool:
         views = _restore_group(group, stretch.first, pool)
-        flows = [flow.result() for flow in track_restored(views, group.keys, pool)]
+        wanted = range(len(views))
         gather = partial(
             gather_second_references,
             group.luma,
             [view.result() for view in views],
             keys=group.keys,
-            flows=(flows[0], flows[1]),
+            flows=track_restored(views, group.keys, pool, wanted=wanted),
         )
         return _cut_some_frames(group.originals, gather, random)
 
@@ -250,8 +250,7 @@ def _compile_first_pass(first: str, size: tuple[int, int]) -> Runner:
 
 def _gather_group(group: CodedGroup, pool: Executor) -> Callable[[int], References]:
     """Return what gathers the references of a first pass."""
-    earlier, later = track_both(group.luma, group.keys, pool)
-    flows = (earlier.result(), later.result())
+    flows = track_both(group.luma, group.keys, pool, wanted=range(len(group.luma)))
     return partial(gather_references, group.luma, keys=group.keys, flows=flows)
 
 
