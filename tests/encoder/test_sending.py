@@ -119,6 +119,20 @@ def original(pts: int) -> Frame:
     return Frame(np.full((16, 16), 100, np.uint8), grey, grey, pts=pts, info=make_info(16, 16))
 
 
+@pytest.mark.parametrize(("level", "late"), [(104, []), (113, [2])])
+def test_between_two_key_frames_the_usual_quality_counts(level: int, late: list[int]) -> None:
+    """Both key frames have an error of 1 level, usual are 3; that of the first is gone by then."""
+    found = find_late(
+        shown({0: 101, 1: 103, 2: level, 3: 103, 4: 101}),
+        [1, 2, 3],
+        keys={0, 4},
+        originals={pts: original(pts) for pts in range(1, 5)},
+        usual_db=float(10 * np.log10(255**2 / 3**2)),
+        interpolate=interpolate_frame,
+    )
+    assert found == late
+
+
 @pytest.mark.parametrize(
     ("levels", "late"),
     [

@@ -20,9 +20,9 @@ from tinct.motion.views import KeyView, LumaView
 from tinct.networks.interface import Interpolator
 from tinct.psnr import Psnr
 
-# By how many dB of PSNR-Y an interpolated frame, and its worst block, may be worse than the sent
-# frames around it have theirs on average. A hand fills a few blocks, of which a mean tells nothing.
 BLOCK = 16  # samples a side, anywhere in a frame
+# Bounds on how many dB of PSNR-Y an interpolated frame, and its worst block, may be below what the
+# sent frames around it have on average. A hand fills a few blocks, of which a mean tells nothing.
 FRAME_BOUND_DB, BLOCK_BOUND_DB = 3.0, 7.0
 
 
@@ -49,16 +49,17 @@ def find_late(
 
     `shown` are the frames of a group as the decoder shows them, those at `times` interpolated, by
     `interpolate`. Key frames, at the times `keys`, are finer than what is sent beside them: of a
-    run next to one the other end counts, between two of them `usual_db`, a PSNR-Y.
+    run next to one the other end counts; between two of them that is the later one, moved to
+    `usual_db`, a PSNR-Y. `originals` need not have the first of `shown`, which may be a key frame.
     """
     interpolated = set(times)
     ends = [n for n, view in enumerate(shown) if view.luma.pts not in interpolated]
 
     def find(first: int, last: int) -> list[int]:
-        ends = [shown[first], shown[last]]
-        usual = [
-            _measure(originals[end.luma.pts], end) for end in ends if end.luma.pts not in keys
-        ] or [_measure(originals[end.luma.pts], end).move_to(usual_db) for end in ends]
+        around = [view for view in (shown[first], shown[last]) if view.luma.pts not in keys]
+        usual = [_measure(originals[view.luma.pts], view) for view in around]
+        if not usual:  # the first key frame is shown by now, and its original gone
+            usual = [_measure(originals[shown[last].luma.pts], shown[last]).move_to(usual_db)]
         run = _Run(
             before=shown[first],
             after=shown[last],

@@ -170,7 +170,7 @@ def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
         offsets=COLOUR_OFFSETS,
         sendings=sendings,
         qps=[trial for step in QP_STEPS if 0 <= (trial := qp + step) <= MAX_QP],
-        loosenesses=LOOSENESSES,
+        loosenesses=LOOSENESSES if config.group == "auto" else (math.inf,),
     )
 
 
