@@ -115,8 +115,7 @@ def test_a_cut_is_over_with_the_group_in_which_it_ends() -> None:
                 shown += [f.pts for f in restorer.push(COLOUR, pts, (np.concatenate((cb, cr)),))]
             shown += [frame.pts for frame in restorer.push(LUMA, pts, (y,))]
             over += [pts] * restorer.is_over
-        while frames := restorer.flush():
-            shown += [frame.pts for frame in frames]
+        shown += [frame.pts for frame in restorer.flush()]
     assert over == [5, 6, 7]
     assert shown == [1, 2]
 

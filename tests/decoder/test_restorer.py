@@ -14,7 +14,8 @@ def test_whole_key_frames_in_a_row_need_no_luma_between() -> None:
     pictures = draw_clip(251)
     with Restorer(make_info(), "full") as restorer:
         shown = [frame for n in range(250) for frame in restorer.push(COLOUR, n, pictures[n])]
-        shown += restorer.push(LUMA, 250, pictures[250][:1]) + restorer.flush()
+        shown += restorer.push(LUMA, 250, pictures[250][:1])
+        shown += restorer.flush()
     assert [frame.pts for frame in shown] == list(range(251))
     for frame, (y, cb, cr) in zip(shown[:250], pictures, strict=False):
         assert np.array_equal(frame.y, y)

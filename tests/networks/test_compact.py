@@ -136,7 +136,7 @@ def test_a_network_is_told_the_qp_of_each_frame() -> None:
             if n in (0, 4):
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
             restorer.push(LUMA, n, (y,))
-        restorer.flush()
+        list(restorer.flush())
     assert told == [([20, 21], [40, 40, 41]), ([21], [42, 42])]
 
 
@@ -154,7 +154,7 @@ def test_a_key_frame_without_its_colour_keeps_the_qp_of_a_key_frame() -> None:
             if n == 0:
                 restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
             restorer.push(LUMA, n, (y,))
-        restorer.flush()
+        list(restorer.flush())
     assert told == [40, 20, 40, 40]
 
 

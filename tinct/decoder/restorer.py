@@ -144,16 +144,18 @@ class Restorer:
         self._start_groups(is_last=False)
         return self._pop_finished(self._most_pending)
 
-    def flush(self) -> list[Frame]:
-        """Return the remaining frames, after the last picture of every track.
+    def flush(self) -> Iterator[Frame]:
+        """Yield the remaining frames, after the last picture of every track.
 
-        The first frame of a cut comes alone, and the others with the next call.
+        The first frame of a cut is not kept waiting for the others.
         """
         if self._in_band is not None:
-            return self._in_band.flush()
+            yield from self._in_band.flush()
+            return
         if not self.is_over:
             self._start_groups(is_last=True)
-        return self._pop_finished(0)
+        while frames := self._pop_finished(0):
+            yield from frames
 
     def _push_in_band(self, pts: int, planes: Planes) -> list[Frame]:
         y, cb, cr = self._crop_picture(planes)

@@ -166,8 +166,7 @@ class Video:
                     yield from restorer.push(track, pts, planes)
                     if restorer.is_over:
                         break
-                while frames := restorer.flush():
-                    yield from frames
+                yield from restorer.flush()
             finally:  # also where the cut ends before the file does
                 self.damage.packets += sum(decoder.damaged for decoder in decoders.values())
             if restorer.is_over:

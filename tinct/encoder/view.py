@@ -140,7 +140,7 @@ class View:
         """Show the rest, when every track has ended."""
         for name, decoder in self._decoders.items():
             self._show(name, decoder.flush())
-        self._compare(self._restorer.flush())
+        self._compare(list(self._restorer.flush()))
         assert not self.originals, f"{len(self.originals)} frames were coded but not restored"
 
     def show_again(
@@ -167,7 +167,7 @@ class View:
             pictures = decoder.flush()
             self._read_originals(pictures, frames)
             self._show(name, pictures)
-        self._compare(self._restorer.flush())
+        self._compare(list(self._restorer.flush()))
         yield self._coder.frames, self._coder.frames
 
     @property
