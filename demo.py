@@ -88,7 +88,7 @@ def encode_clip(name: str, start: float, duration: float) -> DemoClip:
 
 
 def measure_files(clip: DemoClip) -> list[dict[str, str]]:
-    """Return columns of the table by row name: the Tinct file, plain HEVC, the same left out."""
+    """Return columns of the table by row name: the Tinct file, then its rivals."""
     columns = []
     for path in (clip.encoded, clip.hevc, clip.sparse):
         info, psnr = tinct.info(str(path)), measure_psnr(clip, path)

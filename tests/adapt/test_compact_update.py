@@ -41,7 +41,7 @@ CONFIG = tinct.EncodeConfig(
     colouriser="compact",
     key_boost=20,
     group=16,
-    qp=27,
+    qp=29,  # luma is coded at about 27: such key frames cost the others quality
     adapt="240steps",
 )
 
@@ -87,7 +87,7 @@ def test_an_update_pays_and_decodes_elsewhere(source: Path, adapted: Path, tmp_p
     originals = list(tinct.open(str(source)))
     shown = np.mean([measure_psnr(a.y, b.y) for a, b in zip(here, originals, strict=True)])
     assert shown == pytest.approx(again.psnr[0].mean_db, abs=0.01)
-    assert 0.1 < again.psnr[0].mean_db - off.psnr[0].mean_db < 2
+    assert 0.15 < again.psnr[0].mean_db - off.psnr[0].mean_db < 2
 
 
 @pytest.mark.nightly

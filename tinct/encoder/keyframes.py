@@ -2,7 +2,8 @@
 
 Key frames carry colour, the others only luma. Shots end where a frame cannot be predicted from the
 one before (`motion.shots`). Within a shot key frames are spaced so that the bits of a key frame and
-the error that its colour saves balance: `plan` has the prices, `motion.prior` the errors.
+the error that its colour saves balance: `plan` has the prices, `motion.prior` the errors. A frame
+with a block to which no colour can be carried is a key frame too, where the spacing has a bound.
 """
 
 import math

@@ -90,7 +90,7 @@ def _find_in_run(run: _Run, originals: Mapping[int, Frame], interpolate: Interpo
     at = min(spare_db, key=lambda pts: spare_db[pts])
     if spare_db[at] >= 0:
         return []
-    stand_in = _view(originals[at])
+    stand_in = _make_view(originals[at])
     late = [at]
     for before, after in ((run.before, stand_in), (stand_in, run.after)):
         times = [
@@ -122,7 +122,7 @@ def _interpolate_run(
     return made
 
 
-def _view(frame: Frame) -> KeyView:
+def _make_view(frame: Frame) -> KeyView:
     return KeyView(LumaView(frame.y, frame.info.bit_depth, frame.pts), frame.cb, frame.cr)
 
 

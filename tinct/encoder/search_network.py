@@ -32,7 +32,8 @@ from tinct.psnr import PLANE_WEIGHTS
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
 QP_STEPS = (-10, -8, -6, -4, -2, 0, 2, 4)  # of luma from the QP that was asked for
 COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
-# Of the bound on blocks of colour, the loosest first: key frames are dear where much moves.
+# Multiples of the usual bound on blocks of colour, the loosest first: where much moves, a strict
+# one asks for many key frames.
 LOOSENESSES = (math.inf, 3.0, 1.0)
 BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR hardly sees a block
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS = range(6)
