@@ -40,6 +40,7 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "restored": ({}, {"structure": "random-access", "colouriser": "compact", "network": "best"}),
     "random-access": ({}, {**TRACK, "structure": "random-access"}),
     "interpolated": ({}, {**TRACK, "interpolate": 2}),
+    "hints": ({}, {**TRACK, "interpolate": 2, "hints": "on"}),
     "uneven": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, {**TRACK, "interpolate": 3}),
     "deep": ({"pix_fmt": "yuv420p10le"}, TRACK),
     "variable": ({"vfr": (0, 40, 90, 200, 210, 300, 333, 400, 440)}, TRACK),

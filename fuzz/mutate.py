@@ -46,7 +46,7 @@ VALUES: tuple[Any, ...] = (
 )
 KEYS = (
     *("tinct", "layout", "size", "rate", "frames", "keys", "open", "colouriser"),
-    *("network", "qps", "generator", "rank", "update", "plain", "interpolated", "x"),
+    *("network", "qps", "generator", "rank", "update", "plain", "interpolated", "hints", "x"),
 )
 Tree = list[Node]
 # Repetitions of repetitions would take the fuzzer's own memory: an element grows to this at most.

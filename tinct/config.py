@@ -34,6 +34,7 @@ ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 AutoNumber = int | Literal["auto"]
 Interpolate = int | Literal["auto", "off"]
+Hints = Literal["auto", "on", "off"]
 
 LOSSES = ("gan", "mse", "content", "colour")
 X265_PRESETS = (
@@ -148,6 +149,13 @@ class EncodeConfig:
         kind=int,
         low=2,
         high=MAX_GROUP,
+        panel=COLOUR,
+    )
+    hints: Hints = option(
+        "auto",
+        "A coarse hint of colour in every frame that is sent, for colour that cannot be carried "
+        "there: where it pays, always or never. Other players then show colour",
+        choices=get_args(Hints),
         panel=COLOUR,
     )
     compatible: bool = option(

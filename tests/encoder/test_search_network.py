@@ -16,6 +16,7 @@ from tinct.encoder.search_network import (
     STRAY_COST,
     gain,
     spread_penalty,
+    stray_penalty,
 )
 
 
@@ -36,7 +37,8 @@ def test_straying_from_what_a_qp_promises_counts_against_a_choice() -> None:
         stray_db = math.copysign(FREE_STRAY_DB, over_db) + over_db
         times = 10 ** (stray_db / 10)
         strayed = Cost(1000 / times**0.5, (10.0 * times, 2.0 * times, 2.0 * times))
-        assert gain(strayed, plain, 0.5) == pytest.approx(-penalty)
+        assert gain(strayed, plain, 0.5) == pytest.approx(0)
+        assert stray_penalty(strayed, plain) == pytest.approx(penalty)
 
 
 @pytest.mark.nightly

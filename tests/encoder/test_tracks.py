@@ -9,9 +9,15 @@ import pytest
 from synthetic import draw_clip, make_frames, make_info
 
 from tinct.bitstream.base import BaseSettings, Packet, PictureDecoder, PictureEncoder, stack_chroma
-from tinct.bitstream.qp import chroma_qp
+from tinct.bitstream.qp import chroma_qp, other_qp
 from tinct.encoder.keyframes import Group
-from tinct.encoder.tracks import ChromaTrack, FullTrack, PictureTrack, luma_planes
+from tinct.encoder.tracks import (
+    HINT_QP_OFFSET,
+    ChromaTrack,
+    FullTrack,
+    LumaForm,
+    PictureTrack,
+)
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes
 
@@ -29,7 +35,7 @@ def make_settings(about: VideoInfo, structure: str) -> BaseSettings:
 @pytest.mark.parametrize(("bit_depth", "grey"), [(8, 128), (10, 512)])
 def test_chroma_of_a_compatible_luma_track_is_grey(bit_depth: int, grey: int) -> None:
     (frame,) = make_frames(draw_clip(1, 63, 47, bit_depth), make_info(63, 47, bit_depth=bit_depth))
-    y, cb, cr = luma_planes(frame, compatible=True)
+    y, cb, cr = LumaForm(compatible=True).list_planes(frame, is_key=False)
     assert np.array_equal(y, frame.y)
     for plane in (cb, cr):
         assert plane.shape == frame.cb.shape
@@ -39,8 +45,31 @@ def test_chroma_of_a_compatible_luma_track_is_grey(bit_depth: int, grey: int) ->
 
 def test_luma_is_alone_in_a_track_that_is_not_compatible() -> None:
     (frame,) = make_frames(draw_clip(1), make_info())
-    (y,) = luma_planes(frame, compatible=False)
+    (y,) = LumaForm().list_planes(frame, is_key=False)
     assert np.array_equal(y, frame.y)
+
+
+def test_hints_are_the_colour_of_a_frame_and_the_mean_colour_of_a_key_frame() -> None:
+    """Key frames have their colour in another track: there the hint is for other players alone."""
+    (frame,) = make_frames(draw_clip(1), make_info())
+    form = LumaForm(hints=True)
+    _, cb, cr = form.list_planes(frame, is_key=False)
+    assert np.array_equal(cb, frame.cb)
+    assert np.array_equal(cr, frame.cr)
+    y, cb, _ = form.list_planes(frame, is_key=True)
+    assert np.array_equal(y, frame.y)
+    assert abs(cb.mean() - frame.cb.mean()) < 2
+    assert cb.std() < frame.cb.std() / 2
+
+
+def test_a_key_boost_does_not_make_hints_coarser() -> None:
+    """Boosted, luma between key frames has a higher QP: the offset of chroma takes that back."""
+    about = make_info()
+    for boost, nominal in ((0, 30), (10, 30), (20, 30)):
+        settings = make_settings(about, "intra")
+        adapted = LumaForm(hints=True, boost=boost).adapt(settings)
+        assert adapted.chroma_qp_offset + other_qp(nominal, boost) == nominal + HINT_QP_OFFSET
+    assert LumaForm(boost=20).adapt(settings) == settings
 
 
 def code_luma(structure: str, qps: Sequence[int]) -> list[int]:

@@ -47,6 +47,10 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 } | {
     "intra-full": {"colour": "track", "key_form": "full", "group": 6},
     "intra-step": {"colour": "track", "group": 12, "interpolate": 3, "adapt": "off"},
+    "intra-hints": {"colour": "track", "hints": "on", "adapt": "off"},
+    "intra-hints-none": {"colour": "track", "hints": "on", "colouriser": "none", "group": 12},
+    "intra-hints-full": {"key_form": "full", "hints": "on", "group": 6, "interpolate": 3},
+    "low-delay-hints": {"structure": "low-delay", "colour": "track", "hints": "on"},
     "intra-none": {"colour": "track", "colouriser": "none"},
     "intra-none-off": {"colour": "track", "colouriser": "none", "interpolate": "off"},
     "intra-full-2": {"colour": "track", "key_form": "full", "group": 2},

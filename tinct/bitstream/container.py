@@ -19,7 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.bitstream.base import CODEC_NAME, PIXEL_FORMATS, Packet, coded_shape
-from tinct.bitstream.layouts import LAYOUTS, LayoutRow
+from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import (
     COLOUR,
     LUMA,
@@ -297,7 +297,12 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
     for name in row.tracks:
         context = tracks[name].codec_context
         pixels = context.pix_fmt or "of no known kind"
-        _check_pixels(path, name, row, pixels=pixels)
+        grey = row.is_grey(name, has_hints=manifest.hints)
+        if pixels not in PIXEL_FORMATS or grey not in (None, pixels.startswith("gray")):
+            raise CodecError(
+                f"expected other pixels in track {name} for layout {row.name}, "
+                f"found {pixels} in {path}; get the file again"
+            )
         shape = _coded_track_shape(name, manifest, grey=pixels.startswith("gray"))
         if (context.height, context.width) != shape:
             width, height = manifest.size
@@ -318,14 +323,6 @@ def _name_tracks(path: str, container: InputContainer) -> dict[str, VideoStream]
                 raise CodecError(f"expected one track {name}, found two in {path}")
             tracks[name] = stream
     return tracks
-
-
-def _check_pixels(path: str, name: str, row: LayoutRow, *, pixels: str) -> None:
-    if pixels not in PIXEL_FORMATS or row.is_grey(name) not in (None, pixels.startswith("gray")):
-        raise CodecError(
-            f"expected other pixels in track {name} for layout {row.name}, "
-            f"found {pixels} in {path}; get the file again"
-        )
 
 
 def _coded_track_shape(name: str, manifest: Manifest, *, grey: bool) -> tuple[int, int]:

@@ -54,8 +54,7 @@ _opening = threading.Lock()  # the first x265 instance fills tables that the who
 class HevcSettings:
     """Settings of x265. Exactly one of `qp`, `crf` and `bitrate_kbps` is set.
 
-    `structure` is a key of STRUCTURES. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr; only
-    the lab's anchors set it.
+    `structure` is a key of STRUCTURES. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr.
     """
 
     structure: str

@@ -24,11 +24,11 @@ class LayoutRow:
     def has_colour_track(self) -> bool:
         return COLOUR in self.tracks
 
-    def is_grey(self, track: str) -> bool | None:
+    def is_grey(self, track: str, *, has_hints: bool = False) -> bool | None:
         """Return whether pictures of a track are 4:0:0; None where 4:2:0 is allowed as well."""
         if track == COLOUR:
             return not self.whole_keys
-        return None if self.has_colour_track else False
+        return None if self.has_colour_track and not has_hints else False
 
 
 CHROMA = LayoutRow(name="chroma", tracks=(LUMA, COLOUR))

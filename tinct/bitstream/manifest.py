@@ -8,15 +8,15 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 
 | part | contents |
 |---|---|
-| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0 with flat chroma; in-band 4:2:0 with colour |
+| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band 4:2:0 with colour |
 | track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, see Manifest |
 | attachment `update.bin` | weights that were trained on this video, see `gan` and `compact` |
 
-Chroma is flat (all samples of Cb and Cr at the middle of their range) in files that were made with
-`--compatible`. In `update.bin` the colouriser `gan` stores its whole network, `compact` a change to
-the weights of its network.
+Chroma of 4:2:0 that is not in-band is flat (all samples of Cb and Cr at the middle of their range),
+or holds hints of colour, see Hints. In `update.bin` the colouriser `gan` stores its whole network,
+`compact` a change to the weights of its network.
 
 A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an
 ordinary video.
@@ -48,7 +48,7 @@ and repeated keys.
 
 | key | value | default |
 |---|---|---|
-| `tinct` | format version: 2 with `interpolated`, else 1 | required |
+| `tinct` | format version: 2 with `interpolated` or `hints`, else 1 | required |
 | `layout` | `"chroma"`, `"full"` or `"in-band"` | `"chroma"` |
 | `size` | [width, height] of the video, 1 to 16384 each, at most 8192 x 4352 pixels | required |
 | `rate` | [numerator, denominator] of a constant rate in frames per second, see Time | variable |
@@ -63,6 +63,7 @@ and repeated keys.
 | `update` | with `gan` or `rank`: hash of `update.bin`, which has at most 16 MiB | |
 | `plain` | [times for Y, times for Cb, times for Cr] where the network is left out | none |
 | `interpolated` | text: the times of interpolated frames; not in-band | none |
+| `hints` | `true`: track 1 is 4:2:0, and its chroma are hints; not in-band | no hints |
 
 - Times are in ascending order: frame numbers where the frame rate is constant, else milliseconds.
 - A hash is the first 16 hexadecimal digits of a SHA-256.
@@ -102,6 +103,15 @@ makes the frame at time t from their Y, Cb and Cr as they are shown; s = (t - a)
 Pictures that are too small for DIS (a side below 32) are mixed where they stand. In a video with
 `rate`, a frame between A and B that is neither sent nor in `interpolated` is lost. It is
 interpolated too, and counted as damage.
+
+## Hints
+
+With `hints` the chroma of a frame in track 1, as it decodes, is a hint of its colour. In a frame
+that is no key frame the colouriser's Cb and Cr are corrected by it, and interpolated frames are
+made of what that gives. d is the hint less the colouriser's plane, m the length of the vector of
+the means of both planes' d over the 5x5 samples around (edges mirrored without their own sample),
+in 8-bit levels; s = m / 4 - 1, at least 0 and at most 1. The plane that is shown is the
+colouriser's plus s d, rounded.
 
 ## The generator
 
@@ -186,7 +196,7 @@ from tinct.networks.gan_config import (
     GanConfig,
 )
 
-VERSION = 2  # that of files with interpolated frames; all others are of version 1
+VERSION = 2  # that of files with interpolated frames or hints; all others are of version 1
 MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
 # Bytes that a Tinct file takes beside plain HEVC, apart from the manifest's own: the attachment's
 # head, and the names of tracks.
@@ -219,10 +229,11 @@ class Manifest:
     update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())
     interpolated: "array[int]" = field(default_factory=lambda: array("q"))
+    hints: bool = False
 
     @property
     def version(self) -> int:
-        return VERSION if self.interpolated else 1
+        return VERSION if self.interpolated or self.hints else 1
 
 
 def write_manifest(manifest: Manifest) -> bytes:
@@ -254,6 +265,8 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["plain"] = manifest.plain
     if manifest.interpolated:
         fields["interpolated"] = pack_times(manifest.interpolated)
+    if manifest.hints:
+        fields["hints"] = True
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -290,6 +303,7 @@ def read_manifest(data: bytes) -> Manifest:
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
         interpolated=_read_interpolated(fields),
+        hints="hints" in fields,
     )
 
 
@@ -331,6 +345,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
     plain = fields.get("plain", [[], [], []])
     colouriser = fields.get("colouriser", "none")
     in_band = fields.get("layout") == "in-band"
+    is_second = fields["tinct"] == VERSION
     is_compact, is_gan = colouriser == "compact", colouriser == "gan"
     size: Any = fields.get("size")
     frames, keys = read_count(fields.get("frames")), read_count(fields.get("keys", 0))
@@ -356,9 +371,10 @@ def _check_fields(fields: dict[str, Any]) -> None:
         "plain": isinstance(plain, list)
         and len(plain) == 3
         and all(are_times(times, most=frames if in_band else keys) for times in plain),
-        "interpolated": are_interpolated(fields)
-        if fields["tinct"] > 1
-        else "interpolated" not in fields,
+        "interpolated": is_second and are_interpolated(fields)
+        if "interpolated" in fields
+        else "hints" in fields or not is_second,
+        "hints": "hints" not in fields or (fields["hints"] is True and is_second and not in_band),
     }
     for key in [*fields, *allowed]:
         if not allowed.get(key, False):

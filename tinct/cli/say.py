@@ -162,6 +162,8 @@ def info_lines(found: "FileInfo") -> list[str]:
             f"decoder, at most {found.longest_run} in a row; "
             f"other players show {found.shown_per_second:.3g} frames/s"
         )
+    if found.has_hints:
+        lines.append("frames that are sent have a coarse hint of colour, which other players show")
     rates = found.rate_kbps
     for part, size in {**found.bytes_by_part, "total": found.size_bytes}.items():
         rate = f"{rates[part]:>12,.1f} kbit/s" if part in rates else ""

@@ -32,7 +32,8 @@ class FileInfo:
 
     `layout` and `colouriser` are None without Tinct, `key_frames` without a colour track.
     `interpolated_frames` were not sent: other players do not show them. `longest_run` is the number
-    of them in a row. `bytes_by_part` adds up to `size_bytes`.
+    of them in a row. With `has_hints` the luma track has coarse colour. `bytes_by_part` adds up to
+    `size_bytes`.
     """
 
     path: str
@@ -47,6 +48,7 @@ class FileInfo:
     key_frames: int | None
     interpolated_frames: int
     longest_run: int
+    has_hints: bool
     duration_seconds: float
     frame_rate: str
     bytes_by_part: dict[str, int]
@@ -119,6 +121,7 @@ def info(path: str) -> FileInfo:
         key_frames=colour[0].packets if colour else None,
         interpolated_frames=len(manifest.interpolated) if manifest else 0,
         longest_run=_find_longest_run(tracks, video, manifest) if manifest else 0,
+        has_hints=manifest is not None and manifest.hints,
         duration_seconds=video.duration_seconds or 0.0,
         frame_rate=str(video.frame_rate) if video.frame_rate else "variable",
         bytes_by_part={**parts, "container": size - sum(parts.values())},

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from tinct.media.planes import Planes
+from tinct.motion.hints import take_hint
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.interface import Judge, mark_plain
 
@@ -41,8 +42,8 @@ WHOLE = Cut()
 class PendingFrame:
     """A frame whose planes a task makes; any thread may wait for it.
 
-    `luma` has its time and QP. Where it has a `prior`, `select` chooses among both tasks' planes;
-    it is asked when the frame is first waited for.
+    `luma` has its time, its QP and its hint of colour. Where it has a `prior`, `select` chooses
+    among both tasks' planes; it is asked when the frame is first waited for.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class PendingFrame:
             if self.prior is not None and self._select is not None:
                 planes = self._select(planes, self.prior.result())
             y, cb, cr = planes
-            self._view = KeyView(replace(self.luma, y=y), cb, cr)
+            if self.luma.hint is not None:
+                cb, cr = take_hint((cb, cr), self.luma.hint, bit_depth=self.luma.bit_depth)
+            self._view = KeyView(replace(self.luma, y=y, hint=None), cb, cr)
         return self._view
 
 

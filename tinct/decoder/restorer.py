@@ -65,6 +65,8 @@ class Restorer:
     `inspect` may have frames of a group sent after all; with `most_pending` 0 that is done before
     `push` returns.
 
+    With `has_hints` the pictures of the luma track have coarse colour, see `motion.hints`.
+
     Only the frames of `cut` come out, and only what they need is restored; an in-band file gives
     all frames. When `is_over`, every frame of the cut has been started. Use as a context manager:
     its threads end with it.
@@ -86,13 +88,13 @@ class Restorer:
         interpolate: Interpolator = interpolate_frame,
         inspect: Inspect | None = None,
         most_pending: int = PENDING_FRAMES,
+        has_hints: bool = False,
         cut: Cut = WHOLE,
     ) -> None:
         self._cut, self.is_over, self._has_shown = cut, False, False
         self._most_pending, self._interpolate = most_pending, interpolate
         self._interpolated, self._inspect = interpolated, inspect
-        self._info, self._row = info, LAYOUTS[layout]
-        self._luma_shape = (info.height, info.width)
+        self._info, self._row, self._has_hints = info, LAYOUTS[layout], has_hints
         self._colouriser, self._judge = colouriser, judge
         self._open_keys, self._qps = open_keys, qps
         self._losses = LossLog() if losses is None else losses
@@ -140,7 +142,7 @@ class Restorer:
             self._add_key_picture(pts, planes)
         else:
             self._last_luma_pts = pts
-            self._add_luma(self._crop(planes[0], self._luma_shape), pts)
+            self._add_luma(self._view_picture(planes, pts))
         self._start_groups(is_last=False)
         return self._pop_finished(self._most_pending)
 
@@ -170,16 +172,16 @@ class Restorer:
             self._colouriser((), (), self._pool, wanted=range(0))
         if self._row.whole_keys:
             y, cb, cr = self._crop_picture(planes)
-            self._add_luma(y, pts)
+            self._add_luma(self._make_view(y, pts))
             self._colour.append((pts, (cb, cr)))
             return
         height, width = self._info.chroma_shape
         check_plane(planes[0], (2 * height, width), self._info)
         self._colour.append((pts, unstack_chroma(planes[0], (height, width))))
 
-    def _add_luma(self, y: np.ndarray, pts: int) -> None:
+    def _add_luma(self, view: LumaView) -> None:
         # whole key frames arrive ahead of the luma track
-        insort(self._luma, self._make_view(y, pts), key=lambda view: view.pts)
+        insort(self._luma, view, key=lambda view: view.pts)
 
     def _start_groups(self, *, is_last: bool) -> None:
         """Start to restore every complete group: its frames and the next key frame have arrived.
@@ -356,19 +358,13 @@ class Restorer:
             late = self._inspect(shown, pending.group.times, around)
             if not late:
                 break
-            views = [
-                self._make_view(self._crop(planes[0], self._luma_shape), pts)
-                for pts, planes in late
-            ]
+            views = [self._view_picture(planes, pts) for pts, planes in late]
             pending = self._restore(pending.group.send_late(views))
             shown = self._show_group(pending)
         return [self._to_frame(view) for view in shown if view.luma.pts not in around]
 
     def _show_group(self, pending: PendingGroup) -> list[KeyView]:
-        """Return the frames of a group as they are shown, with the key frames around them.
-
-        Each plane is from the network or the prior.
-        """
+        """Return the frames of a group as they are shown, with the key frames around them."""
         if self._judge is not None:
             pending.judge_by(self._judge, self.plain)
         frames = pending.sent
@@ -378,6 +374,11 @@ class Restorer:
 
     def _to_frame(self, view: KeyView) -> Frame:
         return Frame(view.luma.y, view.cb, view.cr, pts=view.luma.pts, info=self._info)
+
+    def _view_picture(self, planes: Planes, pts: int) -> LumaView:
+        """Return the view of a picture of the luma track, padded as it was coded."""
+        y, *hint = self._crop_picture(planes if self._has_hints else planes[:1])
+        return replace(self._make_view(y, pts), hint=(hint[0], hint[1]) if hint else None)
 
     def _make_view(self, y: np.ndarray, pts: int) -> LumaView:
         qp = self._find_qp(pts, is_key=False)
@@ -392,8 +393,7 @@ class Restorer:
         return of_keys if is_key else of_others
 
     def _crop_picture(self, planes: Planes) -> Planes:
-        shapes = (self._luma_shape, self._info.chroma_shape, self._info.chroma_shape)
-        return tuple(self._crop(plane, shape) for plane, shape in zip(planes, shapes, strict=True))
-
-    def _crop(self, plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        return crop_plane(plane, shape, self._info)
+        """Return the part that is shown of a picture, padded as coded: Y alone, or all planes."""
+        info = self._info
+        shapes = ((info.height, info.width), info.chroma_shape, info.chroma_shape)[: len(planes)]
+        return tuple(crop_plane(*pair, info) for pair in zip(planes, shapes, strict=True))

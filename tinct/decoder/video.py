@@ -207,6 +207,7 @@ class Video:
             plain=manifest.plain,
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
+            has_hints=manifest.hints,
             cut=Cut(self._start, self._end),
         )
 

@@ -136,7 +136,7 @@ def _open_video(source: str, config: EncodeConfig) -> Source:
 def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) -> list[str]:
     """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
     _, notes = drop_unknown_tags(info.colour)
-    is_grey = session.row.has_colour_track and not config.compatible
+    is_grey = session.row.has_colour_track and session.coder.is_grey
     return [*notes, *(describe_lost_location(info) if is_grey else [])]
 
 

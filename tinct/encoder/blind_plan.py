@@ -58,6 +58,7 @@ def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
             BLIND_LOOSENESS,
         ),
         sending=make_sending(config.interpolate, weights, qp=qp),
+        hints=config.hints == "on",
         most_samples=MOST_SAMPLES,
         colour_bits=COLOUR_SHARE * kbps * 1000 / float(info.mean_rate),
         colouriser=COMPACT.name if restores else "none",

@@ -23,7 +23,7 @@ from tinct.encoder.plan import Plan, TrackPackets
 from tinct.encoder.rate import RateControl, with_x265_rate
 from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
-from tinct.encoder.tracks import PictureTrack, luma_planes, open_colour_track
+from tinct.encoder.tracks import LumaForm, PictureTrack, open_colour_track
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import MAX_OPEN_GROUPS, MAX_QP_CHANGES
 from tinct.media.planes import Planes
@@ -45,6 +45,7 @@ class Coder:
 
     def __init__(self, info: VideoInfo, plan: Plan, config: EncodeConfig, *, folder: Path) -> None:
         self._info, self._plan, self._config, self._folder = info, plan, config, folder
+        self._form = LumaForm(hints=plan.hints, boost=plan.key_boost, compatible=config.compatible)
         self._stack = ExitStack()
         self.spools: list[Spool] = []
         self.frames = self.keys = 0
@@ -64,6 +65,16 @@ class Coder:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def is_grey(self) -> bool:
+        """Return whether the luma track is 4:0:0."""
+        return self._form.is_grey
+
+    @property
+    def has_hints(self) -> bool:
+        """Return whether the luma track has coarse colour."""
+        return self._form.hints
 
     @property
     def size_bytes(self) -> int:
@@ -117,11 +128,8 @@ class Coder:
     def _code_tracks(
         self, frames: Iterator[Frame], luma_settings: BaseSettings, settings: BaseSettings
     ) -> Iterator[tuple[Frame | None, TrackPackets]]:
-        compatible = self._config.compatible
-        if compatible and self._config.is_intra:
-            luma_settings = replace(luma_settings, structure="intra-main")
-        self._luma_settings = luma_settings
-        luma = PictureTrack(luma_settings, self._info, grey=not compatible)
+        self._luma_settings = self._form.adapt(luma_settings)
+        luma = PictureTrack(self._luma_settings, self._info, grey=self._form.is_grey)
         colour = open_colour_track(settings, self._plan, self._info)
         self._open(LUMA, luma.header, takes_late=self.may_send_late)
         self._open(COLOUR, colour.header)
@@ -142,7 +150,7 @@ class Coder:
                     tracks.append((COLOUR, colour.encode(group, of_keys)))
                 if position > 0 or not self._plan.row.whole_keys:
                     own_qp = of_keys if position == 0 else of_others
-                    planes = luma_planes(frame, compatible=compatible)
+                    planes = self._form.list_planes(frame, is_key=position == 0)
                     tracks.append((LUMA, luma.encode(planes, frame.pts, own_qp)))
                 yield frame, tracks
             del group, frame  # before the next group is read, so that no more than one is held
@@ -165,7 +173,7 @@ class Coder:
             self._interpolated_qps.append(qp)
 
     def send_late(self, frame: Frame) -> Planes:
-        """Code a frame that was left out and return its luma as it decodes, padded as coded.
+        """Code a frame that was left out; return its planes as they decode, padded as coded.
 
         Called from any thread; frames come group by group.
         """
@@ -175,8 +183,8 @@ class Coder:
             del self.interpolated[index]
             qp = self._interpolated_qps.pop(index)
         settings = replace(self._luma_settings, qp=qp)
-        planes = luma_planes(frame, compatible=self._config.compatible)
-        ((packet, decoded),) = code_pictures([planes], settings, grey=not self._config.compatible)
+        planes = self._form.list_planes(frame, is_key=False)
+        ((packet, decoded),) = code_pictures([planes], settings, grey=self._form.is_grey)
         self._late.append(replace(packet, pts=frame.pts, dts=frame.pts))
         return decoded
 

@@ -25,7 +25,7 @@ from tinct.encoder.defaults import MOST_SAMPLES
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
 from tinct.encoder.samples import Samples
-from tinct.encoder.search_network import gain, search_network
+from tinct.encoder.search_network import gain, search_network, stray_penalty
 from tinct.encoder.search_plain import price_unrestored, search_plain
 from tinct.encoder.settings import base_settings
 from tinct.networks.compact_config import IN_BAND_NETWORK
@@ -91,6 +91,7 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
             layout=FULL.name,
             spacing=spacing,
             sending=price_unrestored(plain.bits, measured, config),
+            hints=config.hints == "on",
             colouriser=config.colouriser,
         )
     if may_restore(config):
@@ -99,7 +100,7 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
             return plan
     if config.key_boost == "auto":
         config = replace(config, key_boost=0)  # only a network can use finer key frames' luma
-    best = search_plain(samples, config, measured)
+    best = replace(search_plain(samples, config, measured), hints=config.hints == "on")
     if select_colouriser(config).trains:
         return replace(best, colouriser=config.colouriser)
     is_chosen = config.colour == "track" or best.pays
@@ -131,7 +132,7 @@ def _plan_restored(
     choice, track = search_network(samples, config, qp=measured.qp, plain=plain, rate=rate)
     # the spread over key frames counts among tracks only: plain HEVC, which has none, has to be
     # beaten by bits and quality alone
-    if gain(track, plain, rate) <= 0 and config.colouriser == "auto":
+    if gain(track, plain, rate) <= stray_penalty(track, plain) and config.colouriser == "auto":
         return None
     return replace(
         measured,
@@ -144,6 +145,7 @@ def _plan_restored(
         spacing=choice.spacing,
         colour_qp=choice.colour_qp,
         sending=choice.sending,
+        hints=choice.hints,
         track=track,
     )
 

@@ -18,11 +18,11 @@ class Plan:
     """How the video will be coded.
 
     `colour_qp` and `spacing` belong to the colour track, `sending` says which frames between its
-    key frames are sent; the places of key frames and the frames that are sent are chosen on small
-    copies of at most `most_samples` of luma. `network` is the name of one that ships. `track`,
-    `plain` (HEVC of the same structure) and `random_access` are costs measured on the samples, None
-    where they were not. `slope` is distortion D per bit a frame; `colour_bits` are the bits of
-    `track` that the colour track takes.
+    key frames are sent, `hints` whether luma has coarse colour; the places of key frames and the
+    frames that are sent are chosen on small copies of at most `most_samples` of luma. `network` is
+    the name of one that ships. `track`, `plain` (HEVC of the same structure) and `random_access`
+    are costs measured on the samples, None where they were not. `slope` is distortion D per bit a
+    frame; `colour_bits` are the bits of `track` that the colour track takes.
     """
 
     layout: Layout
@@ -30,6 +30,7 @@ class Plan:
     colour_qp: int = 0
     spacing: Spacing = field(default_factory=lambda: Spacing(group="auto"))
     sending: Sending = SEND_ALL
+    hints: bool = False
     most_samples: float = math.inf
     slope: float = 0.0
     colour_bits: float = 0.0
@@ -67,7 +68,7 @@ class Choice:
 
     `qp` is the nominal QP of luma, `boost` by how many steps key frames are finer, `spacing` how
     far apart they stand, `colour_qp` the QP of their colour; `sending` says which frames between
-    them are sent.
+    them are sent, `hints` whether with coarse colour.
     """
 
     qp: int
@@ -75,3 +76,4 @@ class Choice:
     spacing: Spacing
     colour_qp: int
     sending: Sending = SEND_ALL
+    hints: bool = False

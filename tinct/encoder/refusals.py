@@ -101,6 +101,7 @@ def _in_band_rules(config: EncodeConfig) -> Rules:
     if config.is_in_band:
         yield config.group != "auto", "--group needs --colour track; in-band has no groups"
         yield config.compatible, "--compatible needs --colour track; in-band already is 4:2:0"
+        yield config.hints == "on", "--hints on needs --colour track; in-band has all the colour"
 
 
 def _key_boost_rules(config: EncodeConfig) -> Rules:

@@ -24,6 +24,7 @@ from tinct.encoder.plan import Choice
 from tinct.encoder.samples import Samples
 from tinct.encoder.sending import RunErrors, choose_sent
 from tinct.encoder.settings import base_settings
+from tinct.encoder.tracks import LumaForm
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.motion.interpolation import interpolate_frame
@@ -45,6 +46,16 @@ class _Restored:
 
     frames: list[tuple[Frame, Frame, float]]
     colour_bits: dict[int, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LumaKind:
+    """How pictures of the luma track of a stretch are coded; those of one kind serve again."""
+
+    stretch: int
+    qp: int
+    form: LumaForm
+    is_key: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +88,9 @@ class Rehearsal:
             list(scan_frames(stretch, most_samples=MOST_SAMPLES / samples.scale))
             for stretch in samples.stretches
         ]
-        # bits and decoded luma by stretch, QP and time: each stretch counts time from its own start
         self._run_errors: list[RunErrors] = [{} for _ in samples.stretches]
-        self._luma: dict[tuple[int, int, int], tuple[float, np.ndarray]] = {}
+        # bits and decoded planes by time; each stretch counts time from its own start
+        self._luma: dict[_LumaKind, dict[int, tuple[float, Planes]]] = {}
         # Choices often come to the same key frames and sent frames.
         self._judged: dict[Hashable, _Judged] = {}
 
@@ -104,7 +115,8 @@ class Rehearsal:
         run_errors = self._run_errors[stretch]
         sent = [choose_sent(group, choice.sending, run_errors) for group in groups]
         shapes = tuple((len(group.frames), group.closed) for group in groups)
-        key = (stretch, shapes, tuple(sent), choice.qp, choice.boost, choice.colour_qp)
+        qps = (choice.qp, choice.boost, choice.colour_qp)
+        key = (stretch, shapes, tuple(sent), qps, choice.hints)
         if key not in self._judged:
             self._judged[key] = self._judge_groups(stretch, groups, sent=sent, choice=choice)
         return self._judged[key]
@@ -149,8 +161,10 @@ class Rehearsal:
             if index > 0 and index in indices
         ]
         of_keys, of_others = key_qp(choice.qp, choice.boost), other_qp(choice.qp, choice.boost)
-        luma = self._code_luma(stretch, keys, of_keys)
-        luma |= self._code_luma(stretch, others, of_others)
+        form = LumaForm(hints=choice.hints, boost=choice.boost if choice.hints else 0)
+        luma = self._code_luma(keys, _LumaKind(stretch=stretch, qp=of_keys, form=form, is_key=True))
+        of_sent = _LumaKind(stretch=stretch, qp=of_others, form=form, is_key=False)
+        luma |= self._code_luma(others, of_sent)
         settings = base_settings(self._config, self._info, qp=choice.colour_qp, structure="colour")
         pictures: list[Planes] = [(stack_chroma(frame.cb, frame.cr),) for frame in keys]
         stacked = self._samples.code(pictures, settings, grey=True)
@@ -170,8 +184,8 @@ class Rehearsal:
                 usual_db=self._usual_db,
                 interpolate=self._interpolate,
             )
-            luma.update(self._code_luma(stretch, [originals[pts] for pts in late], of_others))
-            return [(pts, (luma[pts][1],)) for pts in late]
+            luma.update(self._code_luma([originals[pts] for pts in late], of_sent))
+            return [(pts, luma[pts][1]) for pts in late]
 
         with Restorer(
             self._info,
@@ -183,11 +197,12 @@ class Rehearsal:
             interpolated=[pts for pts in originals if pts not in luma],
             interpolate=self._interpolate,
             inspect=send_late,
+            has_hints=choice.hints,
         ) as restorer:
             for pts in luma_order:
                 if pts in colour:
                     shown += restorer.push(COLOUR, pts, colour[pts][1])
-                shown += restorer.push(LUMA, pts, (luma[pts][1],))
+                shown += restorer.push(LUMA, pts, luma[pts][1])
             shown += restorer.flush()
         bits = {pts: luma[pts][0] if pts in luma else UNSENT_BITS for pts in originals}
         return _Restored(
@@ -195,14 +210,14 @@ class Rehearsal:
             colour_bits={pts: bits + PACKET_OVERHEAD_BITS for pts, (bits, _) in colour.items()},
         )
 
-    def _code_luma(
-        self, stretch: int, frames: list[Frame], qp: int
-    ) -> dict[int, tuple[float, np.ndarray]]:
-        """Return bits and decoded luma of `frames` by time."""
-        missing = [frame for frame in frames if (stretch, qp, frame.pts) not in self._luma]
+    def _code_luma(self, frames: list[Frame], kind: _LumaKind) -> dict[int, tuple[float, Planes]]:
+        """Return bits and decoded planes of `frames` in the luma track, by time."""
+        known = self._luma.setdefault(kind, {})
+        missing = [frame for frame in frames if frame.pts not in known]
         if missing:
-            settings = base_settings(self._config, self._info, qp=qp, structure="intra")
-            coded = self._samples.code([(frame.y,) for frame in missing], settings, grey=True)
-            for frame, (bits, planes) in zip(missing, coded, strict=True):
-                self._luma[stretch, qp, frame.pts] = bits, planes[0]
-        return {frame.pts: self._luma[stretch, qp, frame.pts] for frame in frames}
+            form = kind.form
+            settings = base_settings(self._config, self._info, qp=kind.qp, structure="intra")
+            pictures = [form.list_planes(frame, is_key=kind.is_key) for frame in missing]
+            coded = self._samples.code(pictures, form.adapt(settings), grey=form.is_grey)
+            known.update({frame.pts: one for frame, one in zip(missing, coded, strict=True)})
+        return {frame.pts: known[frame.pts] for frame in frames}

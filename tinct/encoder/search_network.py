@@ -8,7 +8,7 @@ key frames which are finer by the key boost pay. Each choice is tried by a rehea
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
@@ -35,10 +35,13 @@ COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
 # Multiples of the usual bound on blocks of colour, the loosest first: where much moves, a strict
 # one asks for many key frames.
 LOOSENESSES = (math.inf, 3.0, 1.0)
+HINTS = {"auto": (False, True), "on": (True,), "off": (False,)}
 BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR hardly sees a block
-BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS = range(6)
-# The boost is searched late, since luma that was coded once at a QP serves again.
-SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+# Axes in the order of a place. The boost is searched late, since luma that was coded once at a QP
+# serves again; hints when it is known what the bound that they replace would cost.
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS, HINT_AXIS = range(7)
+SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, HINT_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+MAY_STRAY = (BOUND_AXIS, HINT_AXIS)  # to better colour: the QP that is searched next takes it back
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
@@ -52,12 +55,18 @@ def gain(track: Cost, plain: Cost, rate: float) -> float:
     """Return by how much `track` takes fewer bits than plain HEVC would at equal quality.
 
     It is a logarithm of bits; quality is (6Y+U+V)/8 PSNR of the pooled error. `rate` is plain
-    HEVC's exchange rate of bits for error, which does not reach far. A QP promises a quality, so
-    straying far from plain HEVC's counts against a choice.
+    HEVC's exchange rate of bits for error, which does not reach far.
     """
-    worse = track.log_distortion(plain)
-    stray_db = max(0.0, abs(worse) * 10 / math.log(10) - FREE_STRAY_DB)
-    return -math.log(track.bits / plain.bits) - rate * worse - STRAY_COST * stray_db**2
+    return -math.log(track.bits / plain.bits) - rate * track.log_distortion(plain)
+
+
+def stray_penalty(track: Cost, plain: Cost) -> float:
+    """Return what a quality far from plain HEVC's counts against a choice: a QP promises that one.
+
+    It is a logarithm of bits.
+    """
+    stray_db = abs(track.log_distortion(plain)) * 10 / math.log(10)
+    return STRAY_COST * max(0.0, stray_db - FREE_STRAY_DB) ** 2
 
 
 def spread_penalty(track: Cost) -> float:
@@ -87,14 +96,15 @@ def search_network(
 
     axes = _list_axes(config, plain, qp)
 
-    def gain_of(at: Place) -> float:
+    def gain_of(at: Place, *, strays: bool) -> float:
         found = cost(axes.choice(at))
-        steady = gain(found, plain, rate) - spread_penalty(found)
-        return steady + BOUND_WORTH * at[BOUND_AXIS]
+        penalty = spread_penalty(found) + (0 if strays else stray_penalty(found, plain))
+        return gain(found, plain, rate) - penalty + BOUND_WORTH * axes.count_bounds(at)
 
     at = axes.start(qp)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
-        at = _climb(axes, at, axis=axis, gain_of=gain_of)
+        gain_on_axis = partial(gain_of, strays=axis in MAY_STRAY)
+        at = _climb(axes, at, axis=axis, gain_of=gain_on_axis)
     best = axes.choice(at)
     return best, cost(best)
 
@@ -112,10 +122,11 @@ class Axes:
     sendings: Sequence[Sending]
     qps: Sequence[int]
     loosenesses: Sequence[float]
+    hints: Sequence[bool]
 
     def length(self, axis: int) -> int:
-        axes = (self.boosts, self.spacings, self.offsets, self.sendings, self.qps, self.loosenesses)
-        return len(axes[axis])
+        of_keys = (self.boosts, self.spacings, self.offsets)
+        return len((*of_keys, self.sendings, self.qps, self.loosenesses, self.hints)[axis])
 
     def start(self, qp: int) -> Place:
         """Return the place of what usually pays, for a file of `qp`."""
@@ -126,19 +137,27 @@ class Axes:
             len(self.sendings) // 2,
             _nearest(self.qps, qp),
             0,
+            0,
         )
+
+    def count_bounds(self, at: Place) -> int:
+        """Return how strict a bound blocks of colour keep to: hints serve as the strictest."""
+        return len(LOOSENESSES) - 1 if self.hints[at[HINT_AXIS]] else at[BOUND_AXIS]
 
     def choice(self, at: Place) -> Choice:
         """Return what stands at a place."""
         qp = self.qps[at[QP_AXIS]]
         boost = self.boosts[at[BOOST_AXIS]]
         colour_qp = chroma_qp(key_qp(qp, boost)) + self.offsets[at[COLOUR_AXIS]]
+        hints = self.hints[at[HINT_AXIS]]
+        looseness = math.inf if hints else self.loosenesses[at[BOUND_AXIS]]
         return Choice(
             qp=qp,
             boost=boost,
-            spacing=bound_blocks(self.spacings[at[SPACING_AXIS]], self.loosenesses[at[BOUND_AXIS]]),
+            spacing=bound_blocks(self.spacings[at[SPACING_AXIS]], looseness),
             colour_qp=min(max(colour_qp, 0), MAX_QP),
             sending=self.sendings[at[SENDING_AXIS]],
+            hints=hints,
         )
 
 
@@ -172,6 +191,7 @@ def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
         sendings=sendings,
         qps=[trial for step in QP_STEPS if 0 <= (trial := qp + step) <= MAX_QP],
         loosenesses=LOOSENESSES if config.group == "auto" else (math.inf,),
+        hints=HINTS[config.hints],
     )
 
 

@@ -147,6 +147,7 @@ class Session:
             update=hash_weights(part.update) if part.update is not None else None,
             plain=tuple(tuple(sorted(times)) for times in plain),
             interpolated=array("q", self.coder.interpolated),
+            hints=coder.has_hints and self.row.has_colour_track,
         )
 
     def _manifest_bytes(self) -> int:

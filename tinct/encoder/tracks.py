@@ -4,8 +4,9 @@
 at which QP. `coder` feeds the tracks.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from tinct.bitstream.base import (
@@ -16,13 +17,16 @@ from tinct.bitstream.base import (
     stack_chroma,
 )
 from tinct.bitstream.manifest import IDR_SECONDS
-from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
+from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp, other_qp
 from tinct.encoder.keyframes import Group
 from tinct.encoder.plan import Plan
 from tinct.frames import Frame, Hdr, VideoInfo
 from tinct.media.planes import Planes
 
 COLOUR_QP_DRIFT = 3  # QP steps that key frames may move before the colour track starts anew
+# Of hints of colour from the chroma QP of the nominal one. At 12 they have too much coding noise.
+HINT_QP_OFFSET = 6
+KEY_HINT_WINDOW = 17  # samples a side that share the hint of a key frame, which has better colour
 
 
 class PictureTrack:
@@ -116,9 +120,36 @@ def open_colour_track(
     return ChromaTrack(bare, info, key_qp=key_qp(plan.qp, plan.key_boost), colour_qp=plan.colour_qp)
 
 
-def luma_planes(frame: Frame, *, compatible: bool) -> Planes:
-    """Return what the luma track codes of a frame: Y, with grey Cb and Cr where it is 4:2:0."""
-    if not compatible:
-        return (frame.y,)
-    flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
-    return frame.y, flat, flat
+@dataclass(frozen=True, kw_only=True)
+class LumaForm:
+    """What the luma track of a layout with a colour track codes beside Y.
+
+    With `hints` that is coarse colour, at the same QP with any key `boost`, though luma between key
+    frames is coarser with a higher one. `compatible` tracks are 4:2:0 of the Main profile.
+    """
+
+    hints: bool = False
+    boost: int = 0
+    compatible: bool = False
+
+    @property
+    def is_grey(self) -> bool:
+        return not (self.hints or self.compatible)
+
+    def adapt(self, settings: BaseSettings) -> BaseSettings:
+        """Return the settings of the track."""
+        if self.compatible and settings.structure == "intra":
+            settings = replace(settings, structure="intra-main")
+        if not self.hints:
+            return settings
+        return replace(settings, chroma_qp_offset=HINT_QP_OFFSET - (other_qp(0, self.boost)))
+
+    def list_planes(self, frame: Frame, *, is_key: bool) -> Planes:
+        """Return Y of a frame, with its Cb and Cr, or grey ones, where the track is 4:2:0."""
+        if self.is_grey:
+            return (frame.y,)
+        if self.hints:
+            window = (KEY_HINT_WINDOW, KEY_HINT_WINDOW) if is_key else (1, 1)
+            return frame.y, cv2.blur(frame.cb, window), cv2.blur(frame.cr, window)
+        flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
+        return frame.y, flat, flat

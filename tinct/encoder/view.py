@@ -118,6 +118,7 @@ class View:
             interpolated=self._coder.interpolated,
             interpolate=interpolate,
             inspect=self._send_late if self._coder.may_send_late else None,
+            has_hints=self._coder.has_hints,
             most_pending=0 if self._coder.waits_for_view else PENDING_FRAMES,
         )
         self._restorer = self._stack.enter_context(restorer)
@@ -200,7 +201,7 @@ class View:
     def _send_late(
         self, shown: Sequence[KeyView], times: Sequence[int], keys: Collection[int]
     ) -> list[tuple[int, Planes]]:
-        """Send frames after all that interpolation makes too badly; return their luma by time."""
+        """Send frames after all that interpolation makes too badly; return their planes by time."""
         late = find_late(
             shown,
             times,

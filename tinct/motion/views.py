@@ -20,7 +20,8 @@ class LumaView:
 
     `y` is [H, W], uint8 with a `bit_depth` of 8 and uint16 with more. `pts` is the time in ticks,
     `qp` about the QP that the plane was coded at, 0 to 51. `distances` are the frames to the key
-    frames before and after it where some frames of the group are interpolated, else None.
+    frames before and after it where some frames of the group are interpolated, else None. `hint` is
+    the coarse Cb and Cr that was sent with the frame, [ceil(H / 2), ceil(W / 2)] each, if any.
     """
 
     y: np.ndarray
@@ -28,6 +29,7 @@ class LumaView:
     pts: int
     qp: int = MIDDLE_QP
     distances: tuple[int, int] | None = None
+    hint: tuple[np.ndarray, np.ndarray] | None = None
 
     @cached_property
     def full(self) -> np.ndarray:
