@@ -41,7 +41,7 @@ BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR ha
 # serves again; hints when it is known what the bound that they replace would cost.
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS, HINT_AXIS = range(7)
 SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, HINT_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
-MAY_STRAY = (BOUND_AXIS, HINT_AXIS)  # to better colour: the QP that is searched next takes it back
+MAY_STRAY = (HINT_AXIS,)  # to better colour: the QP that is searched next takes it back
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
