@@ -1,13 +1,13 @@
 """How fast Tinct decodes, encodes and starts, and how much memory it takes, as whole processes.
 
-    python -m lab.benchmarks.speed [--part decode|encode|memory|start|network|sending]
+    python -m lab.benchmarks.speed [--part decode|encode|memory|start|network|sending|searching]
         [--clips ../shared/clips]
 
-`network` measures the networks that ship, one encode each, `sending` decodes with frames left out
-and with every frame sent, beside a decode of x265 all-intra, `start` a default file, the other
-parts files without a network. Every figure is a child process's: wall clock (median; where two
-sides are compared they alternate) and peak memory from the kernel. This process stays small,
-because a child's peak starts at its parent's.
+`searching` measures all-intra encodes beside x265 alone, `network` the networks that ship, one
+encode each, `sending` decodes with frames left out and with every frame sent, beside a decode of
+x265 all-intra, `start` a default file, the other parts files without a network. Every figure is a
+child process's: wall clock (median; where sides are compared they alternate) and peak memory from
+the kernel. This process stays small, because a child's peak starts at its parent's.
 """
 
 import json
@@ -68,6 +68,7 @@ NETWORKS = {
     "best, no update": (*RESTORED, *BEST, "--search", "fast", *NO_UPDATE),
     "best, in-band": ("--structure", "random-access", "--colouriser", "compact", *BEST),
 }
+SEARCHING = {"fast": NO_UPDATE, "search off": ("--search", "off")}
 SENDING = {
     f"{network}, {label}": (*RESTORED, "--network", network, "--search", "off", *options)
     for network in ("fast", "best")
@@ -262,6 +263,34 @@ def _measure_longer(clips: Path, folder: Path, frames: int) -> dict[str, Any]:
     }
 
 
+def measure_searching(clips: Path, folder: Path) -> dict[str, Any]:
+    """Return how many times as fast as x265 all-intra alone all-intra encodes are.
+
+    Of some frames, and of the same LONGER times over: the search takes as long for both.
+    """
+    once = cut(clips / LARGE[0], folder / "once.mp4")
+    source, coded = folder / "source.mkv", folder / "coded.mkv"
+    found: dict[str, Any] = {"clip": LARGE[0]}
+    for loops in (1, LONGER):
+        run(make_command("loop", once, source, loops))
+        commands = {
+            name: encode_command(source, coded, "--structure", "intra", *options)
+            for name, options in SEARCHING.items()
+        }
+        sides = run_alternating({"x265": make_command("x265", source, QP), **commands}, RUNS)
+        frames = read_info(source)["frames"]
+        found[f"{frames} frames"] = {
+            name: {
+                "frames_per_second": round(frames / side.seconds, 2),
+                "speed_ratio": round(sides["x265"].seconds / side.seconds, 3),
+                "cpu_ratio": round(sides["x265"].cpu_seconds / side.cpu_seconds, 3),
+            }
+            for name, side in sides.items()
+        }
+        print("searching", frames, found[f"{frames} frames"], flush=True)
+    return found
+
+
 def measure_sending(clips: Path, folder: Path) -> dict[str, Any]:
     """Return frames a second and processor time of decodes by the API, and as shares of x265's.
 
@@ -303,6 +332,7 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
     "start": measure_start,
     "network": measure_network,
     "sending": measure_sending,
+    "searching": measure_searching,
 }
 
 
