@@ -131,7 +131,7 @@ def remux(
         for stream in given.streams.video:
             name = stream.metadata["title"]
             if name in tracks:
-                copies[stream.index] = out.add_stream_from_template(stream)
+                copies[stream.index] = out.add_stream_from_template(stream, opaque=True)
                 copies[stream.index].metadata["title"] = (names or {}).get(name, name)
                 copies[stream.index].disposition = stream.disposition
         for stream in given.streams:

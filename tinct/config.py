@@ -33,6 +33,7 @@ RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 AutoNumber = int | Literal["auto"]
+Base = Literal["hevc", "avc", "av1"]
 Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
 
@@ -41,6 +42,8 @@ X265_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
     *("slow", "slower", "veryslow", "placebo"),
 )
+SVT_AV1_PRESETS = tuple(map(str, range(11)))
+BASE_PRESETS = (*X265_PRESETS, *SVT_AV1_PRESETS)
 X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")
 
 # Panels: the headings under which help and guide show the options.
@@ -89,9 +92,10 @@ class EncodeConfig:
     )
     crf: float | None = option(
         None,
-        "x265's own quality control, instead of --qp; in-band colour only",
+        "The base codec's own quality control, instead of --qp, to 51 or av1's 63; in-band "
+        "colour only",
         kind=float,
-        high=MAX_QP,
+        high=63,
         panel=RATE,
     )
     bitrate_kbps: float | None = option(
@@ -102,6 +106,21 @@ class EncodeConfig:
         high=1_000_000,
         panel=RATE,
         flag="bitrate",
+    )
+    base: Base = option(
+        "hevc",
+        "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices, AV1 by SVT-AV1; "
+        "the last two with in-band colour",
+        choices=get_args(Base),
+        panel=EVERYDAY,
+    )
+    base_preset: str | None = option(
+        None,
+        "Speed against size: the base codec's own preset, a name for hevc and avc, a number for "
+        "av1",
+        choices=BASE_PRESETS,
+        panel=RATE,
+        usual="medium; 6 with --base av1",
     )
     x265_preset: str = option(
         "medium", "x265's preset: speed against size", choices=X265_PRESETS, panel=RATE

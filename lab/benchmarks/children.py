@@ -18,12 +18,13 @@ def read_frames(path: str) -> None:
 
 def encode_x265(path: str, qp: str) -> None:
     """Encode with x265 alone, set up as the base codec, and drop the packets: the anchor's time."""
-    from tinct.bitstream.hevc import HevcEncoder, HevcSettings
+    from tinct.bitstream.base import PictureEncoder
+    from tinct.bitstream.codecs import BaseSettings
     from tinct.media.source import open_source
 
     video = open_source(path)
-    settings = HevcSettings(structure="intra", info=video.info, qp=int(qp))
-    encoder = HevcEncoder(settings, (video.info.height, video.info.width), grey=False)
+    settings = BaseSettings(structure="intra", info=video.info, qp=int(qp))
+    encoder = PictureEncoder(settings, (video.info.height, video.info.width), grey=False)
     for frame in video:
         encoder.encode((frame.y, frame.cb, frame.cr), frame.pts)
     encoder.flush()

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 
 import tinct
-from tinct.bitstream.base import STRUCTURES
+from tinct.bitstream.base import BASES
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import Layout
-from tinct.config import Structure
+from tinct.config import Base, Structure
 
 PACKAGE = Path(tinct.__file__).parent
 # The lab codes anchors with HEVC itself.
@@ -18,15 +18,21 @@ NAMES_HEVC = ("bitstream", "evaluation")
 OTHERS = [p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] not in NAMES_HEVC]
 
 
-def test_no_other_folder_names_the_classes_of_hevc() -> None:
+def test_no_other_folder_asks_a_codec_for_its_name() -> None:
+    """What a codec can stands in its row."""
     assert len(OTHERS) > 50
-    names = re.compile(r"\bHevc\w*\b|\bbitstream\.hevc\b")
-    assert [str(path) for path in OTHERS if names.search(path.read_text())] == []
+    asks = re.compile(r"\b(base|name|codec) (==|!=|in) \(?[\"'](hevc|avc|av1)")
+    assert [str(path) for path in OTHERS if asks.search(path.read_text())] == []
+
+
+def test_every_base_of_a_config_has_a_row() -> None:
+    assert tuple(BASES) == get_args(Base)
 
 
 @pytest.mark.parametrize("structure", get_args(Structure))
-def test_every_structure_of_a_config_is_one_of_the_base_codec(structure: str) -> None:
-    assert structure in STRUCTURES
+@pytest.mark.parametrize("base", BASES)
+def test_every_structure_of_a_config_is_one_of_every_codec(base: str, structure: str) -> None:
+    assert structure in BASES[base].structures
 
 
 def test_every_layout_of_the_format_has_a_row() -> None:

@@ -14,15 +14,10 @@ from helpers import measure_psnr, read_track_packets
 from synthetic import draw_clip, make_info, write_clip
 
 import tinct
-from tinct.bitstream.hevc import (
-    STRUCTURES,
-    HevcDecoder,
-    HevcEncoder,
-    HevcSettings,
-    IntraEncoder,
-    coded_shape,
-    split_header,
-)
+from tinct.bitstream.base import IntraEncoder, PictureEncoder, coded_shape
+from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.decoding import PictureDecoder
+from tinct.bitstream.hevc import STRUCTURES, split_header
 from tinct.bitstream.pictures import Packet, stack_chroma, unstack_chroma
 from tinct.frames import Hdr
 from tinct.media.planes import Planes, from_av_frame
@@ -31,11 +26,11 @@ HDR = Hdr("G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)
 PARAMETER_SETS = {32, 33, 34}
 
 
-def make_settings(structure: str = "intra", **changes: object) -> HevcSettings:
-    return replace(HevcSettings(structure=structure, info=make_info(), qp=32), **changes)  # type: ignore[arg-type]
+def make_settings(structure: str = "intra", **changes: object) -> BaseSettings:
+    return replace(BaseSettings(structure=structure, info=make_info(), qp=32), **changes)  # type: ignore[arg-type]
 
 
-def encode_all(encoder: HevcEncoder, pictures: list[Planes]) -> list[Packet]:
+def encode_all(encoder: PictureEncoder, pictures: list[Planes]) -> list[Packet]:
     """Return the packets of all pictures, of which the first is an IDR picture."""
     packets: list[Packet] = []
     for n, picture in enumerate(pictures):
@@ -55,7 +50,7 @@ def decode_all(
     header: bytes, packets: list[Packet], *, low_delay: bool = False
 ) -> list[tuple[int, Planes]]:
     """Return (pts, planes) of all pictures, and check that none is damaged."""
-    decoder = HevcDecoder(header, low_delay=low_delay)
+    decoder = PictureDecoder(header, low_delay=low_delay)
     pictures: list[tuple[int, Planes]] = []
     for packet in packets:
         pictures += decoder.decode(packet.data, packet.pts)
@@ -88,7 +83,7 @@ def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
 ) -> None:
     source = draw_clip(12, bit_depth=depth)
     pictures: list[Planes] = [p[:1] if grey else p for p in source]
-    encoder = HevcEncoder(
+    encoder = PictureEncoder(
         make_settings(structure, info=make_info(bit_depth=depth)), (48, 64), grey=grey
     )
     packets = encode_all(encoder, pictures)
@@ -104,7 +99,7 @@ def test_packets_carry_no_parameter_sets_and_decode_to_every_picture(
 
 @pytest.mark.parametrize("structure", ["intra", "random-access", "colour"])
 def test_packets_of_a_structure_come_in_its_order(structure: str) -> None:
-    packets = encode_all(HevcEncoder(make_settings(structure), (48, 64), grey=True), GREY)
+    packets = encode_all(PictureEncoder(make_settings(structure), (48, 64), grey=True), GREY)
     times = [p.pts for p in packets]
     assert sorted(times) == list(range(12))
     assert (times == sorted(times)) == (structure != "random-access")
@@ -112,7 +107,7 @@ def test_packets_of_a_structure_come_in_its_order(structure: str) -> None:
 
 
 def test_idr_pictures_stand_where_they_are_asked_for() -> None:
-    encoder = HevcEncoder(make_settings("colour"), (48, 64), grey=True)
+    encoder = PictureEncoder(make_settings("colour"), (48, 64), grey=True)
     packets: list[Packet] = []
     for n, picture in enumerate(GREY):
         packets += encoder.encode(picture, n, idr=n in (0, 7))
@@ -128,7 +123,7 @@ def test_idr_pictures_stand_where_they_are_asked_for() -> None:
 
 
 def test_colour_packets_come_without_delay() -> None:
-    encoder = HevcEncoder(make_settings("colour"), (48, 64), grey=True)
+    encoder = PictureEncoder(make_settings("colour"), (48, 64), grey=True)
     late = 0
     for n, picture in enumerate(GREY):
         packets = encoder.encode(picture, n, idr=n == 0)
@@ -138,7 +133,7 @@ def test_colour_packets_come_without_delay() -> None:
 
 def test_every_decoder_shows_the_same_pictures() -> None:
     for structure in STRUCTURES:
-        encoder = HevcEncoder(make_settings(structure), (48, 64), grey=False)
+        encoder = PictureEncoder(make_settings(structure), (48, 64), grey=False)
         packets = encode_all(encoder, COLOUR)
         usual = decode_all(encoder.header, packets)
         low_delay = decode_all(encoder.header, packets, low_delay=True)
@@ -147,12 +142,12 @@ def test_every_decoder_shows_the_same_pictures() -> None:
 
 
 def test_a_muxed_track_decodes_to_what_the_encoder_coded(tinct_path: Path) -> None:
-    """A decoder of libavcodec, given the file, gives the same pictures as `HevcDecoder`."""
+    """A decoder of libavcodec, given the file, gives the same pictures as `PictureDecoder`."""
     for name, track in (("luma", 0), ("colour", 1)):
         with av.open(str(tinct_path)) as container:
             theirs = [from_av_frame(frame) for frame in container.decode(video=track)]
             header = container.streams.video[track].codec_context.extradata
-        decoder = HevcDecoder(header)
+        decoder = PictureDecoder(header)
         packets = read_track_packets(tinct_path, name)
         ours: list[tuple[int, Planes]] = []
         for n, packet in enumerate(packets):
@@ -175,7 +170,7 @@ def test_mixed_qps_come_in_order_and_alone_or_among_others_are_the_same(grey: bo
     assert [p.pts for p in packets] == list(range(12))
     shown = dict(decode_all(encoder.header, packets))
     for qp in (25, 37):
-        alone = HevcEncoder(make_settings(qp=qp), (48, 64), grey=grey)
+        alone = PictureEncoder(make_settings(qp=qp), (48, 64), grey=grey)
         expected = {p.pts: p.data for p in encode_all(alone, pictures)}
         for n in range(12):
             if qps[n] == qp:
@@ -196,7 +191,7 @@ def test_qps_that_never_repeat_stay_in_order() -> None:
 def test_a_finer_qp_is_finer() -> None:
     found = []
     for qp in (0, 12, 22, 32, 42, 51):
-        encoder = HevcEncoder(make_settings(qp=qp), (48, 64), grey=True)
+        encoder = PictureEncoder(make_settings(qp=qp), (48, 64), grey=True)
         packets = encode_all(encoder, GREY[:2])
         _, (luma,) = decode_all(encoder.header, packets)[1]
         found.append((measure_psnr(luma, GREY[1][0]), len(packets[1].data)))
@@ -224,7 +219,7 @@ def test_shapes_are_what_x265_takes(
     shape: tuple[int, int], grey: bool, wanted: tuple[int, int]
 ) -> None:
     assert coded_shape(shape, grey=grey) == wanted
-    assert HevcEncoder(make_settings(), shape, grey=grey).shape == wanted
+    assert PictureEncoder(make_settings(), shape, grey=grey).shape == wanted
 
 
 def test_stacked_chroma_comes_apart_whatever_was_padded() -> None:
@@ -238,7 +233,7 @@ def test_stacked_chroma_comes_apart_whatever_was_padded() -> None:
 
 def test_hdr_messages_go_with_key_pictures() -> None:
     about = make_info(bit_depth=10, hdr=HDR)
-    encoder = HevcEncoder(make_settings("random-access", info=about), (48, 64), grey=True)
+    encoder = PictureEncoder(make_settings("random-access", info=about), (48, 64), grey=True)
     packets = encode_all(encoder, [p[:1] for p in draw_clip(6, bit_depth=10)])
     assert set(unit_types(encoder.header)) == PARAMETER_SETS
     assert [39 in unit_types(p.data) for p in packets] == [p.keyframe for p in packets]
@@ -278,7 +273,7 @@ import hashlib
 import numpy as np
 from itertools import product
 from test_hevc import encode_all, make_settings
-from tinct.bitstream.hevc import HevcEncoder
+from tinct.bitstream.base import PictureEncoder
 
 def pan(width, height):
     shape = (height // 4 + 6, width // 4 + 6)
@@ -292,7 +287,7 @@ structures = ("low-delay", "random-access", "colour")
 for (width, height), structure, rate in product(sizes, structures, ("qp", "crf")):
     grey = structure == "colour"
     settings = make_settings(structure, **{"qp": None, rate: 25})
-    encoder = HevcEncoder(settings, (height, width), grey=grey)
+    encoder = PictureEncoder(settings, (height, width), grey=grey)
     packets = encode_all(encoder, [p[:1] if grey else p for p in pan(width, height)])
     digest = hashlib.sha256(b"".join(p.data for p in packets)).hexdigest()
     print(width, height, structure, rate, digest)
@@ -327,9 +322,9 @@ import sys
 sys.path[:0] = ["tests", "tests/bitstream", "tests/media"]
 from test_hevc import decode_all, encode_all, make_settings
 from synthetic import draw_clip
-from tinct.bitstream.hevc import HevcEncoder
+from tinct.bitstream.base import PictureEncoder
 for _ in range(150):
-    encoder = HevcEncoder(make_settings("random-access"), (16, 16), grey=False)
+    encoder = PictureEncoder(make_settings("random-access"), (16, 16), grey=False)
     packets = encode_all(encoder, draw_clip(2, 16, 16))
     decode_all(encoder.header, packets)
 """

@@ -3,7 +3,9 @@
 import pytest
 from synthetic import draw_clip, make_info
 
-from tinct.bitstream.hevc import STRUCTURES, HevcEncoder, HevcSettings
+from tinct.bitstream.base import PictureEncoder
+from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.hevc import STRUCTURES
 from tinct.bitstream.pictures import Packet
 
 
@@ -12,8 +14,8 @@ from tinct.bitstream.pictures import Packet
 def test_short_videos_decode_in_the_order_they_are_shown(structure: str, count: int) -> None:
     """x265 returned random decoding times in random access; ten runs always showed them."""
     for _ in range(10):
-        settings = HevcSettings(structure=structure, info=make_info(), qp=32)
-        encoder = HevcEncoder(settings, (48, 64), grey=False)
+        settings = BaseSettings(structure=structure, info=make_info(), qp=32)
+        encoder = PictureEncoder(settings, (48, 64), grey=False)
         packets: list[Packet] = []
         for i, picture in enumerate(draw_clip(count, 64, 48)):
             packets += encoder.encode(picture, i)

@@ -577,7 +577,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [
     ({"qp": -1}, "qp: expected 0 to 51; found -1"),
     ({"qp": 52}, "qp: expected 0 to 51; found 52"),
-    ({"crf": 52.0}, "crf: expected 0 to 51; found 52"),
+    ({"crf": 52.0}, "--crf 52 needs --base av1"),
+    ({"crf": 64.0}, "crf: expected 0 to 63; found 64"),
     ({"bitrate_kbps": 0.0}, "bitrate_kbps: expected 1 to"),
     ({"bitrate_kbps": float("nan")}, "bitrate_kbps: expected 1 to"),
     ({"group": 0}, "group: expected auto or 1 to 96; found 0"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from synthetic import make_info
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.codecs import BaseSettings
 from tinct.config import EncodeConfig
 from tinct.encoder import decide
 from tinct.encoder.cost import Cost

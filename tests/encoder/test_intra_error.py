@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from synthetic import draw_texture, make_info
 
-from tinct.bitstream.base import BaseSettings, encode_pictures
+from tinct.bitstream.base import encode_pictures
+from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.intra_error import REMAINDER, estimate_luma_error
 from tinct.frames import Frame
 from tinct.psnr import squared_error

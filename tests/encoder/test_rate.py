@@ -6,10 +6,10 @@ import pytest
 from synthetic import make_info
 
 import tinct
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
-from tinct.encoder.rate import MIN_LUMA_SHARE, RateControl, with_x265_rate
+from tinct.encoder.rate import MIN_LUMA_SHARE, RateControl, with_own_rate
 
 KBPS = 100.0  # 500 bytes a frame at 25 frames/s
 # Bytes of 24 frames: expensive first, then cheap, then as wanted.
@@ -75,13 +75,13 @@ SETTINGS = BaseSettings(structure="random-access", info=make_info(), qp=30)
 
 def test_a_crf_takes_the_place_of_the_qp() -> None:
     config = tinct.EncodeConfig(structure="random-access", crf=23)
-    settings = with_x265_rate(SETTINGS, config, plan_at(30))
+    settings = with_own_rate(SETTINGS, config, plan_at(30))
     assert (settings.qp, settings.crf, settings.bitrate_kbps) == (None, 23, None)
 
 
 def test_without_crf_and_bitrate_the_settings_stay() -> None:
     config = tinct.EncodeConfig(structure="random-access", qp=30)
-    assert with_x265_rate(SETTINGS, config, plan_at(30)) == SETTINGS
+    assert with_own_rate(SETTINGS, config, plan_at(30)) == SETTINGS
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_without_crf_and_bitrate_the_settings_stay() -> None:
 )
 def test_luma_gets_the_bitrate_that_colour_leaves(colour_bits: float, luma_kbps: float) -> None:
     config = tinct.EncodeConfig(structure="random-access", bitrate_kbps=KBPS)
-    settings = with_x265_rate(SETTINGS, config, plan_at(30, colour_bits=colour_bits))
+    settings = with_own_rate(SETTINGS, config, plan_at(30, colour_bits=colour_bits))
     assert (settings.qp, settings.crf, settings.bitrate_kbps) == (None, None, luma_kbps)

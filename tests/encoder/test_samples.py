@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic import Planes, make_info, write_video
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.samples import MAX_WINDOW_SAMPLES, WINDOW_STEP, Samples, sample
 from tinct.media.source import open_source
 

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from synthetic import draw_clip, make_frames, make_info
 
-from tinct.bitstream.base import BaseSettings, Packet, PictureDecoder, PictureEncoder, stack_chroma
+from tinct.bitstream.base import PictureEncoder
+from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.decoding import PictureDecoder
+from tinct.bitstream.pictures import Packet, stack_chroma
 from tinct.bitstream.qp import chroma_qp, other_qp
 from tinct.encoder.keyframes import Group
 from tinct.encoder.tracks import (

@@ -20,7 +20,8 @@ from helpers import (
 )
 
 import tinct
-from tinct.bitstream.hevc import IntraEncoder, Packet
+from tinct.bitstream.base import IntraEncoder
+from tinct.bitstream.pictures import Packet
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.frames import Frame
 from tinct.media.planes import Planes

@@ -18,8 +18,9 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from tinct.bitstream.base import CODEC_NAME, PIXEL_FORMATS, Packet, coded_shape
-from tinct.bitstream.layouts import LAYOUTS
+from tinct.bitstream.base import BASES, coded_shape, find_base
+from tinct.bitstream.codecs import BaseCodec
+from tinct.bitstream.layouts import LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import (
     COLOUR,
     LUMA,
@@ -29,6 +30,7 @@ from tinct.bitstream.manifest import (
     read_manifest,
     write_manifest,
 )
+from tinct.bitstream.pictures import Packet
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
@@ -44,13 +46,15 @@ from tinct.networks.weights import hash_weights
 class Spool:
     """The packets of one track, on disk until the file is muxed.
 
-    Memory does not grow with the video. `header` is the track's parameter sets. Packets that are
+    Memory does not grow with the video. `header` is the track's parameter sets, `base` what codes
+    it. Packets that are
     made late go to `late_file`, in ascending order too, and are read between the others.
     `last_pts` is the latest time of a packet.
     """
 
     name: str
     header: bytes
+    base: BaseCodec
     file: IO[bytes]
     late_file: IO[bytes] | None = None
     _sizes: list[int] = field(default_factory=lambda: [0, 0], repr=False)
@@ -91,7 +95,8 @@ class Spool:
 
         These are size, profile, colour tags and parameter sets.
         """
-        container = av.open(io.BytesIO(self.header + self._first), "r", format=CODEC_NAME)
+        data = io.BytesIO(self.base.join(self.header, self._first))
+        container = av.open(data, "r", format=self.base.raw_format)
         assert isinstance(container, InputContainer)
         return container
 
@@ -178,7 +183,7 @@ def _select_tags(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
 
 def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bool) -> VideoStream:
     with spool.open_template() as template:
-        stream = out.add_stream_from_template(template.streams.video[0])
+        stream = out.add_stream_from_template(template.streams.video[0], opaque=True)
     stream.time_base = info.time_base
     if spool.name == LUMA:
         stream.disposition = Disposition.default
@@ -288,22 +293,18 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
                 f"expected a track {name} for layout {row.name}, "
                 f"found none in {path}; get the file again"
             )
-        codec = tracks[name].codec_context  # None where FFmpeg does not know the codec
-        if codec is None or codec.name != CODEC_NAME:
-            raise CodecError(
-                f"expected {CODEC_NAME.upper()} in track {name}, "
-                f"found {codec.name if codec else 'an unknown codec'} in {path}"
-            )
+        _check_codec(path, tracks[name], name=name, row=row)
     for name in row.tracks:
         context = tracks[name].codec_context
         pixels = context.pix_fmt or "of no known kind"
         grey = row.is_grey(name, has_hints=manifest.hints)
-        if pixels not in PIXEL_FORMATS or grey not in (None, pixels.startswith("gray")):
+        base = find_track_base(tracks[name])
+        if pixels not in base.pixels or grey not in (None, pixels.startswith("gray")):
             raise CodecError(
                 f"expected other pixels in track {name} for layout {row.name}, "
                 f"found {pixels} in {path}; get the file again"
             )
-        shape = _coded_track_shape(name, manifest, grey=pixels.startswith("gray"))
+        shape = _coded_track_shape(name, manifest, base=base, grey=pixels.startswith("gray"))
         if (context.height, context.width) != shape:
             width, height = manifest.size
             raise CodecError(
@@ -325,9 +326,27 @@ def _name_tracks(path: str, container: InputContainer) -> dict[str, VideoStream]
     return tracks
 
 
-def _coded_track_shape(name: str, manifest: Manifest, *, grey: bool) -> tuple[int, int]:
+def find_track_base(track: VideoStream) -> BaseCodec:
+    """Return the base codec of a track that was checked."""
+    base = find_base(track.codec_context.codec.canonical_name)
+    assert base is not None
+    return base
+
+
+def _check_codec(path: str, track: VideoStream, *, name: str, row: LayoutRow) -> None:
+    codec = track.codec_context  # None where FFmpeg does not know the codec
+    found = "an unknown codec" if codec is None else codec.codec.canonical_name
+    wanted = [base for base in BASES.values() if base.codes_grey or not row.has_colour_track]
+    if found not in [base.coded_as for base in wanted]:
+        titles = " or ".join(base.title for base in wanted)
+        raise CodecError(f"expected {titles} in track {name}, found {found} in {path}")
+
+
+def _coded_track_shape(
+    name: str, manifest: Manifest, *, base: BaseCodec, grey: bool
+) -> tuple[int, int]:
     """Return the height and width of a track's coded pictures."""
     width, height = manifest.size
     if name == COLOUR and not LAYOUTS[manifest.layout].whole_keys:
-        return coded_shape((2 * ((height + 1) // 2), (width + 1) // 2), grey=grey)
-    return coded_shape((height, width), grey=grey)
+        return coded_shape((2 * ((height + 1) // 2), (width + 1) // 2), grey=grey, base=base)
+    return coded_shape((height, width), grey=grey, base=base)

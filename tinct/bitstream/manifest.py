@@ -8,7 +8,7 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 
 | part | contents |
 |---|---|
-| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band 4:2:0 with colour |
+| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band HEVC, H.264 or AV1, 4:2:0 |
 | track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, see Manifest |
@@ -142,9 +142,9 @@ bytes are specified in `tinct/networks/weights.py` as well.
 
 ## Size
 
-Luma is padded by replication to at least 18 x 16 (width x height), and to even sides where the
-track is 4:2:0. The colour picture is padded to at least 18 x 16. A decoder crops to `size`: the
-top left part is the video.
+Luma is padded by replication to at least 18 x 16 (width x height; 16 x 16 in H.264, 64 x 64 in
+AV1), and to even sides where the track is 4:2:0. The colour picture is padded to at least 18 x 16.
+A decoder crops to `size`: the top left part is the video.
 
 ## Time
 
@@ -160,7 +160,8 @@ CRC-32. A decoder counts the checksums that do not match, and still shows all th
 ## Tags
 
 Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadata are stored in the
-HEVC stream of track 1, rotation in Matroska. The tags of track 2 have no meaning.
+stream of track 1 (AV1 has no sample aspect ratio), rotation in Matroska. The tags of track 2 have
+no meaning.
 """
 
 import json

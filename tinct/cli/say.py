@@ -105,7 +105,7 @@ def encode_lines(report: "EncodeReport", output: str) -> list[str]:
     ]
     if not report.tinct and report.plan.plain is not None:
         tried = "the network" if report.config.is_in_band else "colour on a track of its own"
-        lines.append(f"{tried} does not pay on this video: this is plain HEVC")
+        lines.append(f"{tried} does not pay on this video: this is plain {report.codec}")
     return lines + estimate_lines(report.plan, report.config.structure)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from tinct.bitstream.base import find_base
 from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
 from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.decoder.damage import Damage
@@ -137,6 +138,11 @@ def _count_packets(container: InputContainer, manifest: Manifest | None) -> list
         for s in container.streams
         if s.type in ("video", "audio", "subtitle")
     }
+    bases = {
+        s.index: find_base(s.codec_context.codec.canonical_name)
+        for s in container.streams.video
+        if s.codec_context is not None
+    }
     try:
         for packet in read_packets(container):
             track = tracks.get(packet.stream_index)
@@ -145,7 +151,9 @@ def _count_packets(container: InputContainer, manifest: Manifest | None) -> list
             track.size_bytes += packet.size
             track.packets += 1
             track.keyframes += packet.is_keyframe
-            track.reordered |= packet.pts < track.last_pts
+            base = bases.get(packet.stream_index)
+            is_early = base is not None and not track.reordered and base.reorders(bytes(packet))
+            track.reordered |= packet.pts < track.last_pts or is_early
             track.last_pts = packet.pts
             track.seconds.append(float(packet.pts * packet.time_base))
     except (FFmpegError, OSError) as error:  # `verify` counts what is missing

@@ -14,9 +14,9 @@ from itertools import chain, islice, repeat
 
 import numpy as np
 
-from tinct.bitstream.base import unstack_chroma
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Layout
+from tinct.bitstream.pictures import unstack_chroma
 from tinct.decoder.filling import find_gaps, set_distances, start_filling
 from tinct.decoder.inband import InBandRestorer
 from tinct.decoder.losses import LossLog

@@ -9,12 +9,13 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import BinaryIO
 
-from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
-from tinct.bitstream.base import PictureDecoder, PictureKind
-from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
+from tinct.bitstream.container import find_track_base, find_tracks, read_file_manifest, read_update
+from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, Manifest
+from tinct.bitstream.pictures import PictureKind
 from tinct.decoder.colourisers import (
     COLOURISERS,
     start_colouriser,
@@ -154,7 +155,7 @@ class Video:
             self._open_restorer(self.manifest, losses) as restorer,
         ):
             decoders = {
-                name: _open_decoder(stream.codec_context, name)
+                name: _open_decoder(stream, name)
                 for name, stream in find_tracks(container, self.manifest).items()
             }
             try:
@@ -253,9 +254,15 @@ class Video:
         self.damage.missing_frames = max(0, expected - count - filled)
 
 
-def _open_decoder(track: VideoCodecContext, name: str) -> PictureDecoder:
-    # frame threads would hold colour back behind the luma that waits for it
-    return PictureDecoder(track.extradata, low_delay=name == COLOUR, kind=PictureKind.of(track))
+def _open_decoder(track: VideoStream, name: str) -> PictureDecoder:
+    context = track.codec_context
+    return PictureDecoder(
+        context.extradata,
+        decoder=find_track_base(track).decoder,
+        # frame threads would hold colour back behind the luma that waits for it
+        low_delay=name == COLOUR,
+        kind=PictureKind.of(context),
+    )
 
 
 def _decode_pictures(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinct.adapt.torchrun import is_first_process
-from tinct.bitstream.base import drop_unknown_tags
+from tinct.bitstream.base import BASES, drop_unknown_tags
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
 from tinct.encoder.blind_plan import make_blind_plan
@@ -60,8 +60,13 @@ class EncodeReport:
     damaged: int
 
     @property
+    def codec(self) -> str:
+        """Return what users call the base codec."""
+        return BASES[self.config.base].title
+
+    @property
     def tinct(self) -> bool:
-        """Return whether the file needs Tinct; False where it is plain HEVC."""
+        """Return whether the file needs Tinct; False where it is a plain video."""
         return self.plan.row.has_colour_track or self.plan.colouriser != NONE.name
 
 
@@ -135,9 +140,14 @@ def _open_video(source: str, config: EncodeConfig) -> Source:
 
 def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) -> list[str]:
     """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
-    _, notes = drop_unknown_tags(info.colour)
+    base = BASES[config.base]
+    _, notes = drop_unknown_tags(info.colour, base)
+    if not base.has_pixel_shape and info.sample_aspect_ratio != 1:
+        shape = f"{info.sample_aspect_ratio.numerator}:{info.sample_aspect_ratio.denominator}"
+        notes.append(f"the shape of pixels, {shape}, is left out: {base.title} does not say it")
     is_grey = session.row.has_colour_track and session.coder.is_grey
-    return [*notes, *(describe_lost_location(info) if is_grey else [])]
+    is_lost = is_grey or info.chroma_location not in base.locations
+    return [*notes, *(describe_lost_location(info) if is_lost else [])]
 
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:

@@ -13,14 +13,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TypeVar
 
-from tinct.bitstream.base import BaseSettings, Packet, code_pictures
+from tinct.bitstream.base import BASES, code_pictures
+from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.container import Spool
 from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.bitstream.pictures import Packet
 from tinct.bitstream.qp import key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.plan import Plan, TrackPackets
-from tinct.encoder.rate import RateControl, with_x265_rate
+from tinct.encoder.rate import RateControl, with_own_rate
 from tinct.encoder.sending import choose_sent
 from tinct.encoder.settings import base_settings
 from tinct.encoder.tracks import LumaForm, PictureTrack, open_colour_track
@@ -99,9 +101,10 @@ class Coder:
     def code(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame | None, TrackPackets]]:
         """Code the video; yield each frame with the packets that are ready by then."""
         settings = base_settings(self._config, self._info, qp=self._plan.qp)
-        # x265 has to keep to a bitrate itself where pictures depend on each other
-        by_x265 = not self._config.is_intra or self._config.crf is not None
-        rated = with_x265_rate(settings, self._config, self._plan) if by_x265 else settings
+        # the library has to keep to a bitrate itself where pictures depend on each other
+        base, config = BASES[self._config.base], self._config
+        by_library = not (config.is_intra and base.has_own_qps) or config.crf is not None
+        rated = with_own_rate(settings, config, self._plan) if by_library else settings
         if self._plan.row.has_colour_track:
             coded = self._code_tracks(frames, rated, settings)
         else:
@@ -240,7 +243,9 @@ class Coder:
 
     def _open(self, name: str, header: bytes, *, takes_late: bool = False) -> None:
         late_file = self._open_file() if takes_late else None
-        self.spools.append(Spool(name, header, file=self._open_file(), late_file=late_file))
+        base = BASES[self._config.base]
+        file = self._open_file()
+        self.spools.append(Spool(name, header, base, file=file, late_file=late_file))
 
     def _open_file(self) -> IO[bytes]:
         # the file has no name, so that it vanishes with the process

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from tinct.bitstream.hevc import HEVC
 from tinct.config import OPTIONS, PAPER, EncodeConfig
 from tinct.encoder.adaptation import BlindPart, CompactPart, GanPart, InBandPart, Part
 from tinct.encoder.plan import Plan
@@ -65,7 +66,8 @@ def may_restore(config: EncodeConfig) -> bool:
 
 def restores_in_band(config: EncodeConfig) -> bool:
     """Return whether a network is tried on pictures that are coded with their colour."""
-    exists = config.network == IN_BAND_NETWORK.size and not config.is_intra
+    is_learnt = config.base == HEVC.name  # the codec whose pictures the network was trained on
+    exists = config.network == IN_BAND_NETWORK.size and not config.is_intra and is_learnt
     return select_colouriser(config).restores and config.is_in_band and exists
 
 

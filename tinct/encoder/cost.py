@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.samples import Samples
 from tinct.frames import Frame
 from tinct.media.planes import Planes

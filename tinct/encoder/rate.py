@@ -1,4 +1,4 @@
-"""Rate control: the QP along a video, constant, steered towards a bitrate, or left to x265."""
+"""Rate control: the QP along a video, constant, steered to a bitrate, or left to the library."""
 
 import math
 from collections import deque
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.qp import MAX_QP
 from tinct.config import EncodeConfig
 from tinct.encoder.plan import Plan
@@ -58,8 +58,8 @@ class RateControl:
         return self._qp
 
 
-def with_x265_rate(settings: BaseSettings, config: EncodeConfig, plan: Plan) -> BaseSettings:
-    """Return the settings with x265's own rate control, where a CRF or a bitrate is asked for.
+def with_own_rate(settings: BaseSettings, config: EncodeConfig, plan: Plan) -> BaseSettings:
+    """Return the settings with the library's own rate control for a CRF or a bitrate, if any.
 
     A bitrate is that of luma and colour together.
     """

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from tinct.bitstream.avc import AVC
+from tinct.bitstream.base import BASES
 from tinct.bitstream.container import read_file_manifest
+from tinct.bitstream.hevc import HEVC
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA
 from tinct.config import Colour, EncodeConfig
 from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, select_colouriser
@@ -42,6 +45,7 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
     rules = (
         *([] if colouriser.trains else _training_rules(filled)),
         *_rate_rules(filled),
+        *_base_rules(filled),
         *_whole_key_rules(filled),
         *_in_band_rules(filled),
         *_key_boost_rules(filled),
@@ -69,6 +73,8 @@ def _choose_colour(config: EncodeConfig, *, trains: bool) -> Colour:
         return "track"
     if config.crf is not None:
         return "in-band"
+    if not BASES[config.base].codes_grey:
+        return "in-band"
     if config.is_blind:  # what usually pays
         return "track" if config.is_intra else "in-band"
     return "track" if trains else "auto"
@@ -87,6 +93,26 @@ def _rate_rules(config: EncodeConfig) -> Rules:
     yield has_both, "--crf and --bitrate exclude each other"
     is_on_track = config.crf is not None and not config.is_in_band
     yield is_on_track, "--crf needs --colour in-band; use --qp or --bitrate"
+
+
+def _base_rules(config: EncodeConfig) -> Rules:
+    base, named = BASES[config.base], f"--base {config.base}"
+    if not base.codes_grey:
+        needs = f"{named} needs --colour in-band: its pictures are not grey"
+        yield not config.is_in_band, needs
+        yield config.colouriser == "compact", f"--colouriser compact needs --base {HEVC.name}"
+    of_x265 = changed_options(config, ("x265_preset", "x265_tune"))
+    yield bool(of_x265) and base is not HEVC, f"{of_x265} needs --base {HEVC.name}"
+    if config.base_preset is not None:
+        yield (
+            config.base_preset not in base.presets,
+            f"--base-preset {config.base_preset} is none of {named}, which has "
+            f"{', '.join(base.presets)}",
+        )
+    if config.crf is not None:
+        yield config.crf > base.highest_crf, f"--crf {config.crf:g} needs --base av1"
+    lossless = config.crf == 0 or (config.crf is None and config.qp == 0)
+    yield base is AVC and lossless, "--base avc needs a QP of 1 or more: at 0 it is lossless"
 
 
 def _whole_key_rules(config: EncodeConfig) -> Rules:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinct.bitstream.base import stack_chroma
 from tinct.bitstream.layouts import CHROMA
 from tinct.bitstream.manifest import COLOUR, IDR_SECONDS, LUMA
+from tinct.bitstream.pictures import stack_chroma
 from tinct.bitstream.qp import key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.decoder.restorer import Restorer

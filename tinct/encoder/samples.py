@@ -10,7 +10,8 @@ from itertools import chain, islice, product
 import cv2
 import numpy as np
 
-from tinct.bitstream.base import BaseSettings, encode_pictures
+from tinct.bitstream.base import encode_pictures
+from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.keyframes import LONGEST_RESTORED
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes

@@ -10,9 +10,10 @@ from functools import cache
 
 import numpy as np
 
-from tinct.bitstream.base import BaseSettings, stack_chroma, unstack_chroma
+from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.layouts import CHROMA
 from tinct.bitstream.manifest import IDR_SECONDS
+from tinct.bitstream.pictures import stack_chroma, unstack_chroma
 from tinct.bitstream.qp import chroma_qp, key_qp, other_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.cost import (

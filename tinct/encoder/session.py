@@ -125,11 +125,12 @@ class Session:
         )
 
     def manifest(self) -> Manifest | None:
-        """Return the manifest; None for plain HEVC, which has no need of one."""
+        """Return the manifest; None for a plain video, which has no need of one."""
         info, part, coder = self._info, self.part, self.coder
         plain = ((), (), ()) if self.view is None else self.view.plain
         shape = (info.height, info.width)
-        is_whole = coded_shape(shape, grey=False) == shape
+        base = coder.spool(LUMA).base
+        is_whole = coded_shape(shape, grey=False, base=base) == shape
         if not self.row.has_colour_track and part.network is None and is_whole:
             return None
         return Manifest(

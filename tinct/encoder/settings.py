@@ -1,6 +1,8 @@
 """What the base codec is told on behalf of a configuration."""
 
-from tinct.bitstream.base import BaseSettings
+from tinct.bitstream.base import BASES
+from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.hevc import HEVC
 from tinct.config import EncodeConfig
 from tinct.frames import VideoInfo
 
@@ -9,10 +11,13 @@ def base_settings(
     config: EncodeConfig, info: VideoInfo, *, qp: int, structure: str | None = None
 ) -> BaseSettings:
     """Return settings at a constant QP; `structure` is the configuration's own unless named."""
+    row = BASES[config.base]
+    is_x265 = row is HEVC
     return BaseSettings(
         structure=structure or config.structure,
         info=info,
         qp=qp,
-        preset=config.x265_preset,
+        base=config.base,
+        preset=config.base_preset or (config.x265_preset if is_x265 else row.preset),
         tune=config.x265_tune,
     )

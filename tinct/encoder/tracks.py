@@ -9,14 +9,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from tinct.bitstream.base import (
-    BaseSettings,
-    IntraEncoder,
-    Packet,
-    PictureEncoder,
-    stack_chroma,
-)
+from tinct.bitstream.base import BASES, IntraEncoder, PictureEncoder
+from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.manifest import IDR_SECONDS
+from tinct.bitstream.pictures import Packet, stack_chroma
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp, other_qp
 from tinct.encoder.keyframes import Group
 from tinct.encoder.plan import Plan
@@ -34,10 +30,10 @@ class PictureTrack:
 
     def __init__(self, settings: BaseSettings, info: VideoInfo, *, grey: bool) -> None:
         shape = (info.height, info.width)
-        has_own_qps = settings.structure in ("intra", "intra-main") and settings.qp is not None
+        is_intra = settings.structure in ("intra", "intra-main") and settings.qp is not None
         self._coder = (
             IntraEncoder(settings, shape, grey=grey)
-            if has_own_qps
+            if is_intra and BASES[settings.base].has_own_qps
             else PictureEncoder(settings, shape, grey=grey)
         )
         self.header = self._coder.header

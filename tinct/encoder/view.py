@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinct.bitstream.base import PictureDecoder
 from tinct.bitstream.container import Spool, merge_spools
+from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.manifest import COLOUR, Layout
 from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
@@ -223,7 +223,7 @@ class View:
 
 
 def _decoder_of(spool: Spool) -> PictureDecoder:
-    return PictureDecoder(spool.header, low_delay=spool.name == COLOUR)
+    return PictureDecoder(spool.header, decoder=spool.base.decoder, low_delay=spool.name == COLOUR)
 
 
 def _coded_errors(original: Frame, planes: Planes) -> tuple[float, float, float]:

@@ -16,8 +16,10 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
+from tinct.bitstream.base import PictureEncoder
+from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.container import Spool, mux
-from tinct.bitstream.hevc import HevcEncoder, HevcSettings
+from tinct.bitstream.hevc import HEVC
 from tinct.bitstream.manifest import LUMA
 from tinct.frames import Frame
 from tinct.media.cues import thin_index
@@ -34,16 +36,16 @@ def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
     """
     video = open_source(source)
     info, structure = video.info, options["structure"]
-    settings = HevcSettings(
+    settings = BaseSettings(
         structure=structure,
         info=info,
         qp=int(options["qp"]),
         preset=options["preset"],
         chroma_qp_offset=int(options.get("chroma-qp-offset", "0")),
     )
-    encoder = HevcEncoder(settings, (info.height, info.width), grey=False)
+    encoder = PictureEncoder(settings, (info.height, info.width), grey=False)
     with tempfile.TemporaryFile() as file:
-        spool = Spool(LUMA, encoder.header, file)
+        spool = Spool(LUMA, encoder.header, HEVC, file=file)
         for frame in select_frames(video, int(options.get("every", "1"))):
             planes = (frame.y, frame.cb, frame.cr)
             spool.write(encoder.encode(planes, frame.pts, idr=structure == "intra"))

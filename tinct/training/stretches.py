@@ -16,7 +16,9 @@ import cv2
 import numpy as np
 
 from tinct.adapt.crops import Crop, cut_crops, stack_crops
-from tinct.bitstream.base import BaseSettings, encode_pictures, stack_chroma, unstack_chroma
+from tinct.bitstream.base import encode_pictures
+from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.pictures import stack_chroma, unstack_chroma
 from tinct.bitstream.qp import chroma_qp, key_qp, other_qp
 from tinct.config import TaskName
 from tinct.errors import CodecError

@@ -1,0 +1,101 @@
+"""H.264 as a base codec: the options of x264, and its header."""
+
+import re
+
+from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
+from tinct.bitstream.hevc import PRESETS
+from tinct.frames import CHROMA_LOCATIONS
+
+MESSAGE = 6  # NAL unit type of supplemental information (ITU-T H.264 table 7-1)
+SETS = (7, 8)  # those of SPS and PPS
+LEAST_QP = 1  # of 8 bits: at 0 x264 codes without loss, in a profile that few decoders have
+# Samples of luma. In a row of blocks that is no multiple of eight x264's mbtree reads memory that
+# nobody wrote, and no two files of one video are the same.
+WHOLE_WIDTH = 128
+# Options for each structure.
+STRUCTURES: dict[str, str] = {
+    "intra": "keyint=1:ipratio=1",
+    "low-delay": "keyint=250:bframes=0",
+    "random-access": "keyint=250",
+}
+
+
+def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[str, str]:
+    """Return FFmpeg's options of libx264; `qp` is constant for intra pictures, else a CRF.
+
+    The zero of x264's QPs moves by 6 with each bit of depth above 8. `stitchable` keeps the QP out
+    of the parameter sets, so that these are the same for all.
+    """
+    parameters = [STRUCTURES[settings.structure], "stitchable=1", "log-level=none"]
+    if shape[1] % WHOLE_WIDTH:
+        parameters.append("mbtree=0")
+    if settings.qp is not None:
+        lift = 6 * (settings.info.bit_depth - 8)
+        is_intra = settings.structure == "intra"
+        qp = max(settings.qp, LEAST_QP) + lift
+        parameters.append(f"qp={qp}" if is_intra else f"crf={max(settings.qp, LEAST_QP)}")
+    if settings.crf is not None:
+        parameters.append(f"crf={settings.crf:g}")
+    if settings.bitrate_kbps is not None:
+        parameters.append(f"bitrate={settings.bitrate_kbps:g}")
+    location = settings.info.chroma_location
+    if not grey and location is not None:
+        parameters.append(f"chromaloc={CHROMA_LOCATIONS[location]}")
+    hdr = settings.info.hdr
+    if hdr.master_display:
+        parameters.append(f"mastering-display={hdr.master_display}")
+    if hdr.max_cll:
+        parameters.append(f"cll={hdr.max_cll}")
+    options = {"preset": settings.preset, "forced-idr": "1", "x264-params": ":".join(parameters)}
+    if settings.tune != "none":
+        options["tune"] = settings.tune
+    return options
+
+
+def split_header(header: bytes) -> tuple[bytes, bytes]:
+    """Split x264's Annex B header into SPS and PPS, and messages without x264's own."""
+    units = split_units(header)
+    sets = [unit for unit in units if _type_of(unit) in SETS]
+    return b"".join(sets), b"".join(
+        unit for unit in units if unit not in sets and not _is_advertisement(unit)
+    )
+
+
+def clean(data: bytes) -> bytes:
+    """Return a packet without the text in which each x264 lists its options, about 700 bytes."""
+    if b"x264 - core" not in data[:1000]:
+        return data
+    return b"".join(unit for unit in split_units(data) if not _is_advertisement(unit))
+
+
+def split_units(data: bytes) -> list[bytes]:
+    """Return the NAL units of Annex B bytes, each with its start code."""
+    return [b"\0\0\0\1" + unit for unit in re.split(rb"\x00?\x00\x00\x01", data)[1:]]
+
+
+def _type_of(unit: bytes) -> int:
+    return unit[4] & 31
+
+
+def _is_advertisement(unit: bytes) -> bool:
+    return _type_of(unit) == MESSAGE and b"x264 - core" in unit
+
+
+AVC = BaseCodec(
+    name="avc",
+    title="H.264",
+    maker="x264",
+    library="libx264",
+    decoder="h264",
+    coded_as="h264",
+    raw_format="h264",
+    structures=tuple(STRUCTURES),
+    presets=PRESETS,
+    preset="medium",
+    pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
+    least=(16, 16),
+    make_options=make_options,
+    split_header=split_header,
+    clean=clean,
+    tags={"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES},
+)

@@ -1,0 +1,90 @@
+"""What a base codec is to Tinct: a row with its encoder, its decoder and what it can, and what an
+encode asks of it.
+
+`hevc`, `avc` and `av1` have the rows, `base` their table.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from tinct.frames import CHROMA_LOCATIONS, VideoInfo
+
+Shape = tuple[int, int]  # height and width
+
+PRIMARIES, TRANSFERS, MATRICES = (  # that H.273 defines, but for those of late editions
+    frozenset(codes) - {3} for codes in (range(13), range(19), range(15))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseSettings:
+    """What an encode asks of the base codec `base`. Exactly one of the first three is set.
+
+    `qp` is nominal, about HEVC's; `crf` and `preset` are the codec's own. `structure` is one of the
+    row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, in HEVC alone.
+    """
+
+    qp: int | None = None
+    crf: float | None = None
+    bitrate_kbps: float | None = None
+    base: str = "hevc"
+    structure: str
+    info: VideoInfo
+    preset: str = "medium"
+    tune: str = "psnr"
+    chroma_qp_offset: int = 0
+
+    def __post_init__(self) -> None:
+        rates = (self.qp, self.crf, self.bitrate_kbps)
+        assert sum(rate is not None for rate in rates) == 1, rates
+
+
+class MakeOptions(Protocol):
+    """Takes settings, and height and width of the pictures; returns options of a library."""
+
+    def __call__(self, settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[str, str]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseCodec:
+    """A base codec: a row of BASES.
+
+    `name` is the value of `--base`, `title` what users read. `maker` and `library` are the encoder
+    as users and FFmpeg name it, `decoder` is FFmpeg's decoder, `coded_as` its name of what is
+    coded, `raw_format` its format of packets without a container. `structures` are the values of
+    `BaseSettings.structure` that it has. `presets` are its own, `preset` is the usual one;
+    `highest_crf` is its worst quality. `pixels` are FFmpeg's names of the formats that a track may
+    have, `least` is the smallest picture. `make_options` gives the options of the library.
+    `split_header` parts what the library writes before all pictures into the parameter sets and
+    what belongs to each picture that decoding may start at; `clean` takes out of a packet what
+    decoders do not need, and `join` makes a stream of header and packet. `reorders` tells whether a
+    packet has a picture that is shown later, where times do not tell. `tags` are the code numbers
+    of H.273 that it takes, by field of ColourTags, `locations` are the places of chroma; without
+    `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma and of colour need
+    `codes_grey`; with `has_own_qps` every intra picture may have a QP of its own.
+    """
+
+    name: str
+    title: str
+    maker: str
+    library: str
+    decoder: str
+    coded_as: str
+    raw_format: str
+    structures: tuple[str, ...]
+    presets: tuple[str, ...]
+    preset: str
+    highest_crf: float = 51
+    pixels: tuple[str, ...]
+    least: Shape
+    make_options: MakeOptions
+    split_header: Callable[[bytes], tuple[bytes, bytes]]
+    clean: Callable[[bytes], bytes] = lambda data: data
+    join: Callable[[bytes, bytes], bytes] = lambda header, packet: header + packet
+    tags: Mapping[str, frozenset[int]]
+    reorders: Callable[[bytes], bool] = lambda packet: False
+    locations: frozenset[str | None] = frozenset({None, *CHROMA_LOCATIONS})
+    has_pixel_shape: bool = True
+    codes_grey: bool = False
+    has_own_qps: bool = False
