@@ -9,11 +9,14 @@ from helpers import find_sample_clip
 import tinct
 from tinct.encoder import search_network
 from tinct.encoder.cost import Cost
+from tinct.encoder.defaults import BLOCK_ERROR, BLOCK_TIMES
 from tinct.encoder.search_network import (
+    BLOCK_COST,
     FREE_SPREAD_DB,
     FREE_STRAY_DB,
     SPREAD_COST,
     STRAY_COST,
+    block_penalty,
     gain,
     spread_penalty,
     stray_penalty,
@@ -56,3 +59,16 @@ def test_an_encode_is_steadier_for_it(tmp_path: Path, monkeypatch: pytest.Monkey
         spreads_db.append(report.plan.track.spread_db)
     steady_db, pulsing_db = spreads_db
     assert steady_db < pulsing_db - 2
+
+
+def test_wrong_colour_in_the_worst_blocks_counts_beyond_what_is_usual() -> None:
+    plain = Cost(1000, (10.0, 2.0, 3.0))
+    usual = BLOCK_ERROR + BLOCK_TIMES * 5.0
+    for times, penalty in (
+        (0.1, 0.0),
+        (1.0, 0.0),
+        (math.e, BLOCK_COST),
+        (math.e**2, 2 * BLOCK_COST),
+    ):
+        track = Cost(1000, (10.0, 2.0, 3.0), block_error=times * usual)
+        assert block_penalty(track, plain) == pytest.approx(penalty)

@@ -26,12 +26,14 @@ class Cost:
     """What one way of coding costs.
 
     `bits` is bits a frame, `error` the mean squared error of Y, Cb and Cr in 8-bit levels.
-    `spread_db` is mean PSNR-Y of key frames less that of the others; 0 where nobody asked.
+    `spread_db` is mean PSNR-Y of key frames less that of the others, `block_error` the mean over
+    frames of that of Cb and Cr together in a frame's worst block; both are 0 where nobody asked.
     """
 
     bits: float
     error: tuple[float, float, float]
     spread_db: float = 0.0
+    block_error: float = 0.0
 
     def distortion(self, plain: "Cost") -> float:
         """Return D: 6:1:1 over the planes, each error relative to `plain` at the same QP."""

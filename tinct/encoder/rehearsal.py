@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from tinct.bitstream.layouts import CHROMA
@@ -33,6 +34,7 @@ from tinct.motion.views import KeyView
 from tinct.networks.interface import Colouriser, Interpolator
 from tinct.psnr import Psnr, plane_errors
 
+COLOUR_BLOCK = 8  # chroma samples a side, anywhere in a frame
 # An interpolated frame saves the overhead of a packet, which nobody counts for the others.
 UNSENT_BITS = -PACKET_OVERHEAD_BITS
 
@@ -60,11 +62,16 @@ class _LumaKind:
 
 @dataclass(frozen=True, kw_only=True)
 class _Judged:
-    """What is counted of a stretch: bits and plane errors by frame, the bits of its first key
-    frame's colour, and the spread of key frames over the others (None without both)."""
+    """What is counted of a stretch.
+
+    Bits, plane errors and the error of the worst block of colour are by frame. Beside them are the
+    bits of its first key frame's colour, and the spread of key frames over the others (None without
+    both).
+    """
 
     bits: list[float]
     errors: list[tuple[float, float, float]]
+    block_errors: list[float]
     first_colour_bits: float
     spread_db: float | None
 
@@ -107,7 +114,8 @@ class Rehearsal:
         return Cost(
             float(np.mean(bits)) + overhead,
             (float(y), float(cb), float(cr)),
-            float(np.mean(spreads_db or [0.0])),
+            spread_db=float(np.mean(spreads_db or [0.0])),
+            block_error=float(np.mean([error for one in judged for error in one.block_errors])),
         )
 
     def _judge(self, stretch: int, choice: Choice) -> _Judged:
@@ -133,6 +141,7 @@ class Rehearsal:
         first = groups[0].frames[0].pts
         bits: list[float] = []
         errors: list[tuple[float, float, float]] = []
+        block_errors: list[float] = []
         luma_db: dict[bool, list[float]] = {True: [], False: []}  # of key frames, of the others
         for original, shown, luma_bits in restored.frames:
             if original.pts not in counted:
@@ -140,13 +149,18 @@ class Rehearsal:
             is_later_key = original.pts in colour_bits and original.pts != first
             bits.append(luma_bits + (colour_bits[original.pts] if is_later_key else 0.0))
             errors.append(plane_errors(original, shown))
+            block_errors.append(_measure_worst_block(original, shown))
             luma_error = max(errors[-1][0], FLAT_ERROR)
             luma_db[original.pts in colour_bits].append(-10 * math.log10(luma_error))
         spread_db = None
         if luma_db[True] and luma_db[False]:
             spread_db = float(np.mean(luma_db[True]) - np.mean(luma_db[False]))
         return _Judged(
-            bits=bits, errors=errors, first_colour_bits=colour_bits[first], spread_db=spread_db
+            bits=bits,
+            errors=errors,
+            block_errors=block_errors,
+            first_colour_bits=colour_bits[first],
+            spread_db=spread_db,
         )
 
     def _restore(
@@ -221,3 +235,13 @@ class Rehearsal:
             coded = self._samples.code(pictures, form.adapt(settings), grey=form.is_grey)
             known.update({frame.pts: one for frame, one in zip(missing, coded, strict=True)})
         return {frame.pts: known[frame.pts] for frame in frames}
+
+
+def _measure_worst_block(original: Frame, shown: Frame) -> float:
+    """Return the squared error of Cb and Cr together in a frame's worst block, in 8-bit levels."""
+    scale = 1 << (original.info.bit_depth - 8)
+    error = sum(
+        np.square((plane.astype(np.float32) - made) / scale)
+        for plane, made in ((original.cb, shown.cb), (original.cr, shown.cr))
+    )
+    return float(cv2.blur(error, (COLOUR_BLOCK, COLOUR_BLOCK)).max())

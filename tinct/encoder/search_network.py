@@ -14,6 +14,8 @@ from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
 from tinct.encoder.cost import FLAT_ERROR, Cost
 from tinct.encoder.defaults import (
+    BLOCK_ERROR,
+    BLOCK_TIMES,
     BOOST,
     COLOUR_OFFSET,
     Weights,
@@ -38,10 +40,12 @@ LOOSENESSES = (math.inf, 3.0, 1.0)
 HINTS = {"auto": (False, True), "on": (True,), "off": (False,)}
 BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR hardly sees a block
 # Axes in the order of a place. The boost is searched late, since luma that was coded once at a QP
-# serves again; hints when it is known what the bound that they replace would cost.
+# serves again; hints when it is known what the bound on blocks would cost.
 BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS, HINT_AXIS = range(7)
 SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, HINT_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
-MAY_STRAY = (HINT_AXIS,)  # to better colour: the QP that is searched next takes it back
+# Of the logarithm of bits, where hints are weighed, for a unit of the logarithm of the worst
+# block's error of colour. They may stray to better colour: the QP, searched next, takes it back.
+BLOCK_COST = 0.1
 ROUNDS = {"fast": 1, "thorough": 2}  # through the axes
 REHEARSED = FAST_NETWORK.name  # one more pass is better everywhere, and slow
 PRICES = (0.25, 0.5, 1.0, 2.0, 4.0)  # of what usually pays
@@ -74,6 +78,12 @@ def spread_penalty(track: Cost) -> float:
     return SPREAD_COST * max(0.0, track.spread_db - FREE_SPREAD_DB) ** 2
 
 
+def block_penalty(track: Cost, plain: Cost) -> float:
+    """Return what wrong colour in the worst blocks counts against a choice, as a log of bits."""
+    usual = BLOCK_ERROR + BLOCK_TIMES * sum(plain.error[1:])
+    return BLOCK_COST * max(0.0, math.log(max(track.block_error, usual) / usual))
+
+
 def search_network(
     samples: Samples, config: EncodeConfig, *, qp: int, plain: Cost, rate: float
 ) -> tuple[Choice, Cost]:
@@ -96,15 +106,17 @@ def search_network(
 
     axes = _list_axes(config, plain, qp)
 
-    def gain_of(at: Place, *, strays: bool) -> float:
+    def gain_of(at: Place, *, axis: int) -> float:
         found = cost(axes.choice(at))
-        penalty = spread_penalty(found) + (0 if strays else stray_penalty(found, plain))
-        return gain(found, plain, rate) - penalty + BOUND_WORTH * axes.count_bounds(at)
+        about_axis = block_penalty if axis == HINT_AXIS else stray_penalty
+        penalty = spread_penalty(found) + about_axis(found, plain)
+        return gain(found, plain, rate) - penalty + BOUND_WORTH * at[BOUND_AXIS]
 
     at = axes.start(qp)
     for axis in SEARCH_ORDER * ROUNDS[config.search]:
-        gain_on_axis = partial(gain_of, strays=axis in MAY_STRAY)
-        at = _climb(axes, at, axis=axis, gain_of=gain_on_axis)
+        if axis == HINT_AXIS and not block_penalty(cost(axes.choice(at)), plain):
+            continue  # no block has a colour that hints could mend
+        at = _climb(axes, at, axis=axis, gain_of=partial(gain_of, axis=axis))
     best = axes.choice(at)
     return best, cost(best)
 
@@ -139,10 +151,6 @@ class Axes:
             0,
             0,
         )
-
-    def count_bounds(self, at: Place) -> int:
-        """Return how strict a bound blocks of colour keep to: hints serve as the strictest."""
-        return len(LOOSENESSES) - 1 if self.hints[at[HINT_AXIS]] else at[BOUND_AXIS]
 
     def choice(self, at: Place) -> Choice:
         """Return what stands at a place."""
