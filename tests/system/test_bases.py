@@ -76,22 +76,39 @@ def test_a_variable_rate_and_sound_come_along(tmp_path: Path, base: str) -> None
         assert [stream.type for stream in container.streams] == ["video", "audio"]
 
 
+@pytest.mark.parametrize("size", [(64, 48), (95, 65)])
 @pytest.mark.parametrize("base", BASES)
-def test_tags_of_pictures_come_along(tmp_path: Path, base: str) -> None:
+def test_tags_of_pictures_come_along(tmp_path: Path, base: str, size: tuple[int, int]) -> None:
     """Matrix and range, the shape of pixels, and HDR10's metadata."""
     colour = ColourTags(primaries=9, transfer=16, matrix=9, full_range=False)
-    about = make_info(colour=colour, sample_aspect_ratio=Fraction(4, 3), bit_depth=10)
+    about = make_info(*size, colour=colour, sample_aspect_ratio=Fraction(4, 3), bit_depth=10)
     write_hdr(tmp_path / "a.mkv", about)
     given = open_source(str(tmp_path / "a.mkv")).info
     assert given.hdr.max_cll
-    report = encode(tmp_path / "a.mkv", tmp_path / "b.mkv", base)
+    encode(tmp_path / "a.mkv", tmp_path / "b.mkv", base)
     found = open_source(str(tmp_path / "b.mkv")).info
     assert found.colour == given.colour
     assert found.hdr == given.hdr
-    has_shape = BASES[base].has_pixel_shape
-    assert found.sample_aspect_ratio == (Fraction(4, 3) if has_shape else 1)
-    note = "the shape of pixels, 4:3, is left out: AV1 does not say it"
-    assert (note in report.notes) is not has_shape
+    assert found.sample_aspect_ratio == Fraction(4, 3)
+
+
+def test_a_title_leaves_room_for_the_shape_of_pixels(tmp_path: Path) -> None:
+    """Without Tinct's name for the track the source's title stays, and nothing is behind it."""
+    about = make_info(96, 80, sample_aspect_ratio=Fraction(64, 45))
+    write_video(tmp_path / "source.mkv", draw_clip(3, 96, 80), about)
+    encode(tmp_path / "source.mkv", tmp_path / "a.mkv", "hevc")
+    with av.open(str(tmp_path / "a.mkv")) as given, av.open(str(tmp_path / "b.mkv"), "w") as out:
+        stream = out.add_stream_from_template(given.streams.video[0], opaque=True)
+        stream.metadata["title"] = "Wedding"
+        for packet in given.demux(video=0):
+            if packet.pts is not None:
+                packet.stream = stream
+                out.mux(packet)
+    encode(tmp_path / "b.mkv", tmp_path / "c.mkv", "av1")
+    with av.open(str(tmp_path / "c.mkv")) as container:
+        assert container.streams.video[0].metadata["title"] == "Wedding"
+    assert open_source(str(tmp_path / "c.mkv")).info.sample_aspect_ratio == Fraction(64, 45)
+    assert not tinct.verify(str(tmp_path / "c.mkv")).damage
 
 
 def write_hdr(path: Path, about: Any) -> None:
@@ -100,7 +117,8 @@ def write_hdr(path: Path, about: Any) -> None:
         master_display="G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)",
         max_cll="1000,400",
     )
-    write_video(path, draw_clip(5, bit_depth=10), replace(about, hdr=hdr))
+    planes = draw_clip(5, about.width, about.height, bit_depth=10)
+    write_video(path, planes, replace(about, hdr=hdr))
 
 
 @pytest.mark.parametrize(("word", "location"), [("paldv", "topleft"), ("jpeg", "center")])

@@ -7,7 +7,7 @@ import heapq
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -32,10 +32,11 @@ from tinct.bitstream.manifest import (
 )
 from tinct.bitstream.pictures import Packet
 from tinct.errors import CodecError
-from tinct.frames import VideoInfo
+from tinct.frames import Hdr, VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
 from tinct.media.cues import thin_index
 from tinct.media.demux import describe_error, open_input
+from tinct.media.matroska import ROOM, complete_matroska
 from tinct.media.passthrough import Extras
 from tinct.networks.weights import hash_weights
 
@@ -146,7 +147,10 @@ def mux(
                 out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
             extras = Extras(source, out) if source is not None else None
             if extras is not None:
-                streams[0].metadata.update(_select_tags(extras.video_metadata, named=named))
+                tags = _select_tags(extras.video_metadata, named=named)
+                if "title" in tags and _needs_shape(spools[0], info):
+                    tags["title"] += ROOM
+                streams[0].metadata.update(tags)
             luma = next(spool for spool in spools if spool.name == LUMA)
             by_name = dict(zip((spool.name for spool in spools), streams, strict=True))
             for name, packet in merge_spools(spools):
@@ -158,6 +162,9 @@ def mux(
                 out.mux(out_packet)
             if extras is not None:
                 extras.finish()
+        if _needs_shape(spools[0], info):
+            coded = coded_shape((info.height, info.width), grey=False, base=spools[0].base)
+            complete_matroska(path, replace(info, height=coded[0], width=coded[1], hdr=Hdr()))
         if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
             thin_index(path)
         return extras.notes if extras is not None else []
@@ -189,9 +196,17 @@ def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bo
         stream.disposition = Disposition.default
         if info.rotation:
             stream.set_display_rotation(-info.rotation)  # FFmpeg's angle is counter-clockwise
-    if named:
-        stream.metadata["title"] = spool.name
+    name = spool.name if named else ""
+    if room := ROOM if _needs_shape(spool, info) else "":
+        name += room
+    if name:
+        stream.metadata["title"] = name
     return stream
+
+
+def _needs_shape(spool: Spool, info: VideoInfo) -> bool:
+    """Return whether the container has to say how wide a pixel is."""
+    return not spool.base.has_pixel_shape and info.sample_aspect_ratio != 1
 
 
 def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:

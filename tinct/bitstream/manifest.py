@@ -160,8 +160,8 @@ CRC-32. A decoder counts the checksums that do not match, and still shows all th
 ## Tags
 
 Colour primaries, transfer, matrix, range, sample aspect ratio and HDR10 metadata are stored in the
-stream of track 1 (AV1 has no sample aspect ratio), rotation in Matroska. The tags of track 2 have
-no meaning.
+stream of track 1, rotation in Matroska, and there the sample aspect ratio of AV1, too. The tags of
+track 2 have no meaning.
 """
 
 import json

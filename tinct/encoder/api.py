@@ -142,9 +142,6 @@ def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) ->
     """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
     base = BASES[config.base]
     _, notes = drop_unknown_tags(info.colour, base)
-    if not base.has_pixel_shape and info.sample_aspect_ratio != 1:
-        shape = f"{info.sample_aspect_ratio.numerator}:{info.sample_aspect_ratio.denominator}"
-        notes.append(f"the shape of pixels, {shape}, is left out: {base.title} does not say it")
     is_grey = session.row.has_colour_track and session.coder.is_grey
     is_lost = is_grey or info.chroma_location not in base.locations
     return [*notes, *(describe_lost_location(info) if is_lost else [])]
