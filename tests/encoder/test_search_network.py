@@ -72,3 +72,19 @@ def test_wrong_colour_in_the_worst_blocks_counts_beyond_what_is_usual() -> None:
     ):
         track = Cost(1000, (10.0, 2.0, 3.0), block_error=times * usual)
         assert block_penalty(track, plain) == pytest.approx(penalty)
+
+
+def test_key_frames_at_fixed_distances_are_tried_where_every_frame_is_sent() -> None:
+    """Their luma helps the frames between, of which the small copies know nothing."""
+    plain = Cost(1000, (10.0, 2.0, 3.0))
+    resolved = tinct.EncodeConfig(colour="track", interpolate="off")
+    axes = search_network._list_axes(resolved, plain, 32)
+    at = list(axes.start(32))
+    assert axes.choice(tuple(at)).spacing.group == "auto"
+    found = []
+    for index in range(axes.length(search_network.LENGTH_AXIS)):
+        at[search_network.LENGTH_AXIS] = index
+        found.append(axes.choice(tuple(at)).spacing.group)
+    assert found == list(search_network.LENGTHS)
+    usual = search_network._list_axes(tinct.EncodeConfig(colour="track"), plain, 32)
+    assert usual.length(search_network.LENGTH_AXIS) == 1

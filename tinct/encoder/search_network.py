@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Literal
 
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
@@ -33,6 +34,9 @@ from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
 QP_STEPS = (-10, -8, -6, -4, -2, 0, 2, 4)  # of luma from the QP that was asked for
+# Frames from key frame to key frame, after by content; the longest first. Where every frame is sent
+# a network takes luma from them, which the small copies do not show.
+LENGTHS: tuple[int | Literal["auto"], ...] = ("auto", 16, 12, 8, 4)
 COLOUR_OFFSETS = (-18, -12, -6, 0)  # of the colour track's QP
 # Multiples of the usual bound on blocks of colour, the loosest first: where much moves, a strict
 # one asks for many key frames.
@@ -41,8 +45,12 @@ HINTS = {"auto": (False, True), "on": (True,), "off": (False,)}
 BOUND_WORTH = 0.05  # of the logarithm of bits, for each stricter bound: PSNR hardly sees a block
 # Axes in the order of a place. The boost is searched late, since luma that was coded once at a QP
 # serves again; hints when it is known what the bound on blocks would cost.
-BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS, QP_AXIS, BOUND_AXIS, HINT_AXIS = range(7)
-SEARCH_ORDER = (SENDING_AXIS, BOUND_AXIS, HINT_AXIS, QP_AXIS, SPACING_AXIS, BOOST_AXIS, COLOUR_AXIS)
+BOOST_AXIS, SPACING_AXIS, COLOUR_AXIS, SENDING_AXIS = range(4)
+QP_AXIS, BOUND_AXIS, HINT_AXIS, LENGTH_AXIS = range(4, 8)
+SEARCH_ORDER = (
+    *(SENDING_AXIS, BOUND_AXIS, HINT_AXIS, QP_AXIS),
+    *(SPACING_AXIS, LENGTH_AXIS, BOOST_AXIS, COLOUR_AXIS),
+)
 # Of the logarithm of bits, where hints are weighed, for a unit of the logarithm of the worst
 # block's error of colour. They may stray to better colour: the QP, searched next, takes it back.
 BLOCK_COST = 0.1
@@ -135,10 +143,12 @@ class Axes:
     qps: Sequence[int]
     loosenesses: Sequence[float]
     hints: Sequence[bool]
+    lengths: Sequence[int | Literal["auto"]]
 
     def length(self, axis: int) -> int:
         of_keys = (self.boosts, self.spacings, self.offsets)
-        return len((*of_keys, self.sendings, self.qps, self.loosenesses, self.hints)[axis])
+        of_frames = (self.sendings, self.qps, self.loosenesses, self.hints)
+        return len((*of_keys, *of_frames, self.lengths)[axis])
 
     def start(self, qp: int) -> Place:
         """Return the place of what usually pays, for a file of `qp`."""
@@ -150,6 +160,7 @@ class Axes:
             _nearest(self.qps, qp),
             0,
             0,
+            0,
         )
 
     def choice(self, at: Place) -> Choice:
@@ -159,10 +170,13 @@ class Axes:
         colour_qp = chroma_qp(key_qp(qp, boost)) + self.offsets[at[COLOUR_AXIS]]
         hints = self.hints[at[HINT_AXIS]]
         looseness = math.inf if hints else self.loosenesses[at[BOUND_AXIS]]
+        spacing = bound_blocks(self.spacings[at[SPACING_AXIS]], looseness)
+        if (length := self.lengths[at[LENGTH_AXIS]]) != "auto":
+            spacing = make_spacing(length, spacing.weights)
         return Choice(
             qp=qp,
             boost=boost,
-            spacing=bound_blocks(self.spacings[at[SPACING_AXIS]], looseness),
+            spacing=spacing,
             colour_qp=min(max(colour_qp, 0), MAX_QP),
             sending=self.sendings[at[SENDING_AXIS]],
             hints=hints,
@@ -188,6 +202,7 @@ def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
     spacings = [make_spacing(config.group, weights)]
     if config.group == "auto":
         spacings = [make_spacing("auto", weights, price=price) for price in PRICES]
+    is_full = config.group == "auto" and config.interpolate == "off"
     sendings = [make_sending(config.interpolate, weights)]
     if config.interpolate == "auto":
         prices = [make_sending("auto", weights, price=price) for price in PRICES]
@@ -200,6 +215,7 @@ def _list_axes(config: EncodeConfig, plain: Cost, qp: int) -> Axes:
         qps=[trial for step in QP_STEPS if 0 <= (trial := qp + step) <= MAX_QP],
         loosenesses=LOOSENESSES if config.group == "auto" else (math.inf,),
         hints=HINTS[config.hints],
+        lengths=LENGTHS if is_full else ("auto",),
     )
 
 
