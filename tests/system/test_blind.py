@@ -93,7 +93,7 @@ def test_nothing_that_was_coded_is_looked_at(
         raise AssertionError("looked at")
 
     monkeypatch.setattr(Source, "__iter__", count)
-    monkeypatch.setattr("tinct.bitstream.hevc.PictureDecoder.__init__", refuse)
+    monkeypatch.setattr("tinct.bitstream.decoding.PictureDecoder.__init__", refuse)
     monkeypatch.setattr("tinct.networks.compact.Runner.__init__", refuse)
     report = encode(clip_path, tmp_path / "a.mkv", colouriser="auto")
     assert report.plan.colouriser == "compact"
