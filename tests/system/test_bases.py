@@ -13,10 +13,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from helpers import change_manifest, measure_psnr, read_message, remux, run
+from helpers import change_manifest, find_sample_clip, measure_psnr, read_message, remux, run
 from synthetic import draw_clip, make_frames, make_info, write_clip, write_video
 
 import tinct
+from tinct.bitstream.av1 import map_qp
 from tinct.bitstream.base import BASES, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
 from tinct.frames import ColourTags, Hdr
@@ -121,6 +122,20 @@ def write_hdr(path: Path, about: Any) -> None:
     write_video(path, planes, replace(about, hdr=hdr))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_a_nominal_qp_has_about_the_quality_of_hevc(tmp_path: Path, structure: str) -> None:
+    source = tmp_path / "a.mkv"
+    tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(source), duration_seconds=1.0)
+    luma_db = {}
+    for base in BASES:
+        options = {"structure": structure, "qp": 32, "colour": "in-band"}
+        report = encode(source, tmp_path / f"{base}.mkv", base, **options)
+        assert report.psnr is not None
+        luma_db[base] = report.psnr[0].mean_db
+    assert max(luma_db.values()) - min(luma_db.values()) < 2.5, luma_db
+
+
 @pytest.mark.parametrize(("word", "location"), [("paldv", "topleft"), ("jpeg", "center")])
 @pytest.mark.parametrize("base", BASES)
 def test_where_chroma_lies_comes_along_or_is_named(
@@ -175,6 +190,13 @@ def test_every_option_of_the_library_acts(base: str) -> None:
         {"tune": "ssim"},
     ):
         assert code(**change) != usual, change
+
+
+def test_a_nominal_qp_becomes_a_crf() -> None:
+    """Golden values: points of the table, between two of them, and beyond its ends."""
+    crfs = [map_qp(qp, "intra") for qp in (0, 22, 24, 32, 42, 45, 51)]
+    assert crfs == [1, 15, 19, 34, 50, 55, 63]
+    assert [map_qp(qp, "random-access") for qp in (22, 27, 32, 37, 51)] == [34, 51, 59, 63, 63]
 
 
 def test_x264_does_not_sign_every_file(tmp_path: Path) -> None:

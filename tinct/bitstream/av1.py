@@ -2,6 +2,7 @@
 
 import os
 import re
+from itertools import pairwise
 
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 
@@ -9,10 +10,14 @@ from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, Ba
 # looks once, before its first encoder.
 os.environ.setdefault("SVT_LOG", "1")
 
-# AV1's quantiser, 0 to 63, is a + b times HEVC's QP: 43, 51 and 60 give the PSNR of HEVC's 27, 32
-# and 37, on intra frames.
-QP_SCALE = (-3.0, 1.7)
-HIGHEST_QP = 63
+HIGHEST_QP = 63  # that is also the highest CRF
+# CRFs that give the PSNR of x265's nominal QPs, by structure; lab/notes/2026-11-29-nominal-qp.md.
+NOMINAL_QPS = (22, 27, 32, 37, 42)
+CRFS = {
+    "intra": (15, 25, 34, 42, 50),
+    "low-delay": (29, 40, 50, 58, 63),
+    "random-access": (34, 51, 59, 63, 63),
+}
 FRAME_OBUS = (3, 6)  # types of a frame header alone, and of a whole frame
 # Options for each structure.
 STRUCTURES: dict[str, str] = {
@@ -28,7 +33,7 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
     parameters = [STRUCTURES[settings.structure], f"tune={1 if settings.tune == 'psnr' else 0}"]
     options = {"preset": settings.preset}
     if settings.qp is not None:
-        options["crf"] = f"{map_qp(settings.qp)}"
+        options["crf"] = f"{map_qp(settings.qp, settings.structure)}"
     if settings.crf is not None:
         options["crf"] = f"{settings.crf:g}"
     if settings.bitrate_kbps is not None:
@@ -78,10 +83,12 @@ def _scale_display(text: str) -> str:
     return colours + "L" + re.sub(r"\d+", lambda found: f"{int(found[0]) / 10_000:.4f}", light)
 
 
-def map_qp(qp: int) -> int:
-    """Return AV1's quantiser for a nominal QP."""
-    shift, slope = QP_SCALE
-    return min(max(round(shift + slope * qp), 1), HIGHEST_QP)
+def map_qp(qp: int, structure: str) -> int:
+    """Return the CRF of a nominal QP: on lines from point to point, and on as the last ones go."""
+    points = list(pairwise(zip(NOMINAL_QPS, CRFS[structure], strict=True)))
+    (low, first), (high, last) = next((p for p in points if qp <= p[1][0]), points[-1])
+    crf = first + (last - first) * (qp - low) / (high - low)
+    return min(max(round(crf), 1), HIGHEST_QP)
 
 
 AV1 = BaseCodec(

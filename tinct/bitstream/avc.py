@@ -8,6 +8,10 @@ from tinct.frames import CHROMA_LOCATIONS
 
 MESSAGE = 6  # NAL unit type of supplemental information (ITU-T H.264 table 7-1)
 SETS = (7, 8)  # those of SPS and PPS
+# From a nominal QP to the QP, or in structures that predict the CRF, that gives the PSNR of x265's;
+# lab/notes/2026-11-29-nominal-qp.md.
+QP_SHIFTS = {"intra": -1, "low-delay": 2, "random-access": 2}
+HIGHEST_QP = 51
 LEAST_QP = 1  # of 8 bits: at 0 x264 codes without loss, in a profile that few decoders have
 # Samples of luma. In a row of blocks that is no multiple of eight x264's mbtree reads memory that
 # nobody wrote, and no two files of one video are the same.
@@ -31,9 +35,9 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
         parameters.append("mbtree=0")
     if settings.qp is not None:
         lift = 6 * (settings.info.bit_depth - 8)
+        qp = min(max(settings.qp + QP_SHIFTS[settings.structure], LEAST_QP), HIGHEST_QP)
         is_intra = settings.structure == "intra"
-        qp = max(settings.qp, LEAST_QP) + lift
-        parameters.append(f"qp={qp}" if is_intra else f"crf={max(settings.qp, LEAST_QP)}")
+        parameters.append(f"qp={qp + lift}" if is_intra else f"crf={qp}")
     if settings.crf is not None:
         parameters.append(f"crf={settings.crf:g}")
     if settings.bitrate_kbps is not None:
