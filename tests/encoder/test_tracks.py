@@ -68,11 +68,14 @@ def test_hints_are_the_colour_of_a_frame_and_the_mean_colour_of_a_key_frame() ->
 def test_a_key_boost_does_not_make_hints_coarser() -> None:
     """Boosted, luma between key frames has a higher QP: the offset of chroma takes that back."""
     about = make_info()
-    for boost, nominal in ((0, 30), (10, 30), (20, 30)):
+    for boost, nominal in ((0, 30), (10, 30), (20, 30), (30, 30)):
         settings = make_settings(about, "intra")
         adapted = LumaForm(hints=True, boost=boost).adapt(settings)
         assert adapted.chroma_qp_offset + other_qp(nominal, boost) == nominal + HINT_QP_OFFSET
     assert LumaForm(boost=20).adapt(settings) == settings
+    beyond = LumaForm(hints=True, boost=40).adapt(settings)
+    assert beyond.chroma_qp_offset == -12
+    assert PictureTrack(beyond, about, grey=False).header  # raises where x265 refuses
 
 
 def code_luma(structure: str, qps: Sequence[int]) -> list[int]:

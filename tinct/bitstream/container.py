@@ -48,9 +48,8 @@ class Spool:
     """The packets of one track, on disk until the file is muxed.
 
     Memory does not grow with the video. `header` is the track's parameter sets, `base` what codes
-    it. Packets that are
-    made late go to `late_file`, in ascending order too, and are read between the others.
-    `last_pts` is the latest time of a packet.
+    it. Packets that are made late go to `late_file`, in ascending order too, and are read between
+    the others. `last_pts` is the latest time of a packet.
     """
 
     name: str
@@ -196,11 +195,9 @@ def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bo
         stream.disposition = Disposition.default
         if info.rotation:
             stream.set_display_rotation(-info.rotation)  # FFmpeg's angle is counter-clockwise
-    name = spool.name if named else ""
-    if room := ROOM if _needs_shape(spool, info) else "":
-        name += room
-    if name:
-        stream.metadata["title"] = name
+    title = (spool.name if named else "") + (ROOM if _needs_shape(spool, info) else "")
+    if title:
+        stream.metadata["title"] = title
     return stream
 
 

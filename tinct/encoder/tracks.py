@@ -22,6 +22,7 @@ from tinct.media.planes import Planes
 COLOUR_QP_DRIFT = 3  # QP steps that key frames may move before the colour track starts anew
 # Of hints of colour from the chroma QP of the nominal one. At 12 they have too much coding noise.
 HINT_QP_OFFSET = 6
+LEAST_QP_OFFSET = -12  # that HEVC has; a key boost beyond 30 asks for less
 KEY_HINT_WINDOW = 17  # samples a side that share the hint of a key frame, which has better colour
 
 
@@ -138,14 +139,17 @@ class LumaForm:
             settings = replace(settings, structure="intra-main")
         if not self.hints:
             return settings
-        return replace(settings, chroma_qp_offset=HINT_QP_OFFSET - (other_qp(0, self.boost)))
+        offset = max(HINT_QP_OFFSET - other_qp(0, self.boost), LEAST_QP_OFFSET)
+        return replace(settings, chroma_qp_offset=offset)
 
     def list_planes(self, frame: Frame, *, is_key: bool) -> Planes:
         """Return Y of a frame, with its Cb and Cr, or grey ones, where the track is 4:2:0."""
         if self.is_grey:
             return (frame.y,)
+        if self.hints and not is_key:
+            return frame.y, frame.cb, frame.cr
         if self.hints:
-            window = (KEY_HINT_WINDOW, KEY_HINT_WINDOW) if is_key else (1, 1)
+            window = (KEY_HINT_WINDOW, KEY_HINT_WINDOW)
             return frame.y, cv2.blur(frame.cb, window), cv2.blur(frame.cr, window)
         flat = np.full(frame.info.chroma_shape, 1 << (frame.info.bit_depth - 1), frame.y.dtype)
         return frame.y, flat, flat
