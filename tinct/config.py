@@ -42,6 +42,7 @@ X265_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
     *("slow", "slower", "veryslow", "placebo"),
 )
+# The rows of the base codecs say the same: reading them here would double the start of `--help`.
 SVT_AV1_PRESETS = tuple(map(str, range(11)))
 BASE_PRESETS = (*X265_PRESETS, *SVT_AV1_PRESETS)
 X265_TUNES = ("psnr", "ssim", "grain", "fastdecode", "none")

@@ -10,7 +10,7 @@ import tinct
 from tinct.bitstream.base import BASES
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import Layout
-from tinct.config import Base, Structure
+from tinct.config import OPTIONS, Base, Structure
 
 PACKAGE = Path(tinct.__file__).parent
 # The lab codes anchors with HEVC itself.
@@ -27,6 +27,13 @@ def test_no_other_folder_asks_a_codec_for_its_name() -> None:
 
 def test_every_base_of_a_config_has_a_row() -> None:
     assert tuple(BASES) == get_args(Base)
+
+
+def test_a_config_has_the_presets_and_the_crfs_of_all_rows() -> None:
+    presets = dict.fromkeys(preset for row in BASES.values() for preset in row.presets)
+    assert OPTIONS["base_preset"].choices == tuple(presets)
+    assert OPTIONS["x265_preset"].choices == BASES["hevc"].presets
+    assert OPTIONS["crf"].high == max(row.highest_crf for row in BASES.values())
 
 
 @pytest.mark.parametrize("structure", get_args(Structure))

@@ -1,7 +1,6 @@
 """H.264 as a base codec: the options of x264, and its header."""
 
-import re
-
+from tinct.bitstream.annexb import split_units
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.bitstream.hevc import PRESETS
 from tinct.frames import CHROMA_LOCATIONS
@@ -70,11 +69,6 @@ def clean(data: bytes) -> bytes:
     if b"x264 - core" not in data[:1000]:
         return data
     return b"".join(unit for unit in split_units(data) if not _is_advertisement(unit))
-
-
-def split_units(data: bytes) -> list[bytes]:
-    """Return the NAL units of Annex B bytes, each with its start code."""
-    return [b"\0\0\0\1" + unit for unit in re.split(rb"\x00?\x00\x00\x01", data)[1:]]
 
 
 def _type_of(unit: bytes) -> int:

@@ -4,8 +4,8 @@ One plane is coded as a 4:0:0 picture, three as 4:2:0.
 """
 
 import os
-import re
 
+from tinct.bitstream.annexb import split_units
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.frames import CHROMA_LOCATIONS
 
@@ -89,7 +89,7 @@ def split_header(header: bytes) -> tuple[bytes, bytes]:
     messages: x265 writes them only here and Matroska has no place for them, so that they are
     stored with key pictures.
     """
-    units = [b"\0\0\0\1" + unit for unit in re.split(rb"\x00?\x00\x00\x01", header)[1:]]
+    units = split_units(header)
     sets = [unit for unit in units if 32 <= (unit[4] >> 1) & 63 <= 34]
     return b"".join(sets), b"".join(unit for unit in units if unit not in sets)
 
