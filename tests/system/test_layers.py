@@ -149,6 +149,14 @@ def test_only_the_command_line_prints() -> None:
         assert not prints or place_of(path) == "cli" or path.name == "usage.py", path
 
 
+def test_no_module_hears_the_log_of_ffmpeg() -> None:
+    """Its threads would wait for Python's lock, which who closes a decoder holds."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = ast.unparse(node) if isinstance(node, ast.Attribute | ast.ImportFrom) else ""
+            assert "av.logging" not in named, path
+
+
 REPORT = """
 import sys
 try:

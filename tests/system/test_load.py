@@ -59,6 +59,29 @@ def test_decodes_side_by_side_in_one_process_give_the_same_frames(
     assert threading.active_count() == threads_before
 
 
+OPEN_MANY = """
+import sys, threading
+import tinct
+def open_often():
+    for _ in range(60):
+        assert next(iter(tinct.open(sys.argv[1]))).y.any()
+threads = [threading.Thread(target=open_often) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("all were opened")
+"""
+
+
+@pytest.mark.slow
+def test_videos_opened_side_by_side_do_not_wait_for_each_other(clip_path: Path) -> None:
+    """A thread of a decoder that needs Python's lock would stop the whole process for good."""
+    command = [sys.executable, "-c", OPEN_MANY, str(clip_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("all were opened\n", "")
+
+
 @pytest.mark.slow
 def test_decodes_side_by_side_in_processes_give_the_same_file(
     network_path: Path, tmp_path: Path

@@ -1,20 +1,28 @@
 """What FFmpeg knows of a stream and PyAV has no attribute for: chroma's place, and the crop.
 
-It is read from FFmpeg's own description of the file, at a loud level of its log.
+Matroska has a field for each, so they are read from the track's entry that FFmpeg would write. (Its
+log says both too, but a log that Python hears can stop a process of many threads for good.)
 """
 
-import re
-import threading
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from tinct.frames import CHROMA_LOCATIONS, Frame, VideoInfo
+from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VIDEO, find_element, parse_elements
 
-_describing = threading.Lock()  # held while the log is loud
+_CROPS = {"left": 0x54CC, "right": 0x54DD, "top": 0x54BB, "bottom": 0x54AA}
+_COLOUR, _SITE_ACROSS, _SITE_DOWN = 0x55B0, 0x55B7, 0x55B8
+# Chroma's place by Matroska's two numbers for it: across 1 is left and 2 the centre, down 1 is the
+# top, 2 the centre and 3 the bottom.
+_SITES = {(2, 2): "center", (1, 1): "topleft", (2, 1): "top", (1, 3): "bottomleft"}
+_SITES |= {(2, 3): "bottom"}
+assert set(_SITES.values()) == set(CHROMA_LOCATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +61,33 @@ class Description:
 
 
 def describe_stream(stream: VideoStream) -> Description:
-    """Return what FFmpeg says of a stream of an open file."""
-    container: Any = stream.container
-    with _describing:
-        av.logging.set_libav_level(av.logging.VERBOSE)
-        av.logging.set_level(av.logging.VERBOSE)
-        try:
-            text = container.dumps_format()
-        finally:
-            av.logging.set_level(None)
-            av.logging.set_libav_level(av.logging.INFO)
-    parts = re.split(r"\n\s+Stream #0:(\d+)", text)
-    own = dict(zip(parts[1::2], parts[2::2], strict=True)).get(str(stream.index), "")
-    words = set(re.split(r"[(), ]+", own.partition("\n")[0]))
-    location = next((name for name in CHROMA_LOCATIONS if name in words), None)
-    found = re.search(r"\n\s+Frame Cropping: (\d+)/(\d+)/(\d+)/(\d+)", own)
-    left, right, top, bottom = map(int, found.groups()) if found else (0, 0, 0, 0)
+    """Return what FFmpeg says of a stream of an open file.
+
+    A stream of a codec that Matroska has no name for counts as without either.
+    """
+    fields = _read_fields(stream)
+    sides = {side: _read_number(fields, identity) for side, identity in _CROPS.items()}
     # chroma lies at every second sample
-    crop = Crop(left=left // 2 * 2, right=right, top=top // 2 * 2, bottom=bottom)
-    return Description(chroma_location=location, crop=crop)
+    crop = Crop(**sides | {side: sides[side] // 2 * 2 for side in ("left", "top")})
+    colour = dict(parse_elements(fields.get(_COLOUR, b"")))
+    site = _read_number(colour, _SITE_ACROSS), _read_number(colour, _SITE_DOWN)
+    return Description(chroma_location=_SITES.get(site), crop=crop)
+
+
+def _read_fields(stream: VideoStream) -> dict[int, bytes]:
+    """Return the fields of a picture track by identity, from a header made in memory."""
+    header = io.BytesIO()
+    # pixels without a codec have no name of Matroska's own either
+    options = {"allow_raw_vfw": "1"}
+    try:
+        with av.open(header, "w", format="matroska", options=options) as trial:
+            trial.add_stream_from_template(stream, opaque=True)
+            trial.start_encoding()
+    except (FFmpegError, ValueError):
+        return {}
+    video = find_element(header, SEGMENT, TRACKS, TRACK, VIDEO)
+    return dict(parse_elements(header.getvalue()[video.start : video.end]))
+
+
+def _read_number(fields: Mapping[int, bytes], identity: int) -> int:
+    return int.from_bytes(fields.get(identity, b""), "big")

@@ -26,7 +26,7 @@ from tinct.limits import (
 
 # Identities of elements, with their length marker.
 EBML, SEGMENT, VOID, CRC = 0x1A45DFA3, 0x18538067, 0xEC, 0xBF
-TRACKS, TRACK, CLUSTER = 0x1654AE6B, 0xAE, 0x1F43B675
+TRACKS, TRACK, VIDEO, CLUSTER = 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
 SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
 INFO, CUES, TAGS, CHAPTERS = 0x1549A966, 0x1C53BB6B, 0x1254C367, 0x1043A770
@@ -84,6 +84,15 @@ def parse_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield identity and payload of each element in memory."""
     for element in walk_elements(io.BytesIO(data), 0, len(data)):
         yield element.identity, data[element.start : element.end]
+
+
+def find_element(file: BinaryIO, *path: int, within: Element | None = None) -> Element:
+    """Return the first element at a path of identities in a file that FFmpeg has written."""
+    start, end = (within.start, within.end) if within else (0, file.seek(0, io.SEEK_END))
+    for identity in path:
+        found = next(e for e in walk_elements(file, start, end) if e.identity == identity)
+        start, end = found.start, found.end
+    return found
 
 
 def walk_parts(file: BinaryIO) -> Iterator[Element]:

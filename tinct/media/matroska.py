@@ -4,7 +4,6 @@ PyAV cannot set either on an output stream. FFmpeg is made to leave room in the 
 name that ends in `ROOM`; nothing else in the file moves. `ebml` reads elements.
 """
 
-import os
 import re
 import struct
 import zlib
@@ -17,14 +16,16 @@ from tinct.media.ebml import (
     SEGMENT,
     TRACK,
     TRACKS,
+    VIDEO,
     VOID,
     Element,
+    find_element,
     parse_elements,
     walk_elements,
 )
 
 ROOM = " " * 250
-_NAME, _VIDEO, _COLOUR, _MASTERING = 0x536E, 0xE0, 0x55B0, 0x55D0
+_NAME, _COLOUR, _MASTERING = 0x536E, 0x55B0, 0x55D0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 _MAX_CLL, _MAX_FALL = 0x55BC, 0x55BD
 _ASPECT_UNIT = 3  # display width and height are a ratio, not pixels
@@ -37,16 +38,13 @@ _MASTERING_UNITS = (50000,) * 8 + (10000,) * 2
 def complete_matroska(path: Path, info: VideoInfo) -> None:
     """Rewrite the first track's entry within the bytes that it has."""
     with path.open("r+b") as file:
-        start, end = 0, file.seek(0, os.SEEK_END)
-        for wanted in (SEGMENT, TRACKS, TRACK):
-            found = next(e for e in walk_elements(file, start, end) if e.identity == wanted)
-            if wanted == TRACKS:
-                tracks = found
-            start, end = found.start, found.end
+        tracks = find_element(file, SEGMENT, TRACKS)
+        track = find_element(file, TRACK, within=tracks)
+        start, end = track.start, track.end
         file.seek(start)
         fields = dict(parse_elements(file.read(end - start)))
         fields[_NAME] = fields[_NAME].removesuffix(ROOM.encode())
-        fields[_VIDEO] = _complete_video(fields[_VIDEO], info)
+        fields[VIDEO] = _complete_video(fields[VIDEO], info)
         entry = b"".join(
             _pack_element(identity, data)
             for identity, data in fields.items()
