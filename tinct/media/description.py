@@ -85,7 +85,7 @@ def _read_fields(stream: VideoStream) -> dict[int, bytes]:
             trial.start_encoding()
     except (FFmpegError, ValueError):
         return {}
-    video = find_element(header, SEGMENT, TRACKS, TRACK, VIDEO)
+    video = find_element(header, (SEGMENT, TRACKS, TRACK, VIDEO))
     return dict(parse_elements(header.getvalue()[video.start : video.end]))
 
 

@@ -86,7 +86,9 @@ def parse_elements(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield element.identity, data[element.start : element.end]
 
 
-def find_element(file: BinaryIO, *path: int, within: Element | None = None) -> Element:
+def find_element(
+    file: BinaryIO, path: tuple[int, ...], *, within: Element | None = None
+) -> Element:
     """Return the first element at a path of identities in a file that FFmpeg has written."""
     start, end = (within.start, within.end) if within else (0, file.seek(0, io.SEEK_END))
     for identity in path:

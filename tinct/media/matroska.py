@@ -38,8 +38,8 @@ _MASTERING_UNITS = (50000,) * 8 + (10000,) * 2
 def complete_matroska(path: Path, info: VideoInfo) -> None:
     """Rewrite the first track's entry within the bytes that it has."""
     with path.open("r+b") as file:
-        tracks = find_element(file, SEGMENT, TRACKS)
-        track = find_element(file, TRACK, within=tracks)
+        tracks = find_element(file, (SEGMENT, TRACKS))
+        track = find_element(file, (TRACK,), within=tracks)
         start, end = track.start, track.end
         file.seek(start)
         fields = dict(parse_elements(file.read(end - start)))
