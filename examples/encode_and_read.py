@@ -10,7 +10,7 @@ import tinct
 
 def main(source: str, destination: str) -> None:
     """Encode `source` to the Matroska file `destination`, then print what each second shows."""
-    config = tinct.EncodeConfig(qp=32, adapt="off")  # off: no training on this video, so faster
+    config = tinct.EncodeConfig(qp=32)
     report = tinct.encode(source, destination, config, overwrite=True)
     assert report.psnr is not None  # it is measured unless search is "off"
     luma_psnr_db = report.psnr[0].mean_db

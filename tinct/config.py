@@ -22,7 +22,7 @@ from tinct.networks.gan_config import (
     Residual,
 )
 
-Structure = Literal["intra", "low-delay", "random-access"]
+Structure = Literal["auto", "intra", "low-delay", "random-access"]
 Colour = Literal["auto", "track", "in-band"]
 KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
@@ -33,7 +33,7 @@ RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 AutoNumber = int | Literal["auto"]
-Base = Literal["hevc", "avc", "av1"]
+Base = Literal["auto", "hevc", "avc", "av1"]
 Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
 
@@ -74,7 +74,7 @@ def _is_path(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeConfig:
-    """Options of one encode. None stands for the structure's or the recipe's own default.
+    """Options of one encode. None stands for what the other options ask for, see `usual` of each.
 
     `qp` is nominal quality, about that of HEVC at this QP; one of `crf` and `bitrate_kbps` may
     replace it. The options of the last panel belong to the colouriser `gan`: they say which
@@ -82,7 +82,11 @@ class EncodeConfig:
     """
 
     structure: Structure = option(
-        "intra", "How the base codec predicts pictures", choices=get_args(Structure), panel=EVERYDAY
+        "auto",
+        "How the base codec predicts pictures; auto: random-access, or intra, where each frame "
+        "that is sent stands alone, with an option that needs it",
+        choices=get_args(Structure),
+        panel=EVERYDAY,
     )
     qp: int = option(
         32,
@@ -93,10 +97,10 @@ class EncodeConfig:
     )
     crf: float | None = option(
         None,
-        "The base codec's own quality control, instead of --qp, to 51 or av1's 63; in-band "
+        "The base codec's own quality control, instead of --qp, to 51 or av1's 70; in-band "
         "colour only",
         kind=float,
-        high=63,
+        high=70,
         panel=RATE,
     )
     bitrate_kbps: float | None = option(
@@ -109,9 +113,10 @@ class EncodeConfig:
         flag="bitrate",
     )
     base: Base = option(
-        "hevc",
-        "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices, AV1 by SVT-AV1; "
-        "the last two with in-band colour",
+        "auto",
+        "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices, AV1 by SVT-AV1, "
+        "the last two with in-band colour; auto: av1, or hevc all-intra and with an option that "
+        "needs it",
         choices=get_args(Base),
         panel=EVERYDAY,
     )
@@ -121,13 +126,21 @@ class EncodeConfig:
         "av1",
         choices=BASE_PRESETS,
         panel=RATE,
-        usual="medium; 6 with --base av1",
+        usual="6 of av1; medium of the others",
     )
-    x265_preset: str = option(
-        "medium", "x265's preset: speed against size", choices=X265_PRESETS, panel=RATE
+    x265_preset: str | None = option(
+        None,
+        "x265's preset: --base hevc with --base-preset",
+        choices=X265_PRESETS,
+        usual="medium",
+        panel=RATE,
     )
-    x265_tune: str = option(
-        "psnr", "x265's tune; every figure of the lab uses psnr", choices=X265_TUNES, panel=RATE
+    x265_tune: str | None = option(
+        None,
+        "x265's tune, with --base hevc; every figure of the lab uses psnr",
+        choices=X265_TUNES,
+        usual="psnr",
+        panel=RATE,
     )
     colour: Colour | None = option(
         None,
@@ -146,11 +159,12 @@ class EncodeConfig:
         high=MAX_GROUP,
         panel=COLOUR,
     )
-    key_form: KeyForm = option(
-        "chroma",
+    key_form: KeyForm | None = option(
+        None,
         "What the colour track holds: key frames' colour alone, or whole 4:2:0 key frames "
         "(full needs a fixed --group)",
         choices=get_args(KeyForm),
+        usual="chroma",
         panel=COLOUR,
     )
     key_boost: AutoNumber = option(
@@ -202,13 +216,15 @@ class EncodeConfig:
         choices=get_args(Search),
         panel=NETWORK,
     )
-    adapt: str = option(
-        "auto",
-        "Training on the video: compact learns a small change of its weights, kept where it pays "
-        "(auto: where PyTorch is installed); gan learns a network of its own (auto: 600 s)",
+    adapt: str | None = option(
+        None,
+        "Training on the video, which takes minutes: compact learns a small change of its weights, "
+        "kept where it pays (auto: where PyTorch is installed); gan learns a network of its own "
+        "(auto: 600 s)",
         accepts=_is_budget,
         values="off, auto, seconds, such as 300, or 2000steps or 50epochs",
         shown="[off|auto|SECONDS|2000steps|50epochs]",
+        usual="off; 600 s with gan",
         panel=NETWORK,
     )
     recipe: RecipeName = option(
@@ -302,6 +318,7 @@ class EncodeConfig:
 
     @property
     def is_intra(self) -> bool:
+        """Whether each frame that is sent stands alone; in a resolved configuration it is known."""
         return self.structure == "intra"
 
     @property
@@ -356,12 +373,15 @@ PRESETS: dict[str, dict[str, object]] = {
     "default": {},
     "paper": {
         "structure": "intra",
+        "base": "hevc",
         "colour": "track",
         "key_form": "full",
         "group": 6,
         "key_boost": 0,
         "interpolate": "off",
+        "hints": "off",
         "colouriser": "gan",
+        "adapt": "600",
     },
 }
 
@@ -373,4 +393,7 @@ def preset(name: str, **options: object) -> EncodeConfig:
     """
     if name not in PRESETS:
         raise CodecError(f"expected a preset of {', '.join(PRESETS)}; found {name!r}")
-    return EncodeConfig(**{**PRESETS[name], **options})  # type: ignore[arg-type]
+    named = PRESETS[name]
+    if options.get("colouriser", named.get("colouriser")) != named.get("colouriser"):
+        named = {key: value for key, value in named.items() if key != "adapt"}  # of its colouriser
+    return EncodeConfig(**{**named, **options})  # type: ignore[arg-type]

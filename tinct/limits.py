@@ -20,8 +20,8 @@ MAX_HELD_PIXELS = 96 * MAX_PIXELS
 # In-band luma samples that an encoder holds beside its originals; a second of 1920x1080 at
 # 60 frames/s is half of it.
 MAX_JUDGED_PIXELS = 1 << 28
-# Missing frames that are filled with the frame before them; x265 is told to give an entry point
-# every 250 frames.
+# Missing frames that are filled with the frame before them; base codecs are told to give an entry
+# point every 250 frames.
 MAX_GAP_FRAMES = 256
 # Frames of a file that are interpolated: six days at 30 frames a second, 130 MB of times in memory.
 MAX_INTERPOLATED = 1 << 24

@@ -76,7 +76,7 @@ def test_help_shows_every_option_under_its_panel() -> None:
     for option in OPTIONS.values():
         assert shown[option.flag] == option.panel
     help_text = run("encode", "--help").stdout.decode()
-    assert "--structure [intra|low-delay|random-access]" in help_text
+    assert "--structure [auto|intra|low-delay|random-access]" in help_text
     assert "--group [auto|1..96]" in help_text
 
 

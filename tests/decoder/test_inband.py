@@ -35,7 +35,7 @@ from tinct.networks import compact
 from tinct.networks.interface import Judge
 
 INFO = make_info(4, 4, frame_rate=Fraction(30))
-CONFIG = tinct.EncodeConfig(structure="random-access", network="best", qp=37)
+CONFIG = tinct.EncodeConfig(structure="random-access", base="hevc", network="best", qp=37)
 
 
 def view(pts: int) -> KeyView:
@@ -259,14 +259,14 @@ def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
 def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     """Five small frames cannot save what a manifest takes."""
     write_clip(tmp_path / "clip.mkv", frames=5)
-    options = ["--structure", "low-delay", "--network", "best"]
+    options = ["--structure", "low-delay", "--base", "hevc", "--network", "best"]
     done = run("encode", tmp_path / "clip.mkv", tmp_path / "a.mkv", *options)
     assert done.returncode == 0, done.stderr
     assert b"the network does not pay on this video: this is plain HEVC" in done.stderr
     plain = tinct.encode(
         str(tmp_path / "clip.mkv"),
         str(tmp_path / "b.mkv"),
-        tinct.EncodeConfig(structure="low-delay"),
+        tinct.EncodeConfig(structure="low-delay", base="hevc"),
     )
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
     assert not plain.tinct

@@ -18,11 +18,12 @@ def test_both_halves_have_the_same_names() -> None:
 @pytest.mark.parametrize(
     ("options", "colour", "colouriser", "key_boost"),
     [
-        ({}, "auto", "auto", "auto"),
-        ({"colouriser": "none"}, "auto", "none", 0),
+        ({}, "in-band", "none", 0),
+        ({"structure": "intra"}, "auto", "auto", "auto"),
+        ({"structure": "intra", "colouriser": "none"}, "auto", "none", 0),
         ({"colouriser": "none", "key_boost": 4}, "auto", "none", 4),
         ({"structure": "random-access"}, "in-band", "none", 0),
-        ({"structure": "random-access", "network": "best"}, "in-band", "auto", 0),
+        ({"network": "best", "base": "hevc"}, "in-band", "auto", 0),
         ({"crf": 30.0}, "in-band", "none", 0),
         ({"key_form": "full", "group": 6}, "track", "none", 0),
         ({"colouriser": "gan"}, "track", "gan", 0),
@@ -45,13 +46,13 @@ def test_the_papers_preset_trains_ten_minutes_unless_told_otherwise() -> None:
 
 def test_a_network_is_weighed_where_one_exists() -> None:
     """A shipped network is considered for intra with a colour track, and in-band for others."""
-    intra = resolve(EncodeConfig())
+    intra = resolve(EncodeConfig(structure="intra"))
     assert encoder_side.may_restore(intra)
     assert not encoder_side.restores_in_band(intra)
-    best = resolve(EncodeConfig(structure="low-delay", network="best"))
+    best = resolve(EncodeConfig(structure="low-delay", base="hevc", network="best"))
     assert encoder_side.restores_in_band(best)
     assert not encoder_side.may_restore(best)
-    assert not encoder_side.may_restore(resolve(EncodeConfig(colouriser="none")))
+    assert not encoder_side.may_restore(resolve(EncodeConfig(structure="intra", colouriser="none")))
 
 
 def test_an_option_of_another_colouriser_is_named() -> None:

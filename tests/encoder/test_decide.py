@@ -40,11 +40,12 @@ def make_config(**options: Any) -> EncodeConfig:
 @pytest.mark.parametrize(
     ("options", "needed"),
     [
-        ({}, True),
+        ({"structure": "intra"}, True),
+        ({}, False),
         ({"colour": "in-band"}, False),
-        ({"colour": "in-band", "bitrate_kbps": 100.0}, True),
+        ({"bitrate_kbps": 100.0}, True),
         ({"structure": "random-access"}, False),
-        ({"structure": "random-access", "network": "best"}, True),
+        ({"base": "hevc", "network": "best"}, True),
     ],
     ids=str,
 )
@@ -58,7 +59,9 @@ def test_a_bitrate_starts_at_the_qp_that_gives_it(kbps: float, qp: int) -> None:
 
     Here 12,000 bits a frame at QP 32 and 25 frames/s are 300 kbit/s.
     """
-    plan = make_plan(SAMPLES, make_config(colour="in-band", bitrate_kbps=float(kbps)))
+    plan = make_plan(
+        SAMPLES, make_config(structure="intra", colour="in-band", bitrate_kbps=float(kbps))
+    )
     assert (plan.layout, plan.qp) == ("in-band", qp)
 
 
@@ -73,7 +76,7 @@ def test_a_colour_track_is_taken_where_it_costs_less_or_is_asked_for(
         return replace(measured, layout="chroma", track=Cost(bits, (4.0, 1.0, 1.0)))
 
     monkeypatch.setattr(decide, "search_plain", search)
-    plan = make_plan(SAMPLES, make_config(colouriser="none", colour=colour))
+    plan = make_plan(SAMPLES, make_config(structure="intra", colouriser="none", colour=colour))
     assert (plan.layout, plan.colouriser, plan.network) == (layout, "none", None)
     assert plan.track == Cost(bits, (4.0, 1.0, 1.0))
     assert plan.plain == Cost(12_000, (4.0, 1.0, 1.0))
@@ -97,7 +100,7 @@ def test_a_network_is_taken_where_it_gains_or_is_asked_for(
 
     monkeypatch.setattr(decide, "search_network", search)
     monkeypatch.setattr(decide, "search_plain", search_plain)
-    plan = make_plan(SAMPLES, make_config(colouriser=colouriser))
+    plan = make_plan(SAMPLES, make_config(structure="intra", colouriser=colouriser))
     restored = ("chroma", "compact", "fast", 30, 16, 20)
     expected = restored if taken else ("in-band", "none", None, make_config().qp, 0, 0)
     found = (plan.layout, plan.colouriser, plan.network, plan.qp, plan.key_boost, plan.colour_qp)

@@ -20,7 +20,7 @@ def test_the_estimate_of_a_short_video_is_near_its_file(tmp_path: Path) -> None:
         str(find_sample_clip("bikes.mp4")), str(source), start_seconds=4.0, duration_seconds=2.5
     )
     report = tinct.encode(
-        str(source), str(coded), tinct.EncodeConfig(adapt="off", x265_preset="ultrafast")
+        str(source), str(coded), tinct.EncodeConfig(structure="intra", x265_preset="ultrafast")
     )
     assert report.plan.track is not None
     estimate_bytes = report.plan.track.bits * report.frames / 8
@@ -28,7 +28,7 @@ def test_the_estimate_of_a_short_video_is_near_its_file(tmp_path: Path) -> None:
     plain = tinct.encode(
         str(source),
         str(tmp_path / "plain.mkv"),
-        tinct.EncodeConfig(colour="in-band", x265_preset="ultrafast"),
+        tinct.EncodeConfig(structure="intra", colour="in-band", x265_preset="ultrafast"),
     )
     assert report.plan.colouriser == "compact"
     assert report.size_bytes < plain.size_bytes * 0.85

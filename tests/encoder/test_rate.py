@@ -34,7 +34,7 @@ def plan_at(qp: int, **changes: object) -> Plan:
 
 def test_a_bitrate_moves_the_qp_by_these_steps() -> None:
     """The steps follow from the QP of each past frame and the bits that it took."""
-    config = tinct.EncodeConfig(bitrate_kbps=KBPS)
+    config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
     expected = [30, 30, 30, 30, 31, 32, 33, 34, 35, 36, 36, 36]
     expected += [36, 35, 35, 34, 34, 33, 33, 32, 32, 32, 32, 32]
     assert list_qps(SIZES, config, plan_at(30)) == expected
@@ -42,7 +42,7 @@ def test_a_bitrate_moves_the_qp_by_these_steps() -> None:
 
 def test_key_frames_that_are_finer_lengthen_the_memory() -> None:
     """With a key boost, the rate is averaged over more frames."""
-    config = tinct.EncodeConfig(bitrate_kbps=KBPS)
+    config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
     plan = plan_at(30, key_boost=8, spacing=Spacing(group=12))
     expected = [30, 30, 30, 30, 31, 32, 33, 34, 35, 36, 36, 36]
     expected += [36, 36, 35, 35, 35, 35, 35, 35, 35, 35, 35, 35]
@@ -51,7 +51,7 @@ def test_key_frames_that_are_finer_lengthen_the_memory() -> None:
 
 @pytest.mark.parametrize(("size", "limit"), [(100_000, 51), (1, 0)])
 def test_a_bitrate_that_cannot_be_met_ends_at_the_last_qp(size: int, limit: int) -> None:
-    config = tinct.EncodeConfig(bitrate_kbps=KBPS)
+    config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
     qps = list_qps([size] * 60, config, plan_at(30))
     assert qps[:4] == [30] * 4
     assert qps[-1] == limit
@@ -61,7 +61,7 @@ def test_a_bitrate_that_cannot_be_met_ends_at_the_last_qp(size: int, limit: int)
 @pytest.mark.parametrize(
     "config",
     [
-        tinct.EncodeConfig(qp=30),
+        tinct.EncodeConfig(structure="intra", qp=30),
         tinct.EncodeConfig(structure="low-delay", bitrate_kbps=KBPS),
     ],
     ids=["qp", "x265's own rate control"],

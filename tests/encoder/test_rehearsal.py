@@ -33,7 +33,7 @@ def test_stretches_do_not_mix_though_each_counts_time_from_its_start() -> None:
 
     def rehearse(stretches: list[list[Frame]]) -> Cost:
         samples = Samples(stretches, about)
-        config = tinct.EncodeConfig()
+        config = tinct.EncodeConfig(structure="intra", base="hevc")
         rehearsal = Rehearsal(samples, config, colouriser=propagate_group, plain=PLAIN)
         return rehearsal.cost(choice)
 
@@ -49,7 +49,12 @@ def test_choices_that_come_to_the_same_frames_are_restored_once(
 ) -> None:
     about = make_info()
     samples = Samples([make_frames(draw_clip(9), about)], about)
-    rehearsal = Rehearsal(samples, tinct.EncodeConfig(), colouriser=propagate_group, plain=PLAIN)
+    rehearsal = Rehearsal(
+        samples,
+        tinct.EncodeConfig(structure="intra", base="hevc"),
+        colouriser=propagate_group,
+        plain=PLAIN,
+    )
     restored: list[Choice] = []
     restore = Rehearsal._restore
 
@@ -76,7 +81,7 @@ def test_a_rehearsal_of_the_whole_is_the_encode(tmp_path: Path) -> None:
     source = tmp_path / "source.mkv"
     tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(source), duration_seconds=1.0)
     report = tinct.encode(
-        str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(network="fast", adapt="off")
+        str(source), str(tmp_path / "a.mkv"), tinct.EncodeConfig(structure="intra", base="hevc")
     )
     track = report.plan.track
     assert report.plan.colouriser == "compact"

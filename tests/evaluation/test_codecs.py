@@ -75,7 +75,7 @@ def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
 ) -> None:
     (tmp_path / "clip.mkv").symlink_to(clip_path)
     subprocess.run(command(f"x265:{structure}"), cwd=tmp_path, check=True)
-    config = tinct.EncodeConfig(structure=structure, colour="in-band")  # type: ignore[arg-type]
+    config = tinct.EncodeConfig(structure=structure, base="hevc", colour="in-band")  # type: ignore[arg-type]
     tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), config)
     anchor, plain = (
         [data for _, data in read_payloads(tmp_path / name, "video")]

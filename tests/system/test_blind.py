@@ -95,7 +95,7 @@ def test_nothing_that_was_coded_is_looked_at(
     monkeypatch.setattr(Source, "__iter__", count)
     monkeypatch.setattr("tinct.bitstream.decoding.PictureDecoder.__init__", refuse)
     monkeypatch.setattr("tinct.networks.compact.Runner.__init__", refuse)
-    report = encode(clip_path, tmp_path / "a.mkv", colouriser="auto")
+    report = encode(clip_path, tmp_path / "a.mkv", structure="intra", colouriser="auto")
     assert report.plan.colouriser == "compact"
     assert len(readings) == 1
 
@@ -103,7 +103,10 @@ def test_nothing_that_was_coded_is_looked_at(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "network"),
-    [({}, "fast"), ({"structure": "random-access", "network": "best"}, "in-band")],
+    [
+        ({"structure": "intra"}, "fast"),
+        ({"structure": "random-access", "base": "hevc", "network": "best"}, "in-band"),
+    ],
     ids=["intra", "random-access"],
 )
 def test_a_network_restores_what_was_not_looked_at(

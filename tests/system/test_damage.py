@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 
@@ -73,16 +73,23 @@ def whole_file(
     return make_whole_file(clip_path, path, reader, colour="track", **LAYOUTS[request.param])
 
 
-@pytest.fixture(scope="module", params=["intra", "low-delay", "random-access"])
+@pytest.fixture(
+    scope="module",
+    params=product(("hevc", "av1"), ("intra", "low-delay", "random-access")),
+    ids="-".join,
+)
 def plain_file(
     request: pytest.FixtureRequest,
     clip_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
     reader: ProcessPoolExecutor,
 ) -> WholeFile:
-    """A file of plain HEVC, as layout `in-band` writes it."""
+    """A file of plain HEVC or AV1, as layout `in-band` writes it."""
+    base, structure = request.param
     path = tmp_path_factory.mktemp("damage") / "plain.mkv"
-    return make_whole_file(clip_path, path, reader, colour="in-band", structure=request.param)
+    return make_whole_file(
+        clip_path, path, reader, colour="in-band", base=base, structure=structure
+    )
 
 
 def read_video(path: str) -> tuple[list[tinct.Frame], Damage]:
@@ -299,7 +306,11 @@ def test_a_plain_file_cut_anywhere_shows_what_is_left(
 def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(
     plain_file: WholeFile, tmp_path: Path
 ) -> None:
-    """An all-intra file loses one frame at most; other structures lose predicted frames too."""
+    """An all-intra file loses one frame at most; other structures lose predicted frames too.
+
+    dav1d drops the frame after a broken one with it.
+    """
+    most = 2 if plain_file.path.read_bytes().count(b"V_AV1") else 1
     random = Random(0)
     with av.open(str(plain_file.path)) as container:
         coded = [packet for packet in container.demux(video=0) if packet.size]
@@ -314,11 +325,13 @@ def test_any_packet_of_a_plain_file_may_be_lost_or_spoilt(
         with pytest.raises(CodecError, match="expected frames to decode, found none"):
             read_damaged(plain_file, tmp_path / "a.mkv")
     for packet in packets[1:]:
+        if len(packet) < 16:  # as many bytes may stand in several places
+            continue
         (tmp_path / "a.mkv").write_bytes(flip_bits(data, packet, random, count=3))
         frames, _ = read_damaged(plain_file, tmp_path / "a.mkv")
         assert FRAMES - 4 <= len(frames) <= FRAMES
         if is_all_intra:
-            assert sum(not is_same(frame, plain_file.frames[frame.pts]) for frame in frames) <= 1
+            assert sum(not is_same(frame, plain_file.frames[frame.pts]) for frame in frames) <= most
 
 
 def test_broken_intra_pictures_are_shown_from_the_first_one_on(

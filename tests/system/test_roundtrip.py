@@ -56,10 +56,11 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "intra-full-2": {"colour": "track", "key_form": "full", "group": 2},
     "intra-boost": {"colour": "track", "key_boost": 8, "adapt": "off"},
     "intra-full-boost": {"colour": "track", "key_form": "full", "group": 6, "key_boost": 10},
-    "intra-crf": {"crf": 30.0},
-    "low-delay-crf": {"structure": "low-delay", "crf": 31.0},
+    "intra-crf": {"structure": "intra", "base": "hevc", "crf": 30.0},
+    "low-delay-crf": {"structure": "low-delay", "base": "hevc", "crf": 31.0},
+    "random-access-av1-crf": {"structure": "random-access", "crf": 40.0},
     "intra-bitrate": {"bitrate_kbps": 120.0, "colour": "track", "colouriser": "none"},
-    "intra-bitrate-in-band": {"bitrate_kbps": 120.0, "colour": "in-band"},
+    "intra-bitrate-in-band": {"structure": "intra", "bitrate_kbps": 120.0, "colour": "in-band"},
     "random-access-bitrate": {
         "structure": "random-access",
         "bitrate_kbps": 120.0,
@@ -74,7 +75,7 @@ USUAL_LAYOUTS = [
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
 FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
 # Bounds of the PSNR of the synthetic scene. Colour depends on how well propagation carries it.
-QP_32_DB = (35.5, 42.0)  # luma at QP 32, in any structure
+QP_32_DB = (33.5, 42.0)  # luma at QP 32, in any structure
 COLOUR_DB = (25.0, 66.0)  # chroma at QP 32
 RATE_DB = (44.0, 53.0)  # luma at 120 kbit/s
 RATE_COLOUR_DB = (25.0, 70.0)  # chroma at 120 kbit/s, which is QP 1 to 7
@@ -168,8 +169,8 @@ def test_odd_tiny_and_short_videos_come_back_in_full(
         assert {f.y.shape for f in found} == {size[::-1]}
         assert {f.info.bit_depth for f in found} == {depth}
         assert [f.pts for f in found] == list(range(count))
-        assert 30 < report.psnr[0].mean_db <= 100, name
-        assert min(p.mean_db for p in report.psnr) > 27, name
+        assert 25 < report.psnr[0].mean_db <= 100, name
+        assert min(p.mean_db for p in report.psnr) > 20, name
 
 
 @pytest.mark.slow
@@ -270,9 +271,7 @@ def test_plain_hevc_has_no_byte_of_tinct(plain_path: Path, tmp_path: Path) -> No
 def test_in_band_at_an_odd_size_says_what_to_crop(tmp_path: Path) -> None:
     """A manifest with the true size stands beside plain HEVC of an odd size, and nothing else."""
     write_clip(tmp_path / "a.mkv", frames=2, size=(63, 48))
-    tinct.encode(
-        str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(colour="in-band")
-    )
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.EncodeConfig(base="hevc"))
     assert read_attachments(tmp_path / "b.mkv") == {
         "tinct.json": b'{"tinct":1,"layout":"in-band","size":[63,48],"rate":[25,1],"frames":2}'
     }
@@ -302,9 +301,8 @@ def test_full_key_frames_alone_are_plain_hevc(tmp_path: Path) -> None:
         str(tmp_path / "a.mkv"), str(tmp_path / "b.mkv"), tinct.preset("paper", colouriser="none")
     )
     assert not report.tinct
-    tinct.encode(
-        str(tmp_path / "a.mkv"), str(tmp_path / "c.mkv"), tinct.EncodeConfig(colour="in-band")
-    )
+    config = tinct.EncodeConfig(structure="intra", colour="in-band")
+    tinct.encode(str(tmp_path / "a.mkv"), str(tmp_path / "c.mkv"), config)
     assert (tmp_path / "b.mkv").read_bytes() == (tmp_path / "c.mkv").read_bytes()
 
 
@@ -534,7 +532,7 @@ def test_a_long_last_frame_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_crf_0_is_nearly_lossless(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mkv")
-    report, _ = encode_and_check(tmp_path / "a.mkv", tmp_path / "b.mkv", crf=0.0)
+    report, _ = encode_and_check(tmp_path / "a.mkv", tmp_path / "b.mkv", base="hevc", crf=0.0)
     assert 55 < report.psnr[0].mean_db < 75
 
 
@@ -550,8 +548,8 @@ def test_opaque_alpha_is_no_loss(tmp_path: Path) -> None:
 
 
 def encode_plain(path: Path) -> tinct.EncodeReport:
-    """Encode a video as plain HEVC."""
-    config = tinct.EncodeConfig(colour="in-band")
+    """Encode a video as plain all-intra HEVC."""
+    config = tinct.EncodeConfig(structure="intra", colour="in-band")
     return tinct.encode(str(path), str(path.with_name("plain.mkv")), config)
 
 
@@ -562,7 +560,7 @@ def encode_plain(path: Path) -> tinct.EncodeReport:
 def test_sample_clips_come_back_as_measured(tmp_path: Path, name: str) -> None:
     short = tmp_path / "short.mkv"
     tinct.decode(str(find_sample_clip(name)), str(short), duration_seconds=1.0)
-    report, _ = encode_and_check(short, tmp_path / "a.mkv", colouriser="none")
+    report, _ = encode_and_check(short, tmp_path / "a.mkv", structure="intra", colouriser="none")
     plain = encode_plain(short)
     # Luma is coded as plain HEVC codes it.
     assert abs(report.psnr[0].mean_db - plain.psnr[0].mean_db) < 0.3
@@ -576,7 +574,7 @@ def test_what_a_network_saves_on_a_sample_clip(tmp_path: Path) -> None:
     short = tmp_path / "short.mkv"
     tinct.decode(str(find_sample_clip("carphone_pristine.mp4")), str(short), duration_seconds=1.0)
     plain = encode_plain(short)
-    restored, _ = encode_and_check(short, tmp_path / "c.mkv", adapt="off", interpolate="off")
+    restored, _ = encode_and_check(short, tmp_path / "c.mkv", structure="intra", interpolate="off")
     assert restored.plan.colouriser == "compact"
     assert restored.size_bytes < plain.size_bytes * 0.85
     assert -4 < restored.psnr[0].mean_db - plain.psnr[0].mean_db < 1

@@ -140,6 +140,7 @@ def prepare_training(config: EncodeConfig) -> TrainingSetup:
     if checkpoint is not None and checkpoint.exists():
         load_checkpoint(checkpoint, hash_options(generator, recipe), by="asked_for")
     has_content = recipe.content > 0 and generator.kind not in BASELINES
+    assert config.adapt is not None, "not resolved"
     return TrainingSetup(
         config=generator,
         recipe=recipe,

@@ -6,36 +6,36 @@ from itertools import pairwise
 
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 
-# SVT-AV1 writes a banner on stderr for each encoder unless it is told to report errors alone. It
-# looks once, before its first encoder.
-os.environ.setdefault("SVT_LOG", "1")
+# SVT-AV1 writes on stderr: a banner for each encoder, and errors for one that is interrupted. Only
+# what ends the process may be said. It looks once, before its first encoder.
+os.environ.setdefault("SVT_LOG", "0")
 
-HIGHEST_QP = 63  # that is also the highest CRF
+HIGHEST_CRF = 70  # a step is 4 of AV1's 256 quantisers to 63, and larger from there
 # CRFs that give the PSNR of x265's nominal QPs, by structure; lab/notes/2026-11-29-nominal-qp.md.
 NOMINAL_QPS = (22, 27, 32, 37, 42)
 CRFS = {
-    "intra": (15, 25, 34, 42, 50),
-    "low-delay": (29, 40, 50, 58, 63),
-    "random-access": (34, 51, 59, 63, 63),
+    "intra": (14.75, 24.5, 34.25, 42.25, 50),
+    "low-delay": (31, 41.75, 51.5, 60, 64),
+    "random-access": (36.25, 52, 60.25, 64, 68.75),
 }
 FRAME_OBUS = (3, 6)  # types of a frame header alone, and of a whole frame
 # Options for each structure.
 STRUCTURES: dict[str, str] = {
     "intra": "keyint=1",
-    "low-delay": "keyint=250:pred-struct=1",
-    "random-access": "keyint=250",
+    "low-delay": "keyint={entry_frames}:pred-struct=1",
+    "random-access": "keyint={entry_frames}",
 }
 
 
 def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[str, str]:
     """Return FFmpeg's options of libsvtav1. `qp` becomes a CRF."""
     assert not grey, "SVT-AV1 has no grey pictures"
-    parameters = [STRUCTURES[settings.structure], f"tune={1 if settings.tune == 'psnr' else 0}"]
+    structure = STRUCTURES[settings.structure].format(entry_frames=settings.entry_frames)
+    parameters = [structure, f"tune={1 if settings.tune == 'psnr' else 0}"]
     options = {"preset": settings.preset}
-    if settings.qp is not None:
-        options["crf"] = f"{map_qp(settings.qp, settings.structure)}"
-    if settings.crf is not None:
-        options["crf"] = f"{settings.crf:g}"
+    crf = settings.crf if settings.qp is None else map_qp(settings.qp, settings.structure)
+    if crf is not None:
+        parameters.append(f"crf={crf:g}")  # FFmpeg's own option ends at 63
     if settings.bitrate_kbps is not None:
         options["b"] = f"{1000 * settings.bitrate_kbps:.0f}"
         parameters += ["rc=1", "lp=1"]  # with more threads no two files of one video are the same
@@ -83,12 +83,15 @@ def _scale_display(text: str) -> str:
     return colours + "L" + re.sub(r"\d+", lambda found: f"{int(found[0]) / 10_000:.4f}", light)
 
 
-def map_qp(qp: int, structure: str) -> int:
-    """Return the CRF of a nominal QP: on lines from point to point, and on as the last ones go."""
+def map_qp(qp: int, structure: str) -> float:
+    """Return the CRF of a nominal QP: on lines from point to point, and on as the last ones go.
+
+    SVT-AV1 takes quarters.
+    """
     points = list(pairwise(zip(NOMINAL_QPS, CRFS[structure], strict=True)))
     (low, first), (high, last) = next((p for p in points if qp <= p[1][0]), points[-1])
     crf = first + (last - first) * (qp - low) / (high - low)
-    return min(max(round(crf), 1), HIGHEST_QP)
+    return min(max(round(4 * crf) / 4, 1), HIGHEST_CRF)
 
 
 AV1 = BaseCodec(
@@ -102,7 +105,7 @@ AV1 = BaseCodec(
     structures=tuple(STRUCTURES),
     presets=tuple(map(str, range(11))),
     preset="6",
-    highest_crf=HIGHEST_QP,
+    highest_crf=HIGHEST_CRF,
     pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
     least=(64, 64),  # SVT-AV1 takes smaller pictures, but no bitrate with them
     reorders=reorders,

@@ -18,8 +18,8 @@ WHOLE_WIDTH = 128
 # Options for each structure.
 STRUCTURES: dict[str, str] = {
     "intra": "keyint=1:ipratio=1",
-    "low-delay": "keyint=250:bframes=0",
-    "random-access": "keyint=250",
+    "low-delay": "keyint={entry_frames}:bframes=0",
+    "random-access": "keyint={entry_frames}",
 }
 
 
@@ -29,7 +29,8 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
     The zero of x264's QPs moves by 6 with each bit of depth above 8. `stitchable` keeps the QP out
     of the parameter sets, so that these are the same for all.
     """
-    parameters = [STRUCTURES[settings.structure], "stitchable=1", "log-level=none"]
+    structure = STRUCTURES[settings.structure].format(entry_frames=settings.entry_frames)
+    parameters = [structure, "stitchable=1", "log-level=none"]
     if shape[1] % WHOLE_WIDTH:
         parameters.append("mbtree=0")
     if settings.qp is not None:

@@ -11,6 +11,9 @@ from typing import Protocol
 from tinct.frames import CHROMA_LOCATIONS, VideoInfo
 
 Shape = tuple[int, int]  # height and width
+# By which frames that decoding may begin at are apart at most, where pictures are predicted.
+ENTRY_SECONDS = 5
+MAX_ENTRY_FRAMES = 250  # a decoder conceals the loss of as many
 
 PRIMARIES, TRANSFERS, MATRICES = (  # that H.273 defines, but for those of late editions
     frozenset(codes) - {3} for codes in (range(13), range(19), range(15))
@@ -38,6 +41,11 @@ class BaseSettings:
     def __post_init__(self) -> None:
         rates = (self.qp, self.crf, self.bitrate_kbps)
         assert sum(rate is not None for rate in rates) == 1, rates
+
+    @property
+    def entry_frames(self) -> int:
+        """Frames from one that decoding may begin at to the next, at most."""
+        return max(1, min(int(ENTRY_SECONDS * self.info.mean_rate), MAX_ENTRY_FRAMES))
 
 
 class MakeOptions(Protocol):

@@ -147,7 +147,7 @@ def mux(
             extras = Extras(source, out) if source is not None else None
             if extras is not None:
                 tags = _select_tags(extras.video_metadata, named=named)
-                if "title" in tags and _needs_shape(spools[0], info):
+                if "title" in tags and _needs_completion(spools[0], info):
                     tags["title"] += ROOM
                 streams[0].metadata.update(tags)
             luma = next(spool for spool in spools if spool.name == LUMA)
@@ -161,7 +161,7 @@ def mux(
                 out.mux(out_packet)
             if extras is not None:
                 extras.finish()
-        if _needs_shape(spools[0], info):
+        if _needs_completion(spools[0], info):
             coded = coded_shape((info.height, info.width), grey=False, base=spools[0].base)
             complete_matroska(path, replace(info, height=coded[0], width=coded[1], hdr=Hdr()))
         if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
@@ -195,15 +195,17 @@ def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bo
         stream.disposition = Disposition.default
         if info.rotation:
             stream.set_display_rotation(-info.rotation)  # FFmpeg's angle is counter-clockwise
-    title = (spool.name if named else "") + (ROOM if _needs_shape(spool, info) else "")
+    title = (spool.name if named else "") + (ROOM if _needs_completion(spool, info) else "")
     if title:
         stream.metadata["title"] = title
     return stream
 
 
-def _needs_shape(spool: Spool, info: VideoInfo) -> bool:
-    """Return whether the container has to say how wide a pixel is."""
-    return not spool.base.has_pixel_shape and info.sample_aspect_ratio != 1
+def _needs_completion(spool: Spool, info: VideoInfo) -> bool:
+    """Return whether the container has to say what pictures cannot: see `complete_matroska`."""
+    base = spool.base
+    has_shape = base.has_pixel_shape or info.sample_aspect_ratio == 1
+    return not (has_shape and info.chroma_location in base.locations)
 
 
 def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:

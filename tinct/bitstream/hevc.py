@@ -15,11 +15,13 @@ STRUCTURES: dict[str, str] = {
     "intra": "keyint=1",
     # x265 signals the Rext profile for keyint=1, which hardware decoders refuse
     "intra-main": f"keyint=2:{_NO_REORDERING}",
-    "low-delay": "keyint=250:bframes=0",
-    "random-access": "keyint=250",
+    "low-delay": "keyint={entry_frames}:bframes=0",
+    "random-access": "keyint={entry_frames}",
     # IDR pictures come only where `encode(idr=True)` asks for them
     "colour": f"keyint=-1:{_NO_REORDERING}",
 }
+# Where pictures are predicted a nominal QP is a CRF, which gives each kind of picture its own QP.
+BY_CRF = ("low-delay", "random-access")
 PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
     *("slow", "slower", "veryslow", "placebo"),
@@ -42,16 +44,18 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
 
 def format_x265_params(settings: BaseSettings, shape: Shape) -> str:
     """Return the value of `x265-params`."""
-    rate = {"qp": settings.qp, "crf": settings.crf, "bitrate": settings.bitrate_kbps}
-    options = [f"{name}={value}" for name, value in rate.items() if value is not None]
-    if settings.qp is not None:
-        options += ["aq-mode=0", "ipratio=1"]
+    if settings.qp is not None and settings.structure not in BY_CRF:
+        options = [f"qp={settings.qp}", "aq-mode=0", "ipratio=1"]
+    elif settings.bitrate_kbps is not None:
+        options = [f"bitrate={settings.bitrate_kbps}"]
+    else:
+        options = [f"crf={settings.qp if settings.crf is None else settings.crf}"]
     # Of all threads only frame threads change the bytes. `info=0` leaves out 2,275 bytes of
     # text for each intra picture.
     options += ["frame-threads=1", "info=0", "log-level=none"]
     if offset := settings.chroma_qp_offset:
         options += [f"cbqpoffs={offset}", f"crqpoffs={offset}"]
-    options.append(STRUCTURES[settings.structure])
+    options.append(STRUCTURES[settings.structure].format(entry_frames=settings.entry_frames))
     hdr = settings.info.hdr
     if hdr.master_display:
         options.append(f"master-display={hdr.master_display}")

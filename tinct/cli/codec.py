@@ -98,6 +98,8 @@ def batch(
             f"{len(report.failed)} failed"
         )
         sizes = f"{report.source_bytes:,} bytes became {report.size_bytes:,}"
+        if report.source_bytes:
+            sizes += f", {report.size_bytes / report.source_bytes:.0%} of them"
         put_report([f"{counts}; {sizes}"])
     if report.failed:
         raise typer.Exit(DAMAGED)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tinct.colouring import ColouriseReport
     from tinct.decoder.inspection import FileInfo
     from tinct.encoder.api import EncodeReport
-    from tinct.encoder.plan import Plan
     from tinct.psnr import Psnr
 
 DONE, REFUSED, DAMAGED, INTERRUPTED = 0, 2, 3, 130  # exit codes
@@ -96,25 +95,47 @@ def encode_lines(report: "EncodeReport", output: str) -> list[str]:
     parts["other"] = report.size_bytes - sum(parts.values())
     sizes = ", ".join(f"{name} {size:,}" for name, size in parts.items() if size)
     speed = report.frames / report.seconds
+    share = ""
+    if report.source_bytes:
+        share = f", {report.size_bytes / report.source_bytes:.0%} of the source"
     lines = [
-        f"{output}: {report.frames} frames, {report.size_bytes:,} bytes ({sizes}), "
+        f"{output}: {report.frames} frames, {report.size_bytes:,} bytes{share} ({sizes}), "
         f"{speed:.1f} frames/s",
         f"PSNR {psnr_text(report.psnr)}"
         if report.psnr is not None
         else f"PSNR was not measured; tinct verify {output} --against SOURCE measures it",
     ]
-    if not report.tinct and report.plan.plain is not None:
-        tried = "the network" if report.config.is_in_band else "colour on a track of its own"
-        lines.append(f"{tried} does not pay on this video: this is plain {report.codec}")
-    return lines + estimate_lines(report.plan, report.config.structure)
+    if report.advice is not None:
+        lines.append(report.advice)
+    return [*lines, saving_line(report), *estimate_lines(report)]
 
 
-def estimate_lines(plan: "Plan", structure: str) -> list[str]:
+def saving_line(report: "EncodeReport") -> str:
+    """Return what the decoder's work saves of the bits of plain video, by the samples, if any."""
+    plan = report.plan
+    if report.tinct and plan.track is not None and plan.plain is not None:
+        makers = "colour made at the decoder"
+        if plan.has_shipped_network:
+            makers += " and a network"
+        return (
+            f"{makers} save {1 - plan.track.bits / plan.plain.bits:.0%} of "
+            f"the bits of plain {report.codec} on samples"
+        )
+    if report.tinct:
+        return f"the decoder finishes what it shows: other players show the {report.codec} in it"
+    if plan.plain is None:
+        return f"this is plain {report.codec}: nothing in it needs Tinct"
+    tried = "the network" if report.config.is_in_band else "colour on a track of its own"
+    return f"{tried} does not pay on this video: this is plain {report.codec}"
+
+
+def estimate_lines(report: "EncodeReport") -> list[str]:
     """Return what the samples said of the file and of its alternatives, in kbit a frame."""
+    plan = report.plan
     if plan.plain is None or plan.random_access is None:
         return []
     chosen = plan.track or plan.plain
-    texts = [f"plain HEVC {structure} {plan.plain.bits / 1000:.1f}"]
+    texts = [f"plain {report.codec} {report.config.structure} {plan.plain.bits / 1000:.1f}"]
     if plan.track is not None:
         texts = [f"Tinct {plan.track.bits / 1000:.1f}", *texts]
     times = chosen.bits / plan.random_access.bits

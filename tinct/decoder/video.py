@@ -7,14 +7,16 @@ file.
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import chain
 from typing import BinaryIO
 
+import numpy as np
 from av.video.stream import VideoStream
 
 from tinct.bitstream.container import find_track_base, find_tracks, read_file_manifest, read_update
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.layouts import LAYOUTS
-from tinct.bitstream.manifest import COLOUR, Manifest
+from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.bitstream.pictures import PictureKind
 from tinct.decoder.colourisers import (
     COLOURISERS,
@@ -60,6 +62,7 @@ class Video:
         self._identity = identify_file(path)
         self.manifest = None if path == "-" else read_file_manifest(path)
         self._source: Source | None = None
+        self._last_pts = 0  # of the latest packet of luma
         if self.manifest is None:
             self._source = open_source(
                 path, start_seconds=start_seconds, duration_seconds=duration_seconds
@@ -87,8 +90,8 @@ class Video:
     def __iter__(self) -> Iterator[Frame]:
         self.damage = Damage()
         if self._source is not None:
-            yield from self._source
-            self.damage = Damage(packets=self._source.damaged)
+            yield from self._fill_source(self._source)
+            self.damage.packets = self._source.damaged
             return
         assert self.manifest is not None
         losses = LossLog(
@@ -160,7 +163,7 @@ class Video:
             }
             try:
                 packets = self._entry.read(container)
-                pictures = _decode_pictures(packets, decoders, losses)
+                pictures = _decode_pictures(self._note_times(packets), decoders, losses)
                 if self._around is not None:
                     pictures = skip_early_pictures(pictures, self._start)
                 for track, pts, planes in pictures:
@@ -179,6 +182,13 @@ class Video:
                 if self._start == 0:  # how many key frames a later cut has is not known
                     self.damage.packets += max(0, self.manifest.keys - losses.key_count)
                     self.damage.concealed_frames += losses.count_unlocated(self.manifest.keys)
+
+    def _note_times(self, packets: Iterable[TrackPacket]) -> Iterator[TrackPacket]:
+        """Yield the packets; keep the time of the latest that has luma."""
+        for packet in packets:
+            if packet.track == LUMA:
+                self._last_pts = max(self._last_pts, packet.pts)
+            yield packet
 
     def _reopen(self) -> BinaryIO:
         """Open the file once more. Raises CodecError where another has its name by now."""
@@ -223,6 +233,27 @@ class Video:
                     self.damage.concealed_frames += is_touched
                     yield frame
 
+    def _fill_source(self, source: Source) -> Iterator[Frame]:
+        """Yield the frames of a file without Tinct; where packets gave none, the frame before."""
+        if source.info.frame_count is None:
+            yield from source
+            return
+        ticks, index, count = np.unique(source.ticks), 0, 0
+        before: Frame | None = None
+        for frame in chain(source, [None]):
+            while index < len(ticks) and (frame is None or ticks[index] < frame.pts):
+                if before is not None and count < len(ticks):
+                    self.damage.concealed_frames += 1
+                    count += 1
+                    yield dataclasses.replace(before, pts=int(ticks[index]))
+                index += 1
+            # broken pictures may come at times that no packet has
+            if frame is not None and not (self.damage and count >= len(ticks)):
+                index += index < len(ticks) and bool(ticks[index] == frame.pts)
+                count += 1
+                yield frame
+                before = frame
+
     def _conceal_gaps(self, frames: Iterable[Frame], losses: LossLog) -> Iterator[Frame]:
         """Yield the cut's frames; at a constant rate, short gaps are filled with the frame before.
 
@@ -246,6 +277,13 @@ class Video:
                     yield from _repeat_frame(before, gap)
             yield frame
             before, count = frame, count + 1
+        if before is not None and self.info.frame_rate is not None:
+            # packets came for these frames, and the decoder has no entry point after them
+            late = min(max(0, self._last_pts - before.pts), expected - count - filled)
+            late = min(max(0, late), MAX_GAP_FRAMES)
+            self.damage.concealed_frames += late
+            filled += late
+            yield from _repeat_frame(before, late)
         if before is None:
             raise CodecError(
                 f"expected frames that decode from {self.start_seconds:.3f} s on, "

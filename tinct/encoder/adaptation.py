@@ -138,6 +138,7 @@ class CompactPart(Part):
         if rank == 0 or not crops:
             return
         error_per_bit = self._plan.slope / self._coder.frames
+        assert self._config.adapt is not None, "not resolved"
         update = train_update(
             self.network,
             crops,

@@ -43,13 +43,14 @@ class EncodeReport:
 
     `psnr` (Y, Cb, Cr) compares what the decoder shows with the source; None after a blind encode,
     which measures nothing. `plan` is how it was coded, with the costs measured on samples; `notes`
-    say what was converted or left out. `damaged` counts packets of the source that did not decode
-    and frames that it lacks: the rest was coded.
+    say what was converted or left out. `source_bytes` is None for a pipe. `damaged` counts packets
+    of the source that did not decode and frames that it lacks: the rest was coded.
     """
 
     frames: int
     seconds: float
     size_bytes: int
+    source_bytes: int | None
     luma_bytes: int
     colour_bytes: int
     update_bytes: int
@@ -63,6 +64,14 @@ class EncodeReport:
     def codec(self) -> str:
         """Return what users call the base codec."""
         return BASES[self.config.base].title
+
+    @property
+    def advice(self) -> str | None:
+        """Return what to do where the file is no smaller than its source, in a sentence."""
+        if self.source_bytes is None or self.size_bytes < self.source_bytes:
+            return None
+        other = "--structure random-access" if self.config.is_intra else "a higher --qp"
+        return f"this is no smaller than its source: keep that, or take {other}"
 
     @property
     def tinct(self) -> bool:
@@ -117,6 +126,7 @@ def encode(
         frames=coder.frames,
         seconds=time.monotonic() - began,
         size_bytes=size_bytes,
+        source_bytes=None if source == PIPE else Path(source).stat().st_size,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
         update_bytes=len(part.update or b""),
@@ -142,8 +152,7 @@ def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) ->
     """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
     base = BASES[config.base]
     _, notes = drop_unknown_tags(info.colour, base)
-    is_grey = session.row.has_colour_track and session.coder.is_grey
-    is_lost = is_grey or info.chroma_location not in base.locations
+    is_lost = session.row.has_colour_track and session.coder.is_grey
     return [*notes, *(describe_lost_location(info) if is_lost else [])]
 
 

@@ -182,4 +182,6 @@ def _encode_one(source: Path, target: Path, config: EncodeConfig) -> _Encoded:
     if report.damaged:
         lost = f"{report.damaged} packets or frames of it are lost, the rest is coded"
         notes.append(f"damaged: {lost}")
+    if report.advice is not None:
+        notes.append(report.advice)
     return _Encoded(source_bytes, report.size_bytes, notes)

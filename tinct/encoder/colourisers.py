@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tinct.bitstream.hevc import HEVC
-from tinct.config import OPTIONS, PAPER, EncodeConfig
+from tinct.config import DEFAULTS, OPTIONS, PAPER, EncodeConfig
 from tinct.encoder.adaptation import BlindPart, CompactPart, GanPart, InBandPart, Part
+from tinct.encoder.kinds import changed_options
 from tinct.encoder.plan import Plan
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
@@ -28,7 +29,6 @@ OF_MULTIRESUNET = (
     *("attention", "residual", "generates", "conditional"),
     *("losses", "content_loss", "vgg19"),
 )
-DEFAULTS = EncodeConfig()
 
 MakePart = Callable[[VideoInfo, Plan], Part]
 
@@ -71,9 +71,9 @@ def restores_in_band(config: EncodeConfig) -> bool:
     return select_colouriser(config).restores and config.is_in_band and exists
 
 
-def changed_options(config: EncodeConfig, names: Iterable[str]) -> str:
+def name_changed(config: EncodeConfig, names: Iterable[str]) -> str:
     """Return the flags of those options that are not at their defaults, as "--channels/recipe"."""
-    changed = [n for n in names if getattr(config, n) != getattr(DEFAULTS, n)]
+    changed = changed_options(config, names)
     return f"--{'/'.join(OPTIONS[name].flag for name in changed)}" if changed else ""
 
 
@@ -81,7 +81,7 @@ def changed_options(config: EncodeConfig, names: Iterable[str]) -> str:
 
 
 def _none_contradictions(config: EncodeConfig) -> Iterable[tuple[bool, str]]:
-    learns = config.adapt not in ("auto", "off")
+    learns = config.adapt not in (None, "auto", "off")
     yield learns, "--adapt needs a network: --colouriser compact or gan"
 
 
@@ -121,7 +121,7 @@ def _complete_compact(config: EncodeConfig) -> EncodeConfig:
 
 
 def _prepare_compact(source: str, config: EncodeConfig) -> MakePart:
-    is_asked = config.adapt not in ("auto", "off")
+    is_asked = config.adapt not in (None, "auto", "off")
     has_torch = find_spec("torch") is not None
     if is_asked and source == PIPE:
         raise CodecError(
@@ -151,9 +151,9 @@ def _prepare_compact(source: str, config: EncodeConfig) -> MakePart:
 
 
 def _gan_contradictions(config: EncodeConfig) -> Iterable[tuple[bool, str]]:
-    of_paper = changed_options(config, OF_MULTIRESUNET)
-    is_rival = config.generator != DEFAULTS.generator
-    yield is_rival and bool(of_paper), f"{of_paper} needs --generator {DEFAULTS.generator}"
+    of_paper = name_changed(config, OF_MULTIRESUNET)
+    is_rival = config.generator != DEFAULTS["generator"]
+    yield is_rival and bool(of_paper), f"{of_paper} needs --generator {DEFAULTS['generator']}"
     named = f"--colouriser {config.colouriser}"
     yield not config.is_intra, f"{named} needs --structure intra"
     yield config.is_in_band, f"{named} needs --colour track"
@@ -162,7 +162,7 @@ def _gan_contradictions(config: EncodeConfig) -> Iterable[tuple[bool, str]]:
 
 
 def _complete_gan(config: EncodeConfig) -> EncodeConfig:
-    budget = AUTO_BUDGET if config.adapt == "auto" else config.adapt
+    budget = AUTO_BUDGET if config.adapt in (None, "auto") else config.adapt
     return replace(config, key_boost=0, adapt=budget)
 
 

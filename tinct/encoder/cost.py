@@ -15,7 +15,6 @@ from tinct.psnr import PLANE_WEIGHTS, squared_error
 
 # All-intra frames are independent: every fourth of a stretch is coded, apart from key frames.
 INTRA_STEP = 4
-KEYINT = 250  # frames; x265's default distance of intra pictures
 FLAT_ERROR = 0.05  # squared 8-bit levels, 61 dB; less is worth no bit
 FILE_OVERHEAD_BITS = 8 * 700  # a second track and an attachment in Matroska
 PACKET_OVERHEAD_BITS = 8 * 12  # one more packet in Matroska
@@ -100,8 +99,9 @@ def spread_intra_bits(
     """
     if settings.structure == "intra" or len(coded) < 2:
         return coded
+    entry = settings.entry_frames
     usual = float(np.mean([bits for bits, _ in coded[1:]]))
-    intra_share = len(coded) / min(settings.info.frame_count or KEYINT, KEYINT)
+    intra_share = len(coded) / min(settings.info.frame_count or entry, entry)
     first, planes = coded[0]
     return [(usual + max(0.0, first - usual) * intra_share, planes), *coded[1:]]
 

@@ -14,7 +14,8 @@ from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.hevc import HEVC
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA
 from tinct.config import Colour, EncodeConfig
-from tinct.encoder.colourisers import OF_GAN, PIPE, changed_options, select_colouriser
+from tinct.encoder.colourisers import OF_GAN, PIPE, name_changed, select_colouriser
+from tinct.encoder.kinds import fill_kind
 from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import VideoInfo
@@ -41,7 +42,8 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
     Raise CodecError for a combination that the format does not have.
     """
     colouriser = select_colouriser(config)
-    filled = replace(config, colour=_choose_colour(config, trains=colouriser.trains))
+    filled = fill_kind(config)
+    filled = replace(filled, colour=_choose_colour(filled, trains=colouriser.trains))
     rules = (
         *([] if colouriser.trains else _training_rules(filled)),
         *_rate_rules(filled),
@@ -59,9 +61,12 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
             raise CodecError(f"contradictory options: {message}")
     if filled.interpolate == "auto" and (not filled.is_intra or colouriser.trains):
         filled = replace(filled, interpolate="off")
-    if filled.is_blind:
-        filled = replace(filled, adapt="off")
-    return colouriser.complete(filled)
+    filled = colouriser.complete(filled)
+    return replace(
+        filled,
+        key_form=filled.key_form or "chroma",
+        adapt="off" if filled.is_blind or filled.adapt is None else filled.adapt,
+    )
 
 
 def _choose_colour(config: EncodeConfig, *, trains: bool) -> Colour:
@@ -84,7 +89,7 @@ Rules = Iterable[tuple[bool, str]]  # whether a rule is broken, and what to say 
 
 
 def _training_rules(config: EncodeConfig) -> Rules:
-    of_gan = changed_options(config, OF_GAN)
+    of_gan = name_changed(config, OF_GAN)
     yield bool(of_gan), f"{of_gan} needs --colouriser gan, or --preset paper"
 
 
@@ -101,7 +106,7 @@ def _base_rules(config: EncodeConfig) -> Rules:
         needs = f"{named} needs --colour in-band: its pictures are not grey"
         yield not config.is_in_band, needs
         yield config.colouriser == "compact", f"--colouriser compact needs --base {HEVC.name}"
-    of_x265 = changed_options(config, ("x265_preset", "x265_tune"))
+    of_x265 = name_changed(config, ("x265_preset", "x265_tune"))
     yield bool(of_x265) and base is not HEVC, f"{of_x265} needs --base {HEVC.name}"
     if config.base_preset is not None:
         yield (
@@ -137,7 +142,7 @@ def _key_boost_rules(config: EncodeConfig) -> Rules:
 
 
 def _adapt_rules(config: EncodeConfig) -> Rules:
-    if config.adapt not in ("auto", "off"):
+    if config.adapt not in (None, "auto", "off"):
         yield not config.is_intra, "--adapt needs --structure intra"
         yield config.is_in_band, "--adapt needs --colour track"
 
@@ -153,7 +158,7 @@ def _interpolation_rules(config: EncodeConfig, *, trains: bool) -> Rules:
 def _blind_rules(config: EncodeConfig, *, trains: bool) -> Rules:
     if config.is_blind:
         yield trains, f"--search off does not go with --colouriser {config.colouriser}"
-        learns = config.adapt not in ("auto", "off")
+        learns = config.adapt not in (None, "auto", "off")
         yield learns, "--search off needs --adapt off: what is learnt comes from frames as decoded"
 
 

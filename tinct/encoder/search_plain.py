@@ -19,7 +19,6 @@ from tinct.config import EncodeConfig
 from tinct.encoder.cost import (
     FILE_OVERHEAD_BITS,
     FLAT_ERROR,
-    KEYINT,
     PACKET_OVERHEAD_BITS,
     Cost,
     chroma_errors,
@@ -41,6 +40,7 @@ from tinct.psnr import PLANE_WEIGHTS, squared_error
 # Of a sent frame's bits, how many its price counts: small copies show only a part of what
 # interpolation spoils.
 PRICED_SHARE = 0.5
+UNKNOWN_FRAMES = 2500  # of a pipe
 PILOT_GROUP = 8  # frames, of a trial that tells what a key frame costs
 USUAL_OFFSET = -12
 COLOUR_OFFSETS = (-18, -15, USUAL_OFFSET, -9, -6, -3, 0)  # of the colour's QP from HEVC's chroma QP
@@ -153,7 +153,7 @@ def _colour_bits(trials: list["_Trial"], luma: "_LumaCoder", frames: int) -> flo
 
 
 def _video_frames(luma: "_LumaCoder") -> int:
-    return luma.info.frame_count or 10 * KEYINT
+    return luma.info.frame_count or UNKNOWN_FRAMES
 
 
 @dataclass(frozen=True)

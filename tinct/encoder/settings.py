@@ -2,7 +2,6 @@
 
 from tinct.bitstream.base import BASES
 from tinct.bitstream.codecs import BaseSettings
-from tinct.bitstream.hevc import HEVC
 from tinct.config import EncodeConfig
 from tinct.frames import VideoInfo
 
@@ -12,12 +11,11 @@ def base_settings(
 ) -> BaseSettings:
     """Return settings at a constant QP; `structure` is the configuration's own unless named."""
     row = BASES[config.base]
-    is_x265 = row is HEVC
     return BaseSettings(
         structure=structure or config.structure,
         info=info,
         qp=qp,
         base=config.base,
-        preset=config.base_preset or (config.x265_preset if is_x265 else row.preset),
-        tune=config.x265_tune,
+        preset=config.base_preset or config.x265_preset or row.preset,
+        tune=config.x265_tune or "psnr",
     )

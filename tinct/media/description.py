@@ -13,16 +13,22 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from tinct.frames import CHROMA_LOCATIONS, Frame, VideoInfo
-from tinct.media.ebml import SEGMENT, TRACK, TRACKS, VIDEO, find_element, parse_elements
+from tinct.frames import Frame, VideoInfo
+from tinct.media.ebml import (
+    CHROMA_ACROSS,
+    CHROMA_DOWN,
+    CHROMA_PLACES,
+    PICTURE_COLOUR,
+    SEGMENT,
+    TRACK,
+    TRACKS,
+    VIDEO,
+    find_element,
+    parse_elements,
+)
 
 _CROPS = {"left": 0x54CC, "right": 0x54DD, "top": 0x54BB, "bottom": 0x54AA}
-_COLOUR, _SITE_ACROSS, _SITE_DOWN = 0x55B0, 0x55B7, 0x55B8
-# Chroma's place by Matroska's two numbers for it: across 1 is left and 2 the centre, down 1 is the
-# top, 2 the centre and 3 the bottom.
-_SITES = {(2, 2): "center", (1, 1): "topleft", (2, 1): "top", (1, 3): "bottomleft"}
-_SITES |= {(2, 3): "bottom"}
-assert set(_SITES.values()) == set(CHROMA_LOCATIONS)
+_PLACES = {place: location for location, place in CHROMA_PLACES.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +75,9 @@ def describe_stream(stream: VideoStream) -> Description:
     sides = {side: _read_number(fields, identity) for side, identity in _CROPS.items()}
     # chroma lies at every second sample
     crop = Crop(**sides | {side: sides[side] // 2 * 2 for side in ("left", "top")})
-    colour = dict(parse_elements(fields.get(_COLOUR, b"")))
-    site = _read_number(colour, _SITE_ACROSS), _read_number(colour, _SITE_DOWN)
-    return Description(chroma_location=_SITES.get(site), crop=crop)
+    colour = dict(parse_elements(fields.get(PICTURE_COLOUR, b"")))
+    place = _read_number(colour, CHROMA_ACROSS), _read_number(colour, CHROMA_DOWN)
+    return Description(chroma_location=_PLACES.get(place), crop=crop)
 
 
 def _read_fields(stream: VideoStream) -> dict[int, bytes]:

@@ -29,8 +29,13 @@ EBML, SEGMENT, VOID, CRC = 0x1A45DFA3, 0x18538067, 0xEC, 0xBF
 TRACKS, TRACK, VIDEO, CLUSTER = 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
 SEEK_HEAD, SEEK, SEEK_ID, SEEK_POSITION = 0x114D9B74, 0x4DBB, 0x53AB, 0x53AC
 ATTACHMENTS, ATTACHED_FILE, FILE_NAME, FILE_DATA = 0x1941A469, 0x61A7, 0x466E, 0x465C
+PICTURE_COLOUR, CHROMA_ACROSS, CHROMA_DOWN = 0x55B0, 0x55B7, 0x55B8
 INFO, CUES, TAGS, CHAPTERS = 0x1549A966, 0x1C53BB6B, 0x1254C367, 0x1043A770
 
+# Chroma's place by Matroska's two numbers for it: across 1 is left and 2 the centre, down 1 is the
+# top, 2 the centre and 3 the bottom.
+CHROMA_PLACES = {"center": (2, 2), "topleft": (1, 1), "top": (2, 1), "bottomleft": (1, 3)}
+CHROMA_PLACES |= {"bottom": (2, 3)}
 ATTACHMENT_LIMITS = {  # bytes of Tinct's own attachments, by name
     "tinct.json": MAX_MANIFEST_BYTES,
     "update.bin": MAX_UPDATE_BYTES,

@@ -1,6 +1,6 @@
-"""Completion of a finished Matroska track entry: pixel aspect ratio and HDR10 metadata.
+"""Completion of a finished Matroska track entry: shape of pixels, HDR10, chroma's place.
 
-PyAV cannot set either on an output stream. FFmpeg is made to leave room in the entry by a track
+PyAV cannot set any on an output stream. FFmpeg is made to leave room in the entry by a track
 name that ends in `ROOM`; nothing else in the file moves. `ebml` reads elements.
 """
 
@@ -12,7 +12,11 @@ from typing import BinaryIO
 
 from tinct.frames import VideoInfo
 from tinct.media.ebml import (
+    CHROMA_ACROSS,
+    CHROMA_DOWN,
+    CHROMA_PLACES,
     CRC,
+    PICTURE_COLOUR,
     SEGMENT,
     TRACK,
     TRACKS,
@@ -25,7 +29,7 @@ from tinct.media.ebml import (
 )
 
 ROOM = " " * 250
-_NAME, _COLOUR, _MASTERING = 0x536E, 0x55B0, 0x55D0
+_NAME, _MASTERING = 0x536E, 0x55D0
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 _MAX_CLL, _MAX_FALL = 0x55BC, 0x55BD
 _ASPECT_UNIT = 3  # display width and height are a ratio, not pixels
@@ -76,7 +80,10 @@ def _complete_video(data: bytes, info: VideoInfo) -> bytes:
         _DISPLAY_HEIGHT: _pack_number(aspect.denominator),
         _DISPLAY_UNIT: _pack_number(_ASPECT_UNIT),
     }
-    colour = fields.get(_COLOUR, b"")
+    colour = fields.get(PICTURE_COLOUR, b"")
+    if info.chroma_location is not None and CHROMA_ACROSS not in dict(parse_elements(colour)):
+        place = map(_pack_number, CHROMA_PLACES[info.chroma_location])
+        colour += b"".join(map(_pack_element, (CHROMA_ACROSS, CHROMA_DOWN), place))
     if info.hdr.max_cll:
         most, average = (_pack_number(int(level)) for level in info.hdr.max_cll.split(","))
         colour += _pack_element(_MAX_CLL, most) + _pack_element(_MAX_FALL, average)
@@ -88,7 +95,7 @@ def _complete_video(data: bytes, info: VideoInfo) -> bytes:
         )
         colour += _pack_element(_MASTERING, b"".join(map(_pack_element, _MASTERING_IDS, numbers)))
     if colour:
-        fields[_COLOUR] = colour
+        fields[PICTURE_COLOUR] = colour
     return b"".join(_pack_element(identity, data) for identity, data in fields.items())
 
 
