@@ -42,8 +42,8 @@ SWEEP = (
 )
 # Fields of points that differ between two runs; the date, where midnight lies between.
 VARYING = {
-    *("encode_seconds", "encode_peak_megabytes"),
-    *("decode_seconds", "decode_peak_megabytes"),
+    *("encode_seconds", "encode_cpu_seconds", "encode_peak_megabytes"),
+    *("decode_seconds", "decode_cpu_seconds", "decode_peak_megabytes"),
     "date",
 }
 

@@ -132,7 +132,7 @@ def test_a_table_is_trained_measured_and_goes_on(
     out = tmp_path / "results"
     assert run_command(arguments) == 0
     printed = capsys.readouterr().out
-    assert printed == (out / "table3.md").read_text() + "\n" + (out / "table4.md").read_text()
+    assert printed == (out / "table3.md").read_text() + (out / "table4.md").read_text()
     check_rows(out)
     check_files(out)
 

@@ -20,8 +20,8 @@ def without_times(points: list[RDPoint]) -> list[RDPoint]:
     """Return the points without what differs from run to run."""
     costs = dict.fromkeys(
         (
-            *("encode_seconds", "encode_peak_megabytes"),
-            *("decode_seconds", "decode_peak_megabytes"),
+            *("encode_seconds", "encode_cpu_seconds", "encode_peak_megabytes"),
+            *("decode_seconds", "decode_cpu_seconds", "decode_peak_megabytes"),
         )
     )
     return [replace(point, **costs, jobs=0) for point in points]

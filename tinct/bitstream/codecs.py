@@ -25,7 +25,8 @@ class BaseSettings:
     """What an encode asks of the base codec `base`. Exactly one of the first three is set.
 
     `qp` is nominal, about HEVC's; `crf` and `preset` are the codec's own. `structure` is one of the
-    row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, in HEVC alone.
+    row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, in HEVC alone. `keyint`
+    frames lie between entry points, in place of ENTRY_SECONDS.
     """
 
     qp: int | None = None
@@ -37,6 +38,7 @@ class BaseSettings:
     preset: str = "medium"
     tune: str = "psnr"
     chroma_qp_offset: int = 0
+    keyint: int | None = None
 
     def __post_init__(self) -> None:
         rates = (self.qp, self.crf, self.bitrate_kbps)
@@ -45,6 +47,8 @@ class BaseSettings:
     @property
     def entry_frames(self) -> int:
         """Frames from one that decoding may begin at to the next, at most."""
+        if self.keyint is not None:
+            return self.keyint
         return max(1, min(int(ENTRY_SECONDS * self.info.mean_rate), MAX_ENTRY_FRAMES))
 
 

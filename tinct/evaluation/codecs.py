@@ -16,7 +16,8 @@ from typing import Literal
 
 import av
 
-from tinct.config import OPTIONS, X265_PRESETS, EncodeConfig, preset
+from tinct.bitstream.base import BASES
+from tinct.config import OPTIONS, SVT_AV1_PRESETS, X265_PRESETS, EncodeConfig, preset
 from tinct.encoder.colourisers import select_colouriser
 from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
@@ -26,20 +27,17 @@ PYTHON = sys.executable
 INPUT, OUTPUT = "clip", "coded"  # file names without suffix, which the family adds
 DECODED = "decoded.y4m"
 STRUCTURES = ("intra", "low-delay", "random-access")
-# AV1's QP is a + b times HEVC's: AV1's 43, 51 and 60 give the PSNR of HEVC's 27, 32 and 37; 63, its
-# coarsest, that of 39.
-AV1_QP = (-3.0, 1.7)
-KEY_INTERVAL = 250  # frames, of everything but all-intra: the default of x265 and x264
+PLAIN_BASES = {"x265": "hevc", "x264": "avc", "svt-av1": "av1"}  # families that are one alone
 # How the configuration files of HM and VTM name the structures.
 REFERENCE_STRUCTURES = {
     "intra": "intra",
     "low-delay": "lowdelay",
     "random-access": "randomaccess",
 }
-SVT_AV1_PRESETS = tuple(map(str, range(14)))
 EVERY = "every"  # the option by which frames are left out
-# Options that are whole numbers, lowest and highest: HEVC's chroma QP offset; one frame in so many.
-RANGES = {"chroma-offset": (-12, 12), EVERY: (1, 64)}
+# Options that are whole numbers, lowest and highest: HEVC's chroma QP offset; one frame in so many;
+# frames from entry point to entry point.
+RANGES = {"chroma-offset": (-12, 12), EVERY: (1, 64), "keyint": (1, 600)}
 
 # Options of `tinct encode` that the lab sets itself: the QP is the point's, the structure is part
 # of the codec's name, and the checkpoint lies in the results folder.
@@ -114,52 +112,18 @@ def has_training(codec: Codec) -> bool:
 # ── encoders inside PyAV ─────────────────────────────────────────────────────────────────────────
 
 
-def make_x265_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """Return the anchor's command; `chroma-offset` makes it the simplest rival of Tinct.
+def make_plain_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the command of a base codec alone, at a nominal QP, with its own rate control.
 
-    A positive offset of the chroma QP spends fewer bits on colour. `every` leaves frames out, which
-    the decoder interpolates.
+    `chroma-offset` of HEVC's QP makes the simplest rival of Tinct: a positive one spends fewer bits
+    on colour. `every` leaves frames out, which the decoder interpolates; `keyint` are the frames
+    from entry point to entry point.
     """
-    options = [f"structure={codec.structure}", f"qp={qp}", f"preset={_preset_of(codec)}"]
-    if "chroma-offset" in codec.options:
-        options.append(f"chroma-qp-offset={codec.options['chroma-offset']}")
-    if EVERY in codec.options:
-        options.append(f"every={codec.options[EVERY]}")
-    return _make_pyav_command("hevc", options)
-
-
-def make_x264_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """Return the command of H.264.
-
-    All-intra goes without the 3 QP by which x264 otherwise codes intra frames finer. The zero of
-    its QP scale moves by 6 with each bit of depth above 8.
-    """
-    qp += 6 * (info.bit_depth - 8)
-    options = [f"preset={_preset_of(codec)}", "tune=psnr", f"qp={qp}", "threads=1"]
-    by_structure = {
-        "intra": ["g=1", "x264-params=ipratio=1"],
-        "low-delay": [f"g={KEY_INTERVAL}", "bf=0"],
-        "random-access": [f"g={KEY_INTERVAL}"],
-    }
-    return _make_pyav_command("libx264", [*options, *by_structure[codec.structure]])
-
-
-def make_svt_av1_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
-    """Return the command of AV1 at the fixed QP, 0 to 63, that gives about the PSNR of HEVC's.
-
-    AV1_QP was fitted on intra frames.
-    """
-    key_interval = 1 if codec.structure == "intra" else KEY_INTERVAL
-    parameters = "rc=0:aq-mode=0:tune=1:lp=1"
-    parameters += ":pred-struct=1" if codec.structure == "low-delay" else ""
-    own_qp = min(max(round(AV1_QP[0] + AV1_QP[1] * qp), 0), 63)
-    options = [f"preset={_preset_of(codec, '6')}", f"qp={own_qp}", f"g={key_interval}"]
-    return _make_pyav_command("libsvtav1", [*options, f"svtav1-params={parameters}"])
-
-
-def _make_pyav_command(encoder: str, options: list[str]) -> list[str]:
-    program = [PYTHON, "-m", "tinct.evaluation.encode", encoder]
-    return [*program, f"{INPUT}.mkv", f"{OUTPUT}.mkv", *options]
+    row = BASES[PLAIN_BASES[codec.family]]
+    options = {"structure": codec.structure, "qp": str(qp), "preset": row.preset} | codec.options
+    program = [PYTHON, "-m", "tinct.evaluation.encode", row.name]
+    pairs = [f"{name}={value}" for name, value in options.items()]
+    return [*program, f"{INPUT}.mkv", f"{OUTPUT}.mkv", *pairs]
 
 
 # ── programs ─────────────────────────────────────────────────────────────────────────────────────
@@ -241,23 +205,23 @@ FAMILIES: dict[str, Family] = {
         parse_config=parse_config,
     ),
     "x265": Family(
-        make_command=make_x265_command,
+        make_command=make_plain_command,
         structures=STRUCTURES,
-        options=("preset", "chroma-offset", EVERY),
+        options=("preset", "chroma-offset", EVERY, "keyint"),
         presets=X265_PRESETS,
         library="libx265",
     ),
     "x264": Family(
-        make_command=make_x264_command,
+        make_command=make_plain_command,
         structures=RANDOM_ACCESS_FIRST,
-        options=("preset",),
+        options=("preset", "keyint"),
         presets=X265_PRESETS,
         library="libx264",
     ),
     "svt-av1": Family(
-        make_command=make_svt_av1_command,
+        make_command=make_plain_command,
         structures=RANDOM_ACCESS_FIRST,
-        options=("preset",),
+        options=("preset", "keyint"),
         presets=SVT_AV1_PRESETS,
         library="libsvtav1",
     ),
@@ -327,7 +291,7 @@ def _check_values(codec: Codec) -> None:
         resolve(family.parse_config(codec))
     for option, (low, high) in RANGES.items():
         number = codec.options.get(option, str(high))
-        if not re.fullmatch(r"[+-]?[0-9]{1,2}", number) or not low <= int(number) <= high:
+        if not re.fullmatch(r"[+-]?[0-9]{1,3}", number) or not low <= int(number) <= high:
             raise CodecError(f"{option}: expected {low} to {high}, found {number}")
     if EVERY in codec.options and codec.structure != "intra":
         raise CodecError(

@@ -1,11 +1,8 @@
-"""Encoders that the lab compares, as a program that writes Matroska.
+"""Encoders that the lab compares: Tinct's base codecs alone, as a program that writes Matroska.
 
-    python -m tinct.evaluation.encode ENCODER SOURCE TARGET OPTION=VALUE ...
+    python -m tinct.evaluation.encode BASE SOURCE TARGET OPTION=VALUE ...
 
-`hevc` is x265 with the settings of Tinct's base codec, chroma QP offsets where asked for, and
-frames left out where asked for, which `decode` interpolates; `libx264` and `libsvtav1` take the
-options of FFmpeg's wrapper. All go through the muxer that Tinct uses, and nothing in their files
-names the time of writing. `codecs` makes the command lines.
+They are coded, and their files muxed, as `tinct encode` does it. `codecs` makes the command lines.
 """
 
 import sys
@@ -13,44 +10,52 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import av
-from av.video.stream import VideoStream
-
-from tinct.bitstream.base import PictureEncoder
+from tinct.bitstream.base import BASES, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.container import Spool, mux
-from tinct.bitstream.hevc import HEVC
-from tinct.bitstream.manifest import LUMA
-from tinct.frames import Frame
-from tinct.media.cues import thin_index
-from tinct.media.planes import pixel_format, to_av_frame
+from tinct.bitstream.layouts import IN_BAND
+from tinct.bitstream.manifest import LUMA, Manifest
+from tinct.frames import Frame, VideoInfo
 from tinct.media.source import open_source
 from tinct.motion.shots import scan_frames
 
 
-def encode_hevc(source: str, target: str, options: dict[str, str]) -> None:
-    """Write 4:2:0 HEVC; `options` are `structure`, `qp` and `preset`.
+def encode_plain(base: str, source: str, target: str, options: dict[str, str]) -> None:
+    """Write 4:2:0 video; `options` are `structure`, the nominal `qp` and `preset`.
 
-    Others are `chroma-qp-offset`, and `every`, with which only the frames of `select_frames` are
-    sent. Without these two the bytes are those of `tinct encode --colour in-band`.
+    Others are `chroma-offset` of HEVC's QP, `keyint`, the frames between entry points, and `every`,
+    with which only the frames of `select_frames` are sent, and `decode` interpolates the others.
+    Without these the bytes are those of `tinct encode --colour in-band`.
     """
     video = open_source(source)
     info, structure = video.info, options["structure"]
     settings = BaseSettings(
+        base=base,
         structure=structure,
         info=info,
         qp=int(options["qp"]),
         preset=options["preset"],
-        chroma_qp_offset=int(options.get("chroma-qp-offset", "0")),
+        chroma_qp_offset=int(options.get("chroma-offset", "0")),
+        keyint=int(options["keyint"]) if "keyint" in options else None,
     )
     encoder = PictureEncoder(settings, (info.height, info.width), grey=False)
     with tempfile.TemporaryFile() as file:
-        spool = Spool(LUMA, encoder.header, HEVC, file=file)
+        spool = Spool(LUMA, encoder.header, BASES[base], file=file)
+        count = 0
         for frame in select_frames(video, int(options.get("every", "1"))):
+            count += 1
             planes = (frame.y, frame.cb, frame.cr)
             spool.write(encoder.encode(planes, frame.pts, idr=structure == "intra"))
         spool.write(encoder.flush())
-        mux(Path(target), info, [spool], manifest=None, source=None)
+        mux(Path(target), info, [spool], manifest=_tell_size(info, encoder, count), source=None)
+
+
+def _tell_size(info: VideoInfo, encoder: PictureEncoder, frames: int) -> Manifest | None:
+    """Return the manifest that a file of padded pictures needs; None for others."""
+    if encoder.shape == (info.height, info.width):
+        return None
+    size = (info.width, info.height)
+    return Manifest(size=size, frames=frames, layout=IN_BAND.name, rate=info.frame_rate)
 
 
 def select_frames(frames: Iterable[Frame], every: int) -> Iterator[Frame]:
@@ -74,36 +79,10 @@ def select_frames(frames: Iterable[Frame], every: int) -> Iterator[Frame]:
         yield left_out
 
 
-def encode_with_ffmpeg(encoder: str, source: str, target: str, *, options: dict[str, str]) -> None:
-    """Encode with any 4:2:0 encoder of FFmpeg; odd sizes are padded by one row or column."""
-    video = open_source(source)
-    info = video.info
-    shape = (info.height + info.height % 2, info.width + info.width % 2)
-    pixels = pixel_format(info.bit_depth)
-    with av.open(
-        f"file:{target}", "w", format="matroska", container_options={"fflags": "+bitexact"}
-    ) as out:
-        stream = out.add_stream(encoder, rate=info.mean_rate, options=options)
-        assert isinstance(stream, VideoStream)
-        stream.height, stream.width = shape
-        stream.pix_fmt = pixels
-        stream.codec_context.time_base = info.time_base
-        for frame in video:
-            picture = to_av_frame((frame.y, frame.cb, frame.cr), pixels, shape)
-            picture.pts, picture.time_base = frame.pts, info.time_base
-            out.mux(stream.encode(picture))
-        out.mux(stream.encode(None))
-    thin_index(Path(target))
-
-
 def main() -> None:
     """Encode as the command line says."""
-    encoder, source, target, *pairs = sys.argv[1:]
-    options = dict(pair.split("=", 1) for pair in pairs)
-    if encoder == "hevc":
-        encode_hevc(source, target, options)
-    else:
-        encode_with_ffmpeg(encoder, source, target, options=options)
+    base, source, target, *pairs = sys.argv[1:]
+    encode_plain(base, source, target, dict(pair.split("=", 1) for pair in pairs))
 
 
 if __name__ == "__main__":

@@ -187,19 +187,23 @@ def _format_costs(outcome: Outcome) -> list[str]:
         points = [p for p in outcome.points if p.codec == codec and p.encode_seconds is not None]
         if points:
             rows.append([codec, *_cost_cells(points)])
-    head = ["codec", "encoded frames/s", "decoded frames/s", "encode, peak MB", "decode, peak MB"]
+    head = ["codec", "encoded frames/s", "decoded frames/s", "encode, CPU ms a frame"]
+    head += ["decode, CPU ms a frame", "encode, peak MB", "decode, peak MB"]
     return _grid(head, rows)
 
 
 def _cost_cells(points: Sequence[RDPoint]) -> list[str]:
     frames = sum(point.frames for point in points)
-    speeds, peaks = [], []
+    speeds, loads, peaks = [], [], []
     for side in ("encode", "decode"):
         seconds = sum(getattr(point, f"{side}_seconds") for point in points)
         peak = max(getattr(point, f"{side}_peak_megabytes") for point in points)
         speeds.append(f"{frames / seconds:.1f}")
+        timed = [p for p in points if getattr(p, f"{side}_cpu_seconds") is not None]
+        load_ms = 1000 * sum(getattr(point, f"{side}_cpu_seconds") for point in timed)
+        loads.append(f"{load_ms / sum(p.frames for p in timed):.0f}" if timed else "")
         peaks.append(f"{peak:.0f}")
-    return [*speeds, *peaks]
+    return [*speeds, *loads, *peaks]
 
 
 def _mean_cells(

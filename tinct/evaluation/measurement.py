@@ -79,6 +79,7 @@ class Cost(NamedTuple):
     """What a process took."""
 
     seconds: float
+    cpu_seconds: float
     peak_megabytes: float
 
 
@@ -120,8 +121,10 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
         series=series,
         keys=find_key_frames(str(coded)),
         encode_seconds=round(encoding.seconds, 3) if is_whole else None,
+        encode_cpu_seconds=round(encoding.cpu_seconds, 3) if is_whole else None,
         encode_peak_megabytes=round(encoding.peak_megabytes, 1),
         decode_seconds=round(decoding.seconds, 3),
+        decode_cpu_seconds=round(decoding.cpu_seconds, 3),
         decode_peak_megabytes=round(decoding.peak_megabytes, 1),
         command=format_command(command),
         decode_command=format_command(decode_command),

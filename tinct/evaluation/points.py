@@ -31,7 +31,8 @@ class RDPoint:
     `means` holds each metric's mean over the frames where it is defined, and the clip's aggregates;
     `series` holds its value at each frame (None where undefined). Points measured elsewhere have no
     series. `keys` are the numbers of the key frames. Seconds and megabytes are of whole processes,
-    with `jobs` points measured at a time. `command` encoded the file, `decode_command` decoded it.
+    with `jobs` points measured at a time, `cpu_seconds` those of all processors. `command` encoded
+    the file, `decode_command` decoded it.
     """
 
     clip: str
@@ -47,8 +48,10 @@ class RDPoint:
     series: dict[str, list[float | None]] = field(default_factory=dict)
     keys: list[int] = field(default_factory=list)
     encode_seconds: float | None = None
+    encode_cpu_seconds: float | None = None
     encode_peak_megabytes: float | None = None
     decode_seconds: float | None = None
+    decode_cpu_seconds: float | None = None
     decode_peak_megabytes: float | None = None
     command: str = ""
     decode_command: str = ""
@@ -247,8 +250,8 @@ def _check_point(point: RDPoint) -> RDPoint:
     names = (point.clip, point.codec, point.command, point.note, point.date)
     counts = (point.width, point.height, point.frames, point.size_bytes)
     costs = (
-        *(point.encode_seconds, point.encode_peak_megabytes),
-        *(point.decode_seconds, point.decode_peak_megabytes),
+        *(point.encode_seconds, point.encode_cpu_seconds, point.encode_peak_megabytes),
+        *(point.decode_seconds, point.decode_cpu_seconds, point.decode_peak_megabytes),
     )
     checks = {
         "a name": all(isinstance(text, str) for text in names),
