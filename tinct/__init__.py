@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tinct.colouring import colourise as colourise
     from tinct.colouring import write_keyframes as write_keyframes
     from tinct.config import EncodeConfig as EncodeConfig
-    from tinct.config import preset as preset
     from tinct.decoder.api import DecodeReport as DecodeReport
     from tinct.decoder.api import decode as decode
     from tinct.decoder.inspection import info as info
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from tinct.errors import OptionError as OptionError
     from tinct.frames import Frame as Frame
     from tinct.frames import VideoInfo as VideoInfo
+    from tinct.presets import preset as preset
 
     open = Video
 
@@ -51,7 +51,7 @@ _PUBLIC = {
     "encode_folder": ("encoder.batch", "encode_folder"),
     "info": ("decoder.inspection", "info"),
     "open": ("decoder.video", "Video"),
-    "preset": ("config", "preset"),
+    "preset": ("presets", "preset"),
     "verify": ("decoder.inspection", "verify"),
     "write_keyframes": ("colouring", "write_keyframes"),
 }

@@ -1,4 +1,4 @@
-"""What a user may ask of an encode: every option, declared once, and the presets.
+"""What a user may ask of an encode: every option, declared once.
 
 The check of values, the signatures of the commands, their help, the lab's list of options and the
 table in `docs/guide.md` all follow from the declarations in `EncodeConfig`. Which options
@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from tinct.bitstream.qp import MAX_QP
 from tinct.declaration import declared_options, option
-from tinct.errors import CodecError, OptionError
+from tinct.errors import OptionError
 from tinct.limits import MAX_GROUP
 from tinct.networks.gan_config import (
     MAX_CHANNELS,
@@ -36,6 +36,7 @@ AutoNumber = int | Literal["auto"]
 Base = Literal["auto", "hevc", "avc", "av1"]
 Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
+Deinterlace = Literal["auto", "off"]
 
 LOSSES = ("gan", "mse", "content", "colour")
 X265_PRESETS = (
@@ -88,11 +89,12 @@ class EncodeConfig:
         choices=get_args(Structure),
         panel=EVERYDAY,
     )
-    qp: int = option(
-        32,
+    qp: int | None = option(
+        None,
         "Quality, about that of HEVC at this QP; lower is better",
         kind=int,
         high=MAX_QP,
+        usual="27; 32 all-intra",
         panel=RATE,
     )
     crf: float | None = option(
@@ -191,6 +193,12 @@ class EncodeConfig:
         "there: where it pays, always or never. Other players then show colour",
         choices=get_args(Hints),
         panel=COLOUR,
+    )
+    deinterlace: Deinterlace = option(
+        "auto",
+        "Interlaced video becomes progressive, a frame of each picture (bwdif), or is refused",
+        choices=get_args(Deinterlace),
+        panel=EVERYDAY,
     )
     compatible: bool = option(
         False, "Code luma as 4:2:0, for hardware decoders that refuse grey HEVC", panel=COLOUR
@@ -368,32 +376,3 @@ class EncodeConfig:
 
 OPTIONS = declared_options(EncodeConfig)
 DEFAULTS: dict[str, Any] = {part.name: part.default for part in fields(EncodeConfig)}
-
-PRESETS: dict[str, dict[str, object]] = {
-    "default": {},
-    "paper": {
-        "structure": "intra",
-        "base": "hevc",
-        "colour": "track",
-        "key_form": "full",
-        "group": 6,
-        "key_boost": 0,
-        "interpolate": "off",
-        "hints": "off",
-        "colouriser": "gan",
-        "adapt": "600",
-    },
-}
-
-
-def preset(name: str, **options: object) -> EncodeConfig:
-    """Return the configuration of a named preset, with any option replaced by the caller's own.
-
-    Raise CodecError for a preset that does not exist, and for values out of range.
-    """
-    if name not in PRESETS:
-        raise CodecError(f"expected a preset of {', '.join(PRESETS)}; found {name!r}")
-    named = PRESETS[name]
-    if options.get("colouriser", named.get("colouriser")) != named.get("colouriser"):
-        named = {key: value for key, value in named.items() if key != "adapt"}  # of its colouriser
-    return EncodeConfig(**{**named, **options})  # type: ignore[arg-type]

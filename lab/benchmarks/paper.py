@@ -24,10 +24,11 @@ from lab.benchmarks.common import CLIPS, RESULTS, make_parser, read_versions, wr
 from lab.benchmarks.rate_distortion import FRAMES, cut
 from lab.benchmarks.speed import TINCT, run
 from tinct.adapt.budget import Step
-from tinct.config import EncodeConfig, preset
+from tinct.config import EncodeConfig
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.evaluation.metrics import measure
 from tinct.media.source import open_source
+from tinct.presets import preset
 
 CHANNELS = 16
 MIN_SPACING = 1.02  # of times, from one point of the curve to the next

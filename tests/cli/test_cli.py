@@ -137,7 +137,7 @@ def test_interlaced_video_is_refused_with_the_way_out(
     tmp_path: Path, folder: Path, refuse: Callable[..., str]
 ) -> None:
     write_clip(tmp_path / "a.mkv", codec="libx264", codec_options={"x264-params": "tff=1"})
-    said = refuse("encode", tmp_path / "a.mkv", folder / "b.mkv")
+    said = refuse("encode", tmp_path / "a.mkv", folder / "b.mkv", "--deinterlace", "off")
     assert "interlaced" in said
     assert f"ffmpeg -i {tmp_path / 'a.mkv'} -vf bwdif" in said
 

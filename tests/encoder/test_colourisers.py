@@ -3,10 +3,11 @@
 import pytest
 
 import tinct
-from tinct.config import EncodeConfig, preset
+from tinct.config import EncodeConfig
 from tinct.decoder import colourisers as decoder_side
 from tinct.encoder import colourisers as encoder_side
 from tinct.encoder.refusals import resolve
+from tinct.presets import preset
 
 
 def test_both_halves_have_the_same_names() -> None:

@@ -34,7 +34,7 @@ def encode(planes: Sequence[Planes], folder: Path, rate: Fraction, **options: st
     info = make_info(*SIZE, frame_rate=rate, frame_count=len(planes))
     write_frames(str(folder / "clip.mkv"), info, make_frames(planes, info))
     given = {"structure": "intra", "qp": "22", "preset": "ultrafast", **options}
-    encode_plain("hevc", str(folder / "clip.mkv"), str(folder / "coded.mkv"), given)
+    encode_plain("hevc", str(folder / "clip.mkv"), str(folder / "coded.mkv"), options=given)
     return folder / "coded.mkv"
 
 
@@ -99,7 +99,7 @@ def test_ten_bits_and_odd_sides_are_filled_too(tmp_path: Path) -> None:
     frames = make_frames([draw_scene(n / 8, 65, 49, 10) for n in range(5)], info)
     write_frames(str(tmp_path / "clip.mkv"), info, frames)
     options = {"structure": "intra", "qp": "22", "preset": "ultrafast", "every": "4"}
-    encode_plain("hevc", str(tmp_path / "clip.mkv"), str(tmp_path / "coded.mkv"), options)
+    encode_plain("hevc", str(tmp_path / "clip.mkv"), str(tmp_path / "coded.mkv"), options=options)
     found: list[Frame] = list(read_frames(str(tmp_path / "coded.mkv"))[1])
     assert [frame.y.shape for frame in found] == [(50, 66)] * 5, "padded as the plain anchor's"
     assert found[2].y.dtype == np.uint16

@@ -17,6 +17,7 @@ from synthetic import draw_clip, make_info, to_av, write_clip, write_video
 
 from tinct.errors import CodecError
 from tinct.frames import ColourTags
+from tinct.media.fields import DEINTERLACED
 from tinct.media.source import open_source
 
 # ── pixels ───────────────────────────────────────────────────────────────────────────────────────
@@ -248,11 +249,6 @@ def test_audio_with_a_cover_is_not_a_video(tmp_path: Path) -> None:
     assert_refused(tmp_path / "a.mka", "a video track", "audio")
 
 
-def test_interlaced_video_is_refused_with_advice(tmp_path: Path) -> None:
-    write_clip(tmp_path / "a.mkv", codec="libx264", codec_options={"x264-params": "tff=1"})
-    assert_refused(tmp_path / "a.mkv", "interlaced", "bwdif")
-
-
 def test_a_change_of_size_is_refused(tmp_path: Path) -> None:
     for name, size in (("a", (64, 48)), ("b", (32, 48))):
         write_clip(tmp_path / f"{name}.h264", codec="libx264", size=size, frames=5)
@@ -368,7 +364,7 @@ def test_b_frames_in_avi_are_evenly_spaced(tmp_path: Path, codec: str) -> None:
     assert all(np.array_equal(a.y, b.y) for a, b in zip(cut, whole[25:], strict=True))
 
 
-def test_fields_marked_in_the_header_alone_are_refused(tmp_path: Path) -> None:
+def test_fields_marked_in_the_header_alone_are_seen(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mov"), "w") as out:
         video = out.add_stream("mjpeg", rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuvj420p"
@@ -376,7 +372,9 @@ def test_fields_marked_in_the_header_alone_are_refused(tmp_path: Path) -> None:
         out.mux(video.encode(av.VideoFrame(64, 48, "yuvj420p")))
         out.mux(video.encode(None))
     with pytest.raises(CodecError, match="interlaced"):
-        open_source(str(tmp_path / "a.mov"))
+        open_source(str(tmp_path / "a.mov"), deinterlaces=False)
+    source = open_source(str(tmp_path / "a.mov"))
+    assert (len(list(source)), source.notes) == (1, [DEINTERLACED])
 
 
 def write_captions(path: Path, pair: bytes) -> None:

@@ -19,6 +19,7 @@ LAYERS = (
     ("networks",),
     ("bitstream",),
     ("config",),
+    ("presets",),
     ("decoder",),
     ("adapt",),
     ("encoder", "colouring", "training"),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import typer
 from typer.core import TyperCommand
 
-from tinct.config import EVERYDAY, OPTIONS, PANELS, PRESETS, EncodeConfig, preset
+from tinct.config import EVERYDAY, OPTIONS, PANELS, EncodeConfig
 from tinct.declaration import Option
 from tinct.errors import CodecError
+from tinct.presets import PRESETS, preset
 
 if TYPE_CHECKING:
     from tinct.workers import Engine

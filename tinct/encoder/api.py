@@ -140,7 +140,7 @@ def encode(
 
 def _open_video(source: str, config: EncodeConfig) -> Source:
     """Open a source, and refuse what no file could hold of it."""
-    video = open_source(source)
+    video = open_source(source, deinterlaces=config.deinterlace == "auto")
     check_rate(video.info, source)
     check_length(video, config, source)
     check_size(video.info, config)

@@ -35,6 +35,7 @@ COLOUR_SHARE = 0.1  # of a bitrate, for a colour track beside luma that is no lo
 
 def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
     """Return the plan for a resolved configuration, without a look at the video."""
+    assert config.qp is not None, "not resolved"
     qp = config.qp if config.bitrate_kbps is None else _guess_qp(info, config.bitrate_kbps)
     if config.is_in_band:
         network = IN_BAND_NETWORK.name if restores_in_band(config) else None

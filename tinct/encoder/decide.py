@@ -52,6 +52,7 @@ def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
     """Return the plan for a resolved configuration, decided on samples where they are needed."""
     kbps = config.bitrate_kbps
     if kbps is None:
+        assert config.qp is not None, "not resolved"
         return _plan_at(config.qp, samples, config)
     if may_restore(config):
         qp = _find_qp(RESTORED_SHARE * kbps, samples, config)

@@ -1,4 +1,4 @@
-"""Which structure and base codec an encode has where the user named none.
+"""Which structure, base codec and QP an encode has where the user named none.
 
 An option that only one of them has chooses it, so that options contradict each other only where
 both were typed.
@@ -14,6 +14,8 @@ from tinct.bitstream.codecs import BaseCodec
 from tinct.bitstream.hevc import HEVC
 from tinct.config import DEFAULTS, Base, EncodeConfig, Structure
 
+# All-intra pictures are whole at any QP; predicted ones are soft where the QP is high.
+USUAL_QPS = {"intra": 32, "low-delay": 27, "random-access": 27}
 USUAL_BASE = {"intra": HEVC, "low-delay": AV1, "random-access": AV1}
 # What an option was typed with that needs all-intra, or HEVC. Any value but the default counts
 # where none stands here.
@@ -45,13 +47,13 @@ ASK_FOR_HEVC: Asks = {
 
 
 def fill_kind(config: EncodeConfig) -> EncodeConfig:
-    """Return the configuration with its structure and its base codec."""
+    """Return the configuration with its structure, its base codec and its QP."""
     if config.structure == "auto":
         structure: Structure = "intra" if _asks(config, ASK_FOR_INTRA) else "random-access"
         config = replace(config, structure=structure)
     if config.base == "auto":
         config = replace(config, base=cast("Base", _choose_base(config).name))
-    return config
+    return replace(config, qp=USUAL_QPS[config.structure] if config.qp is None else config.qp)
 
 
 def changed_options(config: EncodeConfig, names: Iterable[str]) -> list[str]:

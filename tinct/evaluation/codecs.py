@@ -17,11 +17,12 @@ from typing import Literal
 import av
 
 from tinct.bitstream.base import BASES
-from tinct.config import OPTIONS, SVT_AV1_PRESETS, X265_PRESETS, EncodeConfig, preset
+from tinct.config import OPTIONS, SVT_AV1_PRESETS, X265_PRESETS, EncodeConfig
 from tinct.encoder.colourisers import select_colouriser
 from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
+from tinct.presets import preset
 
 PYTHON = sys.executable
 INPUT, OUTPUT = "clip", "coded"  # file names without suffix, which the family adds

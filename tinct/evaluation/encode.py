@@ -20,7 +20,7 @@ from tinct.media.source import open_source
 from tinct.motion.shots import scan_frames
 
 
-def encode_plain(base: str, source: str, target: str, options: dict[str, str]) -> None:
+def encode_plain(base: str, source: str, target: str, *, options: dict[str, str]) -> None:
     """Write 4:2:0 video; `options` are `structure`, the nominal `qp` and `preset`.
 
     Others are `chroma-offset` of HEVC's QP, `keyint`, the frames between entry points, and `every`,
@@ -82,7 +82,8 @@ def select_frames(frames: Iterable[Frame], every: int) -> Iterator[Frame]:
 def main() -> None:
     """Encode as the command line says."""
     base, source, target, *pairs = sys.argv[1:]
-    encode_plain(base, source, target, dict(pair.split("=", 1) for pair in pairs))
+    options = dict(pair.split("=", 1) for pair in pairs)
+    encode_plain(base, source, target, options=options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tinct.config import preset
 from tinct.errors import CodecError
 from tinct.evaluation.codecs import (
     has_training,
@@ -23,6 +22,7 @@ from tinct.evaluation.published import find_printed
 from tinct.evaluation.results import FRAMES, Outcome, Setup, load
 from tinct.evaluation.sweeps import locate_files, resume, start
 from tinct.frames import Progress
+from tinct.presets import preset
 from tinct.text import escape_controls
 from tinct.workers import Engine
 

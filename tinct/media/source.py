@@ -42,6 +42,7 @@ from tinct.media.demux import (
     select_video,
 )
 from tinct.media.description import Crop, describe_stream
+from tinct.media.fields import DEINTERLACED, find_parity, make_progressive, refuse_interlaced
 from tinct.media.probe import has_captions, probe_video
 from tinct.media.timing import (
     DEFAULT_RATE,
@@ -57,10 +58,6 @@ from tinct.media.timing import (
 from tinct.media.truncation import CountedPipe, is_cut_off
 
 PIPE_BUFFER_BYTES = 1 << 20
-_PROGRESSIVE = 1  # FFmpeg's field order; 0 is unknown, above 1 are four orders of fields
-# Codecs whose own pictures say whether they are interlaced.
-_CODECS_WITH_FIELDS = {"h264", "hevc", "vvc", "mpeg1video", "mpeg2video", "mpeg4", "vc1", "wmv3"}
-_CODECS_WITH_FIELDS |= {"prores", "dnxhd", "dvvideo", "ffv1", "cavs"}
 # Notes on what pictures lose, with the test of a picture for it.
 _LOSSES: tuple[tuple[str, Callable[[av.VideoFrame], bool]], ...] = (
     ("closed captions (CEA-608/708) are left out", has_captions),
@@ -70,20 +67,30 @@ _SEEK_BACK_SECONDS = (0, 2, 10, 60)  # tried one after the other
 
 
 def open_source(
-    path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None
+    path: str,
+    *,
+    start_seconds: float = 0.0,
+    duration_seconds: float | None = None,
+    deinterlaces: bool = True,
 ) -> "Source":
     """Open a video for iteration over its frames; `path` "-" is YUV4MPEG2 on stdin.
 
-    A start or duration trims it at whole frames; time then counts from the first of them.
+    A start or duration trims it at whole frames; time then counts from the first of them. Raise
+    CodecError for interlaced frames unless it `deinterlaces`.
     """
     if path == "-":
-        return _open_pipe(start_seconds, duration_seconds)
+        return _open_pipe(start_seconds, duration_seconds, deinterlaces=deinterlaces)
     with open_input(path) as container:
         timing = scan_timing(container, choose_stream(container, path), path)
     with open_input(path) as container:
         stream = choose_stream(container, path)
         about = describe_stream(stream)
-        first = _decode_first(container, stream, path)
+        first = next(_decode_frames(container, select_video(container, stream), path), None)
+        if first is None:
+            raise CodecError(
+                f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
+            )
+        parity = find_parity(stream)
         info, notes = probe_video(first, stream, timing=timing, about=about)
         if others := len(list_video(container)) - 1:
             notes.append(f"{others} more video track{'s' * (others > 1)} left out")
@@ -98,7 +105,10 @@ def open_source(
         duration_seconds=duration_seconds,
         is_cut_off=partial(is_cut_off, path),
         crop=about.crop,
+        parity=parity,
+        deinterlaces=deinterlaces,
     )
+    source.check_fields(first)
     source.notes += describe_moved(source.ticks)
     return source
 
@@ -123,8 +133,10 @@ class Source:
         pipe: Iterator[av.VideoFrame] | None = None,
         is_cut_off: Callable[[], bool],
         crop: Crop = Crop(),
+        parity: str | None = None,
+        deinterlaces: bool = True,
     ) -> None:
-        self._crop = crop
+        self._crop, self._parity, self._deinterlaces = crop, parity, deinterlaces
         self._is_cut_off = is_cut_off
         self.notes = notes
         self.damaged = 0
@@ -154,7 +166,18 @@ class Source:
             duration_seconds=None,
             is_cut_off=self._is_cut_off,
             crop=self._crop,
+            parity=self._parity,
+            deinterlaces=self._deinterlaces,
         )
+
+    def check_fields(self, raw: av.VideoFrame) -> None:
+        """Note interlaced frames, or raise CodecError for one where they are not wanted."""
+        if not (raw.interlaced_frame or self._parity):
+            return
+        if not self._deinterlaces:
+            raise refuse_interlaced(self._path)
+        if DEINTERLACED not in self.notes:
+            self.notes.append(DEINTERLACED)
 
     @property
     def ticks(self) -> np.ndarray:
@@ -178,7 +201,8 @@ class Source:
         self.damaged = 0
         last = self._start - 1
         count = 0
-        for index, raw in enumerate(self._pipe or self._decode()):
+        frames = make_progressive(self._check_all(self._pipe or self._decode()), self._parity)
+        for index, raw in enumerate(frames):
             tick = self._timing.to_tick(raw.pts, index)
             if tick < self._start:
                 continue
@@ -196,6 +220,11 @@ class Source:
         self.damaged = max(self.damaged, (self.info.frame_count or 0) - count)
         if self._end is None and self._is_cut_off():
             self.damaged = max(self.damaged, 1)
+
+    def _check_all(self, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        for raw in frames:
+            self.check_fields(raw)
+            yield raw
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yield frames; where some are missing or broken, decode on from there without threads.
@@ -220,6 +249,7 @@ class Source:
         """Yield frames from a key frame before `pts`, or before the start, on."""
         if pts is None and self._start > 0 and self._timing.timed:
             pts = self._timing.to_pts(self._start)
+            pts -= DEINTERLACED in self.notes  # bwdif looks at the frame before
         with open_input(self._path) as container:
             stream = choose_stream(container, self._path)
             select_video(container, stream, threads=threads)
@@ -250,7 +280,6 @@ class Source:
                 f"found {raw.width}x{raw.height} in {self._path}; scale it first "
                 f"(ffmpeg -i in -vf scale={info.width}:{info.height} out.mkv)"
             )
-        _refuse_interlaced(raw, self._path)
         for note, is_lost in _LOSSES:
             if note not in self.notes and is_lost(raw):
                 self.notes.append(note)
@@ -264,7 +293,9 @@ def _raise_damaged() -> None:
     raise _Damaged
 
 
-def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
+def _open_pipe(
+    start_seconds: float, duration_seconds: float | None, *, deinterlaces: bool
+) -> Source:
     if sys.__stdin__ is None:
         raise CodecError("expected YUV4MPEG2 on stdin, found it closed")
     stdin = open(sys.__stdin__.fileno(), "rb", closefd=False)  # noqa: SIM115  as long as the pipe
@@ -288,7 +319,7 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         yield first
         yield from frames
 
-    return Source(
+    source = Source(
         "stdin",
         info,
         timing,
@@ -297,37 +328,13 @@ def _open_pipe(start_seconds: float, duration_seconds: float | None) -> Source:
         duration_seconds=duration_seconds,
         pipe=read_all(),
         is_cut_off=lambda: pipe.is_cut,
+        deinterlaces=deinterlaces,
     )
-
-
-# ── streams ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def _has_field_mark(stream: VideoStream) -> bool:
-    """Return whether a container's header alone says that pictures are two fields."""
-    context = stream.codec_context
-    return context.name not in _CODECS_WITH_FIELDS and int(context.field_order) > _PROGRESSIVE
-
-
-def _refuse_interlaced(frame: av.VideoFrame, path: str, *, is_marked: bool = False) -> None:
-    if frame.interlaced_frame or is_marked:
-        raise CodecError(
-            f"expected progressive video, found interlaced frames in {path}; "
-            f"deinterlace it first (ffmpeg -i {path} -vf bwdif -c:a copy out.mkv)"
-        )
+    source.check_fields(first)
+    return source
 
 
 # ── decoding ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _decode_first(container: InputContainer, stream: VideoStream, path: str) -> av.VideoFrame:
-    frame = next(_decode_frames(container, select_video(container, stream), path), None)
-    if frame is None:
-        raise CodecError(
-            f"expected frames to decode, found none in {path}; check that ffmpeg plays it"
-        )
-    _refuse_interlaced(frame, path, is_marked=_has_field_mark(stream))
-    return frame
 
 
 def _decode_frames(
