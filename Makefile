@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # The constraints hold for build environments too.
 export PIP_CONSTRAINT := constraints.txt
 
-.PHONY: help lint demo test check nightly fuzz soak bench clean
+.PHONY: help lint demo test check nightly fuzz soak bench results clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -50,6 +50,9 @@ bench: $(VENV)/test.stamp ## the figures in the README; takes a while
 	$(BIN)/python -m lab.benchmarks.rate_distortion
 	$(BIN)/python -m lab.benchmarks.speed
 	$(BIN)/python -m lab.benchmarks.colourise
+
+results: $(VENV)/test.stamp ## the table "what a person would pick" of docs/results.md; takes hours
+	$(BIN)/python -m lab.benchmarks.structures
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
