@@ -12,7 +12,7 @@ export PIP_CONSTRAINT := constraints.txt
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: $(VENV)/demo.stamp ## encode and decode a real clip, beside plain HEVC
+demo: $(VENV)/demo.stamp ## two real clips three ways beside their rivals; four minutes
 	$(BIN)/python demo.py
 
 # Half as many processes again as there are processors, since tests wait for processes that they
@@ -58,7 +58,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[samples]
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[samples,networks]
 	touch $@
 
 $(VENV)/test.stamp: pyproject.toml constraints.txt | $(BIN)/python

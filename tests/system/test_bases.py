@@ -194,7 +194,7 @@ def test_a_nominal_qp_becomes_a_crf() -> None:
     crfs = [map_qp(qp, "intra") for qp in (0, 22, 24, 32, 42, 45, 51)]
     assert crfs == [1, 14.75, 18.75, 34.25, 50, 54.75, 64]
     predicted = [map_qp(qp, "random-access") for qp in (22, 27, 32, 37, 51)]
-    assert predicted == [36.25, 52, 60.25, 64, 70]
+    assert predicted == [33.5, 49.5, 59, 62.5, 70]
 
 
 def test_x264_does_not_sign_every_file(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, Ba
 os.environ.setdefault("SVT_LOG", "0")
 
 HIGHEST_CRF = 70  # a step is 4 of AV1's 256 quantisers to 63, and larger from there
-# CRFs that give the PSNR of x265's nominal QPs, by structure; lab/notes/2026-11-29-nominal-qp.md.
+# CRFs that give the PSNR of x265's nominal QPs or a little more, by structure; lab/notes/2026-11-29-nominal-qp.md.
 NOMINAL_QPS = (22, 27, 32, 37, 42)
 CRFS = {
     "intra": (14.75, 24.5, 34.25, 42.25, 50),
-    "low-delay": (31, 41.75, 51.5, 60, 64),
-    "random-access": (36.25, 52, 60.25, 64, 68.75),
+    "low-delay": (29, 40, 49.5, 58, 63.5),
+    "random-access": (33.5, 49.5, 59, 62.5, 67.5),
 }
 FRAME_OBUS = (3, 6)  # types of a frame header alone, and of a whole frame
 # Options for each structure.
