@@ -11,7 +11,7 @@ Everything is written into ./demo/ (`make demo`).
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import islice, pairwise
 from pathlib import Path
@@ -33,7 +33,7 @@ CLIPS = {"carphone_pristine.mp4": (0.0, 4.0), "bikes.mp4": (4.0, 2.5)}  # start,
 QP = 32  # all-intra
 PAPER_QP, PAPER_SECONDS, PAPER_BUDGET = 37, 1.0, "120"
 EVERY = 4  # frames to one that the second rival sends
-CELL_WIDTH = 640  # pixels
+CELL_WIDTH = 480  # pixels
 FOLDER = Path("demo")
 SIZES = ("luma", "colour", "video", "container", "file", "of HEVC")
 QUALITIES = ("PSNR Y", "PSNR U", "PSNR V")
@@ -166,45 +166,49 @@ def code_as_the_paper(clip: DemoClip) -> list[str]:
     encode_plain("hevc", str(short), str(hevc), options=options)
     beside = hevc.stat().st_size
     paper, all_bits = report.size_bytes - report.update_bytes, report.size_bytes
+    assert report.psnr is not None
+    planes = zip("YUV", report.psnr, strict=True)
     return [
         f"the paper's system (`--preset paper --recipe cpu --channels 16 --adapt {PAPER_BUDGET}`),",
         f"{report.frames} frames at QP {PAPER_QP}: {paper:,} bytes as the paper counts, "
         f"{paper / beside:.0%} of HEVC's {beside:,};",
         f"{all_bits:,} bytes with its weights, {all_bits / beside:.0%}; "
-        f"{', '.join(f'{n[-1]} {p.mean_db:.2f} dB' for n, p in zip(QUALITIES, measure(report), strict=True))}",
+        + ", ".join(f"{name} {plane.mean_db:.2f} dB" for name, plane in planes),
     ]
 
 
-def measure(report: tinct.EncodeReport) -> tuple[Psnr, Psnr, Psnr]:
-    assert report.psnr is not None
-    return report.psnr
-
-
 def find_hardest_frame(clip: DemoClip) -> tuple[int, int]:
-    """Return the middle frame of the longest group, and its distance in frames to a key frame."""
+    """Return the middle frame of the longest group, and the key frame that begins the group."""
     with av.open(str(clip.encoded)) as container:
         rate = container.streams.video[0].average_rate
         assert rate is not None
         colour_track = container.demux(container.streams.video[1])
         keys = [round(p.pts / 1000 * rate) for p in colour_track if p.pts is not None]
     start, end = max(pairwise([*keys, clip.report.frames]), key=lambda pair: pair[1] - pair[0])
-    return (start + end) // 2, (end - start) // 2
+    return (start + end) // 2, start
 
 
 def draw_row(clip: DemoClip) -> np.ndarray:
-    """Return R'G'B' [h, 3 CELL_WIDTH, 3]: the source, the luma track alone, the decoded frame."""
-    number, distance = find_hardest_frame(clip)
+    """Return R'G'B' [h, 4 CELL_WIDTH, 3]: what is sent of a frame, what is made of it, the source.
+
+    What is sent is luma, of the last frame before it where it was left out, and the colour of a key
+    frame.
+    """
+    number, key = find_hardest_frame(clip)
     source = next(islice(tinct.open(str(clip.source)), number, None))
     decoded = next(islice(tinct.open(str(clip.decoded)), number, None))
-    # A player shows the last frame that was sent.
-    sent = list(open_source(str(clip.encoded)))
-    luma = [frame for frame in sent if frame.pts_seconds <= source.pts_seconds][-1]
+    key_frame = next(islice(tinct.open(str(clip.decoded)), key, None))
+    sent = [f for f in open_source(str(clip.encoded)) if f.pts_seconds <= source.pts_seconds][-1]
+    middle = 1 << (sent.info.bit_depth - 1)
+    grey = replace(sent, cb=np.full_like(sent.cb, middle), cr=np.full_like(sent.cr, middle))
+    colour = replace(key_frame, y=np.full_like(key_frame.y, middle))
     pictures = {
-        f"{clip.name}: source, frame {number}": source.rgb(),
-        "without Tinct (luma track)": luma.rgb(),
-        f"decoded, {distance} frames from a key frame": decoded.rgb(),
+        "luma as it is sent": grey,
+        f"colour of key frame {key}": colour,
+        f"frame {number} as Tinct decodes it": decoded,
+        f"{clip.name}: source, frame {number}": source,
     }
-    return np.hstack([draw_cell(label, rgb) for label, rgb in pictures.items()])
+    return np.hstack([draw_cell(label, frame.rgb()) for label, frame in pictures.items()])
 
 
 def draw_cell(label: str, rgb: np.ndarray) -> np.ndarray:
@@ -213,7 +217,7 @@ def draw_cell(label: str, rgb: np.ndarray) -> np.ndarray:
     picture = cv2.resize(rgb, (CELL_WIDTH, height), interpolation=cv2.INTER_CUBIC)
     framed = cv2.copyMakeBorder(picture, 40, 4, 2, 2, cv2.BORDER_CONSTANT, value=(20, 20, 20))
     font, white = cv2.FONT_HERSHEY_SIMPLEX, (255, 255, 255)
-    return cv2.putText(framed, label, (10, 28), font, 0.75, white, 1, cv2.LINE_AA)
+    return cv2.putText(framed, label, (10, 28), font, 0.6, white, 1, cv2.LINE_AA)
 
 
 def main() -> None:
@@ -227,7 +231,7 @@ def main() -> None:
     if rows:
         picture = FOLDER / "side_by_side.png"
         cv2.imwrite(str(picture), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-        console.print(f"{picture}: source, what a player without Tinct shows, decoded")
+        console.print(f"{picture}: what is sent, what is made of it, the source")
     with console.status("training the paper's network, two minutes"):
         console.print(*code_as_the_paper(clips[0]), sep="\n")
 

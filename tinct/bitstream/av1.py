@@ -11,7 +11,8 @@ from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, Ba
 os.environ.setdefault("SVT_LOG", "0")
 
 HIGHEST_CRF = 70  # a step is 4 of AV1's 256 quantisers to 63, and larger from there
-# CRFs that give the PSNR of x265's nominal QPs or a little more, by structure; lab/notes/2026-11-29-nominal-qp.md.
+# CRFs that give the PSNR of x265's nominal QPs or a little more, by structure;
+# lab/notes/2026-11-29-nominal-qp.md.
 NOMINAL_QPS = (22, 27, 32, 37, 42)
 CRFS = {
     "intra": (14.75, 24.5, 34.25, 42.25, 50),
