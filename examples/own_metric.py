@@ -28,7 +28,7 @@ def main(source: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for qp in (27, 42):
             coded = str(Path(folder) / f"{qp}.mkv")
-            tinct.encode(source, coded, tinct.EncodeConfig(qp=qp, adapt="off"))
+            tinct.encode(source, coded, tinct.EncodeConfig(qp=qp))
             series = measure(tinct.open(source), tinct.open(coded), ["psnr_y", "edge_loss"])
             print(f"QP {qp}:", *(f"{name} {np.mean(v):.2f}" for name, v in series.items()))
 

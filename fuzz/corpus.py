@@ -36,7 +36,7 @@ ENCODES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "open": ({"frames": 7}, TRACK),
     "compact": ({}, {**TRACK, "colouriser": "compact"}),
     "full": ({}, {**TRACK, "group": 3, "key_form": "full"}),
-    "in-band": ({"size": (35, 33)}, {"colour": "in-band"}),
+    "in-band": ({"size": (35, 33)}, {"base": "hevc"}),
     "avc": ({"size": (35, 33)}, {"base": "avc", "structure": "random-access"}),
     "av1": ({"size": (35, 33)}, {"base": "av1", "structure": "random-access"}),
     "restored": ({}, {"structure": "random-access", "colouriser": "compact", "network": "best"}),

@@ -75,7 +75,12 @@ def measure(trial: Trial) -> Point:
         "hevc": {"colour": "in-band"},
         "tinct": {"network": trial.network},
     }[trial.codec]
-    config = tinct.EncodeConfig(structure=trial.structure, qp=trial.qp, **options)  # type: ignore[arg-type]
+    config = tinct.EncodeConfig(
+        structure=trial.structure,  # type: ignore[arg-type]
+        base="hevc",
+        qp=trial.qp,
+        **options,
+    )
     with tempfile.TemporaryDirectory() as folder:
         coded, decoded = f"{folder}/coded.mkv", f"{folder}/decoded.y4m"
         report = tinct.encode(trial.clip, coded, config)

@@ -55,7 +55,7 @@ TARGETS = {
     },
 }
 
-NO_NETWORK = ("--colouriser", "none")
+NO_NETWORK = ("--structure", "intra", "--colouriser", "none")
 # Colour on a track of its own with a network, where plain HEVC would pay, too.
 RESTORED = ("--colour", "track", "--colouriser", "compact")
 FAST, BEST = ("--network", "fast"), ("--network", "best")
@@ -66,7 +66,7 @@ NETWORKS = {
     "fast, choices given": (*RESTORED, *FAST, *NO_SEARCH, *NO_UPDATE),
     "fast": (*RESTORED, *FAST),
     "best, no update": (*RESTORED, *BEST, "--search", "fast", *NO_UPDATE),
-    "best, in-band": ("--structure", "random-access", "--colouriser", "compact", *BEST),
+    "best, in-band": ("--structure", "random-access", "--base", "hevc", *BEST),
 }
 SEARCHING = {"fast": NO_UPDATE, "search off": ("--search", "off")}
 SENDING = {
