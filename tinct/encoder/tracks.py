@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from tinct.bitstream.base import BASES, IntraEncoder, PictureEncoder
-from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.codecs import ENTRY_SECONDS, BaseSettings
 from tinct.bitstream.manifest import IDR_SECONDS
 from tinct.bitstream.pictures import Packet, stack_chroma
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp, other_qp
@@ -38,15 +38,37 @@ class PictureTrack:
             else PictureEncoder(settings, shape, grey=grey)
         )
         self.header = self._coder.header
+        self._entries = EntryClock(info)
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
         """Return the packets that are ready; `qp` counts where each frame may have its own."""
         if isinstance(self._coder, IntraEncoder):
             return self._coder.encode(planes, pts, qp)
-        return self._coder.encode(planes, pts)
+        return self._coder.encode(planes, pts, idr=self._entries.is_due(pts))
 
     def flush(self) -> list[Packet]:
         return self._coder.flush()
+
+
+class EntryClock:
+    """Says where frames at a variable rate need an entry point, of which libraries count frames.
+
+    The next frame is taken to come as late as this one did.
+    """
+
+    def __init__(self, info: VideoInfo) -> None:
+        self._is_needed = info.frame_rate is None
+        self._most = ENTRY_SECONDS / info.time_base  # ticks
+        self._entry = self._before = 0
+
+    def is_due(self, pts: int) -> bool:
+        """Return whether the frame at `pts`, the next in order of time, is to be an entry point."""
+        following = 2 * pts - self._before
+        self._before = pts
+        if not self._is_needed or following - self._entry <= self._most:
+            return False
+        self._entry = pts
+        return True
 
 
 class ChromaTrack:
