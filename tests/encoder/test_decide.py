@@ -102,7 +102,7 @@ def test_a_network_is_taken_where_it_gains_or_is_asked_for(
     monkeypatch.setattr(decide, "search_plain", search_plain)
     plan = make_plan(SAMPLES, make_config(structure="intra", colouriser=colouriser))
     restored = ("chroma", "compact", "fast", 30, 16, 20)
-    expected = restored if taken else ("in-band", "none", None, make_config().qp, 0, 0)
+    expected = restored if taken else ("in-band", "none", None, 32, 0, 0)
     found = (plan.layout, plan.colouriser, plan.network, plan.qp, plan.key_boost, plan.colour_qp)
     assert found == expected
 

@@ -74,7 +74,12 @@ def test_the_anchor_is_plain_hevc_of_tinct_to_the_byte(
 ) -> None:
     (tmp_path / "clip.mkv").symlink_to(clip_path)
     subprocess.run(command(f"x265:{structure}"), cwd=tmp_path, check=True)
-    config = tinct.EncodeConfig(structure=structure, base="hevc", colour="in-band")  # type: ignore[arg-type]
+    config = tinct.EncodeConfig(
+        structure=structure,  # type: ignore[arg-type]
+        base="hevc",
+        colour="in-band",
+        qp=32,
+    )
     tinct.encode(str(clip_path), str(tmp_path / "plain.mkv"), config)
     anchor, plain = (
         [data for _, data in read_payloads(tmp_path / name, "video")]
