@@ -117,10 +117,9 @@ def saving_line(report: "EncodeReport") -> str:
         makers = "colour made at the decoder"
         if plan.has_shipped_network:
             makers += " and a network"
-        return (
-            f"{makers} save {1 - plan.track.bits / plan.plain.bits:.0%} of "
-            f"the bits of plain {report.codec} on samples"
-        )
+        saved = 1 - plan.track.bits / plan.plain.bits
+        share = f"save {saved:.0%} of the" if saved > 0 else f"take {-saved:.0%} more than the"
+        return f"{makers} {share} bits of plain {report.codec} on samples"
     if report.tinct:
         return f"the decoder finishes what it shows: other players show the {report.codec} in it"
     if plan.plain is None:
