@@ -37,7 +37,9 @@ def test_a_code_that_is_known_is_in_the_pictures_and_others_are_named(
         decoder = av.CodecContext.create(base.decoder, "r")
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.extradata = encoder.header
-        (picture,) = [*decoder.decode(av.Packet(packets[0].data)), *decoder.decode(None)]
+        packet = av.Packet(len(packets[0].data))  # not Python's bytes: see `PictureDecoder.decode`
+        packet.update(packets[0].data)
+        (picture,) = [*decoder.decode(packet), *decoder.decode(None)]
         shown = getattr(picture, KINDS[kind])
         if code or kind == "matrix":  # the other zeros are reserved, and read as 0 or 2
             assert shown == (code if is_known else 2), code

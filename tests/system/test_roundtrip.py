@@ -75,7 +75,7 @@ USUAL_LAYOUTS = [
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
 FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
 # Bounds of the PSNR of the synthetic scene. Colour depends on how well propagation carries it.
-QP_32_DB = (33.5, 42.0)  # luma at QP 32, in any structure
+QP_32_DB = (35.5, 42.0)  # luma at QP 32, in any structure
 COLOUR_DB = (25.0, 66.0)  # chroma at QP 32
 RATE_DB = (44.0, 53.0)  # luma at 120 kbit/s
 RATE_COLOUR_DB = (25.0, 70.0)  # chroma at 120 kbit/s, which is QP 1 to 7
@@ -142,6 +142,7 @@ def test_every_layout_shows_what_the_encoder_measured(
     assert abs(ours - report.psnr[0].mean_db) < 1e-4
 
 
+TINY_DB = {"hevc": (30, 27), "av1": (25, 20)}  # least PSNR of luma and colour in tiny pictures
 SIZED = {
     "auto": {},
     "track": {"colour": "track", "adapt": "off"},
@@ -169,8 +170,9 @@ def test_odd_tiny_and_short_videos_come_back_in_full(
         assert {f.y.shape for f in found} == {size[::-1]}
         assert {f.info.bit_depth for f in found} == {depth}
         assert [f.pts for f in found] == list(range(count))
-        assert 25 < report.psnr[0].mean_db <= 100, name
-        assert min(p.mean_db for p in report.psnr) > 20, name
+        luma_db, colour_db = TINY_DB[report.config.base]
+        assert luma_db < report.psnr[0].mean_db <= 100, name
+        assert min(p.mean_db for p in report.psnr) > colour_db, name
 
 
 @pytest.mark.slow

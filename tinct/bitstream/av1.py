@@ -10,7 +10,7 @@ from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, Ba
 # what ends the process may be said. It looks once, before its first encoder.
 os.environ.setdefault("SVT_LOG", "0")
 
-HIGHEST_CRF = 70  # a step is 4 of AV1's 256 quantisers to 63, and larger from there
+HIGHEST_CRF = 70
 # CRFs that give the PSNR of x265's nominal QPs or a little more, by structure;
 # lab/notes/2026-11-29-nominal-qp.md.
 NOMINAL_QPS = (22, 27, 32, 37, 42)

@@ -11,7 +11,7 @@ from typing import Protocol
 from tinct.frames import CHROMA_LOCATIONS, VideoInfo
 
 Shape = tuple[int, int]  # height and width
-# By which frames that decoding may begin at are apart at most, where pictures are predicted.
+# Entry points, where decoding may begin, are no further apart where pictures are predicted.
 ENTRY_SECONDS = 5
 MAX_ENTRY_FRAMES = 250  # a decoder conceals the loss of as many
 
@@ -46,7 +46,7 @@ class BaseSettings:
 
     @property
     def entry_frames(self) -> int:
-        """Frames from one that decoding may begin at to the next, at most."""
+        """Frames from entry point to entry point, at most."""
         if self.keyint is not None:
             return self.keyint
         return max(1, min(int(ENTRY_SECONDS * self.info.mean_rate), MAX_ENTRY_FRAMES))

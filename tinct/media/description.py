@@ -83,7 +83,7 @@ def describe_stream(stream: VideoStream) -> Description:
 def _read_fields(stream: VideoStream) -> dict[int, bytes]:
     """Return the fields of a picture track by identity, from a header made in memory."""
     header = io.BytesIO()
-    # pixels without a codec have no name of Matroska's own either
+    # Matroska has no name of its own for pixels without a codec, and takes them only if told to
     options = {"allow_raw_vfw": "1"}
     try:
         with av.open(header, "w", format="matroska", options=options) as trial:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NoReturn
 
 import av
 from av.error import FFmpegError
@@ -27,9 +28,9 @@ def find_parity(stream: VideoStream) -> str | None:
     return _PARITIES.get(int(context.field_order))
 
 
-def refuse_interlaced(path: str) -> CodecError:
-    """Return the error for a video of fields where none are wanted."""
-    return CodecError(
+def refuse_interlaced(path: str) -> NoReturn:
+    """Raise CodecError for a video of fields where none are wanted."""
+    raise CodecError(
         f"expected progressive video with --deinterlace off, found interlaced frames in {path}; "
         f"leave the option out, or deinterlace it first (ffmpeg -i {path} -vf bwdif out.mkv)"
     )

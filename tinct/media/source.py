@@ -175,7 +175,7 @@ class Source:
         if not (raw.interlaced_frame or self._parity):
             return
         if not self._deinterlaces:
-            raise refuse_interlaced(self._path)
+            refuse_interlaced(self._path)
         if DEINTERLACED not in self.notes:
             self.notes.append(DEINTERLACED)
 
@@ -249,7 +249,8 @@ class Source:
         """Yield frames from a key frame before `pts`, or before the start, on."""
         if pts is None and self._start > 0 and self._timing.timed:
             pts = self._timing.to_pts(self._start)
-            pts -= DEINTERLACED in self.notes  # bwdif looks at the frame before
+            if DEINTERLACED in self.notes:
+                pts -= 1  # bwdif looks at the frame before
         with open_input(self._path) as container:
             stream = choose_stream(container, self._path)
             select_video(container, stream, threads=threads)
