@@ -47,6 +47,12 @@ def name_equal_samples(tree: Tree) -> None:
     set_tables(tree, stsz=full(100, MANY), stts=full(1, MANY, 512), stsc=full(1, 1, MANY, 1))
 
 
+def name_pictures(tree: Tree) -> None:
+    """A seek among pictures that an edit list hides takes the square of their number in steps."""
+    count = 1 << 20
+    set_tables(tree, stsz=full(100, count), stts=full(1, count, 1), stsc=full(1, 1, count, 1))
+
+
 def name_small_samples(tree: Tree) -> None:
     find_box(tree, b"stsz").kind = b"stz2"
     set_tables(tree, stz2=full(4, MANY))
@@ -139,7 +145,7 @@ def name_long_metadata(tree: Tree) -> None:
 TABLES = (
     *(name_equal_samples, name_small_samples, name_sound_samples, name_offsets, name_edits),
     *(hide_in_descriptions, hide_at_the_top, hide_in_free_space, compress, compress_to_much),
-    *(name_metadata, name_long_metadata, name_groups, name_kinds_of_groups),
+    *(name_metadata, name_long_metadata, name_groups, name_kinds_of_groups, name_pictures),
     *(name_stills, name_places_of_stills),
 )
 

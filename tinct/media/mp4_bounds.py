@@ -25,6 +25,10 @@ _MAX_DEPTH = 12  # FFmpeg refuses a file that goes deeper than 10
 _ENTRY_BYTES = {b"stts": 8, b"ctts": 8, b"stsc": 12, b"stco": 4, b"co64": 8}
 _ENTRY_BYTES |= {b"stss": 4, b"stps": 4, b"keys": 8}
 _TRUN_FIELDS = 0xF00  # flags of the fields, of 4 bytes each, that each sample of a run has
+# Pictures of one size count with their bytes, not with 8 each: where an edit list shows few of them
+# the time of FFmpeg's seek grows with the square of their number, a minute for half a million. The
+# bytes have a bound, so that a file of uncompressed video that was cut off is still read.
+_MAX_EQUAL_BYTES = 256
 _SOUND_UNITS = 160  # samples of sound, at least, that share an entry of FFmpeg's index
 _MEDIA_HANDLERS = (b"vide", b"soun", b"m1a ", b"subp", b"clcp")
 _MAX_DESCRIPTION_BYTES = 1 << 24  # of a track's sample descriptions; colour profiles take 1 MB
@@ -64,6 +68,7 @@ class _Track:
 
     samples: int = 0
     equal_samples: int = 0  # those of one size, which has no table
+    equal_bytes: int = 0  # what they take in the file, up to _MAX_EQUAL_BYTES each
     chunks: int = 0
     largest_chunk: int = 0  # samples
     edits: int = 0
@@ -76,7 +81,8 @@ class _Track:
         if self.has_unit_times and self.handlers == {b"soun"}:
             unlisted = max(unlisted, self.chunks * self.largest_chunk) // _SOUND_UNITS
         repeated = max(0, self.edits - 1) * (self.samples + unlisted)
-        return EQUAL_SAMPLE_BYTES * (unlisted + repeated)
+        listed = EQUAL_SAMPLE_BYTES * (unlisted + repeated)
+        return listed if self.handlers == {b"soun"} else max(listed, self.equal_bytes)
 
 
 class _Tables:
@@ -157,6 +163,7 @@ class _Tables:
         size, count = (_read_number(file, box.start + at) for at in (4, 8))
         if box.kind == b"stsz" and size:
             self._track.equal_samples += count
+            self._track.equal_bytes += count * min(size, _MAX_EQUAL_BYTES)
         else:
             self._need(4 * count)
             self._track.samples += count
