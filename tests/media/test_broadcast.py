@@ -104,6 +104,19 @@ class FakePacket:
         self.pos, self.stream_index = pos, stream
 
 
+def test_a_cut_near_the_start_keeps_its_frames(tmp_path: Path) -> None:
+    """FFmpeg seeks in such a file to the packet after a time, which the first one comes before."""
+    path = tmp_path / "a.mpg"
+    options = {"preload": "0", "avoid_negative_ts": "disabled"}
+    write_clip(path, frames=40, size=(360, 288), codec="mpeg2video", container_options=options)
+    whole = [frame.y for frame in open_source(str(path))]
+    cut = open_source(str(path)).start_at(5)
+    found = [frame.y for frame in cut]
+    assert cut.damaged == 0
+    assert len(found) == 35
+    assert all(np.array_equal(a, b) for a, b in zip(found, whole[5:], strict=True))
+
+
 @pytest.mark.parametrize(
     ("times", "clock"),
     [

@@ -396,4 +396,5 @@ def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
         except FFmpegError:
             break
     with suppress(FFmpegError):  # a file that cannot be sought is read from where it stands
-        container.seek(min(stream.start_time or 0, 0), stream=stream)
+        # MPEG streams are sought behind the packet of a time: the first one needs an earlier time
+        container.seek(min(stream.start_time or 0, 0) - second, stream=stream)
