@@ -27,7 +27,8 @@ Colour = Literal["auto", "track", "in-band"]
 KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
-TaskName = Literal["first", "second", "between", "in-band"]  # what a training is for
+# What a training is for.
+TaskName = Literal["first", "second", "between", "in-band", "near-av1", "pyramid-av1"]
 Search = Literal["fast", "thorough", "off"]
 RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
@@ -213,7 +214,7 @@ class EncodeConfig:
     network: NetworkName = option(
         "fast",
         "The network of compact: one pass over each frame, or a second, larger one on top; "
-        "in-band there is one with best alone",
+        "in-band a small or a large one, with hevc the large one alone",
         choices=get_args(NetworkName),
         panel=NETWORK,
     )

@@ -562,16 +562,20 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
         "--colouriser compact needs --structure intra, or",
     ),
     (
-        {"colouriser": "compact", "structure": "low-delay", "colour": "auto"},
+        {"colouriser": "compact", "structure": "low-delay", "colour": "auto", "base": "hevc"},
         "--colouriser compact needs --structure intra, or",
     ),
     (
-        {"colouriser": "compact", "colour": "in-band", "network": "best"},
+        {"colouriser": "compact", "structure": "intra", "colour": "in-band", "network": "best"},
         "needs --colour track where --structure is intra",
     ),
     (
-        {"colouriser": "compact", "structure": "random-access"},
+        {"colouriser": "compact", "structure": "random-access", "base": "hevc"},
         "--colouriser compact with in-band colour needs --network best",
+    ),
+    (
+        {"colouriser": "compact", "base": "avc"},
+        "--colouriser compact with in-band colour needs --base av1 or hevc",
     ),
 ]
 OUT_OF_RANGE: list[tuple[dict[str, Any], str]] = [

@@ -15,15 +15,14 @@ from synthetic import make_info
 import tinct
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.layouts import CHROMA, FULL, IN_BAND, LayoutRow
-from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
+from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.decoder.entry import (
     Entry,
     Lead,
     TrackPacket,
-    count_reach_ticks,
+    count_ticks,
     find_first_tick,
     select_lead,
-    skip_early_pictures,
 )
 from tinct.media.demux import open_input
 
@@ -152,28 +151,10 @@ def test_a_lead_is_chosen_in_linear_time(luma: str) -> None:
     assert lead.can_start == bool(luma)
 
 
-@pytest.mark.parametrize(
-    ("times", "start", "shown"),
-    [
-        (range(8), 4, [2, 3, 4, 5, 6, 7]),
-        (range(8), 1, [0, 1, 2, 3, 4, 5, 6, 7]),
-        ([0, 40, 90, 200, 210], 100, [40, 90, 200, 210]),
-        (range(3), 9, []),
-    ],
-)
-def test_in_band_pictures_begin_two_before_the_cut(
-    times: Iterable[int], start: int, shown: list[int]
-) -> None:
-    pictures = ((LUMA, pts, ()) for pts in times)
-    assert [pts for _, pts, _ in skip_early_pictures(pictures, start)] == shown
-
-
-def test_reach_is_two_frames_in_ticks() -> None:
-    constant = Manifest(size=(64, 48), frames=90, rate=Fraction(30))
-    assert count_reach_ticks(constant, make_info(frame_rate=Fraction(30))) == 2
-    varying = Manifest(size=(64, 48), frames=90)
+def test_frames_are_counted_in_ticks() -> None:
+    assert count_ticks(2, make_info(frame_rate=Fraction(30))) == 2
     about = make_info(frame_rate=None, frame_count=90, duration_seconds=3.0)
-    assert count_reach_ticks(varying, about) == 67  # milliseconds, at 30 frames a second
+    assert count_ticks(2, about) == 67  # milliseconds, at 30 frames a second
 
 
 def test_packets_of_a_file_come_in_ticks(tinct_path: Path) -> None:

@@ -19,16 +19,18 @@ def test_both_halves_have_the_same_names() -> None:
 @pytest.mark.parametrize(
     ("options", "colour", "colouriser", "key_boost"),
     [
-        ({}, "in-band", "none", 0),
+        ({}, "in-band", "auto", 0),
         ({"structure": "intra"}, "auto", "auto", "auto"),
         ({"structure": "intra", "colouriser": "none"}, "auto", "none", 0),
         ({"colouriser": "none", "key_boost": 4}, "auto", "none", 4),
-        ({"structure": "random-access"}, "in-band", "none", 0),
+        ({"structure": "random-access"}, "in-band", "auto", 0),
+        ({"base": "hevc"}, "in-band", "none", 0),
         ({"network": "best", "base": "hevc"}, "in-band", "auto", 0),
-        ({"crf": 30.0}, "in-band", "none", 0),
+        ({"crf": 30.0}, "in-band", "auto", 0),
         ({"key_form": "full", "group": 6}, "track", "none", 0),
         ({"colouriser": "gan"}, "track", "gan", 0),
-        ({"colouriser": "compact"}, "auto", "compact", "auto"),
+        ({"colouriser": "compact"}, "in-band", "compact", 0),
+        ({"colouriser": "compact", "structure": "intra"}, "auto", "compact", "auto"),
     ],
     ids=str,
 )

@@ -6,6 +6,7 @@ import pytest
 from tinct.motion.references import (
     References,
     gather_in_band_references,
+    gather_pyramid_references,
     gather_references,
     gather_second_references,
 )
@@ -82,6 +83,32 @@ def test_an_in_band_frame_is_restored_from_two_on_either_side(
     assert levels_of(found) == ([index, index, *others], [index, *others], [index, *others])
     assert found.distances == (max(1, index - ends[0]), max(1, ends[1] - index))
     assert found.qps == (20 + ends[0], 20 + index)
+
+
+@pytest.mark.parametrize(
+    ("index", "place", "near", "far"),
+    [
+        (9, 9, (8, 10), (6, 12)),
+        (10, 10, (8, 12), (4, 16)),
+        (10, 3, (9, 11), (7, 13)),  # a place counts from an entry point, an index does not
+        (12, 12, (8, 16), (4, 20)),  # 12 away is out of reach
+        (16, 16, (8, 20), (8, 20)),
+        (0, 0, (0, 8), (0, 8)),
+        (1, 1, (0, 2), (0, 4)),
+    ],
+)
+def test_a_frame_of_a_pyramid_is_restored_from_finer_ones(
+    index: int, place: int, near: tuple[int, int], far: tuple[int, int]
+) -> None:
+    views = [flat_view(level, qp=33) for level in range(21)]
+    found = gather_pyramid_references(views, index, place=place, moved_pairs=2)
+    levels = [index, *near, *near, *far]
+    assert levels_of(found) == (levels, levels, levels)
+    distance = min(place & -place or 8, 8)
+    assert found.distances == (distance, distance)
+    assert found.qps == (33, 33)
+    smaller = gather_pyramid_references(views, index, place=place, moved_pairs=1)
+    assert levels_of(smaller) == (levels[:5], levels[:5], levels[:5])
 
 
 def test_key_frames_are_moved_along_their_own_flow() -> None:

@@ -241,7 +241,7 @@ def test_a_lost_packet_is_counted_and_its_frames_are_concealed(tmp_path: Path, b
     [
         (("--base", "av1", "--colour", "track"), "--base av1 needs --colour in-band"),
         (("--base", "avc", "--key-form", "full", "--group", "6"), "needs --colour in-band"),
-        (("--base", "av1", "--colouriser", "compact"), "needs --base hevc"),
+        (("--base", "avc", "--colouriser", "compact"), "needs --base av1 or hevc"),
         (("--base", "av1", "--base-preset", "slow"), "none of --base av1, which has 0, 1, 2"),
         (("--base", "avc", "--base-preset", "6"), "none of --base avc, which has ultrafast"),
         (("--base", "av1", "--x265-preset", "slow"), "--x265-preset needs --base hevc"),

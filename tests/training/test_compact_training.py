@@ -19,7 +19,7 @@ from tinct.errors import CodecError
 from tinct.networks.compact_config import SHIPPED_FOLDER, CompactConfig, Kind, read_weights
 from tinct.training import compact
 from tinct.training.samples import Samples, prepare_samples, save_crops
-from tinct.training.stretches import CROP
+from tinct.training.shots import CROP
 
 SECOND = SHIPPED_FOLDER / "second.safetensors"
 SMALL = compact.Recipe(config=CompactConfig(width=8, depth=1), steps=40, batch=4, crop=32)
@@ -181,10 +181,12 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
         done = run("train", *options, "--task", task, "--first", after, "--out", out)
         assert done.returncode == 0, done.stderr
         assert read_weights(out)[0].kind == task
-    in_band = run("train", *options, "--task", "in-band", "--out", tmp_path / "in-band.safetensors")
-    assert in_band.returncode == 0, in_band.stderr
-    assert read_weights(tmp_path / "in-band.safetensors")[0].kind == "second"
-    assert json.loads((tmp_path / "in-band.json").read_text())["crops"] == 9 * 10 * 3
+    for task, kind in (("in-band", "second"), ("near-av1", "near"), ("pyramid-av1", "pyramid")):
+        out = tmp_path / f"{task}.safetensors"
+        done = run("train", *options, "--task", task, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert read_weights(out)[0].kind == kind
+        assert json.loads(out.with_suffix(".json").read_text())["crops"] == 9 * 10 * 3
 
 
 @pytest.mark.slow

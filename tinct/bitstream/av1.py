@@ -4,6 +4,8 @@ import os
 import re
 from itertools import pairwise
 
+import numpy as np
+
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 
 # SVT-AV1 writes on stderr: a banner for each encoder, and errors for one that is interrupted. Only
@@ -95,6 +97,11 @@ def map_qp(qp: int, structure: str) -> float:
     return min(max(round(4 * crf) / 4, 1), HIGHEST_CRF)
 
 
+def find_nominal_qp(crf: float, structure: str) -> int:
+    """Return the nominal QP of the table that a CRF is nearest to."""
+    return round(float(np.interp(crf, CRFS[structure], NOMINAL_QPS)))
+
+
 AV1 = BaseCodec(
     name="av1",
     title="AV1",
@@ -107,6 +114,7 @@ AV1 = BaseCodec(
     presets=tuple(map(str, range(11))),
     preset="6",
     highest_crf=HIGHEST_CRF,
+    nominal_qp=find_nominal_qp,
     pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
     least=(64, 64),  # SVT-AV1 takes smaller pictures, but no bitrate with them
     reorders=reorders,

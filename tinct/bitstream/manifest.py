@@ -29,8 +29,7 @@ ordinary video.
 - `full`: track 2 holds the key frames as whole 4:2:0 pictures, intra coded. Track 1 holds all other
   frames that are sent, and no key frames.
 - `in-band`: one 4:2:0 track holds every frame with its colour. The file has a manifest only where
-  the decoder must crop (see Size), or where a network restores the frames. The network restores
-  each frame from five decoded frames: the frame itself, the two before it and the two after it.
+  the decoder must crop (see Size), or where a network restores the frames (see In-band networks).
 
 The frames at the times of track 2's packets are key frames. A group is a key frame and the frames
 before the next key frame. The frames of a group take their colour from the group's key frame and
@@ -67,9 +66,10 @@ and repeated keys.
 
 - Times are in ascending order: frame numbers where the frame rate is constant, else milliseconds.
 - A hash is the first 16 hexadecimal digits of a SHA-256.
-- `network`: the names are `"fast"` and `"best"`, and in-band `"in-band"`. The hash is that of the
-  network's weights. A decoder must have the network with that name and hash. What the network is
-  told of the distance to both key frames counts interpolated frames too.
+- `network`: the names are `"fast"` and `"best"`, and in-band `"in-band"`, `"fast-av1"` and `"best-
+  av1"`. The hash is that of the network's weights. A decoder must have the network with that name
+  and hash. What the network is told of the distance to both key frames counts interpolated frames
+  too.
 - `qps`: the QPs of luma, 0 to 51. Each pair of QPs holds from its time until the next time; the
   first pair also holds before its time. For each frame the network receives two QPs: that of the
   earlier key frame (of the later one where there is no earlier one), and that of the frame itself.
@@ -81,6 +81,14 @@ and repeated keys.
   step from the one before it, the first as that from -1. A step is a variable-length number: seven
   bits a byte, lowest first, with the highest bit set in all bytes but the last. The steps are
   deflated (RFC 1951) and written in base64 (RFC 4648) without padding. At most 2^24 times.
+
+## In-band networks
+
+`in-band` restores a frame from itself and the two frames on either side. The others count frames
+from the entry point (key frame of the codec) before a frame: at the place n, d is the largest power
+of two, at most 8, that divides n, and 8 at the place 0. `fast-av1` restores a frame from itself and
+the frames d before and d after it, `best-av1` also from those min(3 d, 8) away. The video's first
+and last frame stand for those beyond them. Both networks are told d as both distances.
 
 ## Interpolated frames
 
@@ -166,7 +174,7 @@ track 2 have no meaning.
 
 import json
 from array import array
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, get_args
 
@@ -180,6 +188,8 @@ from tinct.bitstream.schema import (
     is_hash,
     is_network,
     is_rate,
+    list_generator_fields,
+    make_generator,
     read_count,
 )
 from tinct.bitstream.times import pack_times, unpack_times
@@ -257,7 +267,7 @@ def write_manifest(manifest: Manifest) -> bytes:
         assert manifest.qps, "a network needs the QPs of luma"
         fields["qps"] = list(zip(*manifest.qps, strict=True))
     if manifest.generator is not None:
-        fields["generator"] = _list_generator_fields(manifest.generator)
+        fields["generator"] = list_generator_fields(manifest.generator)
     if manifest.rank is not None:
         fields["rank"] = manifest.rank
     if manifest.update is not None:
@@ -299,7 +309,7 @@ def read_manifest(data: bytes) -> Manifest:
         colouriser=fields.get("colouriser", "none"),
         network=tuple(fields["network"]) if "network" in fields else None,
         qps=tuple(zip(*fields["qps"], strict=True)) if "qps" in fields else (),
-        generator=_make_generator(fields["generator"]) if "generator" in fields else None,
+        generator=make_generator(fields["generator"]) if "generator" in fields else None,
         rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
@@ -384,15 +394,3 @@ def _check_fields(fields: dict[str, Any]) -> None:
                 f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {fields['tinct']} has it, "
                 f"found {found}"
             )
-
-
-def _list_generator_fields(config: GanConfig) -> dict[str, Any]:
-    """Return the fields of `generator` that differ from their defaults."""
-    defaults = asdict(GanConfig())
-    return {name: value for name, value in asdict(config).items() if value != defaults[name]}
-
-
-def _make_generator(fields: dict[str, Any]) -> GanConfig:
-    if "attention" in fields:
-        fields = {**fields, "attention": tuple(fields["attention"])}
-    return GanConfig(**fields)

@@ -1,6 +1,7 @@
 """What values the manifest may have, one function for each kind; `manifest` specifies them."""
 
 import re
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, get_args
@@ -13,6 +14,7 @@ from tinct.networks.gan_config import (
     LEVELS,
     MAX_CHANNELS,
     MIN_CHANNELS,
+    GanConfig,
     GeneratorKind,
     Output,
     Residual,
@@ -94,3 +96,16 @@ def is_generator(value: object) -> bool:
         "output": value.get("output", "rgb") in get_args(Output),
     }
     return all(allowed.get(key, False) for key in [*value, *allowed])
+
+
+def list_generator_fields(config: GanConfig) -> dict[str, Any]:
+    """Return the fields of `generator` that differ from their defaults."""
+    defaults = asdict(GanConfig())
+    return {name: value for name, value in asdict(config).items() if value != defaults[name]}
+
+
+def make_generator(fields: dict[str, Any]) -> GanConfig:
+    """Return the configuration of the fields of `generator`."""
+    if "attention" in fields:
+        fields = {**fields, "attention": tuple(fields["attention"])}
+    return GanConfig(**fields)

@@ -120,11 +120,14 @@ def saving_line(report: "EncodeReport") -> str:
         saved = 1 - plan.track.bits / plan.plain.bits
         share = f"save {saved:.0%} of the" if saved > 0 else f"take {-saved:.0%} more than the"
         return f"{makers} {share} bits of plain {report.codec} on samples"
+    if report.tinct and report.saved_share is not None:
+        gain = f"is worth {report.saved_share:.1%} of the bits of plain {report.codec}"
+        return f"a network at the decoder {gain}, which is what other players show"
     if report.tinct:
         return f"the decoder finishes what it shows: other players show the {report.codec} in it"
-    if plan.plain is None:
+    if plan.plain is None and report.saved_share is None:
         return f"this is plain {report.codec}: nothing in it needs Tinct"
-    tried = "the network" if report.config.is_in_band else "colour on a track of its own"
+    tried = "colour on a track of its own" if report.saved_share is None else "the network"
     return f"{tried} does not pay on this video: this is plain {report.codec}"
 
 

@@ -5,7 +5,6 @@
 
 import logging
 import math
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +20,6 @@ from tinct.frames import VideoInfo
 from tinct.limits import MAX_GROUP
 from tinct.media.demux import MILLISECOND, open_input, read_packets
 from tinct.media.planes import Planes
-from tinct.motion.references import REACH
 
 logger = logging.getLogger(__name__)
 # How much further back than usual to look for a point where the tracks can be decoded.
@@ -57,7 +55,7 @@ class Entry:
     """Reads a Tinct file from where the frames from tick `start` on can be decoded.
 
     `info` are the properties of the cut. An in-band frame is restored from pictures up to `reach`
-    ticks before it (see `count_reach_ticks`).
+    ticks before it.
     """
 
     path: str
@@ -170,25 +168,14 @@ def _starts_luma(packet: TrackPacket, pts: int) -> bool:
     return packet.track == LUMA and packet.is_keyframe and packet.pts <= pts
 
 
-def skip_early_pictures(pictures: Iterable[TrackPicture], start: int) -> Iterator[TrackPicture]:
-    """Yield in-band pictures, beginning REACH pictures before the first one at or after `start`."""
-    recent: deque[TrackPicture] = deque(maxlen=REACH + 1)
-    for picture in pictures:
-        recent.append(picture)
-        _, pts, _ = picture
-        if pts >= start:
-            yield from recent
-            recent.clear()
+def count_ticks(frames: int, info: VideoInfo) -> int:
+    """Return how many ticks so many frames last; an estimate where the frame rate varies.
 
-
-def count_reach_ticks(manifest: Manifest, info: VideoInfo) -> int:
-    """Return how many ticks the REACH frames before an in-band frame last.
-
-    `info` is the whole video's. With a variable frame rate this is an estimate.
+    `info` is the whole video's.
     """
-    if manifest.rate:
-        return REACH
-    return math.ceil(REACH / float(info.mean_rate) / info.time_base)
+    if info.frame_rate:
+        return frames
+    return math.ceil(frames / float(info.mean_rate) / info.time_base)
 
 
 def find_first_tick(path: str, manifest: Manifest, info: VideoInfo) -> int:

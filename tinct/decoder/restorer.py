@@ -53,23 +53,18 @@ class Restorer:
     which are shown as decoded without it. `open_keys` are the times of the key frames of open
     groups. `qps` (time, QP of key frames, QP of the others) tell a network what luma was coded at
     from each time on. `losses` are told of what did not arrive, and know the key frames whose
-    colour does not decode; their luma has the QP of key frames. An encoder extends `open_keys` and
-    `qps` while it runs.
+    colour does not decode; their luma has the QP of key frames. An encoder adds to both.
 
     `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
-    that plane leaves the network out. An encoder gives a `judge` that decides this here, group by
-    group, and reads the result from `plain`.
+    that plane leaves the network out. An encoder's `judge` decides this here, group by group.
 
     `interpolated` are the times of frames that were never sent, ascending; `interpolate` makes
     them, and with `losses.fills_gaps` those that were lost between frames of one shot. An encoder's
     `inspect` may have frames of a group sent after all; with `most_pending` 0 that is done before
-    `push` returns.
+    `push` returns. With `has_hints` the luma track has coarse colour, see `motion.hints`.
 
-    With `has_hints` the pictures of the luma track have coarse colour, see `motion.hints`.
-
-    Only the frames of `cut` come out, and only what they need is restored; an in-band file gives
-    all frames. When `is_over`, every frame of the cut has been started. Use as a context manager:
-    its threads end with it.
+    Only the frames of `cut` come out, of an in-band file those after it too, and only what they
+    need is restored. When `is_over`, all of them are started. A context manager, for its threads.
     """
 
     def __init__(
@@ -118,6 +113,7 @@ class Restorer:
                 judge=judge,
                 pending_frames=PENDING_FRAMES,
                 losses=self._losses,
+                start=cut.start,
             )
 
     def __enter__(self) -> "Restorer":
@@ -146,6 +142,11 @@ class Restorer:
         self._start_groups(is_last=False)
         return self._pop_finished(self._most_pending)
 
+    def note_entry(self, pts: int) -> None:
+        """Take the time of luma that decoding may start at, before its picture."""
+        if self._in_band is not None:
+            self._in_band.note_entry(pts)
+
     def flush(self) -> Iterator[Frame]:
         """Yield the remaining frames, after the last picture of every track.
 
@@ -161,9 +162,9 @@ class Restorer:
 
     def _push_in_band(self, pts: int, planes: Planes) -> list[Frame]:
         y, cb, cr = self._crop_picture(planes)
-        if self._in_band is not None:
-            return self._in_band.push(KeyView(self._make_view(y, pts), cb, cr))
-        return [Frame(y, cb, cr, pts=pts, info=self._info)]
+        if self._in_band is None:
+            return [Frame(y, cb, cr, pts=pts, info=self._info)]
+        return self._in_band.push(KeyView(self._make_view(y, pts), cb, cr))
 
     def _add_key_picture(self, pts: int, planes: Planes) -> None:
         """Take a picture of the colour track: a whole key frame, or its stacked chroma."""

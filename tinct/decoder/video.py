@@ -29,9 +29,8 @@ from tinct.decoder.entry import (
     Entry,
     TrackPacket,
     TrackPicture,
-    count_reach_ticks,
+    count_ticks,
     find_first_tick,
-    skip_early_pictures,
 )
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
@@ -84,7 +83,7 @@ class Video:
             manifest=self.manifest,
             info=self.info,
             start=self._start,
-            reach=0 if self._around is None else count_reach_ticks(self.manifest, whole),
+            reach=0 if self._around is None else count_ticks(self._around.reach, whole),
         )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -162,10 +161,8 @@ class Video:
                 for name, stream in find_tracks(container, self.manifest).items()
             }
             try:
-                packets = self._entry.read(container)
-                pictures = _decode_pictures(self._note_times(packets), decoders, losses)
-                if self._around is not None:
-                    pictures = skip_early_pictures(pictures, self._start)
+                packets = self._note_times(self._entry.read(container), restorer)
+                pictures = _decode_pictures(packets, decoders, losses)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
                     if restorer.is_over:
@@ -183,10 +180,14 @@ class Video:
                     self.damage.packets += max(0, self.manifest.keys - losses.key_count)
                     self.damage.concealed_frames += losses.count_unlocated(self.manifest.keys)
 
-    def _note_times(self, packets: Iterable[TrackPacket]) -> Iterator[TrackPacket]:
-        """Yield the packets; keep the time of the latest that has luma."""
+    def _note_times(
+        self, packets: Iterable[TrackPacket], restorer: Restorer
+    ) -> Iterator[TrackPacket]:
+        """Yield the packets; keep the time of the latest luma, and tell of its entry points."""
         for packet in packets:
             if packet.track == LUMA:
+                if packet.is_keyframe:
+                    restorer.note_entry(packet.pts)
                 self._last_pts = max(self._last_pts, packet.pts)
             yield packet
 

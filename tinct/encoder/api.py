@@ -42,9 +42,11 @@ class EncodeReport:
     """What an encode did.
 
     `psnr` (Y, Cb, Cr) compares what the decoder shows with the source; None after a blind encode,
-    which measures nothing. `plan` is how it was coded, with the costs measured on samples; `notes`
-    say what was converted or left out. `source_bytes` is None for a pipe. `damaged` counts packets
-    of the source that did not decode and frames that it lacks: the rest was coded.
+    which measures nothing. `saved_share` is the share of a plain file's bits that a network saves
+    (or would, where it is left out) of pictures with their colour; None elsewhere. `plan` is how it
+    was coded, with the costs measured on samples; `notes` say what was converted or left out.
+    `source_bytes` is None for a pipe. `damaged` counts packets of the source that did not decode
+    and frames that it lacks: the rest was coded.
     """
 
     frames: int
@@ -55,6 +57,7 @@ class EncodeReport:
     colour_bytes: int
     update_bytes: int
     psnr: tuple[Psnr, Psnr, Psnr] | None
+    saved_share: float | None
     plan: Plan
     config: EncodeConfig
     notes: list[str]
@@ -131,6 +134,7 @@ def encode(
         colour_bytes=sizes.get(COLOUR, 0),
         update_bytes=len(part.update or b""),
         psnr=session.psnr,
+        saved_share=part.saved_share,
         plan=session.final_plan(),
         config=config,
         notes=video.notes + _describe_losses(video.info, session, config) + notes,

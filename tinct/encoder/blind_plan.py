@@ -9,7 +9,7 @@ import math
 from tinct.bitstream.layouts import CHROMA, FULL, IN_BAND
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp
 from tinct.config import EncodeConfig
-from tinct.encoder.colourisers import COMPACT, may_restore, restores_in_band
+from tinct.encoder.colourisers import COMPACT, find_in_band_network, may_restore
 from tinct.encoder.defaults import (
     BLIND_LOOSENESS,
     BOOST,
@@ -21,7 +21,6 @@ from tinct.encoder.defaults import (
 )
 from tinct.encoder.plan import Plan
 from tinct.frames import VideoInfo
-from tinct.networks.compact_config import IN_BAND_NETWORK
 from tinct.psnr import PLANE_WEIGHTS
 
 # Mean squared errors of HEVC all-intra in 8-bit levels at QP 32: of luma, of Cb and Cr; both are
@@ -33,14 +32,19 @@ BITS_PER_SAMPLE, BITS_FALL = 0.05, 0.12
 COLOUR_SHARE = 0.1  # of a bitrate, for a colour track beside luma that is no longer all-intra
 
 
+def plan_in_band(qp: int, config: EncodeConfig) -> Plan:
+    """Return the plan for pictures with their colour, restored where there is a network for it."""
+    network = find_in_band_network(config)
+    colouriser = COMPACT.name if network is not None else "none"
+    return Plan(layout=IN_BAND.name, qp=qp, colouriser=colouriser, network=network)
+
+
 def make_blind_plan(info: VideoInfo, config: EncodeConfig) -> Plan:
     """Return the plan for a resolved configuration, without a look at the video."""
     assert config.qp is not None, "not resolved"
     qp = config.qp if config.bitrate_kbps is None else _guess_qp(info, config.bitrate_kbps)
     if config.is_in_band:
-        network = IN_BAND_NETWORK.name if restores_in_band(config) else None
-        colouriser = COMPACT.name if network is not None else "none"
-        return Plan(layout=IN_BAND.name, qp=qp, colouriser=colouriser, network=network)
+        return plan_in_band(qp, config)
     restores = may_restore(config) and config.is_intra and not config.has_whole_keys
     usual_boost = BOOST if restores else 0
     boost = usual_boost if config.key_boost == "auto" else config.key_boost

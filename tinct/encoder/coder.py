@@ -120,7 +120,9 @@ class Coder:
         track = PictureTrack(settings, self._info, grey=False)
         self._open(LUMA, track.header)
         rate = self._rate_control()
-        nominal = self._plan.qp if self._config.crf is None else round(self._config.crf)
+        nominal, crf = self._plan.qp, self._config.crf
+        if crf is not None:
+            nominal = BASES[settings.base].nominal_qp(crf, settings.structure)
         self.qps.append((0, nominal, nominal))
         for frame in frames:
             self.frames += 1

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from tinct.bitstream.hevc import HEVC
 from tinct.config import DEFAULTS, OPTIONS, PAPER, EncodeConfig
 from tinct.encoder.adaptation import BlindPart, CompactPart, GanPart, InBandPart, Part
 from tinct.encoder.kinds import changed_options
 from tinct.encoder.plan import Plan
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
-from tinct.networks.compact_config import IN_BAND_NETWORK
+from tinct.networks.compact_config import IN_BAND_NETWORKS
 
 if TYPE_CHECKING:
     from tinct.adapt.gan_update import TrainingSetup
@@ -66,9 +65,15 @@ def may_restore(config: EncodeConfig) -> bool:
 
 def restores_in_band(config: EncodeConfig) -> bool:
     """Return whether a network is tried on pictures that are coded with their colour."""
-    is_learnt = config.base == HEVC.name  # the codec whose pictures the network was trained on
-    exists = config.network == IN_BAND_NETWORK.size and not config.is_intra and is_learnt
-    return select_colouriser(config).restores and config.is_in_band and exists
+    return find_in_band_network(config) is not None
+
+
+def find_in_band_network(config: EncodeConfig) -> str | None:
+    """Return the network that is tried on pictures that are coded with their colour, if any."""
+    if config.is_intra or not config.is_in_band or not select_colouriser(config).restores:
+        return None
+    row = IN_BAND_NETWORKS.get((config.base, config.network))
+    return row.name if row is not None else None
 
 
 def name_changed(config: EncodeConfig, names: Iterable[str]) -> str:
@@ -106,10 +111,10 @@ def _compact_contradictions(config: EncodeConfig) -> Iterable[tuple[bool, str]]:
     if config.is_intra:
         yield config.is_in_band, f"{named} needs --colour track where --structure is intra"
         return
-    needs = "needs --structure intra, or in-band colour and --network best"
-    yield not config.is_in_band, f"{named} {needs}"
-    size = IN_BAND_NETWORK.size
-    yield config.network != size, f"{named} with in-band colour needs --network {size}"
+    yield not config.is_in_band, f"{named} needs --structure intra, or in-band colour"
+    sizes = [size for base, size in IN_BAND_NETWORKS if base == config.base]
+    asked = f"--network {' or '.join(sizes)}" if sizes else "--base av1 or hevc"
+    yield config.network not in sizes, f"{named} with in-band colour needs {asked}"
 
 
 def _complete_compact(config: EncodeConfig) -> EncodeConfig:

@@ -14,10 +14,10 @@ from functools import partial
 from tinct.bitstream.layouts import CHROMA, FULL, IN_BAND
 from tinct.bitstream.qp import MAX_QP
 from tinct.config import EncodeConfig
+from tinct.encoder.blind_plan import plan_in_band
 from tinct.encoder.colourisers import (
     COMPACT,
     may_restore,
-    restores_in_band,
     select_colouriser,
 )
 from tinct.encoder.cost import Cost, exchange_rate, plain_cost
@@ -28,7 +28,6 @@ from tinct.encoder.samples import Samples
 from tinct.encoder.search_network import gain, search_network, stray_penalty
 from tinct.encoder.search_plain import price_unrestored, search_plain
 from tinct.encoder.settings import base_settings
-from tinct.networks.compact_config import IN_BAND_NETWORK
 
 SLOPE_STEP = 2  # QP between the two points that give a slope
 RESTORED_SHARE = 2  # plain HEVC takes about this many times the bits of a network's file at its QP
@@ -41,11 +40,9 @@ MIN_RATE_STEP = 0.03  # of the logarithm of bits for a QP step; less would carry
 def needs_samples(config: EncodeConfig) -> bool:
     """Return whether anything is decided on samples.
 
-    Of plain HEVC that is only the QP from which a bitrate starts, and what bits are worth to a
-    network.
+    Of pictures with their colour that is only the QP from which a bitrate starts.
     """
-    has_bitrate = config.bitrate_kbps is not None
-    return not config.is_in_band or has_bitrate or restores_in_band(config)
+    return not config.is_in_band or config.bitrate_kbps is not None
 
 
 def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
@@ -72,10 +69,8 @@ def _move_to_rate(plan: Plan, wanted_bits: float) -> Plan:
 
 
 def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
-    if restores_in_band(config):
-        return _plan_in_band(qp, samples, config)
     if config.is_in_band:
-        return Plan(layout=IN_BAND.name, qp=qp)
+        return plan_in_band(qp, config)
     plain, near, random_access = _measure_plain(qp, samples, config)
     measured = Plan(
         layout=IN_BAND.name,
@@ -106,21 +101,6 @@ def _plan_at(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
         return replace(best, colouriser=config.colouriser)
     is_chosen = config.colour == "track" or best.pays
     return best if is_chosen else replace(measured, track=best.track)
-
-
-def _plan_in_band(qp: int, samples: Samples, config: EncodeConfig) -> Plan:
-    plain, near = (
-        plain_cost(samples, base_settings(config, samples.info, qp=trial))
-        for trial in (qp, _near_qp(qp))
-    )
-    return Plan(
-        layout=IN_BAND.name,
-        qp=qp,
-        slope=_slope(plain, near),
-        colouriser=COMPACT.name,
-        network=IN_BAND_NETWORK.name,
-        plain=plain,
-    )
 
 
 def _plan_restored(

@@ -33,7 +33,7 @@ ASK_FOR_INTRA: Asks = {
     "colour": lambda value: value in ("track", "auto"),
     "interpolate": lambda value: isinstance(value, int),
     "hints": lambda value: value == "on",
-    "colouriser": lambda value: value in ("compact", "gan"),
+    "colouriser": lambda value: value == "gan",
     "adapt": lambda value: value != "off",
 }
 ASK_FOR_HEVC: Asks = {
@@ -41,7 +41,7 @@ ASK_FOR_HEVC: Asks = {
     "x265_tune": _accept_any,
     "key_form": _accept_any,
     "colour": lambda value: value == "track",
-    "colouriser": lambda value: value in ("compact", "gan"),
+    "colouriser": lambda value: value == "gan",
 }
 
 

@@ -105,7 +105,6 @@ def _base_rules(config: EncodeConfig) -> Rules:
     if not base.codes_grey:
         needs = f"{named} needs --colour in-band: its pictures are not grey"
         yield not config.is_in_band, needs
-        yield config.colouriser == "compact", f"--colouriser compact needs --base {HEVC.name}"
     of_x265 = name_changed(config, ("x265_preset", "x265_tune"))
     yield bool(of_x265) and base is not HEVC, f"{of_x265} needs --base {HEVC.name}"
     if config.base_preset is not None:

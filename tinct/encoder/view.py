@@ -12,7 +12,7 @@ import numpy as np
 
 from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.decoding import PictureDecoder
-from tinct.bitstream.manifest import COLOUR, Layout
+from tinct.bitstream.manifest import COLOUR, LUMA, Layout
 from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import judge_by
@@ -135,6 +135,8 @@ class View:
         """Decode packets of some tracks, and measure every frame that is restored by now."""
         for name, packets in tracks:
             for packet in packets:
+                if packet.keyframe and name == LUMA:
+                    self._restorer.note_entry(packet.pts)
                 self._show(name, self._decoders[name].decode(packet.data, packet.pts))
 
     def flush(self) -> None:

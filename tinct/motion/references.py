@@ -18,6 +18,7 @@ DISTANCE_SCALE = 4
 QP_SCALE = 10
 QP_ZERO = 32
 
+PYRAMID_REACH = 8  # frames, the same where pictures form a pyramid
 REACH = 2  # frames before and after an in-band frame that it is restored from
 
 Moved = tuple[np.ndarray, np.ndarray]  # luma [H, W] and colour [2, h, w] of one frame
@@ -110,6 +111,35 @@ def gather_in_band_references(frames: Sequence[KeyView], index: int) -> Referenc
         keys=ends,
         moved=[_move_onto(own, other) for other in (*ends, *neighbours)],
         distances=(max(index - before, 1), max(after - index, 1)),
+    )
+
+
+def gather_pyramid_references(
+    frames: Sequence[KeyView], index: int, *, place: int, moved_pairs: int
+) -> References:
+    """Return the references of a frame of a pyramid, one of `frames` in order of time.
+
+    `place` counts frames from the entry point, where the pyramid begins: a frame at an odd multiple
+    of 2^n is coarser than those 2^n before and after it, and than those three times as far away.
+    Sources in order: the frame itself, the nearer two where they stand, both moved, and with two
+    `moved_pairs` the further two moved. Beyond an end of `frames`, and beyond PYRAMID_REACH, the
+    furthest stands for them.
+    """
+    own, last = frames[index], len(frames) - 1
+    near = min(place & -place or PYRAMID_REACH, PYRAMID_REACH)
+    distances = (near, min(3 * near, PYRAMID_REACH))[:moved_pairs]
+    others = [
+        frames[min(max(index + step, 0), last)]
+        for distance in distances
+        for step in (-distance, distance)
+    ]
+    sources = [(view.luma.y, _stack_colour(view)) for view in (own, *others[:2])]
+    sources += [_move_onto(own, other) for other in others]
+    return References(
+        luma=np.stack([luma for luma, _ in sources]),
+        chroma=np.stack([colour for _, colour in sources]),
+        distances=(near, near),
+        qps=(own.luma.qp, own.luma.qp),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Protocol
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from tinct.motion.interpolation import (
 from tinct.motion.references import (
     References,
     gather_in_band_references,
+    gather_pyramid_references,
     gather_references,
     gather_second_references,
 )
@@ -32,6 +34,7 @@ from tinct.networks.compact_config import (
     CELL,
     SHIPPED_NETWORKS,
     CompactConfig,
+    Kind,
     find_weights,
     read_weights,
 )
@@ -47,6 +50,12 @@ from tinct.networks.weights import hash_weights
 
 # Takes a frame's time in ticks and its references, on any thread.
 WatchReferences = Callable[[int, References], None]
+
+
+class GatherInBand(Protocol):
+    """Takes decoded frames, the index of one and its place after the entry point."""
+
+    def __call__(self, frames: Sequence[KeyView], index: int, /, *, place: int) -> References: ...
 
 
 class Runner:
@@ -205,11 +214,29 @@ def make_in_band_colouriser(
     """Return what restores in-band pictures of `size` (height, width)."""
     ((config, weights),) = network.passes
     run = Runner(config, weights, size=size, bit_depth=bit_depth)
+    gather = IN_BAND_GATHERERS[config.kind]
 
-    def restore(frames: Sequence[KeyView], index: int) -> Planes:
-        return run(gather_in_band_references(frames, index))
+    def restore(frames: Sequence[KeyView], index: int, place: int) -> Planes:
+        return run(gather(frames, index, place=place))
 
-    return lambda frames, index, pool: pool.submit(restore, frames, index)
+    def start_frame(
+        frames: Sequence[KeyView], index: int, *, place: int, pool: Executor
+    ) -> Future[Planes]:
+        return pool.submit(restore, frames, index, place)
+
+    return InBandColouriser(start_frame, SHIPPED_NETWORKS[network.name].reach)
+
+
+def _gather_around(frames: Sequence[KeyView], index: int, *, place: int) -> References:
+    """Return the references of a network that asks for no pyramid."""
+    return gather_in_band_references(frames, index)
+
+
+IN_BAND_GATHERERS: dict[Kind, GatherInBand] = {
+    "second": _gather_around,
+    "near": partial(gather_pyramid_references, moved_pairs=1),
+    "pyramid": partial(gather_pyramid_references, moved_pairs=2),
+}
 
 
 def _view_restored(luma: LumaView, restored: Future[Planes]) -> KeyView:

@@ -24,8 +24,9 @@ SHIPPED_FOLDER = Path(__file__).parent / "shipped"
 
 
 # What a network does: the first and the second pass over a frame that was sent, and the pass over a
-# frame between two that are shown, which was not.
-Kind = Literal["first", "second", "between"]
+# frame between two that are shown, which was not. A picture that was coded with its colour, in a
+# pyramid, is restored from two others (near) or four.
+Kind = Literal["first", "second", "between", "near", "pyramid"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ SOURCE_SETS: dict[Kind, SourceSet] = {
     "first": SourceSet(own_luma=1, own_chroma=0, pairs=2),
     "second": SourceSet(own_luma=2, own_chroma=1, pairs=3),
     "between": SourceSet(own_luma=1, own_chroma=1, pairs=2),
+    "near": SourceSet(own_luma=1, own_chroma=1, pairs=2),
+    "pyramid": SourceSet(own_luma=1, own_chroma=1, pairs=3),
 }
 
 
@@ -120,15 +123,20 @@ class ShippedNetwork:
 
     `name` is what a manifest calls it, `size` the value of `--network` that asks for it. `passes`
     are its files in SHIPPED_FOLDER for frames that were sent, in the order of the passes, `between`
-    that for frames that were not. With `in_band` it restores pictures that were coded with their
-    colour, and is of no use to others.
+    that for frames that were not. With `base` it restores pictures that this base codec coded with
+    their colour, and is of no use to others; it then looks at `reach` frames on either side.
     """
 
     name: str
     size: str
     passes: tuple[str, ...]
     between: str | None = None
-    in_band: bool = False
+    base: str | None = None
+    reach: int = 2
+
+    @property
+    def in_band(self) -> bool:
+        return self.base is not None
 
     @property
     def paths(self) -> list[Path]:
@@ -144,8 +152,15 @@ def find_weights(file: str) -> Path:
 
 FAST_NETWORK = ShippedNetwork(name="fast", size="fast", passes=("first",))
 BEST_NETWORK = ShippedNetwork(name="best", size="best", passes=("first", "second"))
-IN_BAND_NETWORK = ShippedNetwork(name="in-band", size="best", passes=("in-band",), in_band=True)
-SHIPPED_NETWORKS = {row.name: row for row in (FAST_NETWORK, BEST_NETWORK, IN_BAND_NETWORK)}
+# Networks for pictures with their colour: of those for one base codec and size the last is used,
+# and those before it are for the files that name them.
+IN_BAND_ROWS = (
+    ShippedNetwork(name="in-band", size="best", passes=("in-band",), base="hevc"),
+    ShippedNetwork(name="fast-av1", size="fast", passes=("fast-av1",), base="av1", reach=8),
+    ShippedNetwork(name="best-av1", size="best", passes=("best-av1",), base="av1", reach=8),
+)
+IN_BAND_NETWORKS = {(row.base, row.size): row for row in IN_BAND_ROWS}
+SHIPPED_NETWORKS = {row.name: row for row in (FAST_NETWORK, BEST_NETWORK, *IN_BAND_ROWS)}
 
 
 def write_weights(path: Path, config: CompactConfig, weights: Mapping[str, np.ndarray]) -> None:

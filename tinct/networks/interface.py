@@ -8,6 +8,7 @@ are Y [H, W], Cb and Cr [h, w], in the video's own type.
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -39,15 +40,28 @@ class Colouriser(Protocol):
         """
 
 
-class InBandColouriser(Protocol):
+class StartFrame(Protocol):
     """Restore one frame of a video whose colour was coded in the pictures."""
 
-    def __call__(self, frames: Sequence[KeyView], index: int, pool: Executor, /) -> Future[Planes]:
+    def __call__(
+        self, frames: Sequence[KeyView], index: int, /, *, place: int, pool: Executor
+    ) -> Future[Planes]:
         """Start a task in `pool` and return the restored planes of frame `index` of `frames`.
 
-        `frames` are decoded frames in order of time, up to `motion.references.REACH` on either
-        side of the one that is restored.
+        `frames` are decoded frames in order of time, up to the colouriser's reach on either side of
+        the one that is restored. `place` counts frames from the entry point before it.
         """
+
+
+@dataclass(frozen=True)
+class InBandColouriser:
+    """Restores the frames of a video whose colour was coded in the pictures.
+
+    Each is restored from up to `reach` frames on either side.
+    """
+
+    start_frame: StartFrame
+    reach: int
 
 
 class Interpolator(Protocol):

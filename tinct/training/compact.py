@@ -41,7 +41,8 @@ from tinct.networks.compact_config import (
 )
 from tinct.networks.trainable.compact import Batch, Compact, mean_squared_error, plane_errors
 from tinct.training.samples import PreparedSamples, Samples, prepare_samples
-from tinct.training.stretches import CROP, HELD_OUT, TASKS
+from tinct.training.shots import CROP
+from tinct.training.stretches import HELD_OUT, TASKS
 
 CHECKPOINT_SECONDS = 60.0
 LOG_STEPS = 500
@@ -166,7 +167,10 @@ class Training:
         random = np.random.default_rng([self.recipe.seed, step, rank])
         count = self.recipe.batch // processes
         numbers = random.integers(len(self._samples), size=count)
-        crops = [augment(self._samples[int(i)], self.recipe, random) for i in numbers]
+        crops = [
+            augment(select_sources(self._samples[int(i)], self.recipe.config), self.recipe, random)
+            for i in numbers
+        ]
         return make_batch(crops, 255, self._device)
 
     @torch.no_grad()
@@ -177,7 +181,10 @@ class Training:
         chosen = np.random.default_rng(0).permutation(len(self._held_out))[:VALIDATION_CROPS]
         before, after = [], []
         for first in range(0, len(chosen), VALIDATION_BATCH):
-            crops = [self._held_out[int(i)] for i in chosen[first : first + VALIDATION_BATCH]]
+            crops = [
+                select_sources(self._held_out[int(i)], self.recipe.config)
+                for i in chosen[first : first + VALIDATION_BATCH]
+            ]
             batch = make_batch(crops, 255, self._device)
             after.append(plane_errors(network, batch))
             luma, _, _ = batch
@@ -236,6 +243,18 @@ def augment(crop: Crop, recipe: Recipe, random: np.random.Generator) -> Crop:
         chroma = swap_key_frames(chroma, config.own_chroma)
         conditions = conditions[[1, 0, *range(2, CONDITIONS)]]
     return Crop(luma, chroma, conditions)
+
+
+def select_sources(crop: Crop, config: CompactConfig) -> Crop:
+    """Return a crop with the sources of a network: the first ones, and the original."""
+    luma, chroma = (
+        np.concatenate((part[:count], part[-1:]))
+        for part, count in (
+            (crop.luma, config.luma_sources),
+            (crop.chroma, config.chroma_sources),
+        )
+    )
+    return crop._replace(luma=luma, chroma=chroma)
 
 
 def swap_key_frames(sources: np.ndarray, own: int) -> np.ndarray:

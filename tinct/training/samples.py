@@ -18,7 +18,8 @@ from tinct.adapt.crops import Crop
 from tinct.config import TaskName
 from tinct.errors import CodecError
 from tinct.files import AtomicOutput
-from tinct.training.stretches import CROP, CROP_PARTS, HELD_OUT, SETTINGS, Stretch, make_crops
+from tinct.training.shots import CROP
+from tinct.training.stretches import CROP_PARTS, HELD_OUT, SETTINGS, Stretch, make_crops
 
 
 def save_crops(crops: Crop, folder: Path) -> None:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from tinct.adapt.crops import Crop, cut_crops, stack_crops
@@ -21,9 +20,7 @@ from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.pictures import stack_chroma, unstack_chroma
 from tinct.bitstream.qp import chroma_qp, key_qp, other_qp
 from tinct.config import TaskName
-from tinct.errors import CodecError
 from tinct.frames import Frame
-from tinct.media.source import open_source
 from tinct.motion.flow import REFINEMENTS, track_both, track_restored
 from tinct.motion.interpolation import Place, gather_between_references, match
 from tinct.motion.references import (
@@ -32,29 +29,30 @@ from tinct.motion.references import (
     QP_ZERO,
     References,
     gather_in_band_references,
+    gather_pyramid_references,
     gather_references,
     gather_second_references,
 )
-from tinct.motion.shots import scan_frames
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks.compact import Runner
 from tinct.networks.compact_config import CONDITIONS, CompactConfig, Kind, read_weights
 from tinct.psnr import squared_error
+from tinct.training.shots import CROP, WINDOW, read_shot
 
 CROP_PARTS = ("luma", "chroma", "conditions")
-CROP = 160  # luma samples a side; training takes smaller squares from anywhere in it
 CROPS_PER_FRAME = 3
 # Frames of a group that are kept. All are coded, since motion is tracked through them.
 FRAMES_PER_STRETCH = 10
-WINDOW = (320, 480)  # height and width of what is coded, at most
 QPS = (20, 46)
 BOOSTS = (6, 26)
 GROUPS = (3, 48)  # frames
 COLOUR_OFFSETS = (-18, -12, -12, -6)
 OPEN_SHARE = 0.1  # of groups that have only one key frame
-# Structures of what is coded with its colour; the chance of each is how often it stands here.
-IN_BAND = ("low-delay", "random-access", "random-access")
-IN_BAND_FRAMES = 32
+# Structures and presets of what is coded with its colour; the chance of each is how often it stands
+# here.
+IN_BAND = ("low-delay", "random-access", "random-access", "random-access")
+IN_BAND_PRESETS = {"av1": ("4", "6", "6", "8"), "hevc": ("fast", "medium", "medium", "slow")}
+IN_BAND_FRAMES = 64
 STEPS = (2, 2, 4, 4, 8)  # of sent frames where others are left out between them
 MOST_ERROR = 2.0  # of a frame that is left out, in units of the sent frames' squared error
 HELD_OUT = 10  # every 10th stretch of a clip is watched, not learnt
@@ -71,6 +69,7 @@ SETTINGS = (
     QPS,
     *OF_TRACKS,
     IN_BAND,
+    IN_BAND_PRESETS,
     IN_BAND_FRAMES,
     STEPS,
     MOST_ERROR,
@@ -216,7 +215,7 @@ def _measure_luma_error(original: Frame, shown: np.ndarray) -> float:
 def _code_group(path: str, random: np.random.Generator) -> CodedGroup | None:
     """Read and code a group at random settings; None if it has no frame between key frames."""
     length = round(float(np.exp(random.uniform(*np.log(GROUPS))))) + 1
-    frames = _read_stretch(path, random, length)
+    frames = read_shot(path, random, length)
     if len(frames) < 3:
         return None
     info = frames[0].info
@@ -274,12 +273,42 @@ def _restore_group(group: CodedGroup, first: str, pool: Executor) -> list[Future
 
 
 def _make_in_band_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
-    """Return stacked crops of pictures coded with their colour, in a structure that predicts."""
-    frames = _read_stretch(stretch.path, random, IN_BAND_FRAMES)
+    """Return crops of HEVC pictures, with those around them."""
+    coded = _code_pictures(stretch.path, random, base="hevc")
+    if coded is None:
+        return None
+    frames, views = coded
+    return _cut_some_frames(frames, partial(gather_in_band_references, views), random)
+
+
+def _make_av1_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
+    """Return crops of AV1 pictures, which form a pyramid, with finer ones."""
+    coded = _code_pictures(stretch.path, random, base="av1")
+    if coded is None:
+        return None
+    frames, views = coded
+
+    def gather(index: int) -> References:
+        return gather_pyramid_references(views, index, place=index, moved_pairs=2)
+
+    return _cut_some_frames(frames, gather, random)
+
+
+def _code_pictures(
+    path: str, random: np.random.Generator, *, base: str
+) -> tuple[list[Frame], list[KeyView]] | None:
+    """Read frames and code them with their colour, in a structure that predicts."""
+    frames = read_shot(path, random, IN_BAND_FRAMES)
     if len(frames) < 3:
         return None
-    structure, qp = str(random.choice(IN_BAND)), int(random.integers(*QPS))
-    settings = BaseSettings(structure=structure, info=frames[0].info, qp=qp)
+    qp = int(random.integers(*QPS))
+    settings = BaseSettings(
+        base=base,
+        structure=str(random.choice(IN_BAND)),
+        info=frames[0].info,
+        qp=qp,
+        preset=str(random.choice(IN_BAND_PRESETS[base])),
+    )
     coded = encode_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
     height, width = frames[0].y.shape
     views = []
@@ -289,65 +318,10 @@ def _make_in_band_crops(stretch: Stretch, random: np.random.Generator) -> Crop |
             for plane, part in zip(planes, (1, 2, 2), strict=True)
         )
         views.append(KeyView(LumaView(y, 8, frame.pts, qp=qp), cb, cr))
-    return _cut_some_frames(frames, partial(gather_in_band_references, views), random)
+    return frames, views
 
 
 # ── frames and crops ──────────────────────────────────────────────────────────────────────────────
-
-
-def _read_stretch(path: str, random: np.random.Generator, length: int) -> list[Frame]:
-    """Read at most `length` frames of one shot, scaled and cut to a window, at a random place.
-
-    Raises CodecError where the clip is too small or damaged there.
-    """
-    source = open_source(path)
-    total = source.info.frame_count or length
-    first = int(random.integers(0, max(1, total - length)))
-    height, width = source.info.height, source.info.width
-    smaller = min(height, width)
-    scales = [s for s in (1, 2, 3, 4) if smaller / s >= CROP + 16 and smaller / s <= 800] or [1]
-    scale = int(random.choice(scales))
-    size = (width // scale // 8 * 8, height // scale // 8 * 8)
-    window = (min(WINDOW[0], size[1]), min(WINDOW[1], size[0]))
-    if min(window) < CROP:
-        raise CodecError(f"expected at least {CROP}x{CROP} pixels, found {width}x{height}")
-    corner = [
-        int(random.integers(0, (whole - part) // 8 + 1)) * 8
-        for whole, part in zip(size[::-1], window, strict=True)
-    ]
-    shot, part = [], source.start_at(first)
-    for scanned in scan_frames(islice(iter(part), length)):
-        if scanned.starts_shot:
-            break
-        shot.append(_scale_and_cut(scanned.frame, size, window, corner=corner))
-    if part.damaged:  # frames near a lost packet may decode without an error, but are no originals
-        raise CodecError(
-            "expected a clip that decodes, "
-            f"found packets that are lost or do not in {path}; get the file again"
-        )
-    return shot
-
-
-def _scale_and_cut(
-    frame: Frame, size: tuple[int, int], window: tuple[int, int], *, corner: Sequence[int]
-) -> Frame:
-    """Scale a frame to `size` (width, height), and cut a `window` (height, width) out; 8 bit.
-
-    `corner` is the window's first row and column.
-    """
-    planes = []
-    for plane, part in ((frame.y, 1), (frame.cb, 2), (frame.cr, 2)):
-        plane_8 = plane if frame.info.bit_depth == 8 else (plane >> 2).astype(np.uint8)
-        plane_size = (size[0] // part, size[1] // part)
-        scaled = cv2.resize(plane_8, plane_size, interpolation=cv2.INTER_AREA)
-        rows, columns = (
-            slice(first // part, (first + length) // part)
-            for first, length in zip(corner, window, strict=True)
-        )
-        planes.append(np.ascontiguousarray(scaled[rows, columns]))
-    y, cb, cr = planes
-    info = replace(frame.info, width=window[1], height=window[0], bit_depth=8)
-    return Frame(y=y, cb=cb, cr=cr, pts=frame.pts, info=info)
 
 
 def _cut_some_frames(
@@ -389,5 +363,7 @@ TASKS: dict[TaskName, Task] = {
     "first": Task(kind="first", make_crops=_make_first_crops),
     "second": Task(kind="second", make_crops=_make_second_crops, needs_first=True),
     "between": Task(kind="between", make_crops=_make_between_crops, needs_first=True),
+    "near-av1": Task(kind="near", make_crops=_make_av1_crops),
+    "pyramid-av1": Task(kind="pyramid", make_crops=_make_av1_crops),
     "in-band": Task(kind="second", make_crops=_make_in_band_crops),
 }
