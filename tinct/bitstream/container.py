@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from tinct.bitstream.base import BASES, coded_shape, find_base
 from tinct.bitstream.codecs import BaseCodec
-from tinct.bitstream.layouts import LAYOUTS, LayoutRow
+from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import (
     COLOUR,
     LUMA,
@@ -31,6 +31,7 @@ from tinct.bitstream.manifest import (
     write_manifest,
 )
 from tinct.bitstream.pictures import Packet
+from tinct.bitstream.short_manifest import TAG, read_short, write_short
 from tinct.errors import CodecError
 from tinct.frames import Hdr, VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
@@ -38,6 +39,7 @@ from tinct.media.cues import thin_index
 from tinct.media.demux import describe_error, open_input
 from tinct.media.matroska import ROOM, complete_matroska
 from tinct.media.passthrough import Extras
+from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.weights import hash_weights
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -131,6 +133,7 @@ def mux(
     the update. Without a manifest it is an ordinary HEVC file. Raises CodecError where Matroska
     refuses a track.
     """
+    shape = coded_shape((info.height, info.width), grey=False, base=spools[0].base)
     try:
         with av.open(
             f"file:{path.absolute()}",
@@ -138,9 +141,10 @@ def mux(
             format="matroska",
             container_options={"fflags": "+bitexact"},
         ) as out:
-            named = manifest is not None
+            short = None if manifest is None else write_short(manifest, shape)
+            named = manifest is not None and short is None
             streams = [_add_track(out, spool, info, named=named) for spool in spools]
-            if manifest is not None:
+            if manifest is not None and short is None:
                 out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
             if update is not None:
                 out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
@@ -150,6 +154,8 @@ def mux(
                 if "title" in tags and _needs_completion(spools[0], info):
                     tags["title"] += ROOM
                 streams[0].metadata.update(tags)
+            if short is not None:
+                streams[0].metadata[TAG] = short
             luma = next(spool for spool in spools if spool.name == LUMA)
             by_name = dict(zip((spool.name for spool in spools), streams, strict=True))
             for name, packet in merge_spools(spools):
@@ -162,8 +168,7 @@ def mux(
             if extras is not None:
                 extras.finish()
         if _needs_completion(spools[0], info):
-            coded = coded_shape((info.height, info.width), grey=False, base=spools[0].base)
-            complete_matroska(path, replace(info, height=coded[0], width=coded[1], hdr=Hdr()))
+            complete_matroska(path, replace(info, height=shape[0], width=shape[1], hdr=Hdr()))
         if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
             thin_index(path)
         return extras.notes if extras is not None else []
@@ -238,6 +243,8 @@ def read_file_manifest(path: str) -> Manifest | None:
         manifests = _find_attachments(container, MANIFEST_NAME)
         names = [s.metadata.get("title") for s in container.streams.video]
         if not manifests:
+            if (tagged := _find_tagged(container)) is not None:
+                return _read_tag(tagged)
             if LUMA in names and COLOUR in names:
                 raise CodecError(
                     f"expected {MANIFEST_NAME} beside Tinct's tracks, "
@@ -285,7 +292,29 @@ def find_tracks(container: InputContainer, manifest: Manifest) -> dict[str, Vide
     `read_file_manifest` must have checked that they are there.
     """
     named = {stream.metadata.get("title"): stream for stream in container.streams.video}
+    if manifest.layout == IN_BAND.name and (tagged := _find_tagged(container)) is not None:
+        named = {LUMA: tagged}
     return {name: named[name] for name in LAYOUTS[manifest.layout].tracks}
+
+
+def _find_tagged(container: InputContainer) -> VideoStream | None:
+    """Return the first track of video if it has a short manifest."""
+    track = next(iter(container.streams.video), None)
+    return track if track is not None and TAG in track.metadata else None
+
+
+def _read_tag(track: VideoStream) -> Manifest | None:
+    """Return the short manifest of a track; None where the track is not what it speaks of.
+
+    Other programs copy the tag when they code the video anew.
+    """
+    context = track.codec_context
+    manifest = read_short(track.metadata[TAG], (context.height, context.width))
+    assert manifest.network is not None
+    base = find_base(context.codec.canonical_name)
+    if base is None or base.name != SHIPPED_NETWORKS[manifest.network[0]].base:
+        return None
+    return manifest if context.pix_fmt in base.pixels else None
 
 
 def _find_attachments(container: InputContainer, name: str) -> list[bytes]:

@@ -13,6 +13,7 @@ from tinct.bitstream.base import coded_shape
 from tinct.bitstream.container import Spool, mux
 from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Manifest, write_manifest
+from tinct.bitstream.short_manifest import TAG_BYTES, write_short
 from tinct.encoder.adaptation import Part
 from tinct.encoder.coder import Coder
 from tinct.encoder.plan import Plan
@@ -152,5 +153,10 @@ class Session:
         )
 
     def _manifest_bytes(self) -> int:
-        manifest = self.manifest()
-        return 0 if manifest is None else len(write_manifest(manifest)) + ATTACHMENT_BYTES
+        manifest, spool = self.manifest(), self.coder.spool(LUMA)
+        if manifest is None:
+            return 0
+        shape = coded_shape((self._info.height, self._info.width), grey=False, base=spool.base)
+        if (short := write_short(manifest, shape)) is not None:
+            return len(short) + TAG_BYTES
+        return len(write_manifest(manifest)) + ATTACHMENT_BYTES

@@ -11,6 +11,7 @@ from av.container import InputContainer, OutputContainer
 ELEMENT_BYTES = 32  # of a tag's or chapter's elements in Matroska, about
 # Tags that describe the file they came from, not the work.
 _FILE_TAGS = {
+    "tinct",
     "major_brand",
     "minor_version",
     "compatible_brands",
