@@ -119,20 +119,25 @@ def remux(
     ],
     names: dict[str, str] | None = None,
     packet: Callable[[str, int, bytes], bytes | None] = lambda track, number, data: data,
+    tag: str | None = None,
 ) -> None:
     """Copy the tracks of a Tinct file that `tracks` lists, and change the rest as asked.
 
     `attachments` takes name and bytes of an attachment and returns those that replace it; `names`
     maps track names to new ones. `packet` takes a packet's track name, its number in that track and
-    its bytes, and returns the new bytes, or None to drop the packet.
+    its bytes, and returns the new bytes, or None to drop the packet. `tag` replaces a short
+    manifest, whose track counts as luma.
     """
     with av.open(str(source)) as given, av.open(str(target), "w", format="matroska") as out:
         copies = {}
         for stream in given.streams.video:
-            name = stream.metadata["title"]
+            name = stream.metadata.get("title", "luma")
             if name in tracks:
                 copies[stream.index] = out.add_stream_from_template(stream, opaque=True)
-                copies[stream.index].metadata["title"] = (names or {}).get(name, name)
+                if "title" in stream.metadata:
+                    copies[stream.index].metadata["title"] = (names or {}).get(name, name)
+                if "TINCT" in stream.metadata:
+                    copies[stream.index].metadata["TINCT"] = tag or stream.metadata["TINCT"]
                 copies[stream.index].disposition = stream.disposition
         for stream in given.streams:
             if stream.type == "attachment":
@@ -144,7 +149,9 @@ def remux(
                 continue
             index = coded.stream_index
             counts[index] += 1
-            data = packet(given.streams[index].metadata["title"], counts[index], bytes(coded))
+            data = packet(
+                given.streams[index].metadata.get("title", "luma"), counts[index], bytes(coded)
+            )
             if data is None:
                 continue
             changed = av.Packet(data)

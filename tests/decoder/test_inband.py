@@ -1,6 +1,5 @@
 """In-band restoration: which frames a network gets, which planes are plain, and real files."""
 
-import json
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -25,6 +24,8 @@ from synthetic import make_info, write_clip
 
 import tinct
 from tinct import limits
+from tinct.bitstream.container import read_file_manifest
+from tinct.bitstream.short_manifest import write_short
 from tinct.decoder.inband import InBandRestorer
 from tinct.decoder.losses import LossLog
 from tinct.frames import Frame
@@ -258,9 +259,11 @@ def test_any_size_depth_length_and_rate(
 ) -> None:
     write_clip(tmp_path / "clip.mkv", **{"frames": 6, "size": (48, 32), **clip})
     report = tinct.encode(str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), CONFIGS[name])
-    manifest = json.loads(read_attachments(tmp_path / "a.mkv")["tinct.json"])
-    assert manifest["network"][0] == network
-    assert manifest["qps"] == [[0], [37], [37]]
+    manifest = read_file_manifest(str(tmp_path / "a.mkv"))
+    assert manifest is not None
+    assert manifest.network is not None
+    assert manifest.network[0] == network
+    assert manifest.qps == ((0, 37, 37),)
     frames = list(tinct.open(str(tmp_path / "a.mkv")))
     originals = list(tinct.open(str(tmp_path / "clip.mkv")))
     assert [f.pts_seconds for f in frames] == [f.pts_seconds for f in originals]
@@ -270,8 +273,12 @@ def test_any_size_depth_length_and_rate(
 
 
 def test_a_cut_restores_no_more_than_it_shows_and_needs(
-    coded: Path, monkeypatch: pytest.MonkeyPatch
+    coded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    manifest = read_file_manifest(str(coded))
+    assert manifest is not None
+    nowhere_plain = write_short(replace(manifest, plain=((), (), ())), (144, 176))
+    remux(coded, tmp_path / "a.mkv", tag=nowhere_plain)
     restored: list[int] = []
     for kind, real in compact.IN_BAND_GATHERERS.items():
 
@@ -282,8 +289,8 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(
             return real(frames, index, place=place)
 
         monkeypatch.setitem(compact.IN_BAND_GATHERERS, kind, counted)
-    video = tinct.open(str(coded), start_seconds=20 / 30, duration_seconds=5 / 30)
-    assert len(list(video)) == 5
+    cut = {"start_seconds": 20 / 30, "duration_seconds": 5 / 30}
+    assert len(list(tinct.open(str(tmp_path / "a.mkv"), **cut))) == 5
     assert min(restored) == 20
     assert set(range(20, 25)) <= set(restored)
 
@@ -300,9 +307,12 @@ def test_with_crf_with_a_bitrate_and_judged_by_a_few_frames(
         report = tinct.encode(str(source), str(tmp_path / f"{name}.mkv"), config)
         verified = tinct.verify(str(tmp_path / f"{name}.mkv"), str(source))
         assert verified.psnr is not None
-        times, *qps = json.loads(read_attachments(tmp_path / f"{name}.mkv")["tinct.json"])["qps"]
-        assert times == [0]
-        assert qps == [[37], [37]] if name == "crf" else qps[0] == qps[1]
+        manifest = read_file_manifest(str(tmp_path / f"{name}.mkv"))
+        assert manifest is not None
+        ((start, of_keys, of_others),) = manifest.qps
+        assert start == 0
+        assert of_keys == of_others
+        assert of_keys == 37 or name == "bitrate"
         assert [p.mean_db for p in verified.psnr] == pytest.approx(
             [p.mean_db for p in report.psnr], abs=0.01
         )
@@ -337,10 +347,12 @@ def test_what_does_not_pay_is_plain_hevc(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_lies_in_the_manifest_are_refused(
-    coded: Path, tmp_path: Path, changes: dict[str, object]
-) -> None:
-    change_manifest(coded, tmp_path / "lie.mkv", lambda manifest: manifest | changes)
+def test_lies_in_the_manifest_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    """That of a size that is cropped is a long one."""
+    write_clip(tmp_path / "clip.mkv", frames=3, size=(35, 33))
+    config = CONFIGS["hevc-best-random-access"]
+    tinct.encode(str(tmp_path / "clip.mkv"), str(tmp_path / "a.mkv"), config)
+    change_manifest(tmp_path / "a.mkv", tmp_path / "lie.mkv", lambda manifest: manifest | changes)
     assert "damaged tinct.json" in read_message(run("info", tmp_path / "lie.mkv"), 2)
 
 

@@ -24,13 +24,13 @@ from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import (
     COLOUR,
     LUMA,
-    MANIFEST_NAME,
     UPDATE_NAME,
     Manifest,
     read_manifest,
     write_manifest,
 )
 from tinct.bitstream.pictures import Packet
+from tinct.bitstream.schema import MANIFEST_NAME
 from tinct.bitstream.short_manifest import TAG, read_short, write_short
 from tinct.errors import CodecError
 from tinct.frames import Hdr, VideoInfo

@@ -2,7 +2,7 @@
 
 The module `container` has the tracks and packets.
 
-# Format, versions 1 and 2
+# Format, versions 1 to 3
 
 A Tinct file is a Matroska file that any player can open. It holds, in this order:
 
@@ -11,15 +11,15 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 | track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band HEVC, H.264 or AV1, 4:2:0 |
 | track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
-| attachment `tinct.json` | the manifest, see Manifest |
+| attachment `tinct.json` | the manifest, see Manifest; not with the tag `TINCT` of track 1 |
 | attachment `update.bin` | weights that were trained on this video, see `gan` and `compact` |
 
 Chroma of 4:2:0 that is not in-band is flat (all samples of Cb and Cr at the middle of their range),
 or holds hints of colour, see Hints. In `update.bin` the colouriser `gan` stores its whole network,
 `compact` a change to the weights of its network.
 
-A file without the attachment `tinct.json` and without tracks named `luma` and `colour` is an
-ordinary video.
+A file without the attachment `tinct.json`, without tracks named `luma` and `colour` and without the
+tag `TINCT` is an ordinary video; so is one whose tag is of a network for another codec.
 
 ## Layouts
 
@@ -81,6 +81,16 @@ and repeated keys.
   step from the one before it, the first as that from -1. A step is a variable-length number: seven
   bits a byte, lowest first, with the highest bit set in all bytes but the last. The steps are
   deflated (RFC 1951) and written in base64 (RFC 4648) without padding. At most 2^24 times.
+
+## Short manifest
+
+An in-band file has no attachment, and no name of its track, where the decoder need not crop and the
+QP holds throughout: the track's tag `TINCT` says all. Its text has, with a space between them, the
+format version, 3; the name and the hash of `network`; the QP; `frames`; where the rate is constant
+numerator and denominator of `rate` with a slash between them; and where `plain` is not empty its
+three lists, numbers with commas between them and lists with semicolons. `size` is the track's.
+
+    3 fast-av1 0123456789abcdef 37 96 30000/1001 ;0,1,7;2
 
 ## In-band networks
 
@@ -179,10 +189,12 @@ from fractions import Fraction
 from typing import Any, Literal, get_args
 
 from tinct.bitstream.schema import (
+    MANIFEST_NAME,
     are_counts,
     are_interpolated,
     are_qps,
     are_times,
+    damage_error,
     is_count,
     is_generator,
     is_hash,
@@ -190,15 +202,13 @@ from tinct.bitstream.schema import (
     is_rate,
     list_generator_fields,
     make_generator,
+    parse_json,
     read_count,
 )
 from tinct.bitstream.times import pack_times, unpack_times
 from tinct.errors import CodecError
 from tinct.limits import (
     MAX_FRAMES,
-    MAX_MANIFEST_BYTES,
-    MAX_MANIFEST_KEYS,
-    MAX_MANIFEST_LISTS,
     MAX_PIXELS,
     MAX_RANK,
     MAX_SIDE,
@@ -208,7 +218,7 @@ from tinct.networks.gan_config import (
 )
 
 VERSION = 2  # that of files with interpolated frames or hints; all others are of version 1
-MANIFEST_NAME, UPDATE_NAME = "tinct.json", "update.bin"
+UPDATE_NAME = "update.bin"
 # Bytes that a Tinct file takes beside plain HEVC, apart from the manifest's own: the attachment's
 # head, and the names of tracks.
 ATTACHMENT_BYTES = 70
@@ -286,11 +296,11 @@ def read_manifest(data: bytes) -> Manifest:
 
     Raises CodecError, which names the fault, for all bytes that the specification does not allow.
     """
-    fields = _parse_json(data)
+    fields = parse_json(data)
     version = fields.get("tinct") if isinstance(fields, dict) else None
     if not is_count(version, 1, MAX_FRAMES):
         found = f"{json.dumps(version)[:40]}; get the file again"
-        raise _damage_error("a format version", found)
+        raise damage_error("a format version", found)
     assert isinstance(version, int)
     if version > VERSION:
         raise CodecError(
@@ -320,35 +330,6 @@ def read_manifest(data: bytes) -> Manifest:
 
 def _read_interpolated(fields: dict[str, Any]) -> "array[int]":
     return unpack_times(fields["interpolated"]) if "interpolated" in fields else array("q")
-
-
-def _parse_json(data: bytes) -> Any:
-    """Return the value of JSON within the bounds of a manifest, without repeated keys."""
-    if len(data) > MAX_MANIFEST_BYTES:
-        raise _damage_error(f"at most {MAX_MANIFEST_BYTES} bytes", f"{len(data)}")
-    lists, keys = data.count(b"[") + data.count(b"{"), data.count(b":")
-    if lists > MAX_MANIFEST_LISTS:
-        raise _damage_error(f"at most {MAX_MANIFEST_LISTS} lists", f"{lists:,}; get the file again")
-    if keys > MAX_MANIFEST_KEYS:
-        raise _damage_error(f"at most {MAX_MANIFEST_KEYS} keys", f"{keys:,}; get the file again")
-    try:
-        return json.loads(data.decode(), object_pairs_hook=_make_object)
-    except ValueError as error:
-        raise _damage_error("JSON", f"{data[:20]!r}; get the file again") from error
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a dictionary; raise ValueError where a key is repeated.
-
-    Readers differ in which of the values they take.
-    """
-    if len(fields := dict(pairs)) < len(pairs):
-        raise ValueError("a key is repeated")
-    return fields
-
-
-def _damage_error(expected: str, found: str) -> CodecError:
-    return CodecError(f"damaged {MANIFEST_NAME}: expected {expected}, found {found}")
 
 
 def _check_fields(fields: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
-"""What values the manifest may have, one function for each kind; `manifest` specifies them."""
+"""What `tinct.json` may hold, one function for each kind of value; `manifest` specifies them."""
 
+import json
 import re
 from dataclasses import asdict
 from fractions import Fraction
@@ -8,7 +9,15 @@ from typing import Any, get_args
 
 from tinct.bitstream.qp import MAX_QP
 from tinct.bitstream.times import unpack_times
-from tinct.limits import MAX_FRAMES, MAX_RATE_TERM, is_frame_rate
+from tinct.errors import CodecError
+from tinct.limits import (
+    MAX_FRAMES,
+    MAX_MANIFEST_BYTES,
+    MAX_MANIFEST_KEYS,
+    MAX_MANIFEST_LISTS,
+    MAX_RATE_TERM,
+    is_frame_rate,
+)
 from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.gan_config import (
     LEVELS,
@@ -20,6 +29,38 @@ from tinct.networks.gan_config import (
     Residual,
 )
 from tinct.networks.weights import HASH_DIGITS
+
+MANIFEST_NAME = "tinct.json"
+
+
+def parse_json(data: bytes) -> Any:
+    """Return the value of JSON within the bounds of a manifest, without repeated keys."""
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise damage_error(f"at most {MAX_MANIFEST_BYTES} bytes", f"{len(data)}")
+    lists, keys = data.count(b"[") + data.count(b"{"), data.count(b":")
+    if lists > MAX_MANIFEST_LISTS:
+        raise damage_error(f"at most {MAX_MANIFEST_LISTS} lists", f"{lists:,}; get the file again")
+    if keys > MAX_MANIFEST_KEYS:
+        raise damage_error(f"at most {MAX_MANIFEST_KEYS} keys", f"{keys:,}; get the file again")
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_make_object)
+    except ValueError as error:
+        raise damage_error("JSON", f"{data[:20]!r}; get the file again") from error
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a dictionary; raise ValueError where a key is repeated.
+
+    Readers differ in which of the values they take.
+    """
+    if len(fields := dict(pairs)) < len(pairs):
+        raise ValueError("a key is repeated")
+    return fields
+
+
+def damage_error(expected: str, found: str) -> CodecError:
+    """Return the error of a manifest that is not what was expected."""
+    return CodecError(f"damaged {MANIFEST_NAME}: expected {expected}, found {found}")
 
 
 def is_count(value: object, low: int, high: int) -> bool:
