@@ -48,6 +48,7 @@ TITLES = {
     "x265:random-access": "x265 random access",
     "svt-av1:random-access": "SVT-AV1 random access",
     "tinct:random-access": "Tinct by default",
+    "tinct:random-access,network=best": "Tinct, `--network best`",
 }
 PLOTTED = {  # Matplotlib's colour, line and marker
     "x265:intra": "k-o",

@@ -347,6 +347,11 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
                 f"expected other pixels in track {name} for layout {row.name}, "
                 f"found {pixels} in {path}; get the file again"
             )
+        network, _ = manifest.network or (None, None)
+        wanted = base.name if network is None else SHIPPED_NETWORKS[network].base
+        if wanted not in (None, base.name):
+            needs = f"{BASES[wanted].title} for the network {network}"
+            raise CodecError(f"expected {needs}, found {base.title} in {path}")
         shape = _coded_track_shape(name, manifest, base=base, grey=pixels.startswith("gray"))
         if (context.height, context.width) != shape:
             width, height = manifest.size
