@@ -29,6 +29,10 @@ GOLDEN = [
     (PLAIN, f"3 fast-av1 {HASH} 37 96 30000/1001"),
     (replace(PLAIN, rate=None), f"3 fast-av1 {HASH} 37 96"),
     (
+        replace(PLAIN, rate=Fraction((1 << 31) - 1, 90_000_000)),  # the longest terms there are
+        f"3 fast-av1 {HASH} 37 96 2147483647/90000000",
+    ),
+    (
         replace(PLAIN, plain=((), (0, 1, 7), (2,))),
         f"3 fast-av1 {HASH} 37 96 30000/1001 ;0,1,7;2",
     ),

@@ -220,13 +220,17 @@ def mean_psnr_y(path: Path, source: Path) -> float:
 def test_the_track_is_plain_and_the_network_makes_it_better(
     coded: Path, source: Path, tmp_path: Path
 ) -> None:
-    """Packets are those of the library to the byte; the network adds at most 1 dB of luma."""
+    """Packets are those of the library to the byte; the network adds 1 dB of luma at most.
+
+    AV1's own filters leave less to add.
+    """
     plain = tmp_path / "plain.mkv"
     tinct.encode(str(source), str(plain), replace(CONFIGS[coded.stem], colouriser="none"))
     assert not read_attachments(plain)
     assert read_payloads(plain, "video") == read_payloads(coded, "video")
     means = [mean_psnr_y(path, source) for path in (plain, coded)]
-    assert 0 < means[1] - means[0] < 1
+    least = 0.05 if CONFIGS[coded.stem].base == "hevc" else 0
+    assert least < means[1] - means[0] < 1
 
 
 @pytest.mark.slow
@@ -362,7 +366,10 @@ def test_lies_in_the_manifest_are_refused(tmp_path: Path, changes: dict[str, Any
 
 @pytest.mark.slow
 def test_a_lost_packet_is_counted(coded: Path, tmp_path: Path) -> None:
-    remux(coded, tmp_path / "lost.mkv", packet=lambda name, n, data: None if n == 36 else data)
+    lost = (
+        12 if CONFIGS[coded.stem].base == "hevc" else 36
+    )  # AV1's frames are seen from further off
+    remux(coded, tmp_path / "lost.mkv", packet=lambda name, n, data: None if n == lost else data)
     video, whole = tinct.open(str(tmp_path / "lost.mkv")), list(tinct.open(str(coded)))
     found = list(video)
     assert [f.pts for f in found] == [f.pts for f in whole]

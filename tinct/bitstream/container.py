@@ -298,9 +298,9 @@ def find_tracks(container: InputContainer, manifest: Manifest) -> dict[str, Vide
 
 
 def _find_tagged(container: InputContainer) -> VideoStream | None:
-    """Return the first track of video if it has a short manifest."""
-    track = next(iter(container.streams.video), None)
-    return track if track is not None and TAG in track.metadata else None
+    """Return the first track of video if it has a short manifest and FFmpeg knows its codec."""
+    tracks = [stream for stream in container.streams.video[:1] if stream.codec_context is not None]
+    return next((track for track in tracks if TAG in track.metadata), None)
 
 
 def _read_tag(track: VideoStream) -> Manifest | None:

@@ -15,7 +15,7 @@ from tinct.limits import MAX_MANIFEST_BYTES
 TAG = "TINCT"
 TAG_BYTES = 14  # of the tag's elements in Matroska, beside its text
 SHORT_VERSION = 3
-_NUMBER = "[0-9]{1,9}"
+_NUMBER = "[0-9]{1,10}"
 _TIMES = f"(?:{_NUMBER}(?:,{_NUMBER})*)?"
 _TEXT = re.compile(
     f"3 (?P<name>[a-z0-9-]+) (?P<hash>[0-9a-f]+) (?P<qp>{_NUMBER}) (?P<frames>{_NUMBER})"
@@ -28,11 +28,11 @@ def write_short(manifest: Manifest, shape: Shape) -> str | None:
 
     `shape` is height and width of the track's pictures.
     """
-    if manifest.layout != "in-band" or manifest.network is None or len(manifest.qps) != 1:
+    if manifest.layout != "in-band" or manifest.network is None or manifest.size != shape[::-1]:
         return None
-    if manifest.size != shape[::-1]:
+    (name, identity), (_, qp, _) = manifest.network, manifest.qps[0]
+    if manifest.qps != ((0, qp, qp),):
         return None
-    (_, qp, _), (name, identity) = manifest.qps[0], manifest.network
     fields = [f"{SHORT_VERSION} {name} {identity} {qp} {manifest.frames}"]
     if manifest.rate is not None:
         fields.append(f"{manifest.rate.numerator}/{manifest.rate.denominator}")

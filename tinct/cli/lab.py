@@ -197,7 +197,8 @@ def train(
         TaskName,
         typer.Option(
             help="To restore frames that were sent, in a first or a second pass; to make those "
-            "between that were not; to restore what that base codec coded with its colour."
+            "between that were not; to restore what HEVC (in-band) "
+            "or AV1 (near-av1, pyramid-av1) coded with its colour."
         ),
     ] = "first",
     first: Annotated[

@@ -121,8 +121,10 @@ def saving_line(report: "EncodeReport") -> str:
         share = f"save {saved:.0%} of the" if saved > 0 else f"take {-saved:.0%} more than the"
         return f"{makers} {share} bits of plain {report.codec} on samples"
     if report.tinct and report.saved_share is not None:
-        gain = f"is worth {report.saved_share:.1%} of the bits of plain {report.codec}"
-        return f"a network at the decoder {gain}, which is what other players show"
+        net = report.saved_share
+        worth = f"is worth {net:.1%}" if net > 0 else f"costs {-net:.1%}"
+        plain = f"of the bits of plain {report.codec}, which is what other players show"
+        return f"a network at the decoder {worth} {plain}"
     if report.tinct:
         return f"the decoder finishes what it shows: other players show the {report.codec} in it"
     if plan.plain is None and report.saved_share is None:

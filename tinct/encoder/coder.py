@@ -122,7 +122,7 @@ class Coder:
         rate = self._rate_control()
         nominal, crf = self._plan.qp, self._config.crf
         if crf is not None:
-            nominal = BASES[settings.base].nominal_qp(crf, settings.structure)
+            nominal = BASES[settings.base].find_nominal_qp(crf, settings.structure)
         self.qps.append((0, nominal, nominal))
         for frame in frames:
             self.frames += 1

@@ -18,8 +18,8 @@ DISTANCE_SCALE = 4
 QP_SCALE = 10
 QP_ZERO = 32
 
-PYRAMID_REACH = 8  # frames, the same where pictures form a pyramid
 REACH = 2  # frames before and after an in-band frame that it is restored from
+PYRAMID_REACH = 8  # the same where pictures form a pyramid
 
 Moved = tuple[np.ndarray, np.ndarray]  # luma [H, W] and colour [2, h, w] of one frame
 

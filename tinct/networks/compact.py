@@ -23,6 +23,8 @@ from tinct.motion.interpolation import (
     interpolate_frame,
 )
 from tinct.motion.references import (
+    PYRAMID_REACH,
+    REACH,
     References,
     gather_in_band_references,
     gather_pyramid_references,
@@ -214,7 +216,7 @@ def make_in_band_colouriser(
     """Return what restores in-band pictures of `size` (height, width)."""
     ((config, weights),) = network.passes
     run = Runner(config, weights, size=size, bit_depth=bit_depth)
-    gather = IN_BAND_GATHERERS[config.kind]
+    gather, reach = IN_BAND_GATHERERS[config.kind], IN_BAND_REACHES[config.kind]
 
     def restore(frames: Sequence[KeyView], index: int, place: int) -> Planes:
         return run(gather(frames, index, place=place))
@@ -224,7 +226,7 @@ def make_in_band_colouriser(
     ) -> Future[Planes]:
         return pool.submit(restore, frames, index, place)
 
-    return InBandColouriser(start_frame, SHIPPED_NETWORKS[network.name].reach)
+    return InBandColouriser(start_frame, reach)
 
 
 def _gather_around(frames: Sequence[KeyView], index: int, *, place: int) -> References:
@@ -236,6 +238,11 @@ IN_BAND_GATHERERS: dict[Kind, GatherInBand] = {
     "second": _gather_around,
     "near": partial(gather_pyramid_references, moved_pairs=1),
     "pyramid": partial(gather_pyramid_references, moved_pairs=2),
+}
+IN_BAND_REACHES: dict[Kind, int] = {
+    "second": REACH,
+    "near": PYRAMID_REACH,
+    "pyramid": PYRAMID_REACH,
 }
 
 

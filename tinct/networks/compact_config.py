@@ -124,7 +124,7 @@ class ShippedNetwork:
     `name` is what a manifest calls it, `size` the value of `--network` that asks for it. `passes`
     are its files in SHIPPED_FOLDER for frames that were sent, in the order of the passes, `between`
     that for frames that were not. With `base` it restores pictures that this base codec coded with
-    their colour, and is of no use to others; it then looks at `reach` frames on either side.
+    their colour, and is of no use to others.
     """
 
     name: str
@@ -132,7 +132,6 @@ class ShippedNetwork:
     passes: tuple[str, ...]
     between: str | None = None
     base: str | None = None
-    reach: int = 2
 
     @property
     def in_band(self) -> bool:
@@ -156,8 +155,8 @@ BEST_NETWORK = ShippedNetwork(name="best", size="best", passes=("first", "second
 # and those before it are for the files that name them.
 IN_BAND_ROWS = (
     ShippedNetwork(name="in-band", size="best", passes=("in-band",), base="hevc"),
-    ShippedNetwork(name="fast-av1", size="fast", passes=("fast-av1",), base="av1", reach=8),
-    ShippedNetwork(name="best-av1", size="best", passes=("best-av1",), base="av1", reach=8),
+    ShippedNetwork(name="fast-av1", size="fast", passes=("fast-av1",), base="av1"),
+    ShippedNetwork(name="best-av1", size="best", passes=("best-av1",), base="av1"),
 )
 IN_BAND_NETWORKS = {(row.base, row.size): row for row in IN_BAND_ROWS}
 SHIPPED_NETWORKS = {row.name: row for row in (FAST_NETWORK, BEST_NETWORK, *IN_BAND_ROWS)}
