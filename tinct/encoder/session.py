@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinct.bitstream.base import coded_shape
+from tinct.bitstream.codecs import Shape
 from tinct.bitstream.container import Spool, mux
 from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Manifest, write_manifest
@@ -129,9 +130,7 @@ class Session:
         """Return the manifest; None for a plain video, which has no need of one."""
         info, part, coder = self._info, self.part, self.coder
         plain = ((), (), ()) if self.view is None else self.view.plain
-        shape = (info.height, info.width)
-        base = coder.spool(LUMA).base
-        is_whole = coded_shape(shape, grey=False, base=base) == shape
+        is_whole = self._coded_shape == (info.height, info.width)
         if not self.row.has_colour_track and part.network is None and is_whole:
             return None
         return Manifest(
@@ -152,11 +151,16 @@ class Session:
             hints=coder.has_hints and self.row.has_colour_track,
         )
 
+    @property
+    def _coded_shape(self) -> Shape:
+        """Return height and width of pictures as the base codec takes them, with their colour."""
+        shape, base = (self._info.height, self._info.width), self.coder.spool(LUMA).base
+        return coded_shape(shape, grey=False, base=base)
+
     def _manifest_bytes(self) -> int:
-        manifest, spool = self.manifest(), self.coder.spool(LUMA)
+        manifest = self.manifest()
         if manifest is None:
             return 0
-        shape = coded_shape((self._info.height, self._info.width), grey=False, base=spool.base)
-        if (short := write_short(manifest, shape)) is not None:
+        if (short := write_short(manifest, self._coded_shape)) is not None:
             return len(short) + TAG_BYTES
         return len(write_manifest(manifest)) + ATTACHMENT_BYTES
