@@ -6,7 +6,7 @@ file.
 
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import chain
 from typing import BinaryIO
 
@@ -32,6 +32,7 @@ from tinct.decoder.entry import (
     count_ticks,
     find_first_tick,
 )
+from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
 from tinct.decoder.restorer import Restorer
@@ -154,14 +155,14 @@ class Video:
         with (
             open_input(self.path) as container,
             self._reopen() as file,  # its checksums are read last, when it may have lost its name
-            self._open_restorer(self.manifest, losses) as restorer,
+            ExitStack() as stack,
         ):
-            decoders = {
-                name: _open_decoder(stream, name)
-                for name, stream in find_tracks(container, self.manifest).items()
-            }
+            tracks = find_tracks(container, self.manifest)
+            decoders = {name: _open_decoder(track, name) for name, track in tracks.items()}
+            levels = Levels(find_track_base(tracks[LUMA]))
+            restorer = stack.enter_context(self._open_restorer(self.manifest, losses, levels))
             try:
-                packets = self._note_times(self._entry.read(container), restorer)
+                packets = self._note_packets(self._entry.read(container), levels)
                 pictures = _decode_pictures(packets, decoders, losses)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
@@ -180,14 +181,13 @@ class Video:
                     self.damage.packets += max(0, self.manifest.keys - losses.key_count)
                     self.damage.concealed_frames += losses.count_unlocated(self.manifest.keys)
 
-    def _note_times(
-        self, packets: Iterable[TrackPacket], restorer: Restorer
+    def _note_packets(
+        self, packets: Iterable[TrackPacket], levels: Levels
     ) -> Iterator[TrackPacket]:
-        """Yield the packets; keep the time of the latest luma, and tell of its entry points."""
+        """Yield the packets; keep the time of the latest luma, and tell `levels` of it."""
         for packet in packets:
             if packet.track == LUMA:
-                if packet.is_keyframe:
-                    restorer.note_entry(packet.pts)
+                levels.note(packet.data, packet.pts, is_entry=packet.is_keyframe)
                 self._last_pts = max(self._last_pts, packet.pts)
             yield packet
 
@@ -207,12 +207,13 @@ class Video:
             )
         return file
 
-    def _open_restorer(self, manifest: Manifest, losses: LossLog) -> Restorer:
+    def _open_restorer(self, manifest: Manifest, losses: LossLog, levels: Levels) -> Restorer:
         return Restorer(
             self.info,
             manifest.layout,
             colouriser=self._colouriser,
             around=self._around,
+            levels=levels,
             open_keys=frozenset(manifest.open),
             qps=manifest.qps,
             losses=losses,
