@@ -35,6 +35,7 @@ from tinct.decoder.entry import (
 from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
+from tinct.decoder.postfilter import PostFilter
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError
 from tinct.files import identify_file
@@ -217,7 +218,7 @@ class Video:
             open_keys=frozenset(manifest.open),
             qps=manifest.qps,
             losses=losses,
-            plain=manifest.plain,
+            post_filter=PostFilter.of(manifest.plain, manifest.strengths),
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
             has_hints=manifest.hints,
