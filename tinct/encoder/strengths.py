@@ -16,7 +16,7 @@ from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
-CHANGE_BITS = 8 * 7  # of a change in a manifest
+CHANGE_BITS, PLAIN_BITS = 8 * 7, 8 * 2  # of a change and of a plain place in a manifest
 # Of the logarithm of the error, for as much of that of bits.
 WORTH = 1.2
 RIDGE = 1e-3  # of the mean square of what a filter changes: filters that change next to nothing
@@ -36,7 +36,7 @@ def choose_strengths(
 
     `restored` are their planes after the network, `prior` those without it, `current` the strengths
     that hold so far. `shares_network` allows a share of the network that is not 0 or 1. `bits` are
-    those of the frames: others than `current` have to be worth CHANGE_BITS.
+    those of the frames: what is chosen has to be worth its own.
     """
     step = -(-len(originals) // MOST_FRAMES)
     depth = originals[0].info.bit_depth
@@ -52,12 +52,16 @@ def choose_strengths(
             shares = [min((UNIT, 0), key=lambda share: _measure(frames, Strengths(share), depth))]
         some = frames[step // 2 :: step]
         found = _fit(some, shares, depth)
-        kept = current[plane]
-        if not shares_network:
-            kept = replace(kept, network=found.network)
-        errors = [max(_measure(some, one, depth), FLAT_ERROR) for one in (kept, found)]
-        saved_bits = bits * weight * math.log(errors[0] / errors[1]) / WORTH
-        chosen.append(found if saved_bits > CHANGE_BITS else kept)
+        kept = replace(
+            current[plane], network=min(max(current[plane].network, shares[0]), shares[-1])
+        )
+        options = {found: CHANGE_BITS, replace(kept, network=0): PLAIN_BITS, kept: 0}
+        errors = [max(_measure(some, one, depth), FLAT_ERROR) for one in options]
+        spent = [
+            bits * weight * math.log(error) / WORTH + more
+            for error, more in zip(errors, options.values(), strict=True)
+        ]
+        chosen.append(list(options)[int(np.argmin(spent))])
     return chosen
 
 
