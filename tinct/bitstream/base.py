@@ -149,6 +149,7 @@ class IntraEncoder:
         self._order: deque[int] = deque()  # pts in coding order
         self._ready: dict[int, Packet] = {}
         assert settings.qp is not None
+        self.header = b""
         self.header = self._get_encoder(settings.qp).header
         self.shape = self._get_encoder(settings.qp).shape
 
@@ -174,7 +175,9 @@ class IntraEncoder:
     def _get_encoder(self, qp: int) -> PictureEncoder:
         if qp not in self._encoders:
             settings = dataclasses.replace(self._settings, qp=qp)
-            self._encoders[qp] = PictureEncoder(settings, self._source_shape, grey=self._grey)
+            encoder = PictureEncoder(settings, self._source_shape, grey=self._grey)
+            assert not self.header or encoder.header == self.header, "headers tell the QP"
+            self._encoders[qp] = encoder
         return self._encoders[qp]
 
     def _pop_ordered(self, packets: Iterable[Packet]) -> list[Packet]:
@@ -207,7 +210,7 @@ def code_pictures(
     for number, picture in enumerate(pictures):
         packets += encoder.encode(picture, number, idr=number == 0)
     packets += encoder.flush()
-    decoder = PictureDecoder(encoder.header, decoder=BASES[settings.base].decoder)
+    decoder = PictureDecoder(encoder.header, base=BASES[settings.base])
     decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
     decoded.update(decoder.flush())
     coded = {p.pts: p for p in packets}

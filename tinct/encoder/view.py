@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.manifest import COLOUR, LUMA, Layout
+from tinct.bitstream.spools import Spool, merge_spools
 from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import judge_by
@@ -225,7 +225,7 @@ class View:
 
 
 def _decoder_of(spool: Spool) -> PictureDecoder:
-    return PictureDecoder(spool.header, decoder=spool.base.decoder, low_delay=spool.name == COLOUR)
+    return PictureDecoder(spool.header, base=spool.base, low_delay=spool.name == COLOUR)
 
 
 def _coded_errors(original: Frame, planes: Planes) -> tuple[float, float, float]:
