@@ -3,16 +3,19 @@
 One plane is coded as a 4:0:0 picture, three as 4:2:0. `avc_headers` reads and changes headers.
 """
 
+import av
+
 from tinct.bitstream.annexb import split_units
 from tinct.bitstream.avc_headers import PPS, SPS, is_grey, number_idr
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.bitstream.hevc import PRESETS
-from tinct.frames import CHROMA_LOCATIONS
+from tinct.frames import CHROMA_LOCATIONS, ColourTags
 
 MESSAGE = 6  # NAL unit type of supplemental information (ITU-T H.264 table 7-1)
 # From a nominal QP to the QP, or in structures that predict the CRF, that gives the PSNR of x265's;
 # lab/notes/2026-11-29-nominal-qp.md.
 QP_SHIFTS = {"intra": -1, "intra-main": -1, "colour": -1, "low-delay": 2, "random-access": 2}
+UNSPECIFIED = 2  # as a colour tag
 HIGHEST_QP = 51
 LEAST_QP = 1  # of 8 bits: at 0 x264 codes without loss, in a profile that few decoders have
 # Samples of luma. In a row of blocks that is no multiple of eight x264's mbtree reads memory that
@@ -78,6 +81,15 @@ def split_header(header: bytes) -> tuple[bytes, bytes]:
     )
 
 
+def complete_header(header: bytes, colour: ColourTags) -> bytes:
+    """Return the header of grey pictures with their matrix, which x264 leaves out."""
+    if colour.matrix == UNSPECIFIED:
+        return header
+    change = f"h264_metadata=matrix_coefficients={colour.matrix}"
+    packets = av.BitStreamFilterContext(change, AVC.coded_as).filter(av.Packet(header))
+    return b"".join(bytes(packet) for packet in packets)
+
+
 def clean(data: bytes) -> bytes:
     """Return a packet without the text in which each x264 lists its options, about 700 bytes."""
     if b"x264 - core" not in data[:1000]:
@@ -109,6 +121,7 @@ AVC = BaseCodec(
     least=(16, 16),
     make_options=make_options,
     split_header=split_header,
+    complete_header=complete_header,
     clean=clean,
     number_entry=number_idr,
     tags={"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES},

@@ -86,6 +86,9 @@ class PictureEncoder:
         self._count = 0  # pictures taken
         self._repeated = context.extradata or b""
         self.header, self._messages = self._base.split_header(self._repeated)
+        if grey:
+            colour, _ = drop_unknown_tags(settings.info.colour, self._base)
+            self.header = self._base.complete_header(self.header, colour)
 
     def _make_context(self, settings: BaseSettings, *, grey: bool) -> av.VideoCodecContext:
         info = settings.info
