@@ -1,5 +1,6 @@
 """H.264 packets of luma and of colour: grey pictures, QPs in turn, numbers of IDR pictures."""
 
+import io
 import os
 import pickle
 import re
@@ -21,6 +22,7 @@ from tinct.bitstream.base import IntraEncoder, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.pictures import Packet
+from tinct.bitstream.spools import Spool
 from tinct.media.planes import Planes
 
 PRESETS = ("medium", "ultrafast")  # arithmetic and variable-length codes
@@ -241,6 +243,19 @@ def test_other_units_are_left_alone() -> None:
     assert number_idr(encoder.header, predicted.data, 1) == predicted.data
     message = b"\0\0\0\1\6\5\1\7\x80"
     assert number_idr(encoder.header, message, 1) == message
+
+
+def test_a_track_numbers_its_pictures_in_the_order_of_the_file() -> None:
+    """Frames that are sent late come from encoders of their own, and lie between the others."""
+    header, packets = encode_in_turn(make_settings(), draw_pictures())
+    spool = Spool("luma", header, AVC, file=io.BytesIO(), late_file=io.BytesIO())
+    spool.write([packet for packet in packets if packet.pts % 3 != 1])
+    for packet in packets[1::3]:
+        spool.write_late(packet)
+    read = list(spool.read())
+    assert [packet.pts for packet in read] == list(range(len(QPS)))
+    assert read_numbers(header, [packet.data for packet in read]) == [0, 1, 0, 1, 0, 1]
+    assert list(spool.read()) == read
 
 
 # ── repeated runs ────────────────────────────────────────────────────────────────────────────────
