@@ -8,8 +8,8 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 
 | part | contents |
 |---|---|
-| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band HEVC, H.264 or AV1, 4:2:0 |
-| track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
+| track 1, named `luma`, default | HEVC or H.264, 4:0:0 or 4:2:0; in-band also AV1, all 4:2:0 |
+| track 2, named `colour`, not default | same codec: a packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, see Manifest; not with the tag `TINCT` of track 1 |
 | attachment `update.bin` | weights that were trained on this video, see `gan` and `compact` |
@@ -17,6 +17,10 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 Chroma of 4:2:0 that is not in-band is flat (all samples of Cb and Cr at the middle of their range),
 or holds hints of colour, see Hints. In `update.bin` the colouriser `gan` stores its whole network,
 `compact` a change to the weights of its network.
+
+Tracks say themselves which codec they have, and their parameter sets whether pictures are 4:0:0
+(`chroma_format_idc` of the SPS, 0 for 4:0:0); a decoder of H.264 may show 4:0:0 as 4:2:0 with flat
+chroma. Consecutive IDR pictures of H.264 differ in `idr_pic_id`.
 
 A file without the attachment `tinct.json`, without tracks named `luma` and `colour` and without the
 tag `TINCT` is an ordinary video; so is one whose tag is of a network for another codec.
@@ -186,7 +190,7 @@ bytes are specified in `tinct/networks/weights.py` as well.
 ## Size
 
 Luma is padded by replication to at least 18 x 16 (width x height; 16 x 16 in H.264, 64 x 64 in
-AV1), and to even sides where the track is 4:2:0. The colour picture is padded to at least 18 x 16.
+AV1), and to even sides where the track is 4:2:0. The colour picture is padded to as much at least.
 A decoder crops to `size`: the top left part is the video.
 
 ## Time

@@ -299,7 +299,7 @@ def _open_decoder(track: VideoStream, name: str) -> PictureDecoder:
     context = track.codec_context
     return PictureDecoder(
         context.extradata,
-        decoder=find_track_base(track).decoder,
+        base=find_track_base(track),
         # frame threads would hold colour back behind the luma that waits for it
         low_delay=name == COLOUR,
         kind=PictureKind.of(context),

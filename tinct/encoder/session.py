@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from tinct.bitstream.base import coded_shape
 from tinct.bitstream.codecs import Shape
-from tinct.bitstream.container import Spool, mux
+from tinct.bitstream.container import mux
 from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Manifest, write_manifest
 from tinct.bitstream.short_manifest import TAG_BYTES, write_short
+from tinct.bitstream.spools import Spool
 from tinct.decoder.postfilter import PostFilter
 from tinct.encoder.adaptation import Part
 from tinct.encoder.coder import Coder

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.bitstream.pictures import Packet
 from tinct.bitstream.schema import Layout
+from tinct.bitstream.spools import Spool, merge_spools
 from tinct.bitstream.strengths import Strengths
 from tinct.decoder.levels import Levels
 from tinct.decoder.postfilter import PostFilter
@@ -252,7 +252,7 @@ class View:
 
 
 def _decoder_of(spool: Spool) -> PictureDecoder:
-    return PictureDecoder(spool.header, decoder=spool.base.decoder, low_delay=spool.name == COLOUR)
+    return PictureDecoder(spool.header, base=spool.base, low_delay=spool.name == COLOUR)
 
 
 def _coded_errors(original: Frame, planes: Planes) -> tuple[float, float, float]:
