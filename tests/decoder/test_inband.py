@@ -156,6 +156,7 @@ def test_a_judge_decides_when_a_second_is_complete() -> None:
         times: Sequence[int],
         restored: Sequence[Planes],
         prior: Sequence[Planes],
+        *,
         current: Sequence[Strengths],
     ) -> list[Strengths]:
         asked.append(list(times))
@@ -180,6 +181,7 @@ def test_the_first_of_many_frames_in_a_second_are_judged(monkeypatch: pytest.Mon
         times: Sequence[int],
         restored: Sequence[Planes],
         prior: Sequence[Planes],
+        *,
         current: Sequence[Strengths],
     ) -> list[Strengths]:
         asked.append(list(times))

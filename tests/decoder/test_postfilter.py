@@ -123,7 +123,7 @@ def test_each_plane_has_its_own_strengths() -> None:
 def say(*chosen: Strengths) -> Any:
     """Return a judge that chooses these, and keeps what it was told in `told`."""
 
-    def judge(times: Any, restored: Any, prior: Any, current: Any) -> list[Strengths]:
+    def judge(times: Any, restored: Any, prior: Any, *, current: Any) -> list[Strengths]:
         judge.told = list(current)  # type: ignore[attr-defined]
         return list(chosen)
 

@@ -268,6 +268,6 @@ def test_what_a_judge_says_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     said = PostFilter()
     for place in (3, 5):
         chosen = [Strengths(0), Strengths(rows=place), Strengths(0 if place == 5 else UNIT)]
-        said.judge(lambda *_, to=chosen: to, place, times=[], restored=[], prior=[])
+        said.judge(lambda *_, current, to=chosen: to, place, times=[], restored=[], prior=[])
     assert said.plain == ({3}, set(), {5})
     assert said.changes == ([], [(3, Strengths(rows=3))], [])

@@ -29,8 +29,9 @@ class Judge(Protocol):
         times: Sequence[int],
         restored: Sequence[Planes],
         prior: Sequence[Planes],
-        current: Sequence[Strengths],
         /,
+        *,
+        current: Sequence[Strengths],
     ) -> Sequence[Strengths]:
         """Return the strengths of Y, Cb and Cr that are best for some frames.
 
@@ -92,7 +93,7 @@ class PostFilter:
             if changes and changes[-1][0] == place:
                 changes.pop()  # it was judged before
         current = [_find_change(changes, place) for changes in self.changes]
-        chosen = judge(times, restored, prior, current)
+        chosen = judge(times, restored, prior, current=current)
         planes = zip(self.plain, self.changes, current, chosen, strict=True)
         for places, changes, before, strengths in planes:
             after = strengths

@@ -65,6 +65,7 @@ def judge_by(originals: Mapping[int, Frame]) -> Judge:
         times: Sequence[int],
         restored: Sequence[Planes],
         prior: Sequence[Planes],
+        *,
         current: Sequence[Strengths],
     ) -> list[Strengths]:
         error = {}

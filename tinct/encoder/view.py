@@ -204,6 +204,7 @@ class View:
         times: Sequence[int],
         restored: Sequence[Planes],
         prior: Sequence[Planes],
+        *,
         current: Sequence[Strengths],
     ) -> list[Strengths]:
         """Choose the post-filter's strengths for some frames, see `decoder.postfilter.Judge`."""
