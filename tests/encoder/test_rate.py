@@ -1,5 +1,6 @@
 """Rate control: the QP of each frame for given sizes of packets, and what x265 is told."""
 
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from tinct.bitstream.codecs import BaseSettings
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.plan import Plan
 from tinct.encoder.rate import MIN_LUMA_SHARE, RateControl, with_own_rate
+from tinct.encoder.sending import Sending
 
 KBPS = 100.0  # 500 bytes a frame at 25 frames/s
 # Bytes of 24 frames: expensive first, then cheap, then as wanted.
@@ -49,6 +51,25 @@ def test_key_frames_that_are_finer_lengthen_the_memory() -> None:
     assert list_qps(SIZES, config, plan) == expected
 
 
+def test_frames_that_are_left_out_lengthen_the_memory() -> None:
+    """Of those that are sent every 12th, the QP follows the mean, not each burst."""
+    config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
+    plan = plan_at(30, spacing=Spacing(group=24), sending=Sending(step=12))
+    sizes = ([6000] + [0] * 11) * 6
+    assert max(list_qps(sizes, config, plan)) - min(list_qps(sizes, config, plan)) <= 12
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 8])
+@pytest.mark.parametrize("qp", [30.0, 30.25, 30.5, 30.9])
+def test_a_qp_in_fractions_is_met_by_whole_ones(qp: float, step: int) -> None:
+    """It is that of the frames together, whether each of them is sent or every n-th."""
+    config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
+    rate = RateControl(config, plan_at(25, rate_qp=qp), make_info(), spent_bytes=lambda: 0)
+    qps = [rate.qp(number) for number in range(1, 400, step)]
+    assert set(qps) <= {30, 31}
+    assert sum(qps) / len(qps) == pytest.approx(qp, abs=0.06)
+
+
 @pytest.mark.parametrize(("size", "limit"), [(100_000, 51), (1, 0)])
 def test_a_bitrate_that_cannot_be_met_ends_at_the_last_qp(size: int, limit: int) -> None:
     config = tinct.EncodeConfig(structure="intra", bitrate_kbps=KBPS)
@@ -77,6 +98,13 @@ def test_a_crf_takes_the_place_of_the_qp() -> None:
     config = tinct.EncodeConfig(structure="random-access", crf=23)
     settings = with_own_rate(SETTINGS, config, plan_at(30))
     assert (settings.qp, settings.crf, settings.bitrate_kbps) == (None, 23, None)
+
+
+@pytest.mark.parametrize(("base", "crf"), [("hevc", 27.5), ("avc", 29.5), ("av1", 50.5)])
+def test_the_qp_of_a_trial_becomes_a_crf(base: str, crf: float) -> None:
+    config = tinct.EncodeConfig(structure="random-access", bitrate_kbps=KBPS)
+    settings = with_own_rate(replace(SETTINGS, base=base), config, plan_at(30, rate_qp=27.5))
+    assert (settings.qp, settings.crf, settings.bitrate_kbps) == (None, crf, None)
 
 
 def test_without_crf_and_bitrate_the_settings_stay() -> None:

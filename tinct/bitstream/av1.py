@@ -28,6 +28,8 @@ STRUCTURES: dict[str, str] = {
     "low-delay": "keyint={entry_frames}:pred-struct=1",
     "random-access": "keyint={entry_frames}",
 }
+# Variable bitrate (1), or constant (2), the only one that SVT-AV1 has for low-delay.
+RATE_CONTROLS = {"intra": 1, "low-delay": 2, "random-access": 1}
 
 
 def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[str, str]:
@@ -41,7 +43,8 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
         parameters.append(f"crf={crf:g}")  # FFmpeg's own option ends at 63
     if settings.bitrate_kbps is not None:
         options["b"] = f"{1000 * settings.bitrate_kbps:.0f}"
-        parameters += ["rc=1", "lp=1"]  # with more threads no two files of one video are the same
+        # with more threads than one no two files of one video are the same
+        parameters += [f"rc={RATE_CONTROLS[settings.structure]}", "lp=1"]
     if settings.info.chroma_location == "topleft":
         parameters.append("chroma-sample-position=topleft")
     hdr = settings.info.hdr
@@ -86,7 +89,7 @@ def _scale_display(text: str) -> str:
     return colours + "L" + re.sub(r"\d+", lambda found: f"{int(found[0]) / 10_000:.4f}", light)
 
 
-def map_qp(qp: int, structure: str) -> float:
+def map_qp(qp: float, structure: str) -> float:
     """Return the CRF of a nominal QP: on lines from point to point, and on as the last ones go.
 
     SVT-AV1 takes quarters.
@@ -114,6 +117,7 @@ AV1 = BaseCodec(
     presets=tuple(map(str, range(11))),
     preset="6",
     highest_crf=HIGHEST_CRF,
+    find_crf=map_qp,
     find_nominal_qp=find_nominal_qp,
     pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
     least=(64, 64),  # SVT-AV1 takes smaller pictures, but no bitrate with them

@@ -50,9 +50,9 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
         parameters.append("mbtree=0")
     if settings.qp is not None:
         lift = 6 * (settings.info.bit_depth - 8)
-        qp = min(max(settings.qp + QP_SHIFTS[settings.structure], LEAST_QP), HIGHEST_QP)
+        qp = map_qp(settings.qp, settings.structure)
         is_constant = settings.structure in BY_QP
-        parameters += [f"qp={qp + lift}", NO_DELAY] if is_constant else [f"crf={qp}"]
+        parameters += [f"qp={qp + lift:g}", NO_DELAY] if is_constant else [f"crf={qp:g}"]
     if settings.crf is not None:
         parameters.append(f"crf={settings.crf:g}")
     if settings.bitrate_kbps is not None:
@@ -71,6 +71,11 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
     if settings.tune != "none":
         options["tune"] = settings.tune
     return options
+
+
+def map_qp(qp: float, structure: str) -> float:
+    """Return the QP, or in structures that predict the CRF, of a nominal QP."""
+    return min(max(qp + QP_SHIFTS[structure], LEAST_QP), HIGHEST_QP)
 
 
 def split_header(header: bytes) -> tuple[bytes, bytes]:
@@ -123,6 +128,7 @@ AVC = BaseCodec(
     structures=tuple(STRUCTURES),
     presets=PRESETS,
     preset="medium",
+    find_crf=map_qp,
     pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
     hides_grey=is_grey,
     least=(16, 16),

@@ -66,22 +66,22 @@ class BaseCodec:
     as users and FFmpeg name it, `decoder` is FFmpeg's decoder, `coded_as` its name of what is
     coded, `raw_format` its format of packets without a container. `structures` are the values of
     `BaseSettings.structure` that it has. `presets` are its own, `preset` is the usual one;
-    `highest_crf` is its worst quality, `find_nominal_qp` gives the nominal QP that a CRF is near in
-    a structure. `pixels` are FFmpeg's names of the formats that a track may have, `least` is the
-    smallest picture. FFmpeg may decode grey pictures as 4:2:0 with flat chroma: then `hides_grey`
-    tells from a track's header whether they are grey. `make_options` gives the options of the
-    library. `split_header` parts what the library writes before all pictures into the parameter
-    sets and what belongs to each picture that decoding may start at; `complete_header` adds to the
-    sets of grey pictures what the library leaves out, `clean` takes out of a packet what decoders
-    do not need, and `join` makes a stream of header and packet. `number_entry` takes header, packet
-    and the number of an entry point in its track: neighbours may have to differ, though each
-    encoder counts for itself. `reorders` tells whether a packet has a picture that is shown later,
-    where times do not tell. `is_reference` tells whether others may be predicted from a packet's
-    picture; None where pictures form a regular pyramid from each entry point on. `tags` are the
-    code numbers of H.273 that it takes, by field of ColourTags, `locations` are the places of
-    chroma; without `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma
-    and of colour need `codes_grey`; with `has_own_qps` every intra picture may have a QP of its
-    own.
+    `highest_crf` is its worst quality; in a structure `find_crf` gives the CRF of a nominal QP, the
+    nearest that it has, `find_nominal_qp` the nominal QP that a CRF is near. `pixels` are FFmpeg's
+    names of the formats that a track may have, `least` is the smallest picture. FFmpeg may decode
+    grey pictures as 4:2:0 with flat chroma: then `hides_grey` tells from a track's header whether
+    they are grey. `make_options` gives the options of the library. `split_header` parts what the
+    library writes before all pictures into the parameter sets and what belongs to each picture that
+    decoding may start at; `complete_header` adds to the sets of grey pictures what the library
+    leaves out, `clean` takes out of a packet what decoders do not need, and `join` makes a stream
+    of header and packet. `number_entry` takes header, packet and the number of an entry point in
+    its track: neighbours may have to differ, though each encoder counts for itself. `reorders`
+    tells whether a packet has a picture that is shown later, where times do not tell.
+    `is_reference` tells whether others may be predicted from a packet's picture; None where
+    pictures form a regular pyramid from each entry point on. `tags` are the code numbers of H.273
+    that it takes, by field of ColourTags, `locations` are the places of chroma; without
+    `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma and of colour need
+    `codes_grey`; with `has_own_qps` every intra picture may have a QP of its own.
     """
 
     name: str
@@ -95,6 +95,7 @@ class BaseCodec:
     presets: tuple[str, ...]
     preset: str
     highest_crf: float = 51
+    find_crf: Callable[[float, str], float]
     find_nominal_qp: Callable[[float, str], int] = lambda crf, structure: round(crf)
     pixels: tuple[str, ...]
     least: Shape

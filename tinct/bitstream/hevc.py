@@ -7,6 +7,7 @@ import os
 
 from tinct.bitstream.annexb import iterate_units, split_units
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
+from tinct.bitstream.qp import MAX_QP
 from tinct.frames import CHROMA_LOCATIONS
 
 # Options of x265 for each structure. All others, and the parameter sets, are the same for all.
@@ -120,6 +121,7 @@ HEVC = BaseCodec(
     structures=tuple(STRUCTURES),
     presets=PRESETS,
     preset="medium",
+    find_crf=lambda qp, structure: min(max(qp, 0), MAX_QP),
     pixels=("gray", "gray10le", "yuv420p", "yuvj420p", "yuv420p10le"),
     least=(16, 18),  # x265 refuses sides below 16; for the width of 16 see `_choose_size_options`
     make_options=make_options,

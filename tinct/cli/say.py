@@ -105,6 +105,9 @@ def encode_lines(report: "EncodeReport", output: str) -> list[str]:
         if report.psnr is not None
         else f"PSNR was not measured; tinct verify {output} --against SOURCE measures it",
     ]
+    if report.config.bitrate_kbps is not None:
+        asked = f"{report.config.bitrate_kbps:g} asked for"
+        lines.append(f"{report.video_kbps:.1f} kbit/s of video, {asked}; sound is not counted")
     if report.advice is not None:
         lines.append(report.advice)
     return [*lines, saving_line(report), *estimate_lines(report)]

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
 from tinct.encoder.blind_plan import make_blind_plan
 from tinct.encoder.coder import Coder
-from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
+from tinct.encoder.colourisers import NONE, PIPE, MakePart, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
 from tinct.encoder.plan import Plan
 from tinct.encoder.refusals import (
@@ -26,6 +28,7 @@ from tinct.encoder.refusals import (
 )
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
+from tinct.encoder.trials import RateSearch, describe_miss, measure_kbps
 from tinct.errors import CodecError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, Progress, VideoInfo
@@ -42,11 +45,12 @@ class EncodeReport:
     """What an encode did.
 
     `psnr` (Y, Cb, Cr) compares what the decoder shows with the source; None after a blind encode,
-    which measures nothing. `saved_share` is the share of a plain file's bits that a network saves
-    (or would, where it is left out) of pictures with their colour; None elsewhere. `plan` is how it
-    was coded, with the costs measured on samples; `notes` say what was converted or left out.
-    `source_bytes` is None for a pipe. `damaged` counts packets of the source that did not decode
-    and frames that it lacks: the rest was coded.
+    which measures nothing. `video_kbps` is the rate of luma and colour, as `info` tells it, without
+    sound, update and container. `saved_share` is the share of a plain file's bits that a network
+    saves (or would, where it is left out) of pictures with their colour; None elsewhere. `plan` is
+    how it was coded, with the costs measured on samples; `notes` say what was converted or left
+    out. `source_bytes` is None for a pipe. `damaged` counts packets of the source that did not
+    decode and frames that it lacks: the rest was coded.
     """
 
     frames: int
@@ -56,6 +60,7 @@ class EncodeReport:
     luma_bytes: int
     colour_bytes: int
     update_bytes: int
+    video_kbps: float
     psnr: tuple[Psnr, Psnr, Psnr] | None
     saved_share: float | None
     plan: Plan
@@ -94,8 +99,8 @@ def encode(
     """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
 
     The file appears whole or not at all. `progress` takes frames done and frames in all, where
-    known. Where a network is trained on the video, the source is read twice, and `training` takes
-    each step in between. Raise CodecError on bad input, bad options and what the disk refuses.
+    known, and begins anew where a bitrate or a training asks for another reading. `training` takes
+    each step of a training. Raise CodecError on bad input, bad options and what the disk refuses.
     """
     began = time.monotonic()
     config = resolve(config)
@@ -103,15 +108,14 @@ def encode(
     check_names(source, target, config, overwrite=overwrite)
     make_part = select_colouriser(config).prepare(source, config)
     video = _open_video(source, config)
-    plan, frames = _plan(video, config)
-    coder = Coder(video.info, plan, config, folder=target.parent)
-    part = make_part(video.info, plan)
+    make_session = partial(
+        _make_session, info=video.info, config=config, folder=target.parent, make_part=make_part
+    )
     try:
         with (
             AtomicOutput(target, replaces=overwrite) as output,
-            Session(video.info, plan, coder=coder, part=part, is_blind=config.is_blind) as session,
+            _code(video, config, make_session=make_session, progress=progress) as session,
         ):
-            _report(session.run(frames), progress)
             damaged = video.damaged  # a second reading counts anew, and only up to the last frame
             _report(session.adapt(iter(video), training), progress)
             notes = session.write(output.path, None if source == PIPE else source)
@@ -126,15 +130,16 @@ def encode(
         ) from error
     sizes = {spool.name: spool.size_bytes for spool in session.tracks()}
     return EncodeReport(
-        frames=coder.frames,
+        frames=session.coder.frames,
         seconds=time.monotonic() - began,
         size_bytes=size_bytes,
         source_bytes=None if source == PIPE else Path(source).stat().st_size,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
-        update_bytes=len(part.update or b""),
+        update_bytes=len(session.part.update or b""),
+        video_kbps=measure_kbps(session.coder, video.info),
         psnr=session.psnr,
-        saved_share=part.saved_share,
+        saved_share=session.part.saved_share,
         plan=session.final_plan(),
         config=config,
         notes=video.notes + _describe_losses(video.info, session, config) + notes,
@@ -153,11 +158,15 @@ def _open_video(source: str, config: EncodeConfig) -> Source:
 
 
 def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) -> list[str]:
-    """Return notes on what the tracks cannot say: tags, and in grey luma where chroma lies."""
+    """Return notes on a bitrate that was missed, and on what the tracks cannot say.
+
+    These are tags, and in grey luma where chroma lies.
+    """
     base = BASES[config.base]
     _, notes = drop_unknown_tags(info.colour, base)
     is_lost = session.row.has_colour_track and session.coder.is_grey
-    return [*notes, *(describe_lost_location(info) if is_lost else [])]
+    missed = describe_miss(measure_kbps(session.coder, info), session.final_plan(), config)
+    return [*missed, *notes, *(describe_lost_location(info) if is_lost else [])]
 
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
@@ -169,6 +178,35 @@ def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
     else:
         samples, frames = Samples([], video.info), iter(video)
     return make_plan(samples, config), frames
+
+
+def _make_session(
+    plan: Plan, *, info: VideoInfo, config: EncodeConfig, folder: Path, make_part: MakePart
+) -> Session:
+    coder = Coder(info, plan, config, folder=folder)
+    return Session(info, plan, coder=coder, part=make_part(info, plan), is_blind=config.is_blind)
+
+
+@contextmanager
+def _code(
+    video: Source,
+    config: EncodeConfig,
+    *,
+    make_session: Callable[[Plan], Session],
+    progress: Progress | None,
+) -> Iterator[Session]:
+    """Yield the session that has coded the video: of those that a bitrate takes, the nearest."""
+    search = RateSearch(config, video.info)
+    plan, frames = _plan(video, config)
+    following: Plan | None = search.start(plan)
+    while following is not None:
+        plan = following
+        with make_session(plan) as session:
+            _report(session.run(frames), progress)
+            following = search.correct(plan, session.coder)
+            if following is None:
+                yield session
+        frames = iter(video)
 
 
 def _report(steps: Iterator[tuple[int, int | None]], progress: Progress | None) -> None:

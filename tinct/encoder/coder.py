@@ -51,6 +51,7 @@ class Coder:
         self._stack = ExitStack()
         self.spools: list[Spool] = []
         self.frames = self.keys = 0
+        self._pictures = self._packets = 0  # handed to libraries, given by them
         self.is_done = False  # whether the view has seen all that was coded
         self.key_times: set[int] = set()
         self.open_keys: set[int] = set()
@@ -85,15 +86,17 @@ class Coder:
 
     @property
     def expected_bytes(self) -> int:
-        """Return the bytes of all packets so far, and about those that frames left out will take.
+        """Return about the bytes of all frames so far: of packets, and of those still to come.
 
-        Of these as many are sent late as of the frames that the view has seen.
+        Libraries give packets some pictures late. Of frames left out as many are sent late as of
+        those that the view has seen.
         """
+        under_way = (self._pictures - self._packets) * self.size_bytes // max(1, self._packets)
         decided = bisect_right(self.interpolated, self._decided_pts)
         pending = len(self.interpolated) - decided
         late = self.spool(LUMA).late_bytes
         looked_at = self._late_count + decided
-        return self.size_bytes + (pending * late // looked_at if late else 0)
+        return self.size_bytes + under_way + (pending * late // looked_at if late else 0)
 
     @property
     def base(self) -> BaseCodec:
@@ -116,6 +119,7 @@ class Coder:
         for frame, tracks in coded:
             for name, packets in tracks:
                 self.spool(name).write(packets)
+                self._packets += len(packets)
             yield frame, tracks
 
     def _code_in_band(
@@ -124,14 +128,15 @@ class Coder:
         track = PictureTrack(settings, self._info, grey=False)
         self._open(LUMA, track.header)
         rate = self._rate_control()
-        nominal, crf = self._plan.qp, self._config.crf
-        if crf is not None:
-            nominal = BASES[settings.base].find_nominal_qp(crf, settings.structure)
+        nominal = self._plan.qp
+        if settings.crf is not None:
+            nominal = BASES[settings.base].find_nominal_qp(settings.crf, settings.structure)
         self.qps.append((0, nominal, nominal))
         for frame in frames:
             self.frames += 1
-            planes = (frame.y, frame.cb, frame.cr)
-            yield frame, [(LUMA, track.encode(planes, frame.pts, rate.qp(self.frames)))]
+            planes, qp = (frame.y, frame.cb, frame.cr), rate.qp(self.frames)
+            self._pictures += 1
+            yield frame, [(LUMA, track.encode(planes, frame.pts, qp))]
         yield None, [(LUMA, track.flush())]
 
     def _code_tracks(
@@ -161,6 +166,7 @@ class Coder:
                     own_qp = of_keys if position == 0 else of_others
                     planes = self._form.list_planes(frame, is_key=position == 0)
                     tracks.append((LUMA, luma.encode(planes, frame.pts, own_qp)))
+                self._pictures += len(tracks)
                 yield frame, tracks
             del group, frame  # before the next group is read, so that no more than one is held
         yield None, [(COLOUR, colour.flush()), (LUMA, luma.flush())]
@@ -205,7 +211,8 @@ class Coder:
     @property
     def waits_for_view(self) -> bool:
         """Return whether frames that are sent late count in the QPs of those that follow."""
-        return self.may_send_late and self._config.bitrate_kbps is not None
+        is_steered = self._config.bitrate_kbps is not None and self._plan.rate_qp is None
+        return self.may_send_late and is_steered
 
     @property
     def expected_luma_db(self) -> float:

@@ -28,13 +28,15 @@ from tinct.encoder.samples import Samples
 from tinct.encoder.search_network import gain, search_network, stray_penalty
 from tinct.encoder.search_plain import price_unrestored, search_plain
 from tinct.encoder.settings import base_settings
+from tinct.encoder.trials import Trial, choose_next
 
 SLOPE_STEP = 2  # QP between the two points that give a slope
 RESTORED_SHARE = 2  # plain HEVC takes about this many times the bits of a network's file at its QP
 QP_STEP = 0.13  # of the logarithm of bits, about
 PILOT_QP = 32  # where the search for a bitrate's QP starts
-PILOT_STEP = 4  # QP between the two points of that search
-MIN_RATE_STEP = 0.03  # of the logarithm of bits for a QP step; less would carry the QP too far
+MAX_PILOTS = 4  # QPs that it tries
+MAX_PLANS = 3  # for a bitrate, each at the QP that the one before leads to
+MAX_SHIFT = 3  # QP steps over which a plan is as good as one that is made there
 
 
 def needs_samples(config: EncodeConfig) -> bool:
@@ -51,19 +53,25 @@ def make_plan(samples: Samples, config: EncodeConfig) -> Plan:
     if kbps is None:
         assert config.qp is not None, "not resolved"
         return _plan_at(config.qp, samples, config)
-    if may_restore(config):
-        qp = _find_qp(RESTORED_SHARE * kbps, samples, config)
+    share = RESTORED_SHARE if may_restore(config) else 1
+    qp = _find_qp(share * kbps, samples, config)
+    plan = _plan_at(qp, samples, config)
+    for _ in range(MAX_PLANS - 1):
+        shift = _count_steps(plan, kbps * 1000 / float(samples.info.mean_rate))
+        if abs(shift) <= MAX_SHIFT:
+            break
+        qp = min(max(qp + shift, 0), MAX_QP)
         plan = _plan_at(qp, samples, config)
-        if plan.has_shipped_network:
-            return _move_to_rate(plan, kbps * 1000 / float(samples.info.mean_rate))
-        config = replace(config, colouriser="none")
-    return _plan_at(_find_qp(kbps, samples, config), samples, config)
+    return _shift_qp(plan, _count_steps(plan, kbps * 1000 / float(samples.info.mean_rate)))
 
 
-def _move_to_rate(plan: Plan, wanted_bits: float) -> Plan:
-    """Return the plan at the QP at which its samples would take about `wanted_bits` a frame."""
-    assert plan.track is not None
-    shift = round(math.log(plan.track.bits / wanted_bits) / QP_STEP)
+def _count_steps(plan: Plan, wanted_bits: float) -> int:
+    """Return by how many QP steps the samples of a plan take more than `wanted_bits` a frame."""
+    found = plan.track if plan.row.has_colour_track else plan.plain
+    return 0 if found is None else round(math.log(found.bits / wanted_bits) / QP_STEP)
+
+
+def _shift_qp(plan: Plan, shift: int) -> Plan:
     qp = min(max(plan.qp + shift, 0), MAX_QP)
     return replace(plan, qp=qp, colour_qp=min(max(plan.colour_qp + qp - plan.qp, 0), MAX_QP))
 
@@ -155,13 +163,12 @@ def _slope(plain: Cost, near: Cost) -> float:
 
 
 def _find_qp(bitrate_kbps: float, samples: Samples, config: EncodeConfig) -> int:
-    """Return the QP at which plain HEVC takes about `bitrate_kbps`.
-
-    Bits halve about every 6 QP; how fast they do on this video is measured.
-    """
+    """Return the QP at which plain HEVC takes about `bitrate_kbps`, by trials on samples."""
     settings = base_settings(config, samples.info, qp=PILOT_QP)
-    here = plain_cost(samples, settings).bits
-    further = plain_cost(samples, replace(settings, qp=PILOT_QP + PILOT_STEP)).bits
     wanted = bitrate_kbps * 1000 / float(samples.info.mean_rate)
-    per_qp = max(math.log(here / further) / PILOT_STEP, MIN_RATE_STEP)
-    return round(min(max(PILOT_QP + math.log(here / wanted) / per_qp, 0), MAX_QP))
+    qp, trials = PILOT_QP, list[Trial]()
+    while len(trials) < MAX_PILOTS and qp not in [trial.qp for trial in trials]:
+        bits = plain_cost(samples, replace(settings, qp=qp)).bits
+        trials.append(Trial(qp, math.log(bits / wanted)))
+        qp = round(min(max(choose_next(trials), 0), MAX_QP))
+    return qp

@@ -20,9 +20,10 @@ class Plan:
     `colour_qp` and `spacing` belong to the colour track, `sending` says which frames between its
     key frames are sent, `hints` whether luma has coarse colour; the places of key frames and the
     frames that are sent are chosen on small copies of at most `most_samples` of luma. `network` is
-    the name of one that ships. `track`, `plain` (HEVC of the same structure) and `random_access`
-    are costs measured on the samples, None where they were not. `slope` is distortion D per bit a
-    frame; `colour_bits` are the bits of `track` that the colour track takes.
+    the name of one that ships. `rate_qp` is the nominal QP of a trial for a bitrate, in fractions
+    too, which replaces `qp` where pictures are coded. `track`, `plain` (HEVC of the same structure)
+    and `random_access` are costs measured on the samples, None where they were not. `slope` is
+    distortion D per bit a frame; `colour_bits` are the bits of `track` that the colour track takes.
     """
 
     layout: Layout
@@ -37,6 +38,7 @@ class Plan:
     colouriser: str = "none"
     network: str | None = None
     key_boost: int = 0
+    rate_qp: float | None = None
     track: Cost | None = None
     plain: Cost | None = None
     random_access: Cost | None = None

@@ -1,4 +1,7 @@
-"""Rate control: the QP along a video, constant, steered to a bitrate, or left to the library."""
+"""Rate control: the QP along a video, constant, steered to a bitrate, or left to the library.
+
+`trials` finds the QP of a bitrate where a video can be coded more than once.
+"""
 
 import math
 from collections import deque
@@ -7,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tinct.bitstream.base import BASES
 from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.qp import MAX_QP
 from tinct.config import EncodeConfig
@@ -19,29 +23,36 @@ RATE_MEMORY = 12  # frames that tell what a QP costs at present
 RATE_SLACK = 0.6  # QP; keeps the QP from swinging between two values
 MIN_DONE = 4  # frames before the bits that they took say anything
 RATE_STEP = 0.13  # log of the bits that a QP step saves in intra frames, about
+# Multiples of the golden ratio fall evenly between whole numbers, whichever frames are sent.
+GOLDEN = 0.6180339887
 
 
 class RateControl:
     """Gives the QP of each frame: constant, or all-intra steered towards the bitrate.
 
-    `spent_bytes` returns the bytes of all packets of the frames so far.
+    At a plan's `rate_qp` frames have the whole QPs on either side of it, mixed. `spent_bytes`
+    returns the bytes of all packets of the frames so far.
     """
 
     def __init__(
         self, config: EncodeConfig, plan: Plan, info: VideoInfo, *, spent_bytes: Callable[[], int]
     ) -> None:
+        self._rate_qp = plan.rate_qp
         self._steered = config.bitrate_kbps is not None and config.is_intra
         self._wanted = (config.bitrate_kbps or 0) * 1000 / float(info.mean_rate)  # bits a frame
         # a blind encode gives the same bytes from a pipe, whose length nobody knows
         self._total = None if config.is_blind else info.frame_count
         self._spent_bytes = spent_bytes
         self._qp = plan.qp
-        # a memory of whole groups evens out the bursts of bits that finer key frames make
-        memory = RATE_MEMORY if plan.key_boost == 0 else max(RATE_MEMORY, 2 * plan.spacing.reach)
+        # a memory of whole groups evens out bursts of bits: of finer key frames, and of those sent
+        is_even = plan.key_boost == 0 and plan.sending.is_full
+        memory = RATE_MEMORY if is_even else max(RATE_MEMORY, 2 * plan.spacing.reach)
         self._past: deque[tuple[int, int]] = deque(maxlen=memory)  # bits before a frame, its QP
 
     def qp(self, frame_number: int) -> int:
         """Return the QP of frame `frame_number`, counted from 1."""
+        if self._rate_qp is not None:
+            return mix_qps(self._rate_qp, frame_number)
         if not self._steered:
             return self._qp
         done, spent = frame_number - 1, 8 * self._spent_bytes()
@@ -58,13 +69,22 @@ class RateControl:
         return self._qp
 
 
+def mix_qps(qp: float, frame_number: int) -> int:
+    """Return the QP of a frame, of those on either side of `qp` in such shares that it is met."""
+    whole = math.floor(qp)
+    return whole + (frame_number * GOLDEN % 1 < qp - whole)
+
+
 def with_own_rate(settings: BaseSettings, config: EncodeConfig, plan: Plan) -> BaseSettings:
     """Return the settings with the library's own rate control for a CRF or a bitrate, if any.
 
-    A bitrate is that of luma and colour together.
+    A bitrate is that of luma and colour together; at a plan's `rate_qp` it is a CRF.
     """
     if config.crf is not None:
         return replace(settings, qp=None, crf=config.crf)
+    if plan.rate_qp is not None:
+        crf = BASES[settings.base].find_crf(plan.rate_qp, settings.structure)
+        return replace(settings, qp=None, crf=crf)
     if config.bitrate_kbps is None:
         return settings
     colour_kbps = 0.0
