@@ -311,7 +311,6 @@ def test_it_is_drawn_and_told(pages: dict[str, Path]) -> None:
         page.locator("#to-worst").click()
         assert page.locator("#at").input_value() == str(worst)
         images = page.locator("#pictures img")
-        images.last.scroll_into_view_if_needed()
         page.wait_for_function("[...document.images].every((one) => one.naturalWidth > 0)")
         assert images.count() == sum(len(one["images"]) for one in data["pictures"])
         assert f"worst frame {worst}" in page.get_attribute("#psnr svg", "aria-label")  # type: ignore[operator]

@@ -152,7 +152,7 @@ function drawPictures() {
     const head = `Frame ${count(one.number)} at ${number(frames.seconds[one.number], 3)} s: ${describe(one.number)}`;
     const db = frames.psnr ? `, Y ${number(frames.psnr.Y[one.number])} dB` : "";
     const figures = one.images.map((image) =>
-      element("figure", {}, element("img", { src: image.src, alt: `Frame ${one.number} ${image.title}`, loading: "lazy" }), element("figcaption", {}, image.title)));
+      element("figure", {}, element("img", { src: image.src, alt: `Frame ${one.number} ${image.title}` }), element("figcaption", {}, image.title)));
     return element("div", one.worst ? { class: "is-worst" } : {}, element("h3", {}, head + db), element("div", { class: "shown" }, ...figures));
   }));
 }
