@@ -26,10 +26,17 @@ class Psnr:
     @classmethod
     def of(cls, errors: Iterable[float]) -> "Psnr":
         """Compute both from each frame's mean squared error in 8-bit levels."""
-        mse = np.maximum(np.asarray(errors, np.float64), 255**2 / 10 ** (PERFECT_DB / 10))
-        return cls(
-            float(np.mean(10 * np.log10(255**2 / mse))), float(10 * np.log10(255**2 / mse.mean()))
-        )
+        mse = _bound_errors(errors)
+        return cls(float(to_db(mse).mean()), float(to_db([mse.mean()])[0]))
+
+
+def to_db(errors: Iterable[float]) -> np.ndarray:
+    """Return the PSNR of each mean squared error in 8-bit levels, at most PERFECT_DB."""
+    return 10 * np.log10(255**2 / _bound_errors(errors))
+
+
+def _bound_errors(errors: Iterable[float]) -> np.ndarray:
+    return np.maximum(np.asarray(errors, np.float64), 255**2 / 10 ** (PERFECT_DB / 10))
 
 
 def squared_error(a: np.ndarray, b: np.ndarray, bit_depth: int) -> float:

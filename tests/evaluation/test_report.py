@@ -11,17 +11,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from browser import list_cut, needs_chromium, open_page
 from helpers import measure_psnr, read_message, run
 from lab_results import QPS, TINCT, X265
-from playwright.sync_api import ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Page
 
 import tinct
 from tinct.evaluation import bd_rate, load, resume, sweep
 from tinct.evaluation.report import write_report
 from tinct.evaluation.summary import compare_codecs
-
-CHROMIUM = shutil.which("chromium")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Debian's chromium")
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +82,17 @@ def test_other_structures_are_shown_against_the_first_anchor(folder: Path, tmp_p
     assert "\n".join(["", *table, "| clip | -75.0 (100%, "]) in text
     assert "| **mean** | -75.0 |" in text
     assert "other structures" not in (folder / "report.md").read_text()
+    data = json.loads(read_data(copy))
+    assert data["counterparts"]["x265:random-access"] == X265
+    assert data["deltas"]["psnr_yuv611"]["x265:random-access"]["clip"]["rate"] == pytest.approx(
+        -75, abs=0.1
+    )
+    (others,) = data["sets"]
+    assert others["title"] == X265
+    assert others["deltas"]["psnr_yuv611"]["x265:random-access"]["clip"]["rate"] == pytest.approx(
+        -75, abs=0.1
+    )
+    assert json.loads(read_data(folder))["sets"] == []
 
 
 def ask_for(folder: Path, name: str, value: str) -> None:
@@ -204,27 +213,8 @@ def test_the_report_says_when_and_how_each_point_was_measured(copy: Path) -> Non
 @pytest.fixture
 def page(folder: Path) -> Iterator[Page]:
     """The report in headless Chromium, offline; a warning or a request fails the test."""
-    complaints: list[str] = []
-
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    def see(request: Request) -> None:
-        if not request.url.startswith(("file:", "data:")):
-            complaints.append(request.url)
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True).new_page()
-        page.on("console", hear)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", see)
-        page.goto((folder / "report.html").as_uri())
-        page.wait_for_selector("html[data-ready=yes]")
+    with open_page(folder / "report.html") as page:
         yield page
-        browser.close()
-    assert complaints == []
 
 
 @needs_chromium
@@ -370,11 +360,12 @@ def test_flicker_heat_map_zoom_and_grid(page: Page) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1280, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (500, "light"), (1280, "dark")])
 def test_it_fits_phones_and_the_dark(page: Page, width: int, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": width, "height": 844})
     page.wait_for_timeout(100)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert width > 700 or list_cut(page) == []
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (scheme == "dark")

@@ -22,7 +22,7 @@ LAYERS = (
     ("presets",),
     ("decoder",),
     ("adapt",),
-    ("encoder", "colouring", "training"),
+    ("encoder", "colouring", "training", "filepage"),
     ("evaluation",),
     ("cli",),
     ("__init__", "__main__"),

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from tinct.cli.bars import show_progress
-from tinct.cli.options import Debug, EngineName, Quiet, read_config, read_engine, take_options
+from tinct.cli.options import (
+    Debug,
+    EngineName,
+    Overwrite,
+    Quiet,
+    read_config,
+    read_engine,
+    take_options,
+)
 from tinct.cli.say import DAMAGED, explain_missing, put, say
 from tinct.config import TaskName
 from tinct.errors import CodecError
@@ -105,21 +113,58 @@ def _check_sweep(*, is_new: bool, is_resumed: bool, asked: bool) -> None:
 
 
 def report(
-    results: Annotated[
-        str, typer.Argument(metavar="RESULTS", help="A folder that `evaluate` wrote.")
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A folder that `evaluate` wrote, or a video."),
     ],
     anchor: Anchors = None,
+    source: Annotated[
+        str | None, typer.Option(help="Of a video: its source, to measure each frame against.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Of a video: the page to write; default its name.html.")
+    ] = None,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write RESULTS/report.html, which works from disk, and RESULTS/report.md.
+    """Write an HTML page that works from disk, on a folder of results or on one video.
 
-    --anchor takes several values, and may come again for another set; without it the sets are
-    those of `evaluate`.
+    Of a folder: report.html and report.md in it. --anchor takes several values, and may come again
+    for another set; without it the sets are those of `evaluate`. Of a video: where its bits go, its
+    frames, and their quality.
     """
+    is_folder = Path(path).is_dir()
+    given = {"--anchor": anchor} if not is_folder else {"--source": source, "--out": out}
+    for option in (name for name, value in given.items() if value is not None):
+        kinds = ("a video", "a folder of results") if is_folder else ("a folder", "a video")
+        raise CodecError(f"{option} is for {kinds[0]}, found {kinds[1]} at {path}; leave it out")
+    if not is_folder:
+        report_file(path, source, out=out, overwrite=overwrite, quiet=quiet)
+        return
     with explain_missing("lab", "the lab"):
         from tinct.evaluation.report import write_report
-    for path in write_report(Path(results), split_sets(anchor)):
-        put([str(path)])
+    for written in write_report(Path(path), split_sets(anchor)):
+        put([str(written)])
+
+
+def report_file(
+    path: str, source: str | None, *, out: str | None, overwrite: bool, quiet: bool
+) -> None:
+    """Write the page of one video; exit with code 3 where it is damaged."""
+    from tinct.filepage.api import write_page
+
+    if not Path(path).exists():
+        raise CodecError(
+            f"expected a folder of results or a video, found nothing at {path}; check the name"
+        )
+    page = out or str(Path(path).with_suffix(".html"))
+    with show_progress("measuring", quiet) as progress:
+        damage = write_page(path, page, source=source, overwrite=overwrite, progress=progress)
+    put([page])
+    if damage:
+        say(f"{path} is damaged: {damage}")
+        raise typer.Exit(DAMAGED)
 
 
 def split_sets(values: list[str] | None) -> list[list[str]]:

@@ -5,6 +5,7 @@
 
 import logging
 from array import array
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
@@ -19,7 +20,7 @@ from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.decoder.damage import Damage
 from tinct.decoder.video import Video, describe_video
 from tinct.errors import CodecError
-from tinct.frames import Progress, VideoInfo
+from tinct.frames import Frame, Progress, VideoInfo
 from tinct.media.demux import open_input, read_packets
 from tinct.media.source import open_source
 from tinct.psnr import Psnr, plane_errors
@@ -84,8 +85,11 @@ class FileInfo:
 
 
 @dataclass
-class _TrackCount:
-    """Totals over the packets of one track; `part` is its name in `FileInfo.bytes_by_part`."""
+class TrackCount:
+    """Packets of one track: time, size and whether decoding can start there, of each, and totals.
+
+    `part` is its name in `FileInfo.bytes_by_part`.
+    """
 
     part: str
     size_bytes: int = 0
@@ -94,6 +98,8 @@ class _TrackCount:
     reordered: bool = False  # coding order differs from display order
     last_pts: int = -1
     seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    sizes: "array[int]" = field(default_factory=lambda: array("q"))
+    entries: "array[int]" = field(default_factory=lambda: array("b"))
 
 
 def info(path: str) -> FileInfo:
@@ -102,7 +108,7 @@ def info(path: str) -> FileInfo:
     if manifest is not None:
         video = describe_video(video, manifest)
     with open_input(path) as container:
-        tracks, size = _count_packets(container, manifest), container.size
+        tracks, size = count_packets(container, manifest), container.size
     parts: dict[str, int] = {}
     for track in tracks:
         parts[track.part] = parts.get(track.part, 0) + track.size_bytes
@@ -129,12 +135,13 @@ def info(path: str) -> FileInfo:
     )
 
 
-def _count_packets(container: InputContainer, manifest: Manifest | None) -> list[_TrackCount]:
+def count_packets(container: InputContainer, manifest: Manifest | None) -> list[TrackCount]:
+    """Return the packets of each track of video, sound and subtitles of an open file."""
     names = {}
     if manifest is not None:
         names = {s.index: name for name, s in find_tracks(container, manifest).items()}
     tracks = {
-        s.index: _TrackCount(names.get(s.index, s.type))
+        s.index: TrackCount(names.get(s.index, s.type))
         for s in container.streams
         if s.type in ("video", "audio", "subtitle")
     }
@@ -156,12 +163,14 @@ def _count_packets(container: InputContainer, manifest: Manifest | None) -> list
             track.reordered |= packet.pts < track.last_pts or is_early
             track.last_pts = packet.pts
             track.seconds.append(float(packet.pts * packet.time_base))
+            track.sizes.append(packet.size)
+            track.entries.append(packet.is_keyframe)
     except (FFmpegError, OSError) as error:  # `verify` counts what is missing
         logger.info("%s ends early: %s", container.name, error)
     return list(tracks.values())
 
 
-def _find_longest_run(tracks: list[_TrackCount], video: VideoInfo, manifest: Manifest) -> int:
+def _find_longest_run(tracks: list[TrackCount], video: VideoInfo, manifest: Manifest) -> int:
     """Return how many interpolated frames stand in a row at most."""
     base = float(video.time_base)
     sent = [np.asarray(t.seconds) / base for t in tracks if t.part in (LUMA, COLOUR)]
@@ -170,7 +179,7 @@ def _find_longest_run(tracks: list[_TrackCount], video: VideoInfo, manifest: Man
     return int(np.diff(edges).max())
 
 
-def _find_structure(video: list[_TrackCount]) -> str:
+def _find_structure(video: list[TrackCount]) -> str:
     """Return the structure of the first video track; "none" where there is no track."""
     if not video:
         return "none"
@@ -213,11 +222,25 @@ def verify(
 
 def _compare(video: Video, against: str, progress: Progress | None) -> Verification:
     """Decode every frame of `video` and compare it with the frame of the source at its time."""
+    errors = (array("d"), array("d"), array("d"))
+    for decoded, original in pair_frames(video, against):
+        for plane, error in zip(errors, plane_errors(decoded, original), strict=True):
+            plane.append(error)
+        if progress is not None:
+            progress(len(errors[0]), video.info.frame_count)
+    y, cb, cr = map(Psnr.of, errors)
+    return Verification(len(errors[0]), video.damage, (y, cb, cr))
+
+
+def pair_frames(video: Video, against: str) -> Iterator[tuple[Frame, Frame]]:
+    """Yield each decoded frame with that of the source `against` at its time.
+
+    Raises CodecError where the two have different frames.
+    """
     if read_file_manifest(against) is not None:
         raise CodecError(f"expected the source to compare with, found a Tinct file in {against}")
     source = open_source(against)
     _check_size(video, source.info, against)
-    errors = (array("d"), array("d"), array("d"))
     first = next((frame.pts for frame in video), 0)  # frames may be lost at the start
     originals = (frame for frame in source if frame.pts >= first)
     for decoded, original in zip_longest(video, originals):
@@ -228,12 +251,7 @@ def _compare(video: Video, against: str, progress: Progress | None) -> Verificat
             raise CodecError(
                 f"expected as many frames in {against} as in {video.path}, found {found}"
             )
-        for plane, error in zip(errors, plane_errors(decoded, original), strict=True):
-            plane.append(error)
-        if progress is not None:
-            progress(len(errors[0]), video.info.frame_count)
-    y, cb, cr = map(Psnr.of, errors)
-    return Verification(len(errors[0]), video.damage, (y, cb, cr))
+        yield decoded, original
 
 
 def _check_size(video: Video, source: VideoInfo, against: str) -> None:

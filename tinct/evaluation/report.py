@@ -4,8 +4,6 @@
 draws the plots and answers to clicks.
 """
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -22,16 +20,16 @@ from tinct.evaluation.summary import (
     PARTS,
     Tables,
     compare_codecs,
+    compare_structures,
     compare_with_best,
     describe_setup,
+    find_counterparts,
     list_metrics,
     list_notes,
 )
-from tinct.page import read_style
-from tinct.text import escape_controls
+from tinct.page import fill_template
 
 HTML, MARKDOWN = "report.html", "report.md"
-DIGITS = 6  # significant ones of the page's numbers: neither eye nor plot shows more
 
 
 def write_report(folder: Path, anchors: Sequence[Sequence[str]] = ()) -> list[Path]:
@@ -67,11 +65,11 @@ def _make_page(outcome: Outcome, tables: Tables, comparisons: dict[str, Comparis
     data = {
         "clips": outcome.clips,
         "codecs": outcome.codecs,
-        "anchors": {codec: outcome.anchor_of(codec) for codec in outcome.codecs},
+        "counterparts": find_counterparts(outcome),
         "metrics": list_metrics(outcome.points),
         "points": [_describe_point(point) for point in outcome.points],
         "deltas": tables.own,
-        "sets": [asdict(best) for best in tables.best],
+        "sets": [asdict(best) for best in [*compare_structures(outcome), *tables.best]],
         "intra": outcome.intra_anchor,
         "pictures": pictures,
         "frames": {clip: comparison.number for clip, comparison in comparisons.items()},
@@ -80,12 +78,11 @@ def _make_page(outcome: Outcome, tables: Tables, comparisons: dict[str, Comparis
         "notes": list_notes(outcome),
         "setup": describe_setup(outcome),
     }
-    text = json.dumps(_prepare(data), separators=(",", ":"), allow_nan=False)
-    return (
-        _read_asset("report.html")
-        .replace("/*style*/", read_style() + _read_asset("report.css"))
-        .replace("/*script*/", _read_asset("report.js"))
-        .replace("/*data*/", text.replace("<", "\\u003c"))  # no name can end the script
+    return fill_template(
+        _read_asset("report.html"),
+        data,
+        style=_read_asset("report.css"),
+        script=_read_asset("report.js"),
     )
 
 
@@ -110,16 +107,3 @@ def _describe_point(point: RDPoint) -> dict[str, Any]:
         "command": point.command,
         "note": point.note,
     }
-
-
-def _prepare(value: Any) -> Any:
-    """Return a tree of lists and dicts, floats in DIGITS significant digits, no text unseen."""
-    if isinstance(value, str):
-        return escape_controls(value)
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {escape_controls(key): _prepare(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_prepare(item) for item in value]
-    return value

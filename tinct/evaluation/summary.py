@@ -47,18 +47,35 @@ class Tables:
     best: list[BestTable]
 
 
-def compare_codecs(outcome: Outcome) -> DeltaTable:
-    """Return the deltas of every codec against its anchor, on every metric of quality and clip."""
+def find_counterparts(outcome: Outcome) -> dict[str, str]:
+    """Return what each codec is compared with: its anchor, and anchors with the first of them.
+
+    So an anchor of another structure, such as x265 in random access, has figures too. The first
+    anchor is not in it.
+    """
     anchors = {codec: outcome.anchor_of(codec) for codec in outcome.codecs}
-    tests = [codec for codec, anchor in anchors.items() if codec != anchor]
+    first = next(iter(anchors.values()), None)
+    found = {c: anchor if anchor != c else first for c, anchor in anchors.items() if c != first}
+    return {codec: other for codec, other in found.items() if other is not None}
+
+
+def compare_codecs(outcome: Outcome) -> DeltaTable:
+    """Return the deltas of every codec by `find_counterparts`, on every metric and clip."""
+    counterparts = find_counterparts(outcome)
     return {
         metric: {
-            codec: compare_on_clips(outcome, anchors[codec], codec, metric=metric)
-            for codec in tests
+            codec: compare_on_clips(outcome, other, codec, metric=metric)
+            for codec, other in counterparts.items()
         }
         for metric in _list_qualities()
-        if tests
+        if counterparts
     }
+
+
+def compare_structures(outcome: Outcome) -> list[BestTable]:
+    """Return the deltas of all codecs against the first anchor, where structures differ."""
+    anchors = [outcome.anchor_of(codec) for codec in outcome.codecs]
+    return [compare_with_best(outcome, anchors[:1])] if len(set(anchors)) > 1 else []
 
 
 def compare_with_best(outcome: Outcome, members: Sequence[str]) -> BestTable:

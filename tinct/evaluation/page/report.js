@@ -1,12 +1,8 @@
-"use strict";
-// Everything that is drawn and pressed in the report. Numbers come from the JSON in the page; nothing is fetched.
+// Everything that is drawn and pressed in the report, by what `charts.js` before it has.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const $ = (id) => document.getElementById(id);
 const COLOURS = ["#4477aa", "#ee6677", "#228833", "#b8860b", "#66ccee", "#aa3377", "#999999", "#ee7733", "#009988", "#cc3311", "#7755cc"];
 const SHAPES = ["M-4,-4h8v8h-8z", "M0,-5L5,4H-5z", "M0,-5.5L5.5,0L0,5.5L-5.5,0z", "M-4.5,0a4.5,4.5 0 1,0 9,0a4.5,4.5 0 1,0 -9,0z", "M-5,-4h10l-5,9z"];
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
-const PART_COLOURS = { luma: "#8a8f98", video: "#8a8f98", colour: "#ee6677", update: "#b8860b", container: "#4477aa" };
 const ERROR_LEVELS = 16; // of Cb and Cr, shown as white
 const hidden = new Set();
 const state = { zoom: null, flicker: null, heat: false, side: 0, turn: 0 };
@@ -16,70 +12,12 @@ const shape = (codec) => SHAPES[data.codecs.indexOf(codec) % SHAPES.length];
 const dash = (codec) => DASHES[Math.floor(data.codecs.indexOf(codec) / 3) % DASHES.length];
 const visible = () => data.codecs.filter((codec) => !hidden.has(codec));
 const points = (codec) => data.points.filter((p) => p.clip === $("clip").value && p.codec === codec).sort((a, b) => a.kbps - b.kbps);
-const number = (value, digits = 2) => (value === null || value === undefined ? "undefined" : value.toFixed(digits));
 const digits = (metric) => (metric.includes("ssim") ? 4 : 2);
 const unit = () => data.metrics[$("metric").value].unit;
 
-function element(tag, attributes = {}, ...children) {
-  const svg = ["svg", "path", "g", "line", "text", "rect"].includes(tag);
-  const node = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
-function options(select, pairs, chosen) {
-  select.replaceChildren(...pairs.map(([value, text]) => element("option", { value }, text)));
-  if (pairs.some(([value]) => String(value) === String(chosen))) select.value = chosen;
-}
-
 // ── charts ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const HIGH = 400, LOW = 300, LEFT = 62, RIGHT = 14, TOP = 12, BOTTOM = 44;  // pixels
-const width = (id) => Math.max(300, $(id).clientWidth);
-
-function ticks(low, high, wanted) {
-  const rough = (high - low) / wanted || 1;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-  const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step) found.push(+value.toPrecision(10));
-  return found;
-}
-
-function logTicks(low, high, wanted) {
-  const found = [], steps = wanted * 3 > 10 * Math.log10(high / low) ? [1, 2, 5] : [1];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
-    for (const m of steps) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(m * 10 ** power);
-  return found;
-}
-
-function frame(x, y, xTicks, yTicks, xTitle, yTitle, wide, high) {
-  const svg = element("svg", { viewBox: `0 0 ${wide} ${high}`, role: "group" });
-  for (const value of yTicks) {
-    svg.append(element("line", { class: "axis", x1: LEFT, x2: wide - RIGHT, y1: y(value), y2: y(value) }));
-    svg.append(element("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, String(value)));
-  }
-  for (const value of xTicks) {
-    svg.append(element("line", { class: "axis", x1: x(value), x2: x(value), y1: high - BOTTOM, y2: high - BOTTOM + 5 }));
-    svg.append(element("text", { x: x(value), y: high - BOTTOM + 19, "text-anchor": "middle" }, value.toLocaleString("en")));
-  }
-  svg.append(element("text", { x: wide - RIGHT, y: high - 6, "text-anchor": "end" }, xTitle));
-  svg.append(element("text", { x: 14, y: TOP, transform: `rotate(-90 14 ${TOP})`, "text-anchor": "end" }, yTitle));
-  return svg;
-}
-
-function scale(low, high, from, to, log = false) {
-  const turn = log ? Math.log : (v) => v;
-  const [a, b] = [turn(low), turn(high)];
-  return (value) => from + ((turn(value) - a) / (b - a || 1)) * (to - from);
-}
-
-function padded(values, share = 0.05) {
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const room = (high - low || Math.abs(high) || 1) * share;
-  return [low - room, high + room];
-}
+const HIGH = 400, LOW = 300; // pixels
 
 function drawCurves() {
   const metric = $("metric").value, wide = width("rd");
@@ -107,18 +45,6 @@ function marker(p, codec, x, y, metric) {
   const show = () => tip(text, group.getBoundingClientRect());
   for (const [event, action] of [["mouseenter", show], ["focus", show], ["mouseleave", untip], ["blur", untip]]) group.addEventListener(event, action);
   return group;
-}
-
-function tip(text, box) {
-  $("tip").textContent = text;
-  $("tip").hidden = false;
-  const own = $("tip").getBoundingClientRect();
-  $("tip").style.left = `${Math.max(4, Math.min(box.left + 16, innerWidth - own.width - 4))}px`;
-  $("tip").style.top = `${box.top > own.height + 8 ? box.top - own.height - 4 : box.bottom + 4}px`;
-}
-
-function untip() {
-  $("tip").hidden = true;
 }
 
 function atQp(codec) {
@@ -150,7 +76,7 @@ function drawBits() {
   let x0 = 0;
   for (const [name, fill] of Object.entries({ "luma or all": PART_COLOURS.luma, colour: PART_COLOURS.colour, update: PART_COLOURS.update, container: PART_COLOURS.container })) {
     svg.append(element("rect", { x: x0, y: high - 26, width: 12, height: 12, fill }), element("text", { x: x0 + 17, y: high - 16 }, name));
-    x0 += 40 + 7 * name.length;
+    x0 += 26 + 6.8 * name.length;
   }
   $("bits").replaceChildren(svg);
 }
@@ -215,19 +141,20 @@ function drawDeltas() {
     if (row && row.anchor) td.append(element("br"), element("small", {}, row.anchor));
     return td;
   };
-  const head = element("tr", {}, element("th", {}, "clip"), ...codecs.map((codec) => element("th", {}, codec, element("small", {}, best ? "" : `against ${data.anchors[codec]}`))));
-  const rows = data.clips.map((clip) => element("tr", {}, element("td", {}, clip), ...codecs.map((codec) => {
+  const head = ["clip", ...codecs.map((codec) => element("th", {}, codec, element("small", {}, best ? "" : ` against ${data.counterparts[codec]}`)))];
+  const rows = data.clips.map((clip) => [clip, ...codecs.map((codec) => {
     const row = found[codec][clip];
-    if (!row) return element("td", {}, "");
+    if (!row) return "";
     const kind = deltaKind(row), value = row[kind];
     if (value !== null && value !== undefined && !row.narrow.includes(kind)) sums[codec].push(value);
     return cell(value, row);
-  })));
-  const means = element("tr", { class: "mean" }, element("td", {}, "mean where defined"), ...codecs.map((codec) => {
+  })]);
+  const means = ["mean where defined", ...codecs.map((codec) => {
     const values = sums[codec];
-    return values.length ? cell(values.reduce((a, b) => a + b) / values.length) : element("td", {}, "undefined");
-  }));
-  $("bd").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows, means));
+    return values.length ? cell(values.reduce((a, b) => a + b) / values.length) : "undefined";
+  })];
+  fillTable($("bd"), head, [...rows, means]);
+  $("bd").tBodies[0].lastChild.className = "mean";
 }
 
 // worst frame and blocks of each codec at one QP, and the frame's beside that of x265 all-intra
@@ -240,15 +167,14 @@ function drawWorst() {
   $("worst").replaceChildren();
   if (!rows.length) return;
   const head = ["codec", ...metrics.map((m) => titles[m]), ...(reference ? [`worst frame, more than ${data.intra}`] : [])];
-  $("worst").append(element("thead", {}, element("tr", {}, ...head.map((h) => element("th", {}, h)))), element("tbody", {}, ...rows.map((row) =>
-    element("tr", {}, element("td", {}, row[0]), ...metrics.map((m) => element("td", {}, m in row[1].means ? number(row[1].means[m]) : "")), ...(reference ? [element("td", {}, more(row))] : [])))));
+  fillTable($("worst"), head, rows.map((row) => [row[0], ...metrics.map((m) => (m in row[1].means ? number(row[1].means[m]) : "")), ...(reference ? [more(row)] : [])]));
 }
 
 function drawCosts() {
-  const head = ["codec", "encode, s", "peak MB", "decode, s", "peak MB"];
+  const head = ["codec", "encode, s", "encode, peak MB", "decode, s", "decode, peak MB"];
   const rows = data.codecs.map((codec) => [codec, atQp(codec)]).filter(([, p]) => p && p.encode[0] !== null).map(([codec, p]) =>
-    element("tr", {}, element("td", {}, codec), ...[p.encode[0], p.encode[1], p.decode[0], p.decode[1]].map((v, i) => element("td", {}, number(v, i % 2 ? 0 : 2)))));
-  $("costs").replaceChildren(element("thead", {}, element("tr", {}, ...head.map((h) => element("th", {}, h)))), element("tbody", {}, ...rows));
+    [codec, ...[p.encode[0], p.encode[1], p.decode[0], p.decode[1]].map((v, i) => number(v, i % 2 ? 0 : 2))]);
+  fillTable($("costs"), head, rows);
 }
 
 function drawCommands() {
