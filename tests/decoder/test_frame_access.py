@@ -1,6 +1,8 @@
 """Frames by number and by time: those of an iteration, without decoding all that lies between."""
 
 import io
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from synthetic import draw_clip, make_frames, make_info, write_clip
 
 import tinct
 from tinct.decoder import video as video_module
-from tinct.decoder.frame_reader import AHEAD_FRAMES, FrameReader
+from tinct.decoder.frame_reader import FrameReader
 
 CUTS: list[dict[str, float]] = [
     {},
@@ -124,16 +126,15 @@ def read_fake(numbers: list[int], ticks: np.ndarray, *, lost: int = -1) -> tuple
         pts = [int(tick) for tick in ticks[number:] if tick != lost]
         yield from make_frames([planes] * len(pts), about, pts)
 
-    reader = FrameReader(ticks, read_from)
+    reader = FrameReader(ticks, read_from, ahead=8)
     return [reader.read(number).pts for number in numbers], entries
 
 
 def test_a_reader_enters_anew_only_where_it_has_to() -> None:
     ticks = np.arange(0, 400, 2)
-    ahead = 5 + AHEAD_FRAMES
     assert read_fake([3, 4, 4, 5], ticks) == ([6, 8, 8, 10], 1)
-    assert read_fake([3, 4, ahead], ticks) == ([6, 8, 2 * ahead], 1)
-    assert read_fake([3, 4, ahead + 1], ticks) == ([6, 8, 2 * ahead + 2], 2)
+    assert read_fake([3, 4, 13], ticks) == ([6, 8, 26], 1)
+    assert read_fake([3, 4, 14], ticks) == ([6, 8, 28], 2)
     assert read_fake([3, 2, 1], ticks) == ([6, 4, 2], 3)
 
 
@@ -186,3 +187,19 @@ def test_a_video_says_what_it_is(clip_path: Path, tinct_path: Path) -> None:
     about = "64x48, 8 bit, 25 frames/s, 40 frames"
     assert plain == f"<tinct.Video {str(clip_path)!r}: {about}, no Tinct>"
     assert f"{about}, layout chroma, colouriser none>" in ours
+
+
+def test_frames_on_stdin_have_no_number() -> None:
+    y4m = b"YUV4MPEG2 W2 H2 F25:1 C420\n" + b"FRAME\n123456" * 3
+    code = """
+import tinct
+video = tinct.open("-")
+for read in (lambda: len(video), lambda: video[0], lambda: video.frame_at(0)):
+    try:
+        read()
+    except TypeError as error:
+        assert str(error).startswith("frames on stdin have no number"), error
+assert len(list(video)) == 3
+"""
+    done = subprocess.run([sys.executable, "-c", code], input=y4m, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -127,8 +127,9 @@ def test_memory_holds_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"output": "a.mp4"}, "expected an output name ending in .mkv"),
         ({"output": "no/a.mkv"}, "expected the folder"),
         ({"rate": 0}, "rate: expected frames a second"),
-        ({"width": 0}, "size: expected width and height of 1 to 16384"),
-        ({"width": 64.0}, "size: expected width and height"),
+        ({"width": 0}, "width: expected 1 to 16384 pixels; found 0"),
+        ({"height": 48.5}, "height: expected 1 to 16384 pixels; found 48.5"),
+        ({"width": 16384, "height": 16384}, "found 16384x16384"),
         ({"config": tinct.EncodeConfig(crf=3, bitrate_kbps=3)}, "exclude each other"),
         (
             {"config": tinct.EncodeConfig(structure="intra", adapt="9")},
@@ -169,6 +170,16 @@ def test_a_writer_without_frames_says_so(tmp_path: Path) -> None:
         open_writer(tmp_path / "a.mkv"),
     ):
         pass
+    assert list_names(tmp_path) == []
+
+
+def test_an_error_of_the_frames_passes_through(tmp_path: Path) -> None:
+    def fail() -> Any:
+        yield from FRAMES[:5]
+        raise LookupError("the camera is gone")
+
+    with pytest.raises(LookupError, match="the camera is gone"):
+        tinct.encode(fail(), tmp_path / "a.mkv", FAST, rate=25)
     assert list_names(tmp_path) == []
 
 

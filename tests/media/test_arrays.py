@@ -93,6 +93,8 @@ def test_frames_keep_tags_and_times(tmp_path: Path) -> None:
         (29.97, Fraction(30000, 1001)),
         (23.976, Fraction(24000, 1001)),
         (12.5, Fraction(25, 2)),
+        (np.float32(29.97), Fraction(30000, 1001)),
+        (np.int64(25), Fraction(25)),
         (Fraction(30000, 1001), Fraction(30000, 1001)),
     ],
 )

@@ -7,21 +7,23 @@ import numpy as np
 from tinct.errors import CodecError
 from tinct.frames import Frame
 
-# How many frames are passed over rather than sought: entering anew costs about as much.
-AHEAD_FRAMES = 16
-
 
 class FrameReader:
     """Reads frames by number, at the sorted `ticks` that they have.
 
-    `read_from` opens the frames from a number on, at the entry point before it. Numbers that follow
-    each other closely are decoded in one go. One thread may read at a time.
+    `read_from` opens the frames from a number on, at the entry point before it. Up to `ahead`
+    frames are passed over where that takes less time than to enter anew. One thread may read at a
+    time.
     """
 
     def __init__(
-        self, ticks: np.ndarray, read_from: Callable[[int], Generator[Frame, None, None]]
+        self,
+        ticks: np.ndarray,
+        read_from: Callable[[int], Generator[Frame, None, None]],
+        *,
+        ahead: int,
     ) -> None:
-        self.ticks, self._read_from = ticks, read_from
+        self.ticks, self._read_from, self._ahead = ticks, read_from, ahead
         self._frames: Generator[Frame, None, None] | None = None
         self._next = 0  # the number that `_frames` gives next
         self._latest: tuple[int, Frame] | None = None
@@ -30,7 +32,7 @@ class FrameReader:
         """Return frame `number`, from 0. Raise CodecError where it is lost."""
         if self._latest is not None and self._latest[0] == number:
             return self._latest[1]
-        if self._frames is None or not 0 <= number - self._next <= AHEAD_FRAMES:
+        if self._frames is None or not 0 <= number - self._next <= self._ahead:
             self.close()
             self._frames = self._read_from(number)
         tick = int(self.ticks[number])

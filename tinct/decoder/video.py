@@ -48,6 +48,9 @@ from tinct.media.source import Source, open_source
 from tinct.media.timing import trim_ticks
 
 PIPE = "-"  # the name of stdin
+# Frames that are passed over rather than sought: those of a Tinct file are restored, which takes
+# long, and those of another file decoded alone, which entering anew may do for many more.
+AHEAD_RESTORED, AHEAD_DECODED = 4, 32
 ROUNDING_SECONDS = 1e-6  # by which a time may fall short of a frame's
 
 
@@ -130,8 +133,6 @@ class Video:
 
     def __len__(self) -> int:
         """Return the number of frames. Raise TypeError for stdin, which does not tell."""
-        if self.path == PIPE:
-            raise TypeError("frames on stdin have no number")
         return len(self._reader.ticks)
 
     @overload
@@ -207,15 +208,19 @@ class Video:
     @cached_property
     def _reader(self) -> FrameReader:
         """The reader of frames by number; the first use reads the times of all packets."""
+        if self.path == PIPE:  # a TypeError, since `list` asks for the length
+            raise TypeError("frames on stdin have no number and no time yet: iterate over them")
         if self._source is not None:
-            return FrameReader(np.unique(self._source.ticks), self._read_source_from)
+            ticks = np.unique(self._source.ticks)
+            return FrameReader(ticks, self._read_source_from, ahead=AHEAD_DECODED)
         assert self.manifest is not None
         with self._reopen():  # the same file still
             ticks = read_ticks(self.path, self.manifest, self.info)
         inside = ticks >= self._start
         if self._end is not None:
             inside &= ticks < self._end
-        return FrameReader(ticks[inside] - self._start, self._restore_from)
+        ticks = ticks[inside] - self._start
+        return FrameReader(ticks, self._restore_from, ahead=AHEAD_RESTORED)
 
     def _read_source_from(self, number: int) -> Generator[Frame, None, None]:
         """Yield the frames of a file without Tinct from a number on."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from fractions import Fraction
 from functools import partial
+from numbers import Integral
 from types import TracebackType
 from typing import Self
 
@@ -50,11 +51,12 @@ class Writer:
         config: EncodeConfig = EncodeConfig(),
         overwrite: bool = False,
     ) -> None:
-        is_whole = all(isinstance(side, int) and 1 <= side <= MAX_SIDE for side in (width, height))
-        if not is_whole or width * height > MAX_PIXELS:
-            expected = f"width and height of 1 to {MAX_SIDE}, {MAX_PIXELS:,} pixels at most"
-            raise OptionError("size", expected, f"{width}x{height}")
-        self.width, self.height, self.rate = width, height, read_rate(rate)
+        for name, side in (("width", width), ("height", height)):
+            if not isinstance(side, Integral) or not 1 <= int(side) <= MAX_SIDE:
+                raise OptionError(name, f"1 to {MAX_SIDE} pixels", f"{side}")
+        if width * height > MAX_PIXELS:
+            raise OptionError("width", f"at most {MAX_PIXELS:,} pixels", f"{width}x{height}")
+        self.width, self.height, self.rate = int(width), int(height), read_rate(rate)
         self._report: EncodeReport | None = None
         self._count, self._pixels = 0, ""  # of the first frame
         self._feed = _Feed()

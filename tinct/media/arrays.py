@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
+from numbers import Rational, Real
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import av
@@ -105,13 +106,13 @@ def read_rate(rate: float | Fraction | None) -> Fraction:
     Raise OptionError for what is no rate.
     """
     expected = f"frames a second, above 0 and up to {MAX_RATE:,}"
-    if not isinstance(rate, int | float | Fraction) or isinstance(rate, bool):
+    if not isinstance(rate, Real) or isinstance(rate, bool):
         raise OptionError("rate", expected, "none" if rate is None else repr(rate))
     if not 0 < rate <= MAX_RATE:
         raise OptionError("rate", expected, str(rate))
-    if isinstance(rate, float):
-        return find_usual_rate(Fraction(rate).limit_denominator(MAX_DENOMINATOR))
-    return Fraction(rate)
+    if isinstance(rate, Rational):
+        return Fraction(int(rate.numerator), int(rate.denominator))
+    return find_usual_rate(Fraction(float(rate)).limit_denominator(MAX_DENOMINATOR))
 
 
 def _take_raw(pictures: Iterable[Picture], *, is_counted: bool) -> Iterator[av.VideoFrame]:
