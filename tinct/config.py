@@ -28,7 +28,18 @@ KeyForm = Literal["chroma", "full"]
 ColouriserName = Literal["auto", "none", "compact", "gan"]
 NetworkName = Literal["fast", "best"]
 # What a training is for.
-TaskName = Literal["first", "second", "between", "in-band", "near-av1", "pyramid-av1"]
+TaskName = Literal[
+    "first",
+    "second",
+    "between",
+    "in-band",
+    "near-av1",
+    "pyramid-av1",
+    "near-hevc",
+    "pyramid-hevc",
+    "near-avc",
+    "pyramid-avc",
+]
 Search = Literal["fast", "thorough", "off"]
 RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]

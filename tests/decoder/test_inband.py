@@ -24,9 +24,11 @@ from synthetic import make_info, write_clip
 
 import tinct
 from tinct import limits
+from tinct.bitstream.base import BASES
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.short_manifest import write_short
 from tinct.decoder.inband import InBandRestorer
+from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.frames import Frame
 from tinct.media.planes import Planes
@@ -56,9 +58,7 @@ def view(pts: int) -> KeyView:
     return KeyView(luma, *np.full((2, 2, 2), pts, np.uint8))
 
 
-def start_frame(
-    frames: Sequence[KeyView], index: int, *, place: int, pool: Executor
-) -> Future[Planes]:
+def start_frame(frames: Sequence[KeyView], index: int, *, pool: Executor) -> Future[Planes]:
     """Return luma whose bits are the frames that were given, and Cb and Cr raised by 100.
 
     The lowest bit stands for the first frame given.
@@ -68,11 +68,10 @@ def start_frame(
     return pool.submit(lambda: (np.full((4, 4), given, np.uint8), own.cb + 100, own.cr + 100))
 
 
-def start_place(
-    frames: Sequence[KeyView], index: int, *, place: int, pool: Executor
-) -> Future[Planes]:
-    """Return planes that hold the frame's place after the entry point."""
-    y, c = np.full((4, 4), place, np.uint8), np.full((2, 2), place, np.uint8)
+def start_level(frames: Sequence[KeyView], index: int, *, pool: Executor) -> Future[Planes]:
+    """Return planes that hold the frame's level."""
+    level = frames[index].luma.level
+    y, c = np.full((4, 4), level, np.uint8), np.full((2, 2), level, np.uint8)
     return pool.submit(lambda: (y, c, c))
 
 
@@ -85,19 +84,21 @@ def restore(
     start: int = 0,
     entries: Sequence[int] = (),
 ) -> list[Frame]:
+    levels = Levels(BASES["av1"])
+    for pts in entries:
+        levels.note(b"", pts, is_entry=True)
     with ThreadPoolExecutor(2) as pool:
         restorer = InBandRestorer(
             INFO,
             InBandColouriser(start_frame, reach=2),
             pool,
+            levels=levels,
             plain=plain,
             judge=judge,
             pending_frames=3,
             losses=LossLog(),
             start=start,
         )
-        for pts in entries:
-            restorer.note_entry(pts)
         frames = [frame for pts in times for frame in restorer.push(view(pts))] + restorer.flush()
     assert [frame.pts for frame in frames] == [pts for pts in times if pts >= start]
     return frames
@@ -133,8 +134,8 @@ def test_frames_before_a_cut_serve_others_alone(start: int) -> None:
 @pytest.mark.parametrize("start", [0, 3, 6])
 def test_places_count_from_the_entry_point(start: int) -> None:
     """Frames before a cut count too."""
-    frames = restore(range(9), start_frame=start_place, start=start, entries=[0, 5])
-    assert [int(frame.y[0, 0]) for frame in frames] == [0, 1, 2, 3, 4, 0, 1, 2, 3][start:]
+    frames = restore(range(9), start_frame=start_level, start=start, entries=[0, 5])
+    assert [int(frame.y[0, 0]) for frame in frames] == [0, 3, 2, 3, 1, 0, 3, 2, 3][start:]
 
 
 def test_planes_are_plain_by_the_second() -> None:
@@ -286,11 +287,9 @@ def test_a_cut_restores_no_more_than_it_shows_and_needs(
     restored: list[int] = []
     for kind, real in compact.IN_BAND_GATHERERS.items():
 
-        def counted(
-            frames: Sequence[KeyView], index: int, *, place: int, real: GatherInBand = real
-        ) -> References:
+        def counted(frames: Sequence[KeyView], index: int, real: GatherInBand = real) -> References:
             restored.append(frames[index].luma.pts)
-            return real(frames, index, place=place)
+            return real(frames, index)
 
         monkeypatch.setitem(compact.IN_BAND_GATHERERS, kind, counted)
     cut = {"start_seconds": 20 / 30, "duration_seconds": 5 / 30}

@@ -1,5 +1,7 @@
 """The references of a network: which source stands where, and what the network is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,30 +87,42 @@ def test_an_in_band_frame_is_restored_from_two_on_either_side(
     assert found.qps == (20 + ends[0], 20 + index)
 
 
+# Levels of frames in order of time: a regular pyramid, and one with B pictures as x265 has it.
+REGULAR = [0, 3, 2, 3, 1, 3, 2, 3] * 2 + [0, 3, 2, 3, 1]
+PREDICTED = [0, 2, 1, 2, 0, 2, 1, 2, 2, 0, 0, 2, 0]
+
+
 @pytest.mark.parametrize(
-    ("index", "place", "near", "far"),
+    ("levels", "index", "near", "far"),
     [
-        (9, 9, (8, 10), (6, 12)),
-        (10, 10, (8, 12), (4, 16)),
-        (10, 3, (9, 11), (7, 13)),  # a place counts from an entry point, an index does not
-        (12, 12, (8, 16), (4, 20)),  # 12 away is out of reach
-        (16, 16, (8, 20), (8, 20)),
-        (0, 0, (0, 8), (0, 8)),
-        (1, 1, (0, 2), (0, 4)),
+        (REGULAR, 9, (8, 10), (6, 12)),
+        (REGULAR, 10, (8, 12), (4, 16)),
+        (REGULAR, 12, (8, 16), (4, 20)),  # the next level 0 is 12 away, out of reach
+        (REGULAR, 16, (8, 20), (8, 20)),
+        (REGULAR, 0, (0, 8), (0, 8)),
+        (REGULAR, 1, (0, 2), (0, 4)),
+        (PREDICTED, 5, (4, 6), (2, 9)),  # the frames of level 1 too serve one of level 2
+        (PREDICTED, 6, (4, 9), (0, 10)),
+        (PREDICTED, 9, (4, 10), (1, 12)),
+        (PREDICTED, 12, (10, 12), (9, 12)),
+        ([0] * 5, 2, (1, 3), (0, 4)),  # without B pictures
     ],
 )
 def test_a_frame_of_a_pyramid_is_restored_from_finer_ones(
-    index: int, place: int, near: tuple[int, int], far: tuple[int, int]
+    levels: list[int], index: int, near: tuple[int, int], far: tuple[int, int]
 ) -> None:
-    views = [flat_view(level, qp=33) for level in range(21)]
-    found = gather_pyramid_references(views, index, place=place, moved_pairs=2)
-    levels = [index, *near, *near, *far]
-    assert levels_of(found) == (levels, levels, levels)
-    distance = min(place & -place or 8, 8)
-    assert found.distances == (distance, distance)
+    views = []
+    for place, level in enumerate(levels):
+        view = flat_view(place, qp=33)
+        views.append(replace(view, luma=replace(view.luma, level=level)))
+    found = gather_pyramid_references(views, index, moved_pairs=2)
+    sources = [index, *near, *near, *far]
+    assert levels_of(found) == (sources, sources, sources)
+    apart = max(index - near[0], near[1] - index)
+    assert found.distances == (apart, apart)
     assert found.qps == (33, 33)
-    smaller = gather_pyramid_references(views, index, place=place, moved_pairs=1)
-    assert levels_of(smaller) == (levels[:5], levels[:5], levels[:5])
+    smaller = gather_pyramid_references(views, index, moved_pairs=1)
+    assert levels_of(smaller) == (sources[:5], sources[:5], sources[:5])
 
 
 def test_key_frames_are_moved_along_their_own_flow() -> None:

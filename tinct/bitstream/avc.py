@@ -1,12 +1,13 @@
 """H.264 as a base codec: the options of x264, and its header."""
 
-from tinct.bitstream.annexb import split_units
+from tinct.bitstream.annexb import iterate_units, split_units
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.bitstream.hevc import PRESETS
 from tinct.frames import CHROMA_LOCATIONS
 
 MESSAGE = 6  # NAL unit type of supplemental information (ITU-T H.264 table 7-1)
 SETS = (7, 8)  # those of SPS and PPS
+SLICES = range(1, 6)  # those of coded slices
 # From a nominal QP to the QP, or in structures that predict the CRF, that gives the PSNR of x265's;
 # lab/notes/2026-11-29-nominal-qp.md.
 QP_SHIFTS = {"intra": -1, "low-delay": 2, "random-access": 2}
@@ -72,6 +73,12 @@ def clean(data: bytes) -> bytes:
     return b"".join(unit for unit in split_units(data) if not _is_advertisement(unit))
 
 
+def is_reference(packet: bytes) -> bool:
+    """Return whether others may be predicted from a picture: its nal_ref_idc (H.264 7.4.1)."""
+    units = iterate_units(packet)
+    return next((unit[0] >> 5 & 3 > 0 for unit in units if unit[0] & 31 in SLICES), True)
+
+
 def _type_of(unit: bytes) -> int:
     return unit[4] & 31
 
@@ -96,5 +103,6 @@ AVC = BaseCodec(
     make_options=make_options,
     split_header=split_header,
     clean=clean,
+    is_reference=is_reference,
     tags={"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES},
 )

@@ -72,10 +72,12 @@ class BaseCodec:
     library writes before all pictures into the parameter sets and what belongs to each picture that
     decoding may start at; `clean` takes out of a packet what decoders do not need, and `join` makes
     a stream of header and packet. `reorders` tells whether a packet has a picture that is shown
-    later, where times do not tell. `tags` are the code numbers of H.273 that it takes, by field of
-    ColourTags, `locations` are the places of chroma; without `has_pixel_shape` its pictures do not
-    say how wide a pixel is. Tracks of luma and of colour need `codes_grey`; with `has_own_qps`
-    every intra picture may have a QP of its own.
+    later, where times do not tell. `is_reference` tells whether others may be predicted from a
+    packet's picture; None where pictures form a regular pyramid from each entry point on. `tags`
+    are the code numbers of H.273 that it takes, by field of ColourTags, `locations` are the places
+    of chroma; without `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma
+    and of colour need `codes_grey`; with `has_own_qps` every intra picture may have a QP of its
+    own.
     """
 
     name: str
@@ -98,6 +100,7 @@ class BaseCodec:
     join: Callable[[bytes, bytes], bytes] = lambda header, packet: header + packet
     tags: Mapping[str, frozenset[int]]
     reorders: Callable[[bytes], bool] = lambda packet: False
+    is_reference: Callable[[bytes], bool] | None = None
     locations: frozenset[str | None] = frozenset({None, *CHROMA_LOCATIONS})
     has_pixel_shape: bool = True
     codes_grey: bool = False

@@ -5,7 +5,7 @@ One plane is coded as a 4:0:0 picture, three as 4:2:0.
 
 import os
 
-from tinct.bitstream.annexb import split_units
+from tinct.bitstream.annexb import iterate_units, split_units
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.frames import CHROMA_LOCATIONS
 
@@ -98,6 +98,17 @@ def split_header(header: bytes) -> tuple[bytes, bytes]:
     return b"".join(sets), b"".join(unit for unit in units if unit not in sets)
 
 
+def is_reference(packet: bytes) -> bool:
+    """Return whether others may be predicted from a picture (ITU-T H.265 table 7-1).
+
+    Below 16 the even types of NAL units are those of pictures that no other of their temporal layer
+    refers to; x265 has one layer.
+    """
+    types = ((unit[0] >> 1) & 63 for unit in iterate_units(packet))
+    kind = next((kind for kind in types if kind < 32), 1)
+    return kind >= 16 or kind % 2 == 1
+
+
 HEVC = BaseCodec(
     name="hevc",
     title="HEVC",
@@ -113,6 +124,7 @@ HEVC = BaseCodec(
     least=(16, 18),  # x265 refuses sides below 16; for the width of 16 see `_choose_size_options`
     make_options=make_options,
     split_header=split_header,
+    is_reference=is_reference,
     tags={"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES | {15}},
     codes_grey=True,
     has_own_qps=True,

@@ -94,11 +94,18 @@ three lists, numbers with commas between them and lists with semicolons. `size` 
 
 ## In-band networks
 
-`in-band` restores a frame from itself and the two frames on either side. The others count frames
-from the entry point (key frame of the codec) before a frame: at the place n, d is the largest power
-of two, at most 8, that divides n, and 8 at the place 0. `fast-av1` restores a frame from itself and
-the frames d before and d after it, `best-av1` also from those min(3 d, 8) away. The video's first
-and last frame stand for those beyond them. Both networks are told d as both distances.
+`in-band` restores a frame from itself and the two frames on either side. The others go by levels,
+of which 0 is the finest. In HEVC and H.264 entry points (key frames of the codec), and pictures
+that are shown later than all before them in the stream, have level 0; of the rest, those from which
+others may be predicted have level 1 and those from which none is level 2. In AV1 a frame at the
+place n after its entry point has level 3 - log2(d), where d is the largest power of two, at most 8,
+that divides n, and 8 at the place 0.
+
+A frame is restored from itself and the nearest frame before and after it of a lower level, or for
+one of level 0 of its own; by the `best` ones also from the next such frame on either side. No more
+than 8 frames on either side are looked at. Where too few are found, the furthest of those stands
+for them, at an end of the video the frame itself. As both distances the networks are told that to
+the nearest frame, the larger of the two sides.
 
 ## Interpolated frames
 

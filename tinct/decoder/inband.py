@@ -7,23 +7,16 @@ video. `restorer` does the files with a colour track.
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_judged_frames
 from tinct.media.planes import Planes
 from tinct.motion.views import KeyView
 from tinct.networks.interface import InBandColouriser, Judge, mark_plain, select_planes
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A decoded picture; `place` counts frames from the entry point before it."""
-
-    view: KeyView
-    place: int
 
 
 @dataclass(frozen=True)
@@ -58,8 +51,8 @@ class InBandRestorer:
     `plain` are, for Y, Cb and Cr, the seconds in which that plane is shown as it was decoded. With
     `judge` each second is compared with its originals and `plain` extended; where a second has more
     frames than `limits.max_judged_frames`, its first ones are compared. At most `pending_frames`
-    wait for their turn before `push` blocks, or as many as a judge needs. `losses` are told of the
-    frames that each frame is restored from.
+    wait for their turn before `push` blocks, or as many as a judge needs. `levels` know how coarse
+    each picture is, and `losses` are told of the frames that each frame is restored from.
     """
 
     def __init__(
@@ -68,36 +61,29 @@ class InBandRestorer:
         around: InBandColouriser,
         pool: Executor,
         *,
+        levels: Levels,
         plain: Sequence[set[int]],
         judge: Judge | None,
         pending_frames: int,
         losses: LossLog,
         start: int,
     ) -> None:
-        self._info, self._around, self._pool, self._losses = info, around, pool, losses
+        self._info, self._around, self._pool = info, around, pool
+        self._levels, self._losses = levels, losses
         self._plain, self._judge = plain, judge
         self._pending_frames = pending_frames
         self._max_judged = max_judged_frames(info.width, info.height)
         self._reach, self._start = around.reach, start
-        self._entries: set[int] = set()  # times of entry points that have not come yet
-        self._place = 0  # of the next picture
-        self._pictures: deque[_Picture] = deque()  # from `reach` frames before the next to start
+        self._pictures: deque[KeyView] = deque()  # from `reach` frames before the next to start
         self._next = 0  # index in `_pictures` of the next frame to start
         self._pending: deque[_PendingFrame] = deque()
         self._judged_second = -1  # the latest one
 
-    def note_entry(self, pts: int) -> None:
-        """Take the time of a picture that decoding may start at, before that picture."""
-        self._entries.add(pts)
-
     def push(self, view: KeyView) -> list[Frame]:
         """Take the next decoded picture; return the frames that are finished by now."""
         pts = view.luma.pts
-        if pts in self._entries:
-            self._entries.remove(pts)
-            self._place = 0
-        self._pictures.append(_Picture(view, self._place))
-        self._place += 1
+        luma = replace(view.luma, level=self._levels.take(pts))
+        self._pictures.append(replace(view, luma=luma))
         if pts < self._start:
             if len(self._pictures) > self._reach:
                 self._pictures.popleft()
@@ -116,16 +102,13 @@ class InBandRestorer:
     def _start_next(self) -> None:
         """Start to restore the next frame from the frames on either side of it."""
         first = max(self._next - self._reach, 0)
-        around = islice(self._pictures, first, self._next + self._reach + 1)
-        window = [picture.view for picture in around]
-        view, place = self._pictures[self._next].view, self._pictures[self._next].place
+        window = list(islice(self._pictures, first, self._next + self._reach + 1))
+        view = self._pictures[self._next]
         second = int(view.luma.pts * self._info.time_base)
         is_plain = all(second in seconds for seconds in self._plain)
         restored = None
         if not is_plain:
-            restored = self._around.start_frame(
-                window, self._next - first, place=place, pool=self._pool
-            )
+            restored = self._around.start_frame(window, self._next - first, pool=self._pool)
             times = [one.luma.pts for one in window]
             self._losses.add_window(view.luma.pts, times, self._reach)
         self._pending.append(_PendingFrame(view, second, restored))

@@ -19,6 +19,7 @@ from tinct.bitstream.manifest import COLOUR, Layout
 from tinct.bitstream.pictures import unstack_chroma
 from tinct.decoder.filling import find_gaps, set_distances, start_filling
 from tinct.decoder.inband import InBandRestorer
+from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.padding import check_plane, crop_plane
 from tinct.decoder.pending import WHOLE, Cut, Group, PendingFrame, PendingGroup
@@ -50,10 +51,11 @@ class Restorer:
     """Takes pictures of a file's tracks, each track in order of time, and returns finished frames.
 
     `colouriser` finishes the frames between key frames, `around` restores those of an in-band file,
-    which are shown as decoded without it. `open_keys` are the times of the key frames of open
-    groups. `qps` (time, QP of key frames, QP of the others) tell a network what luma was coded at
-    from each time on. `losses` are told of what did not arrive, and know the key frames whose
-    colour does not decode; their luma has the QP of key frames. An encoder adds to both.
+    which are shown as decoded without it, and needs `levels`, which its caller tells of the
+    packets. `open_keys` are the times of the key frames of open groups. `qps` (time, QP of key
+    frames, QP of the others) tell a network what luma was coded at from each time on. `losses` are
+    told of what did not arrive, and know the key frames whose colour does not decode; their luma
+    has the QP of key frames. An encoder adds to both.
 
     `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
     that plane leaves the network out. An encoder's `judge` decides this here, group by group.
@@ -74,6 +76,7 @@ class Restorer:
         *,
         colouriser: Colouriser = propagate_group,
         around: InBandColouriser | None = None,
+        levels: Levels | None = None,
         open_keys: Collection[int] = (),
         qps: Sequence[tuple[int, int, int]] = (),
         losses: LossLog | None = None,
@@ -105,10 +108,12 @@ class Restorer:
         self._pool = ThreadPoolExecutor(self._threads)
         self._in_band: InBandRestorer | None = None
         if around is not None:
+            assert levels is not None
             self._in_band = InBandRestorer(
                 info,
                 around,
                 self._pool,
+                levels=levels,
                 plain=self.plain,
                 judge=judge,
                 pending_frames=PENDING_FRAMES,
@@ -141,11 +146,6 @@ class Restorer:
             self._add_luma(self._view_picture(planes, pts))
         self._start_groups(is_last=False)
         return self._pop_finished(self._most_pending)
-
-    def note_entry(self, pts: int) -> None:
-        """Take the time of luma that decoding may start at, before its picture."""
-        if self._in_band is not None:
-            self._in_band.note_entry(pts)
 
     def flush(self) -> Iterator[Frame]:
         """Yield the remaining frames, after the last picture of every track.

@@ -15,7 +15,7 @@ from typing import BinaryIO, Self, SupportsIndex, overload
 
 import numpy as np
 
-from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
+from tinct.bitstream.container import find_track_base, find_tracks, read_file_manifest, read_update
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.decoder.colourisers import (
@@ -32,6 +32,7 @@ from tinct.decoder.entry import (
     find_first_tick,
 )
 from tinct.decoder.frame_reader import FrameReader
+from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
 from tinct.decoder.pictures import decode_pictures, open_decoder
@@ -247,14 +248,14 @@ class Video:
         with (
             open_input(self.path) as container,
             self._reopen() as file,  # its checksums are read last, when it may have lost its name
-            self._open_restorer(self.manifest, losses) as restorer,
+            ExitStack() as stack,
         ):
-            decoders = {
-                name: open_decoder(stream, name)
-                for name, stream in find_tracks(container, self.manifest).items()
-            }
+            tracks = find_tracks(container, self.manifest)
+            decoders = {name: open_decoder(track, name) for name, track in tracks.items()}
+            levels = Levels(find_track_base(tracks[LUMA]))
+            restorer = stack.enter_context(self._open_restorer(self.manifest, losses, levels))
             try:
-                packets = self._note_times(self._entry.read(container), restorer)
+                packets = self._note_packets(self._entry.read(container), levels)
                 pictures = decode_pictures(packets, decoders, losses)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
@@ -273,14 +274,13 @@ class Video:
                     self.damage.packets += max(0, self.manifest.keys - losses.key_count)
                     self.damage.concealed_frames += losses.count_unlocated(self.manifest.keys)
 
-    def _note_times(
-        self, packets: Iterable[TrackPacket], restorer: Restorer
+    def _note_packets(
+        self, packets: Iterable[TrackPacket], levels: Levels
     ) -> Iterator[TrackPacket]:
-        """Yield the packets; keep the time of the latest luma, and tell of its entry points."""
+        """Yield the packets; keep the time of the latest luma, and tell `levels` of it."""
         for packet in packets:
             if packet.track == LUMA:
-                if packet.is_keyframe:
-                    restorer.note_entry(packet.pts)
+                levels.note(packet.data, packet.pts, is_entry=packet.is_keyframe)
                 self._last_pts = max(self._last_pts, packet.pts)
             yield packet
 
@@ -300,12 +300,13 @@ class Video:
             )
         return file
 
-    def _open_restorer(self, manifest: Manifest, losses: LossLog) -> Restorer:
+    def _open_restorer(self, manifest: Manifest, losses: LossLog, levels: Levels) -> Restorer:
         return Restorer(
             self.info,
             manifest.layout,
             colouriser=self._colouriser,
             around=self._around,
+            levels=levels,
             open_keys=frozenset(manifest.open),
             qps=manifest.qps,
             losses=losses,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TypeVar
 
 from tinct.bitstream.base import BASES, code_pictures
-from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.codecs import BaseCodec, BaseSettings
 from tinct.bitstream.container import Spool
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.bitstream.pictures import Packet
@@ -95,6 +95,10 @@ class Coder:
         looked_at = self._late_count + decided
         return self.size_bytes + (pending * late // looked_at if late else 0)
 
+    @property
+    def base(self) -> BaseCodec:
+        return BASES[self._config.base]
+
     def spool(self, name: str) -> Spool:
         return next(spool for spool in self.spools if spool.name == name)
 
@@ -102,7 +106,7 @@ class Coder:
         """Code the video; yield each frame with the packets that are ready by then."""
         settings = base_settings(self._config, self._info, qp=self._plan.qp)
         # the library has to keep to a bitrate itself where pictures depend on each other
-        base, config = BASES[self._config.base], self._config
+        base, config = self.base, self._config
         by_library = not (config.is_intra and base.has_own_qps) or config.crf is not None
         rated = with_own_rate(settings, config, self._plan) if by_library else settings
         if self._plan.row.has_colour_track:
@@ -245,9 +249,8 @@ class Coder:
 
     def _open(self, name: str, header: bytes, *, takes_late: bool = False) -> None:
         late_file = self._open_file() if takes_late else None
-        base = BASES[self._config.base]
         file = self._open_file()
-        self.spools.append(Spool(name, header, base, file=file, late_file=late_file))
+        self.spools.append(Spool(name, header, self.base, file=file, late_file=late_file))
 
     def _open_file(self) -> IO[bytes]:
         # the file has no name, so that it vanishes with the process

@@ -13,6 +13,8 @@ import numpy as np
 from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.manifest import COLOUR, LUMA, Layout
+from tinct.bitstream.pictures import Packet
+from tinct.decoder.levels import Levels
 from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import judge_by
@@ -107,11 +109,13 @@ class View:
         """
         self._stack.close()
         self._measures_coded, self._interpolate = around is not None, interpolate
+        self._levels = Levels(self._coder.base)
         restorer = Restorer(
             self._info,
             self._layout,
             colouriser=colouriser,
             around=around,
+            levels=self._levels,
             open_keys=self._coder.open_keys,
             qps=self._coder.qps,
             judge=judge_by(self.originals) if judges else None,
@@ -135,9 +139,7 @@ class View:
         """Decode packets of some tracks, and measure every frame that is restored by now."""
         for name, packets in tracks:
             for packet in packets:
-                if packet.keyframe and name == LUMA:
-                    self._restorer.note_entry(packet.pts)
-                self._show(name, self._decoders[name].decode(packet.data, packet.pts))
+                self._show(name, self._decode(name, packet))
 
     def flush(self) -> None:
         """Show the rest, when every track has ended."""
@@ -162,7 +164,7 @@ class View:
         self.restore_with(colouriser, interpolate=interpolate, judges=judges)
         self.open_tracks()
         for name, packet in merge_spools(self._coder.spools):
-            pictures = self._decoders[name].decode(packet.data, packet.pts)
+            pictures = self._decode(name, packet)
             self._read_originals(pictures, frames)
             self._show(name, pictures)
             yield len(self.errors), self._coder.frames
@@ -193,6 +195,11 @@ class View:
                     )
                 self.expect(original)
                 self._reread_pts = original.pts
+
+    def _decode(self, name: str, packet: Packet) -> list[tuple[int, Planes]]:
+        if name == LUMA:
+            self._levels.note(packet.data, packet.pts, is_entry=packet.keyframe)
+        return self._decoders[name].decode(packet.data, packet.pts)
 
     def _show(self, name: str, pictures: list[tuple[int, Planes]]) -> None:
         for pts, planes in pictures:

@@ -20,6 +20,7 @@ QP_ZERO = 32
 
 REACH = 2  # frames before and after an in-band frame that it is restored from
 PYRAMID_REACH = 8  # the same where pictures form a pyramid
+PYRAMID_LEVELS = 3  # of a regular pyramid, above level 0
 
 Moved = tuple[np.ndarray, np.ndarray]  # luma [H, W] and colour [2, h, w] of one frame
 
@@ -46,6 +47,15 @@ class References:
         distances = np.log2(self.distances) / DISTANCE_SCALE
         qps = (np.array(self.qps) - QP_ZERO) / QP_SCALE
         return np.concatenate((distances, qps)).astype(np.float32)
+
+
+def find_pyramid_level(place: int) -> int:
+    """Return the level of a picture by its place after the entry point.
+
+    One at an odd multiple of 2^n is coarser than those 2^n before and after it.
+    """
+    apart = place & -place or 1 << PYRAMID_LEVELS
+    return max(PYRAMID_LEVELS + 1 - apart.bit_length(), 0)
 
 
 def gather_references(
@@ -115,32 +125,41 @@ def gather_in_band_references(frames: Sequence[KeyView], index: int) -> Referenc
 
 
 def gather_pyramid_references(
-    frames: Sequence[KeyView], index: int, *, place: int, moved_pairs: int
+    frames: Sequence[KeyView], index: int, *, moved_pairs: int
 ) -> References:
     """Return the references of a frame of a pyramid, one of `frames` in order of time.
 
-    `place` counts frames from the entry point, where the pyramid begins: a frame at an odd multiple
-    of 2^n is coarser than those 2^n before and after it, and than those three times as far away.
-    Sources in order: the frame itself, the nearer two where they stand, both moved, and with two
-    `moved_pairs` the further two moved. Beyond an end of `frames`, and beyond PYRAMID_REACH, the
-    furthest stands for them.
+    Sources in order: the frame itself, the nearest finer frame before it and behind it where they
+    stand, both moved, and with two `moved_pairs` the next finer ones moved. See `_find_finer`.
     """
-    own, last = frames[index], len(frames) - 1
-    near = min(place & -place or PYRAMID_REACH, PYRAMID_REACH)
-    distances = (near, min(3 * near, PYRAMID_REACH))[:moved_pairs]
-    others = [
-        frames[min(max(index + step, 0), last)]
-        for distance in distances
-        for step in (-distance, distance)
-    ]
+    own = frames[index]
+    sides = [_find_finer(frames, index, step)[:moved_pairs] for step in (-1, 1)]
+    pairs = list(zip(*sides, strict=True))
+    apart = max(abs(place - index) for place in pairs[0])
+    others = [frames[place] for pair in pairs for place in pair]
     sources = [(view.luma.y, _stack_colour(view)) for view in (own, *others[:2])]
     sources += [_move_onto(own, other) for other in others]
     return References(
         luma=np.stack([luma for luma, _ in sources]),
         chroma=np.stack([colour for _, colour in sources]),
-        distances=(near, near),
+        distances=(max(apart, 1), max(apart, 1)),
         qps=(own.luma.qp, own.luma.qp),
     )
+
+
+def _find_finer(frames: Sequence[KeyView], index: int, step: int) -> tuple[int, int]:
+    """Return the places of the two nearest frames that are finer than frame `index`.
+
+    `step` is 1 behind it and -1 before it. Beside the finest those of their own level count. Where
+    there are fewer within PYRAMID_REACH, the furthest frame there stands for them.
+    """
+    level = frames[index].luma.level
+    places = range(index + step, index + step * (PYRAMID_REACH + 1), step)
+    within = [place for place in places if 0 <= place < len(frames)]
+    finer = [place for place in within if frames[place].luma.level < max(level, 1)]
+    furthest = within[-1] if within else index
+    near, next_near, *_ = *finer, furthest, furthest
+    return near, next_near
 
 
 def _make_second_references(

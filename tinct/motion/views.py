@@ -22,6 +22,7 @@ class LumaView:
     `qp` about the QP that the plane was coded at, 0 to 51. `distances` are the frames to the key
     frames before and after it where some frames of the group are interpolated, else None. `hint` is
     the coarse Cb and Cr that was sent with the frame, [ceil(H / 2), ceil(W / 2)] each, if any.
+    `level` is 0 for the frames that an in-band track codes finest, and 1 or more for coarser ones.
     """
 
     y: np.ndarray
@@ -30,6 +31,7 @@ class LumaView:
     qp: int = MIDDLE_QP
     distances: tuple[int, int] | None = None
     hint: tuple[np.ndarray, np.ndarray] | None = None
+    level: int = 0
 
     @cached_property
     def full(self) -> np.ndarray:

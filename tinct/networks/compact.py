@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Protocol
 
 import numpy as np
 
@@ -52,12 +51,8 @@ from tinct.networks.weights import hash_weights
 
 # Takes a frame's time in ticks and its references, on any thread.
 WatchReferences = Callable[[int, References], None]
-
-
-class GatherInBand(Protocol):
-    """Takes decoded frames, the index of one and its place after the entry point."""
-
-    def __call__(self, frames: Sequence[KeyView], index: int, /, *, place: int) -> References: ...
+# Takes decoded frames in order of time and the index of one.
+GatherInBand = Callable[[Sequence[KeyView], int], References]
 
 
 class Runner:
@@ -218,24 +213,17 @@ def make_in_band_colouriser(
     run = Runner(config, weights, size=size, bit_depth=bit_depth)
     gather, reach = IN_BAND_GATHERERS[config.kind], IN_BAND_REACHES[config.kind]
 
-    def restore(frames: Sequence[KeyView], index: int, place: int) -> Planes:
-        return run(gather(frames, index, place=place))
+    def restore(frames: Sequence[KeyView], index: int) -> Planes:
+        return run(gather(frames, index))
 
-    def start_frame(
-        frames: Sequence[KeyView], index: int, *, place: int, pool: Executor
-    ) -> Future[Planes]:
-        return pool.submit(restore, frames, index, place)
+    def start_frame(frames: Sequence[KeyView], index: int, *, pool: Executor) -> Future[Planes]:
+        return pool.submit(restore, frames, index)
 
     return InBandColouriser(start_frame, reach)
 
 
-def _gather_around(frames: Sequence[KeyView], index: int, *, place: int) -> References:
-    """Return the references of a network that asks for no pyramid."""
-    return gather_in_band_references(frames, index)
-
-
 IN_BAND_GATHERERS: dict[Kind, GatherInBand] = {
-    "second": _gather_around,
+    "second": gather_in_band_references,
     "near": partial(gather_pyramid_references, moved_pairs=1),
     "pyramid": partial(gather_pyramid_references, moved_pairs=2),
 }

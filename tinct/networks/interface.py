@@ -44,12 +44,12 @@ class StartFrame(Protocol):
     """Restore one frame of a video whose colour was coded in the pictures."""
 
     def __call__(
-        self, frames: Sequence[KeyView], index: int, /, *, place: int, pool: Executor
+        self, frames: Sequence[KeyView], index: int, /, *, pool: Executor
     ) -> Future[Planes]:
         """Start a task in `pool` and return the restored planes of frame `index` of `frames`.
 
         `frames` are decoded frames in order of time, up to the colouriser's reach on either side of
-        the one that is restored. `place` counts frames from the entry point before it.
+        the one that is restored, with their levels.
         """
 
 

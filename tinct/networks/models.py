@@ -13,6 +13,7 @@ import numpy as np
 from tinct.errors import CodecError, OptionError
 from tinct.frames import Frame
 from tinct.media.planes import Planes
+from tinct.motion.references import find_pyramid_level
 from tinct.motion.views import MIDDLE_QP, KeyView, LumaView
 from tinct.networks import compact
 from tinct.networks.compact_config import SHIPPED_NETWORKS, CompactConfig
@@ -118,7 +119,8 @@ class RestorationNetwork:
     def restore(self, pictures: Sequence[Picture], *, qp: int = MIDDLE_QP) -> list[Restored]:
         """Return Y, Cb and Cr of decoded `pictures`, which begin at an entry point of their codec.
 
-        They are in order of time; each is restored from itself and those around it. `qp` is about
+        They are in order of time; each is restored from itself and those around it, which AV1
+        codes as a pyramid of 8: every second one is coarser than its neighbours. `qp` is about
         that at which they were coded, on HEVC's scale. Raise CodecError for another kind of
         network and for planes that do not fit.
         """
@@ -126,7 +128,10 @@ class RestorationNetwork:
             raise CodecError(
                 f"expected fast-av1, best-av1 or in-band for pictures, found {self.name}"
             )
-        views = [_view_picture(picture, pts=pts, qp=qp) for pts, picture in enumerate(pictures)]
+        views = [
+            _view_picture(picture, pts=pts, qp=qp, level=find_pyramid_level(pts))
+            for pts, picture in enumerate(pictures)
+        ]
         if not views:
             return []
         _check_alike([view.luma for view in views])
@@ -134,8 +139,7 @@ class RestorationNetwork:
         colouriser = self._make_in_band(first.y.shape, first.bit_depth)
         with ThreadPoolExecutor() as pool:
             restored = [
-                colouriser.start_frame(views, index, place=index, pool=pool)
-                for index in range(len(views))
+                colouriser.start_frame(views, index, pool=pool) for index in range(len(views))
             ]
             given = pictures[0]
             return _collect(restored, like=given.y if isinstance(given, Frame) else given[0])
@@ -163,17 +167,17 @@ def _to_array(plane: Plane) -> np.ndarray:
     return found
 
 
-def _view_luma(plane: Plane, *, pts: int, qp: int) -> LumaView:
+def _view_luma(plane: Plane, *, pts: int, qp: int, level: int = 0) -> LumaView:
     y = _to_array(plane)
-    return LumaView(y, BIT_DEPTHS[y.dtype], pts, qp=qp)
+    return LumaView(y, BIT_DEPTHS[y.dtype], pts, qp=qp, level=level)
 
 
-def _view_picture(picture: Picture, *, pts: int, qp: int) -> KeyView:
+def _view_picture(picture: Picture, *, pts: int, qp: int, level: int = 0) -> KeyView:
     planes = (picture.y, picture.cb, picture.cr) if isinstance(picture, Frame) else picture
     if len(planes) != 3:
         raise CodecError(f"expected planes Y, Cb and Cr, found {len(planes)}")
     cb, cr = map(_to_array, planes[1:])
-    view = KeyView(_view_luma(planes[0], pts=pts, qp=qp), cb, cr)
+    view = KeyView(_view_luma(planes[0], pts=pts, qp=qp, level=level), cb, cr)
     height, width = view.luma.y.shape
     half = ((height + 1) // 2, (width + 1) // 2)
     if not cb.shape == cr.shape == half or not cb.dtype == cr.dtype == view.luma.y.dtype:

@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from tinct.adapt.crops import Crop, cut_crops, stack_crops
-from tinct.bitstream.base import encode_pictures
+from tinct.bitstream.base import BASES, code_pictures, encode_pictures
 from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.pictures import stack_chroma, unstack_chroma
 from tinct.bitstream.qp import chroma_qp, key_qp, other_qp
 from tinct.config import TaskName
+from tinct.decoder.levels import Levels
 from tinct.frames import Frame
 from tinct.motion.flow import REFINEMENTS, track_both, track_restored
 from tinct.motion.interpolation import Place, gather_between_references, match
@@ -51,7 +52,8 @@ OPEN_SHARE = 0.1  # of groups that have only one key frame
 # Structures and presets of what is coded with its colour; the chance of each is how often it stands
 # here.
 IN_BAND = ("low-delay", "random-access", "random-access", "random-access")
-IN_BAND_PRESETS = {"av1": ("4", "6", "6", "8"), "hevc": ("fast", "medium", "medium", "slow")}
+X26_PRESETS = ("fast", "medium", "medium", "slow")
+IN_BAND_PRESETS = {"av1": ("4", "6", "6", "8"), "hevc": X26_PRESETS, "avc": X26_PRESETS}
 IN_BAND_FRAMES = 64
 STEPS = (2, 2, 4, 4, 8)  # of sent frames where others are left out between them
 MOST_ERROR = 2.0  # of a frame that is left out, in units of the sent frames' squared error
@@ -281,16 +283,13 @@ def _make_in_band_crops(stretch: Stretch, random: np.random.Generator) -> Crop |
     return _cut_some_frames(frames, partial(gather_in_band_references, views), random)
 
 
-def _make_av1_crops(stretch: Stretch, random: np.random.Generator) -> Crop | None:
-    """Return crops of AV1 pictures, which form a pyramid, with finer ones."""
-    coded = _code_pictures(stretch.path, random, base="av1")
+def _make_pyramid_crops(stretch: Stretch, random: np.random.Generator, *, base: str) -> Crop | None:
+    """Return crops of pictures of a base codec with finer ones."""
+    coded = _code_pictures(stretch.path, random, base=base)
     if coded is None:
         return None
     frames, views = coded
-
-    def gather(index: int) -> References:
-        return gather_pyramid_references(views, index, place=index, moved_pairs=2)
-
+    gather = partial(gather_pyramid_references, views, moved_pairs=2)
     return _cut_some_frames(frames, gather, random)
 
 
@@ -309,15 +308,19 @@ def _code_pictures(
         qp=qp,
         preset=str(random.choice(IN_BAND_PRESETS[base])),
     )
-    coded = encode_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
+    coded = code_pictures([(f.y, f.cb, f.cr) for f in frames], settings, grey=False)
+    levels = Levels(BASES[base])
+    for packet, _ in sorted(coded, key=lambda one: one[0].dts):
+        levels.note(packet.data, packet.pts, is_entry=packet.keyframe)
     height, width = frames[0].y.shape
     views = []
-    for frame, (_, planes) in zip(frames, coded, strict=True):
+    for frame, (packet, planes) in zip(frames, coded, strict=True):
         y, cb, cr = (
             np.ascontiguousarray(plane[: height // part, : width // part])
             for plane, part in zip(planes, (1, 2, 2), strict=True)
         )
-        views.append(KeyView(LumaView(y, 8, frame.pts, qp=qp), cb, cr))
+        luma = LumaView(y, 8, frame.pts, qp=qp, level=levels.take(packet.pts))
+        views.append(KeyView(luma, cb, cr))
     return frames, views
 
 
@@ -363,7 +366,11 @@ TASKS: dict[TaskName, Task] = {
     "first": Task(kind="first", make_crops=_make_first_crops),
     "second": Task(kind="second", make_crops=_make_second_crops, needs_first=True),
     "between": Task(kind="between", make_crops=_make_between_crops, needs_first=True),
-    "near-av1": Task(kind="near", make_crops=_make_av1_crops),
-    "pyramid-av1": Task(kind="pyramid", make_crops=_make_av1_crops),
+    "near-av1": Task(kind="near", make_crops=partial(_make_pyramid_crops, base="av1")),
+    "near-hevc": Task(kind="near", make_crops=partial(_make_pyramid_crops, base="hevc")),
+    "near-avc": Task(kind="near", make_crops=partial(_make_pyramid_crops, base="avc")),
+    "pyramid-av1": Task(kind="pyramid", make_crops=partial(_make_pyramid_crops, base="av1")),
+    "pyramid-hevc": Task(kind="pyramid", make_crops=partial(_make_pyramid_crops, base="hevc")),
+    "pyramid-avc": Task(kind="pyramid", make_crops=partial(_make_pyramid_crops, base="avc")),
     "in-band": Task(kind="second", make_crops=_make_in_band_crops),
 }
