@@ -1,13 +1,16 @@
 """Networks that ship as objects: what they restore, on arrays and tensors, and what they refuse."""
 
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from helpers import measure_psnr
 from synthetic import draw_clip, make_frames, make_info
 
 import tinct
+from tinct.media.planes import from_av_frame
 from tinct.networks.compact_config import SHIPPED_NETWORKS
 
 PLANES = draw_clip(9)
@@ -64,6 +67,26 @@ def test_coded_pictures_stay_what_they_are(name: str, bit_depth: int) -> None:
     for ours, true in zip(restored, planes, strict=True):
         assert [plane.dtype for plane in ours] == [plane.dtype for plane in true]
         assert measure_psnr(ours[0], true[0], (1 << bit_depth) - 1) > 30
+
+
+@pytest.mark.slow
+def test_coded_pictures_become_what_the_decoder_shows(clip_path: Path, tmp_path: Path) -> None:
+    config = tinct.EncodeConfig(base="av1", colouriser="compact", search="off", qp=27)
+    tinct.encode(clip_path, tmp_path / "a.mkv", config)
+    with av.open(str(tmp_path / "a.mkv")) as container:
+        padded = [from_av_frame(frame) for frame in container.decode(video=0)]
+    coded = [(y[:48, :64], cb[:24, :32], cr[:24, :32]) for y, cb, cr in padded]
+    restored = tinct.load_network("fast-av1").restore(coded, qp=27)
+    for ours, shown, before in zip(restored, tinct.open(tmp_path / "a.mkv"), coded, strict=True):
+        assert not np.array_equal(ours[0], before[0])
+        for plane, true in zip(ours, (shown.y, shown.cb, shown.cr), strict=True):
+            assert np.array_equal(plane, true)
+
+
+def test_a_qp_beyond_the_scale_is_refused() -> None:
+    for qps in ({"qp": 52}, {"key_qp": -1}, {"qp": 27.5}):
+        with pytest.raises(tinct.OptionError, match="qp: expected 0 to 51"):
+            tinct.load_network("fast").restore_between(LUMA, before=PLANES[0], **qps)
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Plane: TypeAlias = Union[np.ndarray, "torch.Tensor"]
 Picture: TypeAlias = Frame | tuple[Plane, Plane, Plane]  # Y [H, W], Cb and Cr [h, w]
 Restored: TypeAlias = tuple[Any, Any, Any]  # the same, in the kind that was given
+MAX_QP = 51  # of HEVC's scale
 BIT_DEPTHS = {np.dtype(np.uint8): 8, np.dtype(np.uint16): 10}
 
 
@@ -93,12 +95,14 @@ class RestorationNetwork:
         after: Picture | None = None,
         *,
         qp: int = MIDDLE_QP,
+        key_qp: int | None = None,
     ) -> list[Restored]:
         """Return Y, Cb and Cr of the frames between the key frames `before` and `after`.
 
         `luma` has their luma in order of time, [T, H, W] or T planes [H, W]. Without `after` colour
         comes from `before` alone, as where a cut follows. `qp` is about that at which luma was
-        coded, 0 to 51. Raise CodecError for another kind of network and for planes that do not fit.
+        coded, 0 to 51, and `key_qp` that of the key frames' luma, where it is another. Raise
+        CodecError for another kind of network and for planes that do not fit.
         """
         if self.is_in_band:
             raise CodecError(
@@ -107,9 +111,10 @@ class RestorationNetwork:
         views = [_view_luma(plane, pts=pts, qp=qp) for pts, plane in enumerate(luma, 1)]
         if not views:
             return []
-        keys = [_view_picture(before, pts=0, qp=qp)]
+        key_qp = qp if key_qp is None else key_qp
+        keys = [_view_picture(before, pts=0, qp=key_qp)]
         if after is not None:
-            keys.append(_view_picture(after, pts=len(views) + 1, qp=qp))
+            keys.append(_view_picture(after, pts=len(views) + 1, qp=key_qp))
         _check_alike([*views, *(key.luma for key in keys)])
         colourise = self._make_colouriser(views[0].y.shape, views[0].bit_depth)
         with ThreadPoolExecutor() as pool:
@@ -169,6 +174,8 @@ def _to_array(plane: Plane) -> np.ndarray:
 
 def _view_luma(plane: Plane, *, pts: int, qp: int, level: int = 0) -> LumaView:
     y = _to_array(plane)
+    if not isinstance(qp, Integral) or not 0 <= int(qp) <= MAX_QP:
+        raise OptionError("qp", f"0 to {MAX_QP}", str(qp))
     return LumaView(y, BIT_DEPTHS[y.dtype], pts, qp=qp, level=level)
 
 
