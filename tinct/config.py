@@ -129,9 +129,9 @@ class EncodeConfig:
     )
     base: Base = option(
         "auto",
-        "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices, AV1 by SVT-AV1, "
-        "the last two with in-band colour; auto: av1, or hevc all-intra and with an option that "
-        "needs it",
+        "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices or a quick "
+        "all-intra encode, AV1 by SVT-AV1 with in-band colour; auto: av1, or hevc all-intra and "
+        "with an option that needs it",
         choices=get_args(Base),
         panel=EVERYDAY,
     )
@@ -214,7 +214,7 @@ class EncodeConfig:
         panel=EVERYDAY,
     )
     compatible: bool = option(
-        False, "Code luma as 4:2:0, for hardware decoders that refuse grey HEVC", panel=COLOUR
+        False, "Code luma as 4:2:0, for hardware decoders that refuse grey pictures", panel=COLOUR
     )
     colouriser: ColouriserName = option(
         "auto",

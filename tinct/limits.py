@@ -69,9 +69,11 @@ MAX_ELEMENTS = 1 << 18
 MAX_LIVE_ELEMENTS = 1 << 21
 CLUSTER_BYTES, LIVE_ELEMENT_BYTES = 1024, 128
 MAX_MANIFEST_BYTES = 1 << 24  # a million cuts are half of it
-# What an encoder writes at most of open groups, of places for each plane, and of changes of QP: 11
-# bytes for each time and 3 for each QP make less than MAX_MANIFEST_BYTES. A film has 2,000 cuts.
-MAX_OPEN_GROUPS = MAX_PLAIN_PLACES = 300_000
+# What an encoder writes at most of open groups, of places and of strengths for each plane, and of
+# changes of QP: 11 bytes for each time, 3 for each QP and 4 for strengths make less than
+# MAX_MANIFEST_BYTES. A film has 2,000 cuts.
+MAX_OPEN_GROUPS, MAX_PLAIN_PLACES = 300_000, 200_000
+MAX_STRENGTHS = 60_000
 MAX_QP_CHANGES = 150_000
 # Bytes of the index for each key frame, all tracks together; FFmpeg writes 21 to 45.
 INDEX_BYTES = 48

@@ -9,6 +9,7 @@ import pytest
 
 import tinct.bitstream.manifest
 from tinct.bitstream.manifest import Manifest, read_manifest, write_manifest
+from tinct.bitstream.strengths import Strengths
 from tinct.errors import CodecError
 from tinct.limits import MAX_MANIFEST_BYTES
 
@@ -40,6 +41,21 @@ GOLDEN = {
         network=("fast", "0123456789abcdef"),
         qps=((0, 20, 40), (7, 23, 43)),
         plain=((0,), (), (0, 7)),
+    ),
+    '{"tinct":4,"size":[64,48],"frames":12,"keys":2,"colouriser":"compact",'
+    '"network":["fast","0123456789abcdef"],"qps":[[0],[20],[40]],'
+    '"strengths":["","0oA_g,7oggg","12wghf"]}': Manifest(
+        size=(64, 48),
+        frames=12,
+        keys=2,
+        colouriser="compact",
+        network=("fast", "0123456789abcdef"),
+        qps=((0, 20, 40),),
+        strengths=(
+            (),
+            ((0, Strengths(8, -32, 31, 0)), (7, Strengths())),
+            ((12, Strengths(16, 0, 1, -1)),),
+        ),
     ),
 }
 
@@ -147,9 +163,9 @@ def test_a_missing_version_is_damage() -> None:
         read_manifest(b'{"size":[64,48],"frames":12}')
 
 
-@pytest.mark.parametrize("data", [b'{"tinct":3}', b'{"tinct":3,"what":{"ever":[1]}}'])
+@pytest.mark.parametrize("data", [b'{"tinct":5}', b'{"tinct":5,"what":{"ever":[1]}}'])
 def test_a_newer_version_is_named_whatever_else_it_holds(data: bytes) -> None:
-    with pytest.raises(CodecError, match=r"version 2 or lower, found 3; .*newer tinct"):
+    with pytest.raises(CodecError, match=r"version 4 or lower, found 5; .*newer tinct"):
         read_manifest(data)
 
 

@@ -12,6 +12,7 @@ import tinct
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.manifest import Manifest
 from tinct.bitstream.short_manifest import read_short, write_short
+from tinct.bitstream.strengths import Strengths
 from tinct.errors import CodecError
 from tinct.networks.compact import load_network
 
@@ -37,6 +38,14 @@ GOLDEN = [
         f"3 fast-av1 {HASH} 37 96 30000/1001 ;0,1,7;2",
     ),
     (replace(PLAIN, rate=None, plain=((4,), (), ())), f"3 fast-av1 {HASH} 37 96 4;;"),
+    (
+        replace(PLAIN, strengths=(((0, Strengths(4, 1, -2, 3)),), (), ((2, Strengths(rows=-32)),))),
+        f"4 fast-av1 {HASH} 37 96 30000/1001 ;; 0khej;;2ogAg",
+    ),
+    (
+        replace(PLAIN, rate=None, plain=((), (1,), ()), strengths=((), ((0, Strengths(0)),), ())),
+        f"4 fast-av1 {HASH} 37 96 ;1; ;0gggg;",
+    ),
 ]
 
 
@@ -63,7 +72,14 @@ def test_what_it_does_not_hold_needs_the_long_one(manifest: Manifest) -> None:
     ("text", "words"),
     [
         ("", "found ''; get the file again"),
-        ("4 fast-av1", "it takes a newer tinct to read it"),
+        ("5 fast-av1", "it takes a newer tinct to read it"),
+        ("4 fast-av1", "get the file again"),
+        (f"4 fast-av1 {HASH} 37 96 25/1 ;;", "get the file again"),  # without strengths
+        (f"3 fast-av1 {HASH} 37 96 25/1 ;; 0khej;;", "get the file again"),
+        (f"4 fast-av1 {HASH} 37 96 25/1 ;; ;;", "get the file again"),  # none in them
+        (f"4 fast-av1 {HASH} 37 96 25/1 ;; 0khe;;", "get the file again"),
+        (f"4 fast-av1 {HASH} 37 96 25/1 ;; 0xggg;;", "get the file again"),  # a share above 2
+        (f"4 fast-av1 {HASH} 37 96 25/1 ;; 3khej,2khej;;", "get the file again"),  # descending
         (f"3 fast-av1 {HASH} 37", "expected network, hash, QP and frames"),
         (f"3 fast-av1 {HASH} 52 96", "get the file again"),
         (f"3 fast-av1 {HASH} 37 0", "get the file again"),

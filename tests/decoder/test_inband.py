@@ -27,16 +27,18 @@ from tinct import limits
 from tinct.bitstream.base import BASES
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.short_manifest import write_short
+from tinct.bitstream.strengths import NEUTRAL, Strengths
 from tinct.decoder.inband import InBandRestorer
 from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
+from tinct.decoder.postfilter import Judge, PostFilter
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.motion.references import References
 from tinct.motion.views import KeyView, LumaView
 from tinct.networks import compact
 from tinct.networks.compact import GatherInBand
-from tinct.networks.interface import InBandColouriser, Judge, StartFrame
+from tinct.networks.interface import InBandColouriser, StartFrame
 
 INFO = make_info(4, 4, frame_rate=Fraction(30))
 # One for each network, and structure.
@@ -77,7 +79,7 @@ def start_level(frames: Sequence[KeyView], index: int, *, pool: Executor) -> Fut
 
 def restore(
     times: Sequence[int],
-    plain: tuple[set[int], ...] = (set(), set(), set()),
+    post_filter: PostFilter | None = None,
     judge: Judge | None = None,
     *,
     start_frame: StartFrame = start_frame,
@@ -93,7 +95,7 @@ def restore(
             InBandColouriser(start_frame, reach=2),
             pool,
             levels=levels,
-            plain=plain,
+            post_filter=post_filter or PostFilter(),
             judge=judge,
             pending_frames=3,
             losses=LossLog(),
@@ -114,14 +116,14 @@ def restore(
     ],
 )
 def test_a_frame_is_restored_from_two_on_either_side(count: int, given: list[int]) -> None:
-    frames = restore(range(count), (set(), set(), set()))
+    frames = restore(range(count))
     assert [int(frame.y[0, 0]) for frame in frames] == given
 
 
 def test_a_frame_is_restored_from_decoded_frames() -> None:
     """So a cut that is read from two frames earlier shows the same as the whole video."""
-    whole = restore(range(12), (set(), set(), set()))
-    part = restore(range(3, 12), (set(), set(), set()))
+    whole = restore(range(12))
+    part = restore(range(3, 12))
     assert_same_frames(part[2:], whole[5:])
 
 
@@ -140,7 +142,7 @@ def test_places_count_from_the_entry_point(start: int) -> None:
 
 def test_planes_are_plain_by_the_second() -> None:
     """At 30 frames/s the first second is frames 0 to 29."""
-    frames = restore(range(70), ({1}, {0, 1}, {1}))
+    frames = restore(range(70), PostFilter.of(({1}, {0, 1}, {1}), ((), (), ())))
     is_restored = [int(f.y[0, 0]) == 0b11111 for f in frames[2:68]]
     assert is_restored == [True] * 28 + [False] * 30 + [True] * 8
     assert [int(f.cb[0, 0]) - f.pts for f in frames] == [0] * 60 + [100] * 10
@@ -151,19 +153,23 @@ def test_a_judge_decides_when_a_second_is_complete() -> None:
     asked: list[list[int]] = []
 
     def judge(
-        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
-    ) -> tuple[bool, ...]:
+        times: Sequence[int],
+        restored: Sequence[Planes],
+        prior: Sequence[Planes],
+        *,
+        current: Sequence[Strengths],
+    ) -> list[Strengths]:
         asked.append(list(times))
         assert all(int(planes[1][0, 0]) == pts for pts, planes in zip(times, prior, strict=True))
         assert all(
             int(planes[1][0, 0]) == pts + 100 for pts, planes in zip(times, restored, strict=True)
         )
-        return (False, times[0] >= 30, False)
+        return [NEUTRAL, Strengths(0) if times[0] >= 30 else NEUTRAL, NEUTRAL]
 
-    plain: tuple[set[int], ...] = (set(), set(), set())
-    frames = restore(range(70), plain, judge)
+    post_filter = PostFilter()
+    frames = restore(range(70), post_filter, judge)
     assert asked == [list(range(30)), list(range(30, 60)), list(range(60, 70))]
-    assert plain == (set(), {1, 2}, set())
+    assert post_filter == PostFilter.of(((), (1, 2), ()), ((), (), ()))
     assert [int(f.cb[0, 0]) - f.pts for f in frames] == [100] * 30 + [0] * 40
 
 
@@ -172,12 +178,16 @@ def test_the_first_of_many_frames_in_a_second_are_judged(monkeypatch: pytest.Mon
     asked: list[list[int]] = []
 
     def judge(
-        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
-    ) -> tuple[bool, ...]:
+        times: Sequence[int],
+        restored: Sequence[Planes],
+        prior: Sequence[Planes],
+        *,
+        current: Sequence[Strengths],
+    ) -> list[Strengths]:
         asked.append(list(times))
-        return (False, True, False)
+        return [NEUTRAL, Strengths(0), NEUTRAL]
 
-    frames = restore(range(40), (set(), set(), set()), judge)
+    frames = restore(range(40), judge=judge)
     assert asked == [list(range(10)), list(range(30, 40))]
     assert all(int(f.cb[0, 0]) == f.pts for f in frames)
 

@@ -198,7 +198,7 @@ def test_the_encoder_leaves_the_network_out_where_it_does_harm() -> None:
                 finished += restorer.push(COLOUR, n, (np.concatenate((cb, cr)),))
             finished += restorer.push(LUMA, n, (y // 2,))
         finished += restorer.flush()
-    assert restorer.plain == (set(), {0}, set())
+    assert restorer.post_filter.plain == (set(), {0}, set())
     assert all(frame.cb.mean() > 50 for frame in finished)
     assert np.array_equal(finished[1].y, pictures[1][0])
     assert not np.array_equal(finished[0].y, pictures[0][0])  # a key frame is shown as decoded

@@ -1,4 +1,4 @@
-"""The interface of the colourisers: propagation alone, and planes shown without a network."""
+"""The interface of the colourisers: propagation alone."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from tinct.motion.views import KeyView, LumaView
-from tinct.networks.interface import mark_plain, propagate_group, select_planes
-
-RESTORED, PRIOR = (tuple(np.full((2, 2), base + n) for n in range(3)) for base in (10, 20))
+from tinct.networks.interface import propagate_group
 
 
 @pytest.mark.parametrize(("bit_depth", "grey"), [(8, 128), (10, 512)])
@@ -35,18 +33,3 @@ def test_luma_stays_and_chroma_comes_from_the_key_frame() -> None:
     assert y is still.y
     assert np.array_equal(cb, chroma)
     assert np.array_equal(cr, chroma + 100)
-
-
-@pytest.mark.parametrize(
-    ("place", "expected"),
-    [(7, [20, 11, 12]), (9, [20, 11, 22]), (8, [10, 11, 12]), (None, [10, 11, 12])],
-)
-def test_the_prior_is_shown_where_a_plane_is_plain(place: int | None, expected: list[int]) -> None:
-    planes = select_planes(RESTORED, PRIOR, plain=({7, 9}, set(), {9}), place=place)
-    assert [int(plane.mean()) for plane in planes] == expected
-
-
-def test_a_place_is_marked_for_the_planes_that_are_better_plain() -> None:
-    plain: tuple[set[int], ...] = ({1}, set(), set())
-    mark_plain(plain, 5, (True, False, True))
-    assert plain == ({1, 5}, set(), {5})

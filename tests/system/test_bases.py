@@ -5,6 +5,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +21,9 @@ import tinct
 from tinct.bitstream.av1 import map_qp
 from tinct.bitstream.base import BASES, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.container import read_file_manifest
 from tinct.frames import ColourTags, Hdr
+from tinct.media.planes import from_av_frame
 from tinct.media.source import open_source
 
 NEW = ("avc", "av1")
@@ -233,6 +236,71 @@ def test_a_lost_packet_is_counted_and_its_frames_are_concealed(tmp_path: Path, b
     assert measure_psnr(frames[10].y, whole[10].y) > 15
 
 
+# ── luma and colour on tracks of their own ───────────────────────────────────────────────────────
+
+
+def encode_tracks(source: Path, target: Path, base: str, **options: Any) -> tinct.EncodeReport:
+    usual = {"structure": "intra", "colour": "track", "colouriser": "none", "group": 4}
+    return encode(source, target, base, **{**usual, **options})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("colour", ["track", "in-band"])
+def test_pictures_of_h264_are_steered_to_a_bitrate(tmp_path: Path, colour: str) -> None:
+    write_clip(tmp_path / "a.mkv", frames=120, size=(96, 80))
+    for kbps in (150.0, 400.0):
+        target = tmp_path / f"{kbps}.mkv"
+        options: dict[str, Any] = {"colour": colour, "group": "auto", "bitrate_kbps": kbps}
+        report = encode_tracks(tmp_path / "a.mkv", target, "avc", **options)
+        found = (report.luma_bytes + report.colour_bytes) * 8 / 1000 / (120 / 25)
+        assert 0.9 * kbps < found < 1.1 * kbps
+        assert tinct.verify(str(target), str(tmp_path / "a.mkv")).psnr == report.psnr
+
+
+def test_a_blind_encode_in_h264_is_whole(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mkv", frames=25, size=(96, 80))
+    options: dict[str, Any] = {"search": "off", "colouriser": "auto", "group": "auto"}
+    encode_tracks(tmp_path / "a.mkv", tmp_path / "b.mkv", "avc", **options)
+    check = tinct.verify(str(tmp_path / "b.mkv"), str(tmp_path / "a.mkv"))
+    assert check.whole
+    assert check.psnr is not None
+    assert 35 < check.psnr[0].mean_db < 44
+
+
+@pytest.mark.parametrize("size", [(64, 48), (35, 33)])
+@pytest.mark.parametrize("base", ["hevc", "avc"])
+def test_other_programs_show_grey_luma(tmp_path: Path, base: str, size: tuple[int, int]) -> None:
+    """Threads or none, and as grey: chroma is absent or flat."""
+    write_clip(tmp_path / "a.mkv", frames=9, size=size)
+    encode_tracks(tmp_path / "a.mkv", tmp_path / "b.mkv", base)
+    shown = {frame.pts: frame.y for frame in tinct.open(str(tmp_path / "b.mkv"))}
+    manifest = read_file_manifest(str(tmp_path / "b.mkv"))
+    assert manifest is not None
+    for threads in ("NONE", "SLICE", "FRAME"):
+        with av.open(str(tmp_path / "b.mkv")) as container:
+            container.streams.video[0].thread_type = threads
+            pictures = {
+                round(frame.pts / 40): from_av_frame(frame) for frame in container.decode(video=0)
+            }
+        assert set(pictures) == set(shown) - set(manifest.interpolated)
+        for pts, (luma, *chroma) in pictures.items():
+            assert np.array_equal(luma[: size[1], : size[0]], shown[pts])
+            assert all(np.ptp(plane) == 0 for plane in chroma)
+
+
+def test_hdr_of_tracks_comes_along(tmp_path: Path) -> None:
+    colour = ColourTags(primaries=9, transfer=16, matrix=9, full_range=False)
+    write_hdr(tmp_path / "a.mkv", make_info(64, 48, colour=colour, bit_depth=10))
+    given = open_source(str(tmp_path / "a.mkv")).info
+    for number, form in enumerate(("chroma", "full")):
+        target = tmp_path / f"{number}.mkv"
+        encode_tracks(tmp_path / "a.mkv", target, "avc", key_form=form)
+        with av.open(str(target)) as container:
+            assert len(container.streams.video) == 2
+        found = tinct.open(str(target)).info
+        assert (found.colour, found.hdr) == (given.colour, given.hdr)
+
+
 # ── what is refused ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -240,7 +308,9 @@ def test_a_lost_packet_is_counted_and_its_frames_are_concealed(tmp_path: Path, b
     ("options", "message"),
     [
         (("--base", "av1", "--colour", "track"), "--base av1 needs --colour in-band"),
-        (("--base", "avc", "--key-form", "full", "--group", "6"), "needs --colour in-band"),
+        (("--base", "av1", "--key-form", "full", "--group", "6"), "needs --colour in-band"),
+        (("--base", "avc", "--key-form", "full"), "--key-form full needs a fixed --group"),
+        (("--base", "avc", "--colour", "track", "--crf", "30"), "--crf needs --colour in-band"),
         (("--base", "avc", "--colouriser", "compact"), "needs --base av1 or hevc"),
         (("--base", "av1", "--base-preset", "slow"), "none of --base av1, which has 0, 1, 2"),
         (("--base", "avc", "--base-preset", "6"), "none of --base avc, which has ultrafast"),
@@ -259,17 +329,58 @@ def test_what_a_codec_cannot_do_is_refused(
 
 
 def test_a_track_of_another_codec_is_refused(tmp_path: Path) -> None:
-    """Luma and colour in H.264 are no layout yet."""
+    """Luma and colour in AV1 are no layout: its pictures are not grey."""
     write_clip(tmp_path / "a.mkv", frames=5, size=(65, 47))
-    encode(tmp_path / "a.mkv", tmp_path / "b.mkv", "avc")
+    encode(tmp_path / "a.mkv", tmp_path / "b.mkv", "av1", colouriser="none")
 
     def change(manifest: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in manifest.items() if key != "layout"}
 
     path = change_manifest(tmp_path / "b.mkv", tmp_path / "c.mkv", change)
     found = read_message(run("decode", path, tmp_path / "d.mkv"), 2)
-    assert "expected a track colour" in found or "expected HEVC in track luma" in found
+    assert "expected HEVC or H.264 in track luma, found av1" in found
     assert not (tmp_path / "d.mkv").exists()
+
+
+def test_tracks_of_two_codecs_are_refused(tmp_path: Path) -> None:
+    """Each would do alone."""
+    write_clip(tmp_path / "a.mkv", frames=9)
+    for base in ("hevc", "avc"):
+        encode_tracks(tmp_path / "a.mkv", tmp_path / f"{base}.mkv", base)
+    with (
+        av.open(str(tmp_path / "hevc.mkv")) as hevc,
+        av.open(str(tmp_path / "avc.mkv")) as avc,
+        av.open(str(tmp_path / "b.mkv"), "w") as out,
+    ):
+        (manifest,) = (stream for stream in hevc.streams if stream.type == "attachment")
+        out.add_attachment(manifest.name, "application/json", manifest.data)
+        copies = []
+        for number, given in enumerate((hevc, avc)):
+            copy = out.add_stream_from_template(given.streams.video[number], opaque=True)
+            copy.metadata["title"] = given.streams.video[number].metadata["title"]
+            copies.append(copy)
+        for number, given in enumerate((hevc, avc)):
+            for packet in given.demux(video=number):
+                if packet.pts is not None:
+                    packet.stream = copies[number]
+                    out.mux(packet)
+    found = read_message(run("decode", tmp_path / "b.mkv", tmp_path / "c.mkv"), 2)
+    assert "expected all tracks in one codec, found HEVC and H.264" in found
+
+
+def test_tracks_that_are_not_as_grey_as_the_layout_are_refused(tmp_path: Path) -> None:
+    """FFmpeg decodes grey H.264 as 4:2:0: what it is stands in the header alone."""
+    write_clip(tmp_path / "a.mkv", frames=9)
+    encode_tracks(tmp_path / "a.mkv", tmp_path / "b.mkv", "avc")
+
+    def change_to(layout: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        return lambda manifest: {**manifest, "layout": layout}
+
+    for layout, track in (("full", "colour"), ("in-band", "luma")):
+        path = change_manifest(tmp_path / "b.mkv", tmp_path / "c.mkv", change_to(layout))
+        found = read_message(run("decode", path, tmp_path / "d.mkv"), 2)
+        assert f"expected other pixels in track {track} for layout {layout}" in found
+        assert "found yuv420p, grey" in found
 
 
 def test_an_encoder_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -26,7 +26,12 @@ from tinct.errors import CodecError
 # A decode that takes this many times as long as that of the undamaged file counts as a hang.
 SLOWDOWN = 20
 FRAMES, GROUP = 40, 8
-LAYOUTS = {"chroma": {"group": GROUP}, "full": {"group": GROUP, "key_form": "full"}}
+LAYOUTS = {
+    "chroma": {"group": GROUP},
+    "full": {"group": GROUP, "key_form": "full"},
+    "chroma-avc": {"group": GROUP, "base": "avc"},
+    "full-avc": {"group": GROUP, "key_form": "full", "base": "avc"},
+}
 
 
 @dataclass(frozen=True)

@@ -267,6 +267,7 @@ DATA = Path(__file__).parent.parent / "data"
 # SHA-256 of the Y, Cb and Cr of all frames, one after the other.
 RELEASED = {
     "version1.mkv": "a023485b1d81a96eb7d190d0bcd692a4dc3519e3526bfe7555a1a8fd91e8f30b",
+    "avc_tracks.mkv": "31ff70b86771f3d1f3e059439245c07c7e56145511c8c25b3fb98159dc87acc6",
     "version2.mkv": "94e996b00ebec3c77ae877518dbe9364e31f5f12f452553ab751731e02b63559",
 }
 

@@ -15,12 +15,14 @@ from fuzz.matroska import Node, write
 from tinct import limits
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.manifest import Manifest, read_manifest, write_manifest
+from tinct.bitstream.strengths import UNIT, Strengths
+from tinct.decoder import postfilter
+from tinct.decoder.postfilter import PostFilter
 from tinct.encoder import coder, refusals
 from tinct.errors import CodecError
 from tinct.limits import is_frame_rate
 from tinct.media import ebml
 from tinct.media.ebml import CLUSTER, EBML, SEGMENT, check_bounds
-from tinct.networks import interface
 
 CONFIG = tinct.EncodeConfig(
     colour="track", colouriser="none", group=4, adapt="off", x265_preset="ultrafast"
@@ -228,6 +230,8 @@ def test_the_longest_manifest_can_be_read() -> None:
     opens = tuple(range(last - limits.MAX_OPEN_GROUPS, last))
     plain = tuple(range(last - limits.MAX_PLAIN_PLACES, last))
     times = range(last - limits.MAX_QP_CHANGES, last)
+    strengths = (Strengths(network=place % 16) for place in range(limits.MAX_STRENGTHS))
+    changes = tuple((last - limits.MAX_STRENGTHS + n, one) for n, one in enumerate(strengths))
     manifest = Manifest(
         size=(8192, 4352),
         frames=last,
@@ -240,6 +244,7 @@ def test_the_longest_manifest_can_be_read() -> None:
         rank=8,
         update="0" * 16,
         plain=(plain, plain, plain),
+        strengths=(changes, changes, changes),
     )
     assert read_manifest(write_manifest(manifest)) == manifest
 
@@ -257,9 +262,12 @@ def test_a_list_that_is_full_takes_no_more(tmp_path: Path, monkeypatch: pytest.M
     assert tinct.verify(str(target), str(tmp_path / "a.mkv")).psnr == report.psnr
 
 
-def test_places_without_the_network_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interface, "MAX_PLAIN_PLACES", 1)
-    plain: tuple[set[int], ...] = (set(), set(), set())
+def test_what_a_judge_says_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postfilter, "MAX_PLAIN_PLACES", 1)
+    monkeypatch.setattr(postfilter, "MAX_STRENGTHS", 1)
+    said = PostFilter()
     for place in (3, 5):
-        interface.mark_plain(plain, place, (True, False, place == 5))
-    assert plain == ({3}, set(), {5})
+        chosen = [Strengths(0), Strengths(rows=place), Strengths(0 if place == 5 else UNIT)]
+        said.judge(lambda *_, current, to=chosen: to, place, times=[], restored=[], prior=[])
+    assert said.plain == ({3}, set(), {5})
+    assert said.changes == ([], [(3, Strengths(rows=3))], [])

@@ -56,6 +56,17 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "intra-full-2": {"colour": "track", "key_form": "full", "group": 2},
     "intra-boost": {"colour": "track", "key_boost": 8, "adapt": "off"},
     "intra-full-boost": {"colour": "track", "key_form": "full", "group": 6, "key_boost": 10},
+    "intra-avc-auto": {"structure": "intra", "base": "avc"},
+    "intra-avc-track": {"base": "avc", "colour": "track", "adapt": "off"},
+    "intra-avc-none": {"base": "avc", "colour": "track", "colouriser": "none"},
+    "intra-avc-best": {"base": "avc", "colour": "track", "network": "best", "group": 4},
+    "intra-avc-step": {"base": "avc", "colour": "track", "group": 12, "interpolate": 3},
+    "intra-avc-compatible": {"base": "avc", "colour": "track", "compatible": True},
+    "intra-avc-hints": {"base": "avc", "colour": "track", "hints": "on", "colouriser": "none"},
+    "intra-avc-full": {"base": "avc", "key_form": "full", "group": 6},
+    "intra-avc-boost": {"base": "avc", "colour": "track", "key_boost": 16},
+    "low-delay-avc-track": {"structure": "low-delay", "base": "avc", "colour": "track"},
+    "random-access-avc-track": {"structure": "random-access", "base": "avc", "colour": "track"},
     "intra-crf": {"structure": "intra", "base": "hevc", "crf": 30.0},
     "low-delay-crf": {"structure": "low-delay", "base": "hevc", "crf": 31.0},
     "random-access-av1-crf": {"structure": "random-access", "crf": 40.0},
@@ -71,6 +82,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 USUAL_LAYOUTS = [
     *("intra-track", "intra-full", "intra-bitrate"),
     *("low-delay-crf", "random-access-track", "random-access-in-band"),
+    "intra-avc-track",
 ]
 SIZES = [(1, 1), (2, 2), (17, 33), (64, 48), (95, 64)]
 FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
@@ -142,7 +154,8 @@ def test_every_layout_shows_what_the_encoder_measured(
     assert abs(ours - report.psnr[0].mean_db) < 1e-4
 
 
-TINY_DB = {"hevc": (30, 27), "av1": (25, 20)}  # least PSNR of luma and colour in tiny pictures
+# Least PSNR of luma and colour in tiny pictures.
+TINY_DB = {"hevc": (30, 27), "avc": (30, 27), "av1": (25, 20)}
 SIZED = {
     "auto": {},
     "track": {"colour": "track", "adapt": "off"},
@@ -150,6 +163,9 @@ SIZED = {
     "in-band": {"colour": "in-band"},
     "random-access": {"structure": "random-access", "colour": "track"},
     "compatible": {"structure": "low-delay", "colour": "track", "compatible": True},
+    "avc": {"base": "avc", "colour": "track"},
+    "avc-full": {"base": "avc", "key_form": "full", "group": 6},
+    "avc-random-access": {"base": "avc", "structure": "random-access", "colour": "track"},
 }
 
 
@@ -180,7 +196,8 @@ def test_odd_tiny_and_short_videos_come_back_in_full(
 def test_full_range_comes_back_as_it_was(tmp_path: Path, depth: int) -> None:
     tags = ColourTags(1, 1, 1, True)
     write_clip(tmp_path / "a.mkv", frames=5, pix_fmt=FORMATS[depth], colour=tags)
-    for options in ({"colour": "track"}, {"colour": "in-band"}, LAYOUTS["intra-full"]):
+    layouts = ("intra-track", "intra-in-band", "intra-full", "intra-avc-track", "intra-avc-full")
+    for options in map(LAYOUTS.__getitem__, layouts):
         report, found = encode_and_check(tmp_path / "a.mkv", tmp_path / "b.mkv", **options)
         assert found[0].info.colour == tags
         assert_between(report.psnr, QP_32_DB, COLOUR_DB)
@@ -193,7 +210,11 @@ TIMES = [0, 40, 73, 120, 121, 300, 1000, 1017, 1500, 1999, 2500]
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "layout",
-    ["intra-track", "intra-full", "intra-in-band", "random-access-track", "random-access-in-band"],
+    [
+        *("intra-track", "intra-full", "intra-in-band"),
+        *("random-access-track", "random-access-in-band"),
+        *("intra-avc-track", "intra-avc-full"),
+    ],
 )
 def test_variable_times_come_back_to_the_millisecond(tmp_path: Path, layout: str) -> None:
     write_clip(tmp_path / "a.mkv", frames=len(TIMES), vfr=TIMES)
@@ -314,6 +335,7 @@ CUT_LAYOUTS = [
     *("intra-track", "intra-group", "intra-compatible", "intra-in-band", "intra-full"),
     *("low-delay-track", "random-access-track", "random-access-group"),
     *("random-access-in-band", "low-delay-in-band"),
+    *("intra-avc-track", "intra-avc-full", "intra-avc-step", "random-access-avc-track"),
 ]
 
 

@@ -1,26 +1,40 @@
-"""H.264 as a base codec: the options of x264, and its header."""
+"""H.264 as a base codec: the options of x264, and its header.
+
+One plane is coded as a 4:0:0 picture, three as 4:2:0. `avc_headers` reads and changes headers.
+"""
+
+import av
 
 from tinct.bitstream.annexb import iterate_units, split_units
+from tinct.bitstream.avc_headers import PPS, SPS, is_grey, number_idr
 from tinct.bitstream.codecs import MATRICES, PRIMARIES, TRANSFERS, BaseCodec, BaseSettings, Shape
 from tinct.bitstream.hevc import PRESETS
-from tinct.frames import CHROMA_LOCATIONS
+from tinct.frames import CHROMA_LOCATIONS, ColourTags
 
 MESSAGE = 6  # NAL unit type of supplemental information (ITU-T H.264 table 7-1)
-SETS = (7, 8)  # those of SPS and PPS
-SLICES = range(1, 6)  # those of coded slices
+SLICES = range(1, 6)  # NAL unit types of coded slices
 # From a nominal QP to the QP, or in structures that predict the CRF, that gives the PSNR of x265's;
 # lab/notes/2026-11-29-nominal-qp.md.
-QP_SHIFTS = {"intra": -1, "low-delay": 2, "random-access": 2}
+QP_SHIFTS = {"intra": -1, "intra-main": -1, "colour": -1, "low-delay": 2, "random-access": 2}
+UNSPECIFIED = 2  # as a colour tag
 HIGHEST_QP = 51
 LEAST_QP = 1  # of 8 bits: at 0 x264 codes without loss, in a profile that few decoders have
 # Samples of luma. In a row of blocks that is no multiple of eight x264's mbtree reads memory that
 # nobody wrote, and no two files of one video are the same.
 WHOLE_WIDTH = 128
-# Options for each structure.
+# In these a nominal QP is a constant one, not a CRF. Pictures come out one by one, without delay,
+# since several encoders take turns.
+BY_QP = ("intra", "intra-main", "colour")
+NO_DELAY = "ipratio=1:pbratio=1:force-cfr=1"
+# Options for each structure. Several threads would cut an intra picture into slices, by their
+# number: more bytes, and others on another machine.
 STRUCTURES: dict[str, str] = {
-    "intra": "keyint=1:ipratio=1",
+    "intra": "keyint=1:threads=1",
+    "intra-main": "keyint=1:threads=1",  # no other than "intra": hardware decoders take it
     "low-delay": "keyint={entry_frames}:bframes=0",
     "random-access": "keyint={entry_frames}",
+    # IDR pictures come only where `encode(idr=True)` asks for them
+    "colour": "keyint=infinite:bframes=0:rc-lookahead=0:sync-lookahead=0:scenecut=0:threads=1",
 }
 
 
@@ -37,12 +51,14 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
     if settings.qp is not None:
         lift = 6 * (settings.info.bit_depth - 8)
         qp = min(max(settings.qp + QP_SHIFTS[settings.structure], LEAST_QP), HIGHEST_QP)
-        is_intra = settings.structure == "intra"
-        parameters.append(f"qp={qp + lift}" if is_intra else f"crf={qp}")
+        is_constant = settings.structure in BY_QP
+        parameters += [f"qp={qp + lift}", NO_DELAY] if is_constant else [f"crf={qp}"]
     if settings.crf is not None:
         parameters.append(f"crf={settings.crf:g}")
     if settings.bitrate_kbps is not None:
         parameters.append(f"bitrate={settings.bitrate_kbps:g}")
+    if offset := settings.chroma_qp_offset:
+        parameters.append(f"chroma-qp-offset={offset}")
     location = settings.info.chroma_location
     if not grey and location is not None:
         parameters.append(f"chromaloc={CHROMA_LOCATIONS[location]}")
@@ -60,10 +76,19 @@ def make_options(settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[st
 def split_header(header: bytes) -> tuple[bytes, bytes]:
     """Split x264's Annex B header into SPS and PPS, and messages without x264's own."""
     units = split_units(header)
-    sets = [unit for unit in units if _type_of(unit) in SETS]
+    sets = [unit for unit in units if _type_of(unit) in (SPS, PPS)]
     return b"".join(sets), b"".join(
         unit for unit in units if unit not in sets and not _is_advertisement(unit)
     )
+
+
+def complete_header(header: bytes, colour: ColourTags) -> bytes:
+    """Return the header of grey pictures with their matrix, which x264 leaves out."""
+    if colour.matrix == UNSPECIFIED:
+        return header
+    change = f"h264_metadata=matrix_coefficients={colour.matrix}"
+    packets = av.BitStreamFilterContext(change, AVC.coded_as).filter(av.Packet(header))
+    return b"".join(bytes(packet) for packet in packets)
 
 
 def clean(data: bytes) -> bytes:
@@ -99,10 +124,15 @@ AVC = BaseCodec(
     presets=PRESETS,
     preset="medium",
     pixels=("yuv420p", "yuvj420p", "yuv420p10le"),
+    hides_grey=is_grey,
     least=(16, 16),
     make_options=make_options,
     split_header=split_header,
+    complete_header=complete_header,
     clean=clean,
     is_reference=is_reference,
+    number_entry=number_idr,
     tags={"primaries": PRIMARIES, "transfer": TRANSFERS, "matrix": MATRICES},
+    codes_grey=True,
+    has_own_qps=True,
 )

@@ -86,6 +86,9 @@ class PictureEncoder:
         self._count = 0  # pictures taken
         self._repeated = context.extradata or b""
         self.header, self._messages = self._base.split_header(self._repeated)
+        if grey:
+            colour, _ = drop_unknown_tags(settings.info.colour, self._base)
+            self.header = self._base.complete_header(self.header, colour)
 
     def _make_context(self, settings: BaseSettings, *, grey: bool) -> av.VideoCodecContext:
         info = settings.info
@@ -149,6 +152,7 @@ class IntraEncoder:
         self._order: deque[int] = deque()  # pts in coding order
         self._ready: dict[int, Packet] = {}
         assert settings.qp is not None
+        self.header = b""
         self.header = self._get_encoder(settings.qp).header
         self.shape = self._get_encoder(settings.qp).shape
 
@@ -174,7 +178,9 @@ class IntraEncoder:
     def _get_encoder(self, qp: int) -> PictureEncoder:
         if qp not in self._encoders:
             settings = dataclasses.replace(self._settings, qp=qp)
-            self._encoders[qp] = PictureEncoder(settings, self._source_shape, grey=self._grey)
+            encoder = PictureEncoder(settings, self._source_shape, grey=self._grey)
+            assert not self.header or encoder.header == self.header, "headers tell the QP"
+            self._encoders[qp] = encoder
         return self._encoders[qp]
 
     def _pop_ordered(self, packets: Iterable[Packet]) -> list[Packet]:
@@ -207,7 +213,7 @@ def code_pictures(
     for number, picture in enumerate(pictures):
         packets += encoder.encode(picture, number, idr=number == 0)
     packets += encoder.flush()
-    decoder = PictureDecoder(encoder.header, decoder=BASES[settings.base].decoder)
+    decoder = PictureDecoder(encoder.header, base=BASES[settings.base])
     decoded = dict(d for p in packets for d in decoder.decode(p.data, p.pts))
     decoded.update(decoder.flush())
     coded = {p.pts: p for p in packets}

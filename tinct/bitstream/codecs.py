@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tinct.frames import CHROMA_LOCATIONS, VideoInfo
+from tinct.frames import CHROMA_LOCATIONS, ColourTags, VideoInfo
 
 Shape = tuple[int, int]  # height and width
 # Entry points, where decoding may begin, are no further apart where pictures are predicted.
@@ -25,8 +25,8 @@ class BaseSettings:
     """What an encode asks of the base codec `base`. Exactly one of the first three is set.
 
     `qp` is nominal, about HEVC's; `crf` and `preset` are the codec's own. `structure` is one of the
-    row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, in HEVC alone. `keyint`
-    frames lie between entry points, in place of ENTRY_SECONDS.
+    row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, not in AV1. `keyint` frames
+    lie between entry points, in place of ENTRY_SECONDS.
     """
 
     qp: int | None = None
@@ -68,14 +68,18 @@ class BaseCodec:
     `BaseSettings.structure` that it has. `presets` are its own, `preset` is the usual one;
     `highest_crf` is its worst quality, `find_nominal_qp` gives the nominal QP that a CRF is near in
     a structure. `pixels` are FFmpeg's names of the formats that a track may have, `least` is the
-    smallest picture. `make_options` gives the options of the library. `split_header` parts what the
-    library writes before all pictures into the parameter sets and what belongs to each picture that
-    decoding may start at; `clean` takes out of a packet what decoders do not need, and `join` makes
-    a stream of header and packet. `reorders` tells whether a packet has a picture that is shown
-    later, where times do not tell. `is_reference` tells whether others may be predicted from a
-    packet's picture; None where pictures form a regular pyramid from each entry point on. `tags`
-    are the code numbers of H.273 that it takes, by field of ColourTags, `locations` are the places
-    of chroma; without `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma
+    smallest picture. FFmpeg may decode grey pictures as 4:2:0 with flat chroma: then `hides_grey`
+    tells from a track's header whether they are grey. `make_options` gives the options of the
+    library. `split_header` parts what the library writes before all pictures into the parameter
+    sets and what belongs to each picture that decoding may start at; `complete_header` adds to the
+    sets of grey pictures what the library leaves out, `clean` takes out of a packet what decoders
+    do not need, and `join` makes a stream of header and packet. `number_entry` takes header, packet
+    and the number of an entry point in its track: neighbours may have to differ, though each
+    encoder counts for itself. `reorders` tells whether a packet has a picture that is shown later,
+    where times do not tell. `is_reference` tells whether others may be predicted from a packet's
+    picture; None where pictures form a regular pyramid from each entry point on. `tags` are the
+    code numbers of H.273 that it takes, by field of ColourTags, `locations` are the places of
+    chroma; without `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma
     and of colour need `codes_grey`; with `has_own_qps` every intra picture may have a QP of its
     own.
     """
@@ -94,10 +98,13 @@ class BaseCodec:
     find_nominal_qp: Callable[[float, str], int] = lambda crf, structure: round(crf)
     pixels: tuple[str, ...]
     least: Shape
+    hides_grey: Callable[[bytes], bool] = lambda header: False
     make_options: MakeOptions
     split_header: Callable[[bytes], tuple[bytes, bytes]]
+    complete_header: Callable[[bytes, ColourTags], bytes] = lambda header, colour: header
     clean: Callable[[bytes], bytes] = lambda data: data
     join: Callable[[bytes, bytes], bytes] = lambda header, packet: header + packet
+    number_entry: Callable[[bytes, bytes, int], bytes] = lambda header, packet, number: packet
     tags: Mapping[str, frozenset[int]]
     reorders: Callable[[bytes], bool] = lambda packet: False
     is_reference: Callable[[bytes], bool] | None = None

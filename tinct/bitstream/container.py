@@ -1,16 +1,11 @@
-"""Tracks and packets of a Tinct file: spools on disk, the muxer, and the tracks of a file.
+"""Tracks and packets of a Tinct file: the muxer, and the tracks of a file.
 
-`manifest` specifies the format and owns the manifest; `base` codes the packets.
+`manifest` specifies the format and owns the manifest; `base` codes the packets, which wait in
+`spools`.
 """
 
-import heapq
-import io
-import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import repeat
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -32,6 +27,7 @@ from tinct.bitstream.manifest import (
 from tinct.bitstream.pictures import Packet
 from tinct.bitstream.schema import MANIFEST_NAME
 from tinct.bitstream.short_manifest import TAG, read_short, write_short
+from tinct.bitstream.spools import Spool, merge_spools
 from tinct.errors import CodecError
 from tinct.frames import Hdr, VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
@@ -43,79 +39,6 @@ from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.weights import hash_weights
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass
-class Spool:
-    """The packets of one track, on disk until the file is muxed.
-
-    Memory does not grow with the video. `header` is the track's parameter sets, `base` what codes
-    it. Packets that are made late go to `late_file`, in ascending order too, and are read between
-    the others. `last_pts` is the latest time of a packet.
-    """
-
-    name: str
-    header: bytes
-    base: BaseCodec
-    file: IO[bytes]
-    late_file: IO[bytes] | None = None
-    _sizes: list[int] = field(default_factory=lambda: [0, 0], repr=False)
-    _first: bytes = field(default=b"", repr=False)
-    last_pts: int = -1
-
-    @property
-    def size_bytes(self) -> int:
-        """Return the bytes of all packets so far."""
-        return sum(self._sizes)
-
-    @property
-    def late_bytes(self) -> int:
-        """Return the bytes of the packets that were made late."""
-        return self._sizes[1]
-
-    def write(self, packets: list[Packet]) -> None:
-        for packet in packets:
-            self._first = self._first or packet.data
-            self.last_pts = max(self.last_pts, packet.pts)
-            _write_record(self.file, packet)
-            self._sizes[0] += len(packet.data)
-
-    def write_late(self, packet: Packet) -> None:
-        """Take a packet that belongs before others; called from any one thread."""
-        assert self.late_file is not None, "a track of which all packets come in order"
-        _write_record(self.late_file, packet)
-        self._sizes[1] += len(packet.data)
-
-    def read(self) -> Iterator[Packet]:
-        if self.late_file is None:
-            return _read_records(self.file)
-        parts = (_read_records(file) for file in (self.file, self.late_file))
-        return heapq.merge(*parts, key=lambda packet: packet.dts)
-
-    def open_template(self) -> InputContainer:
-        """Open the header and the first picture, from which FFmpeg knows the track's properties.
-
-        These are size, profile, colour tags and parameter sets.
-        """
-        data = io.BytesIO(self.base.join(self.header, self._first))
-        container = av.open(data, "r", format=self.base.raw_format)
-        assert isinstance(container, InputContainer)
-        return container
-
-
-_RECORD = struct.Struct("<qqBI")  # pts, dts, keyframe, length
-
-
-def _write_record(file: IO[bytes], packet: Packet) -> None:
-    file.write(_RECORD.pack(packet.pts, packet.dts, packet.keyframe, len(packet.data)))
-    file.write(packet.data)
-
-
-def _read_records(file: IO[bytes]) -> Iterator[Packet]:
-    file.seek(0)
-    while record := file.read(_RECORD.size):
-        pts, dts, keyframe, length = _RECORD.unpack(record)
-        yield Packet(data=file.read(length), pts=pts, dts=dts, keyframe=bool(keyframe))
 
 
 def mux(
@@ -178,13 +101,6 @@ def mux(
         raise CodecError(
             f'expected Matroska to take the tracks, found "{describe_error(error)}"'
         ) from error
-
-
-def merge_spools(spools: list[Spool]) -> Iterator[tuple[str, Packet]]:
-    """Yield the packets of all tracks in order of decoding time, each with its track's name."""
-    return heapq.merge(
-        *(zip(repeat(spool.name), spool.read()) for spool in spools), key=lambda item: item[1].dts
-    )
 
 
 def _select_tags(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
@@ -337,22 +253,30 @@ def _check_tracks(path: str, container: InputContainer, manifest: Manifest) -> N
                 f"found none in {path}; get the file again"
             )
         _check_codec(path, tracks[name], name=name, row=row)
+    titles = {find_track_base(tracks[name]).title: None for name in row.tracks}
+    if len(titles) > 1:
+        raise CodecError(
+            f"expected all tracks in one codec, found {' and '.join(titles)} in {path}; "
+            "get the file again"
+        )
     for name in row.tracks:
         context = tracks[name].codec_context
         pixels = context.pix_fmt or "of no known kind"
-        grey = row.is_grey(name, has_hints=manifest.hints)
         base = find_track_base(tracks[name])
-        if pixels not in base.pixels or grey not in (None, pixels.startswith("gray")):
+        is_grey = pixels.startswith("gray") or base.hides_grey(context.extradata or b"")
+        wanted_grey = row.is_grey(name, has_hints=manifest.hints)
+        if pixels not in base.pixels or wanted_grey not in (None, is_grey):
+            found = f"{pixels}, grey" if is_grey and not pixels.startswith("gray") else pixels
             raise CodecError(
                 f"expected other pixels in track {name} for layout {row.name}, "
-                f"found {pixels} in {path}; get the file again"
+                f"found {found} in {path}; get the file again"
             )
         network, _ = manifest.network or (None, None)
         wanted = base.name if network is None else SHIPPED_NETWORKS[network].base
         if wanted not in (None, base.name):
             needs = f"{BASES[wanted].title} for the network {network}"
             raise CodecError(f"expected {needs}, found {base.title} in {path}")
-        shape = _coded_track_shape(name, manifest, base=base, grey=pixels.startswith("gray"))
+        shape = _coded_track_shape(name, manifest, base=base, grey=is_grey)
         if (context.height, context.width) != shape:
             width, height = manifest.size
             raise CodecError(

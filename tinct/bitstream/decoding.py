@@ -6,6 +6,7 @@ import av
 from av.codec.context import Flags
 from av.error import FFmpegError
 
+from tinct.bitstream.codecs import BaseCodec
 from tinct.bitstream.hevc import HEVC
 from tinct.bitstream.pictures import PictureKind
 from tinct.media.planes import Planes, from_av_frame
@@ -22,20 +23,21 @@ class PictureDecoder:
     neither a picture nor an error, final after `flush`: these are damage too, unless they precede
     the first picture that can be decoded where decoding began within a track.
 
-    `decoder` is that of a row of BASES. With `low_delay`, which the colour track uses, pictures
-    that are broken or predicted from a broken one are left out: it is better to propagate colour
-    from an intact key frame.
+    `base` is what coded the track, and `header` its parameter sets: with them grey pictures have
+    one plane, whatever FFmpeg makes of them. With `low_delay`, which the colour track uses,
+    pictures that are broken or predicted from a broken one are left out: it is better to propagate
+    colour from an intact key frame.
     """
 
     def __init__(
         self,
         header: bytes | None,
         *,
-        decoder: str = HEVC.decoder,
+        base: BaseCodec = HEVC,
         low_delay: bool = False,
         kind: PictureKind | None = None,
     ) -> None:
-        context = av.CodecContext.create(decoder, "r")
+        context = av.CodecContext.create(base.decoder, "r")
         assert isinstance(context, av.VideoCodecContext)
         context.extradata = header
         context.thread_type = "SLICE" if low_delay else "AUTO"  # frame threads delay pictures
@@ -48,6 +50,7 @@ class PictureDecoder:
             # without it libavcodec drops all pictures that are predicted from a lost one
             context.flags |= Flags.output_corrupt
         self._context, self._kind, self._drops_broken = context, kind, low_delay
+        self._planes = 1 if base.hides_grey(header or b"") else None  # None: all there are
         self._is_intact = True  # no picture since the last key frame was broken
         self._has_begun = False  # a picture that needs no others has been decoded
         self._last_pts = -math.inf
@@ -76,7 +79,9 @@ class PictureDecoder:
             return []
         self.pictureless -= len(pictures)
         return [
-            (f.pts, from_av_frame(f)) for f in pictures if f.pts is not None and self._is_usable(f)
+            (f.pts, from_av_frame(f, self._planes))
+            for f in pictures
+            if f.pts is not None and self._is_usable(f)
         ]
 
     def _is_usable(self, picture: av.VideoFrame) -> bool:

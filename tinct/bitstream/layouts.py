@@ -5,7 +5,8 @@
 
 from dataclasses import dataclass
 
-from tinct.bitstream.manifest import COLOUR, LUMA, Layout
+from tinct.bitstream.manifest import COLOUR, LUMA
+from tinct.bitstream.schema import Layout
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,14 @@
 
 The module `container` has the tracks and packets.
 
-# Format, versions 1 to 3
+# Format, versions 1 to 4
 
 A Tinct file is a Matroska file that any player can open. It holds, in this order:
 
 | part | contents |
 |---|---|
-| track 1, named `luma`, default | HEVC 4:0:0 or 4:2:0; in-band HEVC, H.264 or AV1, 4:2:0 |
-| track 2, named `colour`, not default | HEVC: one packet for each key frame; not in-band |
+| track 1, named `luma`, default | HEVC or H.264, 4:0:0 or 4:2:0; in-band also AV1, all 4:2:0 |
+| track 2, named `colour`, not default | same codec: a packet for each key frame; not in-band |
 | further tracks | sound and subtitles, copied from the source |
 | attachment `tinct.json` | the manifest, see Manifest; not with the tag `TINCT` of track 1 |
 | attachment `update.bin` | weights that were trained on this video, see `gan` and `compact` |
@@ -17,6 +17,10 @@ A Tinct file is a Matroska file that any player can open. It holds, in this orde
 Chroma of 4:2:0 that is not in-band is flat (all samples of Cb and Cr at the middle of their range),
 or holds hints of colour, see Hints. In `update.bin` the colouriser `gan` stores its whole network,
 `compact` a change to the weights of its network.
+
+Tracks say themselves which codec they have, and their parameter sets whether pictures are 4:0:0
+(`chroma_format_idc` of the SPS, 0 for 4:0:0); a decoder of H.264 may show 4:0:0 as 4:2:0 with flat
+chroma. Consecutive IDR pictures of H.264 differ in `idr_pic_id`.
 
 A file without the attachment `tinct.json`, without tracks named `luma` and `colour` and without the
 tag `TINCT` is an ordinary video; so is one whose tag is of a network for another codec.
@@ -61,6 +65,7 @@ and repeated keys.
 | `rank` | with `compact`, a colour track and an update: rank of its matrices, 1 to 8 | no update |
 | `update` | with `gan` or `rank`: hash of `update.bin`, which has at most 16 MiB | |
 | `plain` | [times for Y, times for Cb, times for Cr] where the network is left out | none |
+| `strengths` | with `compact`: [text for Y, text for Cb, text for Cr], see Post-filter | none |
 | `interpolated` | text: the times of interpolated frames; not in-band | none |
 | `hints` | `true`: track 1 is 4:2:0, and its chroma are hints; not in-band | no hints |
 
@@ -86,11 +91,14 @@ and repeated keys.
 
 An in-band file has no attachment, and no name of its track, where the decoder need not crop and the
 QP holds throughout: the track's tag `TINCT` says all. Its text has, with a space between them, the
-format version, 3; the name and the hash of `network`; the QP; `frames`; where the rate is constant
-numerator and denominator of `rate` with a slash between them; and where `plain` is not empty its
-three lists, numbers with commas between them and lists with semicolons. `size` is the track's.
+format version, 3 or 4; the name and the hash of `network`; the QP; `frames`; where the rate is
+constant numerator and denominator of `rate` with a slash between them; and where `plain` is not
+empty its three lists, numbers with commas between them and lists with semicolons. In version 4
+these are always there, and after them the three texts of `strengths`, with semicolons. `size` is
+the track's.
 
     3 fast-av1 0123456789abcdef 37 96 30000/1001 ;0,1,7;2
+    4 fast-av1 0123456789abcdef 37 96 30000/1001 ;; 0kncc;0jggg;
 
 ## In-band networks
 
@@ -106,6 +114,20 @@ one of level 0 of its own; by the `best` ones also from the next such frame on e
 than 8 frames on either side are looked at. Where too few are found, the furthest of those stands
 for them, at an end of the video the frame itself. As both distances the networks are told that to
 the nearest frame, the larger of the two sides.
+
+## Post-filter
+
+What `compact` gives for a plane of a frame that is no key frame, x, is filtered before it is shown.
+`strengths` has a text for each plane: changes with commas between them, each a place (a time as in
+`plain`) in decimal digits and four digits n, e, r, c of base 64 (`A-Z`, `a-z`, `0-9`, `-`, `_`, in
+this order), from which 32 is subtracted. A change holds from its place on; before the first n is 8
+and the others are 0. n is 0 to 16. Where the plane is in `plain`, n is 0.
+
+z = p + floor(n (x - p) / 8 + 1/2), with p as the plane is without the network: what the colouriser
+`none` would give, in-band what was decoded. The plane that is shown is z + e (E - z) / 8 +
+r (R - z) / 8 + c (C - z) / 8, rounded. R is z smoothed along its rows by 1/4, 1/2, 1/4, C along its
+columns, E by OpenCV's bilateral filter (diameter 5, 8 levels of 8 bits, 3 samples; rounded where
+the video has 8 bits). Samples beyond an edge are those at the edge.
 
 ## Interpolated frames
 
@@ -168,7 +190,7 @@ bytes are specified in `tinct/networks/weights.py` as well.
 ## Size
 
 Luma is padded by replication to at least 18 x 16 (width x height; 16 x 16 in H.264, 64 x 64 in
-AV1), and to even sides where the track is 4:2:0. The colour picture is padded to at least 18 x 16.
+AV1), and to even sides where the track is 4:2:0. The colour picture is padded to as much at least.
 A decoder crops to `size`: the top left part is the video.
 
 ## Time
@@ -193,45 +215,31 @@ import json
 from array import array
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any
 
 from tinct.bitstream.schema import (
-    MANIFEST_NAME,
-    are_counts,
-    are_interpolated,
-    are_qps,
-    are_times,
+    SENT_VERSION,
+    VERSION,
+    Layout,
+    check_fields,
     damage_error,
     is_count,
-    is_generator,
-    is_hash,
-    is_network,
-    is_rate,
     list_generator_fields,
     make_generator,
     parse_json,
-    read_count,
 )
+from tinct.bitstream.strengths import Changes, pack_strengths, unpack_strengths
 from tinct.bitstream.times import pack_times, unpack_times
 from tinct.errors import CodecError
-from tinct.limits import (
-    MAX_FRAMES,
-    MAX_PIXELS,
-    MAX_RANK,
-    MAX_SIDE,
-)
-from tinct.networks.gan_config import (
-    GanConfig,
-)
+from tinct.limits import MAX_FRAMES
+from tinct.networks.gan_config import GanConfig
 
-VERSION = 2  # that of files with interpolated frames or hints; all others are of version 1
 UPDATE_NAME = "update.bin"
 # Bytes that a Tinct file takes beside plain HEVC, apart from the manifest's own: the attachment's
 # head, and the names of tracks.
 ATTACHMENT_BYTES = 70
 IDR_SECONDS = 10.0  # longest distance between IDR pictures of the colour track
 LUMA, COLOUR = "luma", "colour"  # names of the tracks
-Layout = Literal["chroma", "full", "in-band"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,8 +247,8 @@ class Manifest:
     """The values of `tinct.json`, as specified above.
 
     `size` is (width, height); `rate` is None where the frame rate is variable. `qps` has a row
-    (time, QP of key frames, QP of other frames) for each change, `plain` the lists of Y, Cb and Cr.
-    `interpolated` has eight bytes for a time, since there may be millions.
+    (time, QP of key frames, QP of other frames) for each change, `plain` and `strengths` the lists
+    of Y, Cb and Cr. `interpolated` has eight bytes for a time, since there may be millions.
     """
 
     size: tuple[int, int]
@@ -256,12 +264,15 @@ class Manifest:
     rank: int | None = None
     update: str | None = None
     plain: tuple[tuple[int, ...], ...] = ((), (), ())
+    strengths: tuple[Changes, ...] = ((), (), ())
     interpolated: "array[int]" = field(default_factory=lambda: array("q"))
     hints: bool = False
 
     @property
     def version(self) -> int:
-        return VERSION if self.interpolated or self.hints else 1
+        if any(self.strengths):
+            return VERSION
+        return SENT_VERSION if self.interpolated or self.hints else 1
 
 
 def write_manifest(manifest: Manifest) -> bytes:
@@ -291,6 +302,8 @@ def write_manifest(manifest: Manifest) -> bytes:
         fields["update"] = manifest.update
     if any(manifest.plain):
         fields["plain"] = manifest.plain
+    if any(manifest.strengths):
+        fields["strengths"] = [pack_strengths(changes) for changes in manifest.strengths]
     if manifest.interpolated:
         fields["interpolated"] = pack_times(manifest.interpolated)
     if manifest.hints:
@@ -314,7 +327,7 @@ def read_manifest(data: bytes) -> Manifest:
             f"expected Tinct format version {VERSION} or lower, found {version}; "
             "it takes a newer tinct to read it"
         )
-    _check_fields(fields)
+    check_fields(fields)
     rate = fields.get("rate")
     return Manifest(
         size=(fields["size"][0], fields["size"][1]),
@@ -330,6 +343,7 @@ def read_manifest(data: bytes) -> Manifest:
         rank=fields.get("rank"),
         update=fields.get("update"),
         plain=tuple(tuple(times) for times in fields.get("plain", ((), (), ()))),
+        strengths=tuple(map(unpack_strengths, fields.get("strengths", ("", "", "")))),
         interpolated=_read_interpolated(fields),
         hints="hints" in fields,
     )
@@ -337,48 +351,3 @@ def read_manifest(data: bytes) -> Manifest:
 
 def _read_interpolated(fields: dict[str, Any]) -> "array[int]":
     return unpack_times(fields["interpolated"]) if "interpolated" in fields else array("q")
-
-
-def _check_fields(fields: dict[str, Any]) -> None:
-    """Raise CodecError for the first key that the specification does not allow, or misses."""
-    plain = fields.get("plain", [[], [], []])
-    colouriser = fields.get("colouriser", "none")
-    in_band = fields.get("layout") == "in-band"
-    is_second = fields["tinct"] == VERSION
-    is_compact, is_gan = colouriser == "compact", colouriser == "gan"
-    size: Any = fields.get("size")
-    frames, keys = read_count(fields.get("frames")), read_count(fields.get("keys", 0))
-    allowed = {
-        "tinct": True,
-        "layout": fields.get("layout", "chroma") in get_args(Layout),
-        "size": are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
-        "rate": is_rate(fields.get("rate", [25, 1])),
-        "frames": frames >= 1,
-        "keys": 0 <= keys <= frames,
-        "open": are_times(fields.get("open", []), most=keys),
-        "colouriser": colouriser in ("none", "compact", "gan"),
-        "network": is_network(fields.get("network"), in_band=in_band)
-        if is_compact
-        else "network" not in fields,
-        "qps": are_qps(fields.get("qps"), most=frames) if is_compact else "qps" not in fields,
-        "generator": is_generator(fields.get("generator")) if is_gan else "generator" not in fields,
-        "rank": "rank" not in fields
-        or (is_compact and not in_band and is_count(fields["rank"], 1, MAX_RANK)),
-        "update": is_hash(fields.get("update"))
-        if is_gan or "rank" in fields
-        else "update" not in fields,
-        "plain": isinstance(plain, list)
-        and len(plain) == 3
-        and all(are_times(times, most=frames if in_band else keys) for times in plain),
-        "interpolated": is_second and are_interpolated(fields)
-        if "interpolated" in fields
-        else "hints" in fields or not is_second,
-        "hints": "hints" not in fields or (fields["hints"] is True and is_second and not in_band),
-    }
-    for key in [*fields, *allowed]:
-        if not allowed.get(key, False):
-            found = json.dumps(fields.get(key))[:40]
-            raise CodecError(
-                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {fields['tinct']} has it, "
-                f"found {found}"
-            )

@@ -1,13 +1,17 @@
-"""What `tinct.json` may hold, one function for each kind of value; `manifest` specifies them."""
+"""What `tinct.json` may hold: its keys, and a function for each kind of value.
+
+`manifest` specifies them.
+"""
 
 import json
 import re
 from dataclasses import asdict
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from tinct.bitstream.qp import MAX_QP
+from tinct.bitstream.strengths import unpack_strengths
 from tinct.bitstream.times import unpack_times
 from tinct.errors import CodecError
 from tinct.limits import (
@@ -15,7 +19,11 @@ from tinct.limits import (
     MAX_MANIFEST_BYTES,
     MAX_MANIFEST_KEYS,
     MAX_MANIFEST_LISTS,
+    MAX_PIXELS,
+    MAX_RANK,
     MAX_RATE_TERM,
+    MAX_SIDE,
+    MAX_STRENGTHS,
     is_frame_rate,
 )
 from tinct.networks.compact_config import SHIPPED_NETWORKS
@@ -31,6 +39,10 @@ from tinct.networks.gan_config import (
 from tinct.networks.weights import HASH_DIGITS
 
 MANIFEST_NAME = "tinct.json"
+# Files with strengths are of version 4, others with interpolated frames or hints of version 2, and
+# all others of version 1.
+VERSION, SENT_VERSION = 4, 2
+Layout = Literal["chroma", "full", "in-band"]
 
 
 def parse_json(data: bytes) -> Any:
@@ -113,6 +125,18 @@ def is_network(value: object, *, in_band: bool) -> bool:
     return row is not None and row.in_band == in_band and is_hash(value[1])
 
 
+def are_strengths(texts: object) -> bool:
+    """Return whether there is a text for each plane, and in them a change."""
+    if not (isinstance(texts, list) and len(texts) == 3 and any(texts)):
+        return False
+    try:
+        return all(
+            isinstance(text, str) and len(unpack_strengths(text)) <= MAX_STRENGTHS for text in texts
+        )
+    except ValueError:
+        return False
+
+
 def are_qps(value: object, *, most: int) -> bool:
     if not (isinstance(value, list) and len(value) == 3 and value[0]):
         return False
@@ -150,3 +174,51 @@ def make_generator(fields: dict[str, Any]) -> GanConfig:
     if "attention" in fields:
         fields = {**fields, "attention": tuple(fields["attention"])}
     return GanConfig(**fields)
+
+
+def check_fields(fields: dict[str, Any]) -> None:
+    """Raise CodecError for the first key that the specification does not allow, or misses."""
+    plain = fields.get("plain", [[], [], []])
+    colouriser = fields.get("colouriser", "none")
+    in_band = fields.get("layout") == "in-band"
+    version = fields["tinct"]
+    is_compact, is_gan = colouriser == "compact", colouriser == "gan"
+    size: Any = fields.get("size")
+    frames, keys = read_count(fields.get("frames")), read_count(fields.get("keys", 0))
+    allowed = {
+        "tinct": version in (1, SENT_VERSION, VERSION),
+        "layout": fields.get("layout", "chroma") in get_args(Layout),
+        "size": are_counts(size, 1, MAX_SIDE, length=2) and size[0] * size[1] <= MAX_PIXELS,
+        "rate": is_rate(fields.get("rate", [25, 1])),
+        "frames": frames >= 1,
+        "keys": 0 <= keys <= frames,
+        "open": are_times(fields.get("open", []), most=keys),
+        "colouriser": colouriser in ("none", "compact", "gan"),
+        "network": is_network(fields.get("network"), in_band=in_band)
+        if is_compact
+        else "network" not in fields,
+        "qps": are_qps(fields.get("qps"), most=frames) if is_compact else "qps" not in fields,
+        "generator": is_generator(fields.get("generator")) if is_gan else "generator" not in fields,
+        "rank": "rank" not in fields
+        or (is_compact and not in_band and is_count(fields["rank"], 1, MAX_RANK)),
+        "update": is_hash(fields.get("update"))
+        if is_gan or "rank" in fields
+        else "update" not in fields,
+        "plain": isinstance(plain, list)
+        and len(plain) == 3
+        and all(are_times(times, most=frames if in_band else keys) for times in plain),
+        "strengths": version == VERSION and is_compact and are_strengths(fields["strengths"])
+        if "strengths" in fields
+        else version != VERSION,
+        "interpolated": version > 1 and are_interpolated(fields)
+        if "interpolated" in fields
+        else "hints" in fields or version != SENT_VERSION,
+        "hints": "hints" not in fields or (fields["hints"] is True and version > 1 and not in_band),
+    }
+    for key in [*fields, *allowed]:
+        if not allowed.get(key, False):
+            found = json.dumps(fields.get(key))[:40]
+            raise CodecError(
+                f"damaged {MANIFEST_NAME}: {key[:40]!r} is not as format {fields['tinct']} has it, "
+                f"found {found}"
+            )

@@ -5,25 +5,26 @@ video. `restorer` does the files with a colour track.
 """
 
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
+from tinct.decoder.postfilter import Judge, PostFilter, finish_when_done
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_judged_frames
 from tinct.media.planes import Planes
 from tinct.motion.views import KeyView
-from tinct.networks.interface import InBandColouriser, Judge, mark_plain, select_planes
+from tinct.networks.interface import InBandColouriser
 
 
 @dataclass(frozen=True)
 class _PendingFrame:
     """A frame that is being restored; `second` counts from the start of the video.
 
-    `restored` is None where every plane is plain: the network does not run.
+    `restored` are the planes after the network, and after the post-filter unless they are to be
+    judged; None where the frame is shown as decoded.
     """
 
     view: KeyView
@@ -39,7 +40,7 @@ class _PendingFrame:
         return self.restored is None or self.restored.done()
 
     def wait(self) -> Planes:
-        """Return the planes after the network; block until they are done."""
+        """Return the planes that `restored` stands for; block until they are done."""
         return self.decoded if self.restored is None else self.restored.result()
 
 
@@ -48,9 +49,9 @@ class InBandRestorer:
 
     Those before tick `start` serve others alone.
 
-    `plain` are, for Y, Cb and Cr, the seconds in which that plane is shown as it was decoded. With
-    `judge` each second is compared with its originals and `plain` extended; where a second has more
-    frames than `limits.max_judged_frames`, its first ones are compared. At most `pending_frames`
+    `post_filter` says how each second is shown. With `judge` each second is compared with its
+    originals, and the strengths are chosen; where a second has more frames than
+    `limits.max_judged_frames`, its first ones are compared. At most `pending_frames`
     wait for their turn before `push` blocks, or as many as a judge needs. `levels` know how coarse
     each picture is, and `losses` are told of the frames that each frame is restored from.
     """
@@ -62,7 +63,7 @@ class InBandRestorer:
         pool: Executor,
         *,
         levels: Levels,
-        plain: Sequence[set[int]],
+        post_filter: PostFilter,
         judge: Judge | None,
         pending_frames: int,
         losses: LossLog,
@@ -70,7 +71,7 @@ class InBandRestorer:
     ) -> None:
         self._info, self._around, self._pool = info, around, pool
         self._levels, self._losses = levels, losses
-        self._plain, self._judge = plain, judge
+        self._post_filter, self._judge = post_filter, judge
         self._pending_frames = pending_frames
         self._max_judged = max_judged_frames(info.width, info.height)
         self._reach, self._start = around.reach, start
@@ -105,17 +106,31 @@ class InBandRestorer:
         window = list(islice(self._pictures, first, self._next + self._reach + 1))
         view = self._pictures[self._next]
         second = int(view.luma.pts * self._info.time_base)
-        is_plain = all(second in seconds for seconds in self._plain)
         restored = None
-        if not is_plain:
+        if self._judge is not None or self._post_filter.needs_network(second):
             restored = self._around.start_frame(window, self._next - first, pool=self._pool)
             times = [one.luma.pts for one in window]
             self._losses.add_window(view.luma.pts, times, self._reach)
-        self._pending.append(_PendingFrame(view, second, restored))
+        frame = _PendingFrame(view, second, restored)
+        if self._judge is None:
+            frame = replace(frame, restored=self._start_filter(frame))
+        self._pending.append(frame)
         if self._next == self._reach:
             self._pictures.popleft()
         else:
             self._next += 1
+
+    def _start_filter(self, frame: _PendingFrame) -> Future[Planes] | None:
+        """Start the post-filter of a frame, after the network where that runs."""
+        if frame.restored is not None:
+            return finish_when_done(frame.restored, lambda planes: self._filter(frame, planes))
+        if any(any(one.smoothing) for one in self._post_filter.find(frame.second)):
+            return self._pool.submit(self._filter, frame, frame.decoded)
+        return None
+
+    def _filter(self, frame: _PendingFrame, restored: Planes) -> Planes:
+        depth = self._info.bit_depth
+        return self._post_filter.apply(restored, frame.decoded, frame.second, depth=depth)
 
     def _pop_finished(self, keep: int, *, is_last: bool) -> list[Frame]:
         """Return finished frames in order. Block while more than `keep` frames are pending.
@@ -139,16 +154,15 @@ class InBandRestorer:
         return self._pending[-1].second > second or len(self._pending) >= self._max_judged
 
     def _judge_second(self, judge: Judge, second: int) -> None:
-        """Decide for each plane whether it is plain in `second`."""
+        """Choose how strongly each plane is filtered in `second`."""
         members = [frame for frame in self._pending if frame.second == second]
         restored = [frame.wait() for frame in members]
         times = [frame.view.luma.pts for frame in members]
-        is_better_plain = judge(times, restored, [frame.decoded for frame in members])
-        mark_plain(self._plain, second, is_better_plain)
+        decoded = [frame.decoded for frame in members]
+        self._post_filter.judge(judge, second, times=times, restored=restored, prior=decoded)
         self._judged_second = second
 
     def _finish_frame(self, frame: _PendingFrame) -> Frame:
-        y, cb, cr = select_planes(
-            frame.wait(), frame.decoded, plain=self._plain, place=frame.second
-        )
+        planes = frame.wait()
+        y, cb, cr = planes if self._judge is None else self._filter(frame, planes)
         return Frame(y, cb, cr, pts=frame.view.luma.pts, info=self._info)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
+from tinct.decoder.postfilter import Judge, PostFilter, finish_when_done
 from tinct.media.planes import Planes
 from tinct.motion.hints import take_hint
 from tinct.motion.views import KeyView, LumaView
-from tinct.networks.interface import Judge, mark_plain
 
-# Takes a frame's planes after the network and those of the prior; returns the ones to show.
-Select = Callable[[Planes, Planes], Planes]
+# Takes a frame's planes after the network and those without it; returns the ones to show.
+Finish = Callable[[Planes, Planes], Planes]
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ WHOLE = Cut()
 class PendingFrame:
     """A frame whose planes a task makes; any thread may wait for it.
 
-    `luma` has its time, its QP and its hint of colour. Where it has a `prior`, `select` chooses
-    among both tasks' planes; it is asked when the frame is first waited for.
+    `luma` has its time, its QP and its hint of colour. `finish` makes what is shown of the task's
+    planes and those of `prior`: when the frame is first waited for where there is one, else at the
+    end of the task.
     """
 
     def __init__(
@@ -52,10 +53,12 @@ class PendingFrame:
         restored: Future[Planes],
         *,
         prior: Future[Planes] | None = None,
-        select: Select | None = None,
+        finish: Finish | None = None,
     ) -> None:
         self.luma, self.restored, self.prior = luma, restored, prior
-        self._select = select
+        self._finish = finish
+        if finish is not None and prior is None:
+            self.restored = finish_when_done(restored, lambda planes: finish(planes, planes))
         self._view: KeyView | None = None
 
     @classmethod
@@ -75,8 +78,8 @@ class PendingFrame:
         """Return the frame as it is shown; block until it is finished."""
         if self._view is None:
             planes = self.restored.result()
-            if self.prior is not None and self._select is not None:
-                planes = self._select(planes, self.prior.result())
+            if self.prior is not None and self._finish is not None:
+                planes = self._finish(planes, self.prior.result())
             y, cb, cr = planes
             if self.luma.hint is not None:
                 cb, cr = take_hint((cb, cr), self.luma.hint, bit_depth=self.luma.bit_depth)
@@ -151,14 +154,14 @@ class PendingGroup:
         """Start what has not been started."""
         self.frames.extend(self.rest)
 
-    def judge_by(self, judge: Judge, plain: tuple[set[int], ...]) -> None:
-        """Let an encoder decide for each plane whether the prior is shown; mark it in `plain`."""
+    def judge_by(self, judge: Judge, post_filter: PostFilter) -> None:
+        """Let an encoder choose how strongly each plane is filtered."""
         place = self.group.key_pts
         priors = [frame.prior.result() for frame in self.sent if frame.prior is not None]
         if priors and place is not None:
             restored = [frame.restored.result() for frame in self.sent]
             times = [frame.luma.pts for frame in self.sent]
-            mark_plain(plain, place, judge(times, restored, priors))
+            post_filter.judge(judge, place, times=times, restored=restored, prior=priors)
 
     @property
     def is_done(self) -> bool:

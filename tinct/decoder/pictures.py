@@ -17,7 +17,7 @@ def open_decoder(track: VideoStream, name: str) -> PictureDecoder:
     context = track.codec_context
     return PictureDecoder(
         context.extradata,
-        decoder=find_track_base(track).decoder,
+        base=find_track_base(track),
         # frame threads would hold colour back behind the luma that waits for it
         low_delay=name == COLOUR,
         kind=PictureKind.of(context),

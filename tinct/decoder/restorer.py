@@ -10,19 +10,22 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice, repeat
 
 import numpy as np
 
 from tinct.bitstream.layouts import LAYOUTS
-from tinct.bitstream.manifest import COLOUR, Layout
+from tinct.bitstream.manifest import COLOUR
 from tinct.bitstream.pictures import unstack_chroma
+from tinct.bitstream.schema import Layout
 from tinct.decoder.filling import find_gaps, set_distances, start_filling
 from tinct.decoder.inband import InBandRestorer
 from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.padding import check_plane, crop_plane
 from tinct.decoder.pending import WHOLE, Cut, Group, PendingFrame, PendingGroup
+from tinct.decoder.postfilter import Judge, PostFilter
 from tinct.frames import Frame, VideoInfo
 from tinct.limits import max_held_frames
 from tinct.media.planes import Planes
@@ -32,10 +35,7 @@ from tinct.networks.interface import (
     Colouriser,
     InBandColouriser,
     Interpolator,
-    Judge,
-    PlainPlaces,
     propagate_group,
-    select_planes,
 )
 
 # Frames that may be pending beside the first pending group and the group that is coming in.
@@ -57,8 +57,8 @@ class Restorer:
     told of what did not arrive, and know the key frames whose colour does not decode; their luma
     has the QP of key frames. An encoder adds to both.
 
-    `plain` are, for Y, Cb and Cr, the groups (times of key frames) or in-band the seconds in which
-    that plane leaves the network out. An encoder's `judge` decides this here, group by group.
+    `post_filter` says how what the network gives is shown, group by group or in-band second by
+    second. An encoder's `judge` decides this here.
 
     `interpolated` are the times of frames that were never sent, ascending; `interpolate` makes
     them, and with `losses.fills_gaps` those that were lost between frames of one shot. An encoder's
@@ -80,7 +80,7 @@ class Restorer:
         open_keys: Collection[int] = (),
         qps: Sequence[tuple[int, int, int]] = (),
         losses: LossLog | None = None,
-        plain: PlainPlaces = ((), (), ()),
+        post_filter: PostFilter | None = None,
         judge: Judge | None = None,
         interpolated: Sequence[int] = (),
         interpolate: Interpolator = interpolate_frame,
@@ -96,7 +96,7 @@ class Restorer:
         self._colouriser, self._judge = colouriser, judge
         self._open_keys, self._qps = open_keys, qps
         self._losses = LossLog() if losses is None else losses
-        self.plain: tuple[set[int], ...] = tuple(set(places) for places in plain)
+        self.post_filter = PostFilter() if post_filter is None else post_filter
         self._max_held = max_held_frames(info.width, info.height)
         self._luma: deque[LumaView] = deque()  # of frames from the current key frame on
         self._colour: deque[tuple[int, Planes]] = deque()  # of key frames after the current one
@@ -114,7 +114,7 @@ class Restorer:
                 around,
                 self._pool,
                 levels=levels,
-                plain=self.plain,
+                post_filter=self.post_filter,
                 judge=judge,
                 pending_frames=PENDING_FRAMES,
                 losses=self._losses,
@@ -237,7 +237,7 @@ class Restorer:
             gaps=gaps,
             is_merged=self._is_merged,
             is_cut_off=is_cut_off,
-            is_plain=all(self._key_pts in places for places in self.plain),
+            is_plain=not self.post_filter.needs_network(self._key_pts),
         )
         group = Group(
             key_pts=self._key_pts,
@@ -276,20 +276,19 @@ class Restorer:
         if not wanted:
             return
         luma, keys = set_distances(group.luma, group.times), group.keys
-        is_plain = [group.key_pts in places for places in self.plain]
+        place = group.key_pts
         prior: Iterable[Future[Planes] | None] = repeat(None, len(wanted))
-        if self._colouriser is propagate_group or not keys or all(is_plain):
-            restored = propagate_group(luma, keys, self._pool, wanted=wanted)
-        else:
-            restored = self._colouriser(luma, keys, self._pool, wanted=wanted)
-            if any(is_plain) or self._judge is not None:
-                prior = propagate_group(luma, keys, self._pool, wanted=wanted)
+        needs_network = keys and self.post_filter.needs_network(place)
+        colouriser = self._colouriser if needs_network else propagate_group
+        restored = colouriser(luma, keys, self._pool, wanted=wanted)
+        if colouriser is not propagate_group and (
+            self._judge is not None or self.post_filter.needs_prior(place)
+        ):
+            prior = propagate_group(luma, keys, self._pool, wanted=wanted)
 
-        def select(planes: Planes, without: Planes) -> Planes:
-            return select_planes(planes, without, plain=self.plain, place=group.key_pts)
-
+        finish = partial(self.post_filter.apply, place=place, depth=self._info.bit_depth)
         for index, planes, without in zip(wanted, restored, prior, strict=True):
-            yield PendingFrame(group.luma[index], planes, prior=without, select=select)
+            yield PendingFrame(group.luma[index], planes, prior=without, finish=finish)
 
     def _fill(
         self, group: Group, sent: Iterable[PendingFrame], *, ahead: int = 0
@@ -367,7 +366,7 @@ class Restorer:
     def _show_group(self, pending: PendingGroup) -> list[KeyView]:
         """Return the frames of a group as they are shown, with the key frames around them."""
         if self._judge is not None:
-            pending.judge_by(self._judge, self.plain)
+            pending.judge_by(self._judge, self.post_filter)
         frames = pending.sent
         if pending.group.times:
             frames = list(self._fill(pending.group, frames))

@@ -36,6 +36,7 @@ from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
 from tinct.decoder.pictures import decode_pictures, open_decoder
+from tinct.decoder.postfilter import PostFilter
 from tinct.decoder.properties import describe_cut, describe_video, read_ticks
 from tinct.decoder.restorer import Restorer
 from tinct.errors import CodecError, TimeError
@@ -310,7 +311,7 @@ class Video:
             open_keys=frozenset(manifest.open),
             qps=manifest.qps,
             losses=losses,
-            plain=manifest.plain,
+            post_filter=PostFilter.of(manifest.plain, manifest.strengths),
             interpolated=manifest.interpolated,
             interpolate=self._interpolate,
             has_hints=manifest.hints,

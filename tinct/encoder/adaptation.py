@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from tinct.config import EncodeConfig
+from tinct.decoder.postfilter import PostFilter
 from tinct.encoder.coder import Coder
 from tinct.encoder.cost import Cost
 from tinct.encoder.plan import Plan
@@ -189,7 +190,7 @@ class InBandPart(Part):
         assert len(view.coded_errors) == self._coder.frames
         network, shown, size = self.network, view.shown, manifest_bytes()
         cost = self._cost(view.errors)
-        self.network, view.errors, view.plain = None, view.coded_errors, ()
+        self.network, view.errors, view.post_filter = None, view.coded_errors, PostFilter()
         without = self._cost(view.errors)
         share = 8 * (size - manifest_bytes()) / (without.bits * self._coder.frames)
         self.saved_share = 1 - (1 + share) * math.exp(cost.log_distortion(without) / BITS_WORTH)

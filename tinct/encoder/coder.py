@@ -15,10 +15,10 @@ from typing import IO, TypeVar
 
 from tinct.bitstream.base import BASES, code_pictures
 from tinct.bitstream.codecs import BaseCodec, BaseSettings
-from tinct.bitstream.container import Spool
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.bitstream.pictures import Packet
 from tinct.bitstream.qp import key_qp, other_qp
+from tinct.bitstream.spools import Spool
 from tinct.config import EncodeConfig
 from tinct.encoder.keyframes import Group, cut_groups
 from tinct.encoder.plan import Plan, TrackPackets

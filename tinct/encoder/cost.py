@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tinct.bitstream.codecs import BaseSettings
+from tinct.bitstream.strengths import NEUTRAL, Strengths
+from tinct.decoder.postfilter import Judge
 from tinct.encoder.samples import Samples
 from tinct.frames import Frame
 from tinct.media.planes import Planes
-from tinct.networks.interface import Judge
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
 # All-intra frames are independent: every fourth of a stretch is coded, apart from key frames.
@@ -57,12 +58,16 @@ def exchange_rate(here: Cost, near: Cost) -> float:
 def judge_by(originals: Mapping[int, Frame]) -> Judge:
     """Return a judge that compares with `originals`, by time.
 
-    It says which planes of a group are nearer to them before the network than after it.
+    It takes the network's planes, or where these are further off those without it.
     """
 
     def judge(
-        times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes]
-    ) -> tuple[bool, ...]:
+        times: Sequence[int],
+        restored: Sequence[Planes],
+        prior: Sequence[Planes],
+        *,
+        current: Sequence[Strengths],
+    ) -> list[Strengths]:
         error = {}
         for name, group in (("restored", restored), ("prior", prior)):
             error[name] = np.zeros(3)
@@ -70,7 +75,8 @@ def judge_by(originals: Mapping[int, Frame]) -> Judge:
                 frame = originals[pts]
                 pairs = zip((frame.y, frame.cb, frame.cr), planes, strict=True)
                 error[name] += [squared_error(a, b, frame.info.bit_depth) for a, b in pairs]
-        return tuple(bool(better) for better in error["prior"] < error["restored"])
+        is_better_plain = error["prior"] < error["restored"]
+        return [replace(NEUTRAL, network=0) if better else NEUTRAL for better in is_better_plain]
 
     return judge
 

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 from tinct.bitstream.layouts import LAYOUTS, LayoutRow
-from tinct.bitstream.manifest import Layout
 from tinct.bitstream.pictures import Packet
+from tinct.bitstream.schema import Layout
 from tinct.encoder.cost import Cost
 from tinct.encoder.keyframes import Spacing
 from tinct.encoder.sending import SEND_ALL, Sending

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from tinct.bitstream.base import coded_shape
 from tinct.bitstream.codecs import Shape
-from tinct.bitstream.container import Spool, mux
+from tinct.bitstream.container import mux
 from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Manifest, write_manifest
 from tinct.bitstream.short_manifest import TAG_BYTES, write_short
+from tinct.bitstream.spools import Spool
+from tinct.decoder.postfilter import PostFilter
 from tinct.encoder.adaptation import Part
 from tinct.encoder.coder import Coder
 from tinct.encoder.plan import Plan
@@ -129,7 +131,7 @@ class Session:
     def manifest(self) -> Manifest | None:
         """Return the manifest; None for a plain video, which has no need of one."""
         info, part, coder = self._info, self.part, self.coder
-        plain = ((), (), ()) if self.view is None else self.view.plain
+        shown_with = PostFilter() if self.view is None else self.view.post_filter
         is_whole = self._coded_shape == (info.height, info.width)
         if not self.row.has_colour_track and part.network is None and is_whole:
             return None
@@ -146,7 +148,8 @@ class Session:
             generator=part.generator,
             rank=part.rank,
             update=hash_weights(part.update) if part.update is not None else None,
-            plain=tuple(tuple(sorted(times)) for times in plain),
+            plain=tuple(tuple(sorted(times)) for times in shown_with.plain),
+            strengths=tuple(map(tuple, shown_with.changes)),
             interpolated=array("q", self.coder.interpolated),
             hints=coder.has_hints and self.row.has_colour_track,
         )

@@ -22,7 +22,7 @@ from tinct.media.planes import Planes
 COLOUR_QP_DRIFT = 3  # QP steps that key frames may move before the colour track starts anew
 # Of hints of colour from the chroma QP of the nominal one. At 12 they have too much coding noise.
 HINT_QP_OFFSET = 6
-LEAST_QP_OFFSET = -12  # that HEVC has; a key boost beyond 30 asks for less
+LEAST_QP_OFFSET = -12  # that codecs have; a key boost beyond 30 asks for less
 KEY_HINT_WINDOW = 17  # samples a side that share the hint of a key frame, which has better colour
 
 

@@ -10,16 +10,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinct.bitstream.container import Spool, merge_spools
 from tinct.bitstream.decoding import PictureDecoder
-from tinct.bitstream.manifest import COLOUR, LUMA, Layout
+from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.bitstream.pictures import Packet
+from tinct.bitstream.schema import Layout
+from tinct.bitstream.spools import Spool, merge_spools
+from tinct.bitstream.strengths import Strengths
 from tinct.decoder.levels import Levels
+from tinct.decoder.postfilter import PostFilter
 from tinct.decoder.restorer import PENDING_FRAMES, Restorer
 from tinct.encoder.coder import Coder
-from tinct.encoder.cost import judge_by
 from tinct.encoder.late import find_late
 from tinct.encoder.plan import TrackPackets
+from tinct.encoder.strengths import choose_strengths
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
 from tinct.media.planes import Planes
@@ -63,10 +66,10 @@ class PlaneErrors:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a view came to: errors by frame, and per plane the places that pass the network by."""
+    """What a view came to: errors by frame, and how what the network gives is shown."""
 
     errors: PlaneErrors
-    plain: tuple[set[int], ...]
+    post_filter: PostFilter
 
 
 class View:
@@ -87,7 +90,7 @@ class View:
         self._reread_pts = -1  # latest frame of the source that was read a second time
         self.originals: dict[int, Frame] = {}  # by time: coded, but not yet restored
         self.errors, self.coded_errors = PlaneErrors(), PlaneErrors()
-        self.plain: tuple[set[int], ...] = ()
+        self.post_filter = PostFilter()
 
     def __enter__(self) -> "View":
         return self
@@ -118,7 +121,7 @@ class View:
             levels=self._levels,
             open_keys=self._coder.open_keys,
             qps=self._coder.qps,
-            judge=judge_by(self.originals) if judges else None,
+            judge=self._choose_strengths if judges else None,
             interpolated=self._coder.interpolated,
             interpolate=interpolate,
             inspect=self._send_late if self._coder.may_send_late else None,
@@ -126,7 +129,7 @@ class View:
             most_pending=0 if self._coder.waits_for_view else PENDING_FRAMES,
         )
         self._restorer = self._stack.enter_context(restorer)
-        self.plain = restorer.plain
+        self.post_filter = restorer.post_filter
 
     def open_tracks(self) -> None:
         """Open a decoder for each track of the coder, in the tracks' order."""
@@ -177,11 +180,11 @@ class View:
 
     @property
     def shown(self) -> Shown:
-        return Shown(self.errors, self.plain)
+        return Shown(self.errors, self.post_filter)
 
     def return_to(self, shown: Shown) -> None:
         """Take back what was measured before, where a network is not kept."""
-        self.errors, self.plain = shown.errors, shown.plain
+        self.errors, self.post_filter = shown.errors, shown.post_filter
 
     def _read_originals(self, pictures: list[tuple[int, Planes]], frames: Iterator[Frame]) -> None:
         """Read the source up to the latest of `pictures`; both tracks come in order of time."""
@@ -195,6 +198,24 @@ class View:
                     )
                 self.expect(original)
                 self._reread_pts = original.pts
+
+    def _choose_strengths(
+        self,
+        times: Sequence[int],
+        restored: Sequence[Planes],
+        prior: Sequence[Planes],
+        *,
+        current: Sequence[Strengths],
+    ) -> list[Strengths]:
+        """Choose the post-filter's strengths for some frames, see `decoder.postfilter.Judge`."""
+        return choose_strengths(
+            [self.originals[pts] for pts in times],
+            restored,
+            prior,
+            current=current,
+            shares_network=self._measures_coded,
+            bits=8 * self._coder.size_bytes / max(self._coder.frames, 1) * len(times),
+        )
 
     def _decode(self, name: str, packet: Packet) -> list[tuple[int, Planes]]:
         if name == LUMA:
@@ -232,7 +253,7 @@ class View:
 
 
 def _decoder_of(spool: Spool) -> PictureDecoder:
-    return PictureDecoder(spool.header, decoder=spool.base.decoder, low_delay=spool.name == COLOUR)
+    return PictureDecoder(spool.header, base=spool.base, low_delay=spool.name == COLOUR)
 
 
 def _coded_errors(original: Frame, planes: Planes) -> tuple[float, float, float]:

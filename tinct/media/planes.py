@@ -34,10 +34,11 @@ def to_av_frame(planes: Planes, format_name: str, shape: tuple[int, int]) -> av.
     return frame
 
 
-def from_av_frame(frame: av.VideoFrame) -> Planes:
-    """Return contiguous copies of the planes of a gray or 4:2:0 frame."""
+def from_av_frame(frame: av.VideoFrame, count: int | None = None) -> Planes:
+    """Return contiguous copies of the first `count` planes of a gray or 4:2:0 frame."""
     dtype = np.dtype(np.uint8 if frame.format.components[0].bits == 8 else "<u2")
-    return tuple(view_rows(p, dtype)[: p.height, : p.width].copy() for p in frame.planes)
+    planes = frame.planes[:count]
+    return tuple(view_rows(p, dtype)[: p.height, : p.width].copy() for p in planes)
 
 
 def pad_plane(plane: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -2,26 +2,21 @@
 
 `propagate_group`, the colouriser `none`, needs no network; `compact` and `gan` make those that do.
 `decoder.restorer` calls a Colouriser, `decoder.inband` an InBandColouriser, `decoder.filling` an
-Interpolator; an encoder gives the first two a Judge. All are plain functions. Planes of one frame
-are Y [H, W], Cb and Cr [h, w], in the video's own type.
+Interpolator. All are plain functions. Planes of one frame are Y [H, W], Cb and Cr [h, w], in the
+video's own type.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from tinct.limits import MAX_PLAIN_PLACES
 from tinct.media.planes import Planes
 from tinct.motion.interpolation import Match, Place
 from tinct.motion.prior import propagate
 from tinct.motion.views import KeyView, LumaView
-
-# For Y, Cb and Cr: where that plane is shown without the network. A place is the time in ticks of a
-# group's key frame, or in-band a second of the video.
-PlainPlaces = Sequence[Collection[int]]
 
 
 class Colouriser(Protocol):
@@ -76,19 +71,6 @@ class Interpolator(Protocol):
         """
 
 
-class Judge(Protocol):
-    """Compare what a network made with the originals, which only an encoder has."""
-
-    def __call__(
-        self, times: Sequence[int], restored: Sequence[Planes], prior: Sequence[Planes], /
-    ) -> tuple[bool, ...]:
-        """Return for Y, Cb and Cr whether that plane is better without the network.
-
-        `times` are the frames' times in ticks, `restored` their planes after the network, `prior`
-        the planes without it: propagation, or in-band what was decoded.
-        """
-
-
 def propagate_group(
     luma: Sequence[LumaView],
     keys: Sequence[KeyView],
@@ -102,28 +84,6 @@ def propagate_group(
     """
     indices = range(len(luma)) if wanted is None else wanted
     return (pool.submit(_propagate_frame, luma[index], keys) for index in indices)
-
-
-def mark_plain(plain: Sequence[set[int]], place: int, is_better_plain: Sequence[bool]) -> None:
-    """Note for each plane whether a Judge finds it better without the network at `place`.
-
-    Beyond MAX_PLAIN_PLACES, which a manifest holds, the network's planes are shown as they are.
-    """
-    for places, is_plain in zip(plain, is_better_plain, strict=True):
-        if is_plain and len(places) < MAX_PLAIN_PLACES:
-            places.add(place)
-        else:
-            places.discard(place)
-
-
-def select_planes(
-    restored: Planes, prior: Planes, *, plain: PlainPlaces, place: int | None
-) -> Planes:
-    """Return the planes to show of a frame: the prior's where a plane is plain at `place`."""
-    return tuple(
-        without if place in places else with_it
-        for with_it, without, places in zip(restored, prior, plain, strict=True)
-    )
 
 
 def _propagate_frame(luma: LumaView, keys: Sequence[KeyView]) -> Planes:
