@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from tinct.bitstream.qp import MAX_QP
-from tinct.declaration import declared_options, option
+from tinct.declaration import declared_options, describe_options, option
 from tinct.errors import OptionError
 from tinct.limits import MAX_GROUP
 from tinct.networks.gan_config import (
@@ -87,11 +87,12 @@ def _is_path(text: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeConfig:
-    """Options of one encode. None stands for what the other options ask for, see `usual` of each.
+    """Options of one encode, all given by keyword. None stands for what other options ask for.
 
     `qp` is nominal quality, about that of HEVC at this QP; one of `crf` and `bitrate_kbps` may
     replace it. The options of the last panel belong to the colouriser `gan`: they say which
-    generator it trains on the video, and how. Raise OptionError for a value that is out of range.
+    generator it trains on the video, and how. Raise OptionError for a value that is out of range;
+    combinations that make no sense are refused by `encode`.
     """
 
     structure: Structure = option(
@@ -386,5 +387,6 @@ class EncodeConfig:
         )
 
 
+EncodeConfig.__doc__ = describe_options(EncodeConfig, PANELS)
 OPTIONS = declared_options(EncodeConfig)
 DEFAULTS: dict[str, Any] = {part.name: part.default for part in fields(EncodeConfig)}

@@ -1,7 +1,9 @@
 """How an option is declared: its values, its help and where it is shown. `config` declares them."""
 
 import dataclasses
-from collections.abc import Callable
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, cast
@@ -86,3 +88,20 @@ def declared_options(config: type) -> dict[str, Option]:
         flag = declared.flag or part.name.replace("_", "-")
         found[part.name] = dataclasses.replace(declared, flag=flag)
     return found
+
+
+def describe_options(config: type, panels: Iterable[str]) -> str:
+    """Return a dataclass's docstring with its options below, panel by panel."""
+    defaults = {part.name: part.default for part in dataclasses.fields(config)}
+    lines, margin = [inspect.cleandoc(config.__doc__ or "")], " " * 6
+    for panel in panels:
+        lines += ["", panel]
+        for name, option in declared_options(config).items():
+            if option.panel == panel:
+                usual = f" ({option.usual})" if option.usual else ""
+                values = f"{name}: {option.expected}; default {defaults[name]!r}{usual}"
+                lines += textwrap.wrap(values, 96, initial_indent="  ", subsequent_indent=margin)
+                lines += textwrap.wrap(
+                    option.help, 96, initial_indent=margin, subsequent_indent=margin
+                )
+    return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from tinct.errors import CodecError
+from tinct.errors import CodecError, FileError
 from tinct.interrupt import defer_interrupts
 
 PART_SUFFIX = ".tinct-part"  # ends the names of files that are not whole
@@ -152,27 +152,39 @@ def check_output(destination: str, source: str, *, overwrite: bool) -> None:
     if destination == "-":
         return
     if "\0" in destination:
-        raise CodecError(
-            f"expected a file name for the output, found a NUL character in {destination!r}"
-        )
+        found = f"a NUL character in {destination!r}"
+        raise FileError(destination, "a file name for the output", found)
     target = Path(destination)
     folder = target.absolute().parent
     if not folder.is_dir():
-        raise CodecError(f"expected the folder {folder} to exist; make it first")
+        raise FileError(
+            destination, f"the folder {folder} to exist", found="", advice="make it first"
+        )
     if not os.access(folder, os.W_OK):
-        raise CodecError(
-            f"expected to write in {folder}, found no permission; choose another folder"
+        raise FileError(
+            destination,
+            f"to write in {folder}",
+            found="no permission",
+            advice="choose another folder",
         )
     if target.is_symlink() and not overwrite:
-        raise CodecError(
-            f"expected no file at {target}, found a symbolic link; "
-            "--overwrite replaces the link, not what it points to"
+        raise FileError(
+            destination,
+            f"no file at {target}",
+            found="a symbolic link",
+            advice="--overwrite replaces the link, not what it points to",
         )
     if target.is_symlink() or target.is_dir() or not target.exists():
         return
     if not target.is_file():
-        raise CodecError(f"expected a file name for the output, found a pipe or device at {target}")
+        found = f"a pipe or device at {target}"
+        raise FileError(destination, "a file name for the output", found)
     if source != "-" and Path(source).exists() and target.samefile(source):
-        raise CodecError(f"expected an output other than the input, found {target} for both")
+        raise FileError(destination, "an output other than the input", f"{target} for both")
     if not overwrite:
-        raise CodecError(f"expected no file at {target}, found one; use --overwrite to replace it")
+        raise FileError(
+            destination,
+            f"no file at {target}",
+            found="one",
+            advice="use --overwrite to replace it",
+        )

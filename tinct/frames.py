@@ -7,11 +7,15 @@ colour tags are those of ITU-T H.273. Times are whole ticks of `VideoInfo.time_b
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tinct.errors import CodecError
 from tinct.limits import MAX_PIXELS, MAX_RATE, MAX_SIDE
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,32 @@ class Frame:
         return float(self.pts * self.info.time_base)
 
     def rgb(self) -> np.ndarray:
-        """Return 8-bit R'G'B' [H, W, 3] by the video's matrix and range (see `colour.to_rgb`)."""
+        """Return R'G'B' [H, W, 3], uint8 of 0 to 255, by the video's matrix and range.
+
+        Raise CodecError for the few matrices that R'G'B' cannot be computed of, such as ICtCp.
+        """
         from tinct.colour import to_rgb
 
         return to_rgb(self)
+
+    def rgb16(self) -> np.ndarray:
+        """Return R'G'B' [H, W, 3], uint16 of 0 to 65535, in which 10 bits lose nothing."""
+        from tinct.colour import to_rgb16
+
+        return to_rgb16(self)
+
+    def to_torch(self) -> "torch.Tensor":
+        """Return R'G'B' as a tensor [3, H, W], uint8 of 0 to 255 (needs PyTorch)."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(self.rgb().transpose(2, 0, 1)))
+
+    def planes_to_torch(self) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
+        """Return Y [H, W], Cb and Cr [ceil(H/2), ceil(W/2)] as tensors (needs PyTorch).
+
+        They are copies in the type of the planes: uint8, or uint16 of 0 to 1023 for 10 bit.
+        """
+        import torch
+
+        y, cb, cr = (torch.from_numpy(plane.copy()) for plane in (self.y, self.cb, self.cr))
+        return y, cb, cr

@@ -773,7 +773,7 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     result = run("info", tmp_path / "none.mkv", "--debug")
     assert result.returncode == 2
     assert b"Traceback (most recent call last)" in result.stderr
-    assert b"CodecError" in result.stderr
+    assert b"FileError" in result.stderr
     assert b"Traceback" not in run("info", tmp_path / "none.mkv").stderr
 
 

@@ -11,7 +11,8 @@ from tinct.bitstream.annexb import iterate_units
 from tinct.bitstream.base import BASES, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
 from tinct.bitstream.pictures import Packet
-from tinct.decoder.levels import Levels, find_pyramid_level
+from tinct.decoder.levels import Levels
+from tinct.motion.references import find_pyramid_level
 
 INFO = make_info(64, 96, frame_rate=Fraction(25))
 FRAMES = 24

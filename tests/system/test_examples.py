@@ -73,6 +73,17 @@ def test_colourise_grey(talk: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_restore_frames(talk: Path) -> None:
+    network, *frames = printed_lines("restore_frames", talk)
+    assert network.startswith("<tinct network 'fast'")
+    assert len(frames) == 7
+    for number, line in enumerate(frames, 1):
+        seconds, *psnrs_db = numbers(line)
+        assert seconds == number / 25
+        assert min(psnrs_db) > 28
+
+
+@pytest.mark.slow
 def test_own_metric(talk: Path) -> None:
     pytest.importorskip("skimage")
     fine, coarse = (numbers(line) for line in printed_lines("own_metric", talk))

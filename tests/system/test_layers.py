@@ -37,6 +37,7 @@ TORCH = (
     "training/",
     "colouring/adaptation.py",
     "evaluation/metrics.py",
+    "frames.py",  # where a frame becomes a tensor
 )
 PYAV = ("media/", "bitstream/", "decoder/", "evaluation/")
 WITHOUT_PYAV = ("bitstream/manifest.py", "bitstream/qp.py")

@@ -6,6 +6,8 @@ pictures ─ registration ─► references ─┴► propagation (tracking, ble
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Literal, cast
 
@@ -28,27 +30,37 @@ from tinct.colouring.scratch import ScratchFile
 from tinct.colouring.statistics import ColourStatistics
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress
+from tinct.media.file_objects import (
+    Format,
+    Input,
+    Output,
+    choose_suffix,
+    hold_input,
+    hold_output,
+)
 from tinct.media.sink import open_sink
 from tinct.media.source import Source
 
 
 def colourise(
-    source: str,
-    destination: str,
+    source: Input,
+    destination: Output,
     *,
     references: Pictures,
+    format: Format | None = None,
     leave_grey: bool = False,
     adapt_seconds: float | None = None,
-    confidence: str | None = None,
-    page: str | None = None,
+    confidence: Output | None = None,
+    page: Output | None = None,
     overwrite: bool = False,
     looked: Progress | None = None,
     progress: Progress | None = None,
 ) -> ColouriseReport:
     """Write the video `source` to `destination` with its own luma and the references' colour.
 
-    The name of `destination` gives its format (see `sink.open_sink`). Colour of the source, if it
-    has any, is ignored.
+    The name of `destination` gives its format, as in `tinct.decode`; `format` is that of a file
+    object. Each input and output may be a binary file object. Colour of the source, if it has any,
+    is ignored.
 
     `references` has a picture by the moment that it shows: a whole number is a frame from 0, any
     other number is seconds. A picture is a file that Pillow reads, a Pillow image, uint8 R'G'B' or
@@ -62,6 +74,40 @@ def colourise(
     Raises CodecError, with nothing written, for bad input, a picture that does not show its frame,
     and shots without a reference unless `leave_grey`.
     """
+    with ExitStack() as stack:
+
+        def hold(output: Output | None, suffix: str) -> str | None:
+            return None if output is None else stack.enter_context(hold_output(output, suffix))
+
+        suffix = choose_suffix(destination, format)
+        return _colourise(
+            stack.enter_context(hold_input(source)),
+            stack.enter_context(hold_output(destination, suffix)),
+            references=references,
+            leave_grey=leave_grey,
+            adapt_seconds=adapt_seconds,
+            confidence=hold(confidence, suffix or ".mkv"),
+            page=hold(page, ".html"),
+            overwrite=overwrite,
+            looked=looked,
+            progress=progress,
+        )
+
+
+def _colourise(
+    source: str,
+    destination: str,
+    *,
+    references: Pictures,
+    leave_grey: bool,
+    adapt_seconds: float | None,
+    confidence: str | None,
+    page: str | None,
+    overwrite: bool,
+    looked: Progress | None,
+    progress: Progress | None,
+) -> ColouriseReport:
+    """Colour a file to files."""
     began = time.monotonic()
     names = [name for name in (destination, confidence, page) if name is not None]
     video = open_grey_video(source, names, overwrite=overwrite)
@@ -92,8 +138,8 @@ def colourise(
 
 
 def write_keyframes(
-    source: str,
-    folder: str,
+    source: Input,
+    folder: str | PathLike[str],
     *,
     count: int | Literal["auto"] = "auto",
     overwrite: bool = False,
@@ -106,6 +152,21 @@ def write_keyframes(
     from its nearest. `looked` is called during the first pass, `progress` for each PNG. Raises
     CodecError for bad input and a folder with files.
     """
+    with hold_input(source) as path:
+        return _write_keyframes(
+            path, fspath(folder), count=count, overwrite=overwrite, looked=looked, progress=progress
+        )
+
+
+def _write_keyframes(
+    source: str,
+    folder: str,
+    *,
+    count: int | Literal["auto"],
+    overwrite: bool,
+    looked: Progress | None,
+    progress: Progress | None,
+) -> tuple[list[int], list[str]]:
     video = open_grey_video(source, [f"{folder}/"], overwrite=overwrite)
     total = video.info.frame_count
     if count != "auto" and not 1 <= count <= (total or 1):

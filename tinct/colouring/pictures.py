@@ -6,18 +6,20 @@
 import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from os import PathLike
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias, cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from tinct.errors import CodecError
+from tinct.errors import CodecError, FileError
 from tinct.frames import Frame
 from tinct.limits import MAX_SIDE
+from tinct.media.file_objects import Readable
 
 Moment: TypeAlias = int | float  # a frame's number from 0, or a time in seconds
-Picture: TypeAlias = str | Path | Image.Image | np.ndarray | Frame
+Picture: TypeAlias = str | PathLike[str] | Readable | Image.Image | np.ndarray | Frame
 Pictures: TypeAlias = Mapping[int, Picture] | Mapping[float, Picture] | Mapping[Moment, Picture]
 MOMENT = "a frame's number (120) or a time (12.5, 12.5s, 00:00:12.5; in a file's name 00-00-12.5)"
 _NUMBER = re.compile(r"\d+")
@@ -88,7 +90,7 @@ def find_pictures(folder: str | Path) -> dict[Moment, Picture]:
 
 def name_picture(picture: Picture, moment: Moment) -> str:
     """Return the name of a picture in messages."""
-    return str(picture) if isinstance(picture, str | Path) else f"the reference at {moment}"
+    return str(picture) if isinstance(picture, str | PathLike) else f"the reference at {moment}"
 
 
 def find_frame_numbers(
@@ -167,14 +169,14 @@ def note_broken_profile(picture: Picture, name: str) -> list[str]:
     return [f"the colour profile of {name} cannot be used: the picture is taken as sRGB"]
 
 
-def _open_image(picture: str | Path | Image.Image, name: str) -> Image.Image:
+def _open_image(picture: str | PathLike[str] | Readable | Image.Image, name: str) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture
-    if not Path(picture).is_file():
+    if isinstance(picture, str | PathLike) and not Path(picture).is_file():
         kind = "a folder" if Path(picture).is_dir() else "nothing"
-        raise CodecError(f"expected a picture, found {kind} at {picture}; check the name")
+        raise FileError(name, "a picture", f"{kind} at {picture}", advice="check the name")
     try:
-        return Image.open(picture)
+        return Image.open(cast("str | BinaryIO", picture))
     except UnidentifiedImageError as error:
         raise CodecError(
             f"expected a picture in a format that Pillow reads, found none in {name}; "

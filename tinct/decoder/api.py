@@ -6,6 +6,14 @@ from tinct.decoder.damage import Damage
 from tinct.decoder.video import Video
 from tinct.files import check_output
 from tinct.frames import Progress
+from tinct.media.file_objects import (
+    Format,
+    Input,
+    Output,
+    choose_suffix,
+    hold_input,
+    hold_output,
+)
 from tinct.media.sink import open_sink
 
 
@@ -24,9 +32,10 @@ class DecodeReport:
 
 
 def decode(
-    source: str,
-    destination: str,
+    source: Input,
+    destination: Output,
     *,
+    format: Format | None = None,
     start_seconds: float = 0.0,
     duration_seconds: float | None = None,
     overwrite: bool = False,
@@ -34,9 +43,38 @@ def decode(
 ) -> DecodeReport:
     """Write the video of `source` in colour to `destination`, in the format of its name.
 
-    `media.sink.open_sink` lists the formats. Undamaged parts of a damaged file are decoded; the
-    report counts the damage.
+    `source` is the path of a Tinct file or of any other video, a binary file object of one, or "-"
+    for YUV4MPEG2 on stdin. `destination` is a path ending in .mkv, .mp4, .mov or .y4m, a folder for
+    PNGs, "-" for YUV4MPEG2 on stdout, or a binary file object, whose `format` has to be named
+    unless its own name says it. It is there whole or not at all.
+
+    The cut of `duration_seconds` from `start_seconds` on consists of whole frames. `progress` takes
+    frames done and frames in all, where known. Undamaged parts of a damaged file are decoded; the
+    report counts the damage. Raise CodecError on bad input and what the disk refuses: FileError
+    for a file, OptionError for a format.
     """
+    suffix = choose_suffix(destination, format)
+    with hold_input(source) as path, hold_output(destination, suffix) as target:
+        return _decode(
+            path,
+            target,
+            start_seconds=start_seconds,
+            duration_seconds=duration_seconds,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def _decode(
+    source: str,
+    destination: str,
+    *,
+    start_seconds: float,
+    duration_seconds: float | None,
+    overwrite: bool,
+    progress: Progress | None,
+) -> DecodeReport:
+    """Decode a file to a file."""
     check_output(destination, source, overwrite=overwrite)
     video = Video(source, start_seconds=start_seconds, duration_seconds=duration_seconds)
     extras = None if source == "-" else source

@@ -6,7 +6,7 @@
 import logging
 from array import array
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -18,10 +18,12 @@ from tinct.bitstream.base import find_base
 from tinct.bitstream.container import find_tracks, read_file_manifest, read_update
 from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
 from tinct.decoder.damage import Damage
-from tinct.decoder.video import Video, describe_video
+from tinct.decoder.properties import describe_video
+from tinct.decoder.video import Video
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress, VideoInfo
 from tinct.media.demux import open_input, read_packets
+from tinct.media.file_objects import Input, hold_input, name_file
 from tinct.media.source import open_source
 from tinct.psnr import Psnr, plane_errors
 
@@ -57,6 +59,7 @@ class FileInfo:
 
     @property
     def sent_frames(self) -> int:
+        """Return how many frames are in the tracks; the others are interpolated."""
         return self.frames - self.interpolated_frames
 
     @property
@@ -102,8 +105,17 @@ class TrackCount:
     entries: "array[int]" = field(default_factory=lambda: array("b"))
 
 
-def info(path: str) -> FileInfo:
-    """Return what a Tinct file, or any other video, contains; only the first frame is decoded."""
+def info(path: Input) -> FileInfo:
+    """Return what a Tinct file, or any other video, contains; only the first frame is decoded.
+
+    `path` may be a binary file object. Raise CodecError where it is no video, FileError where there
+    is none.
+    """
+    with hold_input(path) as held:
+        return replace(_inspect(held), path=name_file(path))
+
+
+def _inspect(path: str) -> FileInfo:
     manifest, video = read_file_manifest(path), open_source(path).info
     if manifest is not None:
         video = describe_video(video, manifest)
@@ -191,7 +203,7 @@ def _find_structure(video: list[TrackCount]) -> str:
 
 @dataclass(frozen=True)
 class Verification:
-    """Outcome of `verify`; `psnr` is of Y, Cb and Cr, None without a source to compare with."""
+    """Outcome of `verify`; `psnr` in dB is of Y, Cb and Cr, None without a source to compare."""
 
     frames: int
     damage: Damage
@@ -199,19 +211,27 @@ class Verification:
 
     @property
     def whole(self) -> bool:
+        """Whether nothing was lost or broken."""
         return not self.damage
 
 
 def verify(
-    path: str, against: str | None = None, *, progress: Progress | None = None
+    path: Input, against: Input | None = None, *, progress: Progress | None = None
 ) -> Verification:
     """Decode every frame, and compare it with the source `against` where one is given.
 
-    Raises CodecError where the two have different frames.
+    Both may be binary file objects. `progress` takes frames done and frames in all, where known.
+    Raise CodecError where the two have different frames, or one is no video.
     """
-    video = Video(path)
-    if against is not None:
-        return _compare(video, against, progress)
+    with Video(path) as video:
+        if against is None:
+            return _count(video, progress)
+        with hold_input(against) as source:
+            return _compare(video, source, progress)
+
+
+def _count(video: Video, progress: Progress | None) -> Verification:
+    """Decode every frame of `video`."""
     count = 0
     for _ in video:
         count += 1

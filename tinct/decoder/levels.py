@@ -5,9 +5,9 @@ from finer ones, see `motion.references`.
 """
 
 from tinct.bitstream.codecs import BaseCodec
+from tinct.motion.references import find_pyramid_level
 
 TOP, REFERENCE, LEAF = range(3)  # levels where packets tell them
-PYRAMID_LEVELS = 3  # of a regular pyramid, above level 0
 
 
 class Levels:
@@ -48,12 +48,3 @@ class Levels:
         level = find_pyramid_level(self._place)
         self._place += 1
         return level
-
-
-def find_pyramid_level(place: int) -> int:
-    """Return the level of a picture by its place after the entry point.
-
-    One at an odd multiple of 2^n is coarser than those 2^n before and after it.
-    """
-    apart = place & -place or 1 << PYRAMID_LEVELS
-    return max(PYRAMID_LEVELS + 1 - apart.bit_length(), 0)

@@ -1,23 +1,23 @@
 """A Tinct file, or any other video, to finished frames: `tinct.open` returns a `Video`.
 
-`entry` reads the packets, `restorer` makes frames of the decoded pictures, `api` writes them to a
-file.
+`entry` reads the packets, `restorer` makes frames of the decoded pictures, `frame_reader` finds
+single ones, `api` writes them to a file.
 """
 
 import dataclasses
+import operator
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from copy import copy
+from functools import cached_property
 from itertools import chain
-from typing import BinaryIO
+from typing import BinaryIO, Self, SupportsIndex, overload
 
 import numpy as np
-from av.video.stream import VideoStream
 
 from tinct.bitstream.container import find_track_base, find_tracks, read_file_manifest, read_update
-from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.layouts import LAYOUTS
 from tinct.bitstream.manifest import COLOUR, LUMA, Manifest
-from tinct.bitstream.pictures import PictureKind
 from tinct.decoder.colourisers import (
     COLOURISERS,
     start_colouriser,
@@ -28,40 +28,63 @@ from tinct.decoder.damage import Damage
 from tinct.decoder.entry import (
     Entry,
     TrackPacket,
-    TrackPicture,
     count_ticks,
     find_first_tick,
 )
+from tinct.decoder.frame_reader import FrameReader
 from tinct.decoder.levels import Levels
 from tinct.decoder.losses import LossLog
 from tinct.decoder.pending import Cut
+from tinct.decoder.pictures import decode_pictures, open_decoder
 from tinct.decoder.postfilter import PostFilter
+from tinct.decoder.properties import describe_cut, describe_video, read_ticks
 from tinct.decoder.restorer import Restorer
-from tinct.errors import CodecError
+from tinct.errors import CodecError, TimeError
 from tinct.files import identify_file
-from tinct.frames import Frame, VideoInfo
+from tinct.frames import Frame
 from tinct.limits import MAX_GAP_FRAMES
-from tinct.media.demux import MILLISECOND, open_input
+from tinct.media.demux import open_input
 from tinct.media.ebml import count_broken_checksums
+from tinct.media.file_objects import Input, hold_input, name_file
 from tinct.media.source import Source, open_source
 from tinct.media.timing import trim_ticks
 
+PIPE = "-"  # the name of stdin
+# Frames that are passed over rather than sought: those of a Tinct file are restored, which takes
+# long, and those of another file decoded alone, which entering anew may do for many more.
+AHEAD_RESTORED, AHEAD_DECODED = 4, 32
+ROUNDING_SECONDS = 1e-6  # by which a time may fall short of a frame's
+
 
 class Video:
-    """Finished frames of a file, in order of time. Each iteration starts at the first frame.
+    """Finished frames of a file, in order of time: `tinct.open(path)`.
 
-    A cut (`start_seconds`, `duration_seconds`) consists of whole frames, its times count from 0.
-    `info` are the properties of the cut. `manifest` is None for a file without Tinct, whose frames
-    come as they are. `damage` is of the latest iteration, complete when that has ended.
+        with tinct.open("talk.mkv") as video:
+            for frame in video:  # each iteration starts at the first frame
+                frame.rgb()
+            video[-1], video[10:20:2], video.frame_at(12.5)  # IndexError, TimeError outside
+
+    `path` is that of a Tinct file or of any other video, a binary file object of one, or "-" for
+    YUV4MPEG2 on stdin, whose frames only come in order. Frames that follow each other are decoded
+    in one go; one elsewhere is decoded from the entry point before it, so that its time does not
+    grow with the video. One thread may read by number at a time.
+
+    A cut (`start_seconds`, `duration_seconds`) consists of whole frames, whose `pts` count from 0.
+    `info` are the properties of the cut, `start_seconds` where it starts on the file's clock.
+    `manifest` is None for a file without Tinct, whose frames come as they are. `damage` is of the
+    latest iteration, complete when that has ended. Raise CodecError for a file that is no video, or
+    damaged beyond use, FileError where there is none.
     """
 
     def __init__(
-        self, path: str, *, start_seconds: float = 0.0, duration_seconds: float | None = None
+        self, path: Input, *, start_seconds: float = 0.0, duration_seconds: float | None = None
     ) -> None:
-        self.path = path
+        self.name, self._is_closed = name_file(path), False
+        self._copy = ExitStack()  # of a file object, as long as the video
+        self.path = path = self._copy.enter_context(hold_input(path))
         self.damage = Damage()
         self._identity = identify_file(path)
-        self.manifest = None if path == "-" else read_file_manifest(path)
+        self.manifest = None if path == PIPE else read_file_manifest(path)
         self._source: Source | None = None
         self._last_pts = 0  # of the latest packet of luma
         if self.manifest is None:
@@ -74,7 +97,7 @@ class Video:
         self._start, self._end = trim_ticks(whole.time_base, start_seconds, duration_seconds)
         self.start_seconds = float(self._start * whole.time_base)
         first = find_first_tick(path, self.manifest, whole)
-        self.info = self._trim_info(whole, first)
+        self.info = describe_cut(whole, first, start=self._start, end=self._end)
         is_constant = self.manifest.rate is not None
         self._span = range(first, first + self.manifest.frames) if is_constant else None
         self._colouriser = start_colouriser(self.manifest, read_update(path, self.manifest), whole)
@@ -88,7 +111,77 @@ class Video:
             reach=0 if self._around is None else count_ticks(self._around.reach, whole),
         )
 
+    def __repr__(self) -> str:
+        info, kind = self.info, "no Tinct"
+        if self.manifest is not None:
+            kind = f"layout {self.manifest.layout}, colouriser {self.manifest.colouriser}"
+        rate = f"{float(info.frame_rate):g} frames/s" if info.frame_rate else "variable rate"
+        count = "" if info.frame_count is None else f", {info.frame_count} frames"
+        size = f"{info.width}x{info.height}, {info.bit_depth} bit"
+        return f"<tinct.Video {self.name!r}: {size}, {rate}{count}, {kind}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; no frame can be read from then on."""
+        if "_reader" in self.__dict__:
+            self._reader.close()
+        self._copy.close()
+        self._is_closed = True
+
+    def __len__(self) -> int:
+        """Return the number of frames. Raise TypeError for stdin, which does not tell."""
+        return len(self._reader.ticks)
+
+    @overload
+    def __getitem__(self, number: SupportsIndex) -> Frame: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Frame]: ...
+    def __getitem__(self, number: SupportsIndex | slice) -> Frame | list[Frame]:
+        """Return a frame by its number from 0, or from the end where negative; or a list of them.
+
+        Raise IndexError where there is no such frame, CodecError where it is lost.
+        """
+        self._check_open()
+        numbers = range(len(self))
+        if isinstance(number, slice):
+            wanted = numbers[number]
+            found = {index: self._reader.read(index) for index in sorted(wanted)}
+            return [found[index] for index in wanted]
+        try:
+            return self._reader.read(numbers[operator.index(number)])
+        except IndexError as error:
+            raise IndexError(
+                f"expected a frame from {-len(self)} to {len(self) - 1}, found {number}"
+            ) from error
+
+    @property
+    def times_seconds(self) -> np.ndarray:
+        """When each frame is shown on the file's clock, float64 [len(video)].
+
+        A cut keeps the file's times here: `frame.pts_seconds` count from `start_seconds`.
+        """
+        return self.start_seconds + self._reader.ticks * float(self.info.time_base)
+
+    def frame_at(self, seconds: float) -> Frame:
+        """Return the frame that is shown at a time of the file's clock, as in `times_seconds`.
+
+        Raise TimeError (a CodecError and a ValueError) for a time outside the video.
+        """
+        self._check_open()
+        times = self.times_seconds
+        end = float(times[-1] + 1 / self.info.mean_rate)
+        if not times[0] - ROUNDING_SECONDS <= seconds < end:
+            raise TimeError(f"a time from {times[0]:.3f} to before {end:.3f} s", f"{seconds} s")
+        number = int(np.searchsorted(times, seconds + ROUNDING_SECONDS, side="right")) - 1
+        return self._reader.read(number)
+
     def __iter__(self) -> Iterator[Frame]:
+        self._check_open()
         self.damage = Damage()
         if self._source is not None:
             yield from self._fill_source(self._source)
@@ -110,45 +203,45 @@ class Video:
         """Return what of a file without Tinct is converted or left out, so far."""
         return [] if self._source is None else self._source.notes
 
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise CodecError(f"expected a video that is open, found {self.name} closed")
+
+    @cached_property
+    def _reader(self) -> FrameReader:
+        """The reader of frames by number; the first use reads the times of all packets."""
+        if self.path == PIPE:  # a TypeError, since `list` asks for the length
+            raise TypeError("frames on stdin have no number and no time yet: iterate over them")
+        if self._source is not None:
+            ticks = np.unique(self._source.ticks)
+            return FrameReader(ticks, self._read_source_from, ahead=AHEAD_DECODED)
+        assert self.manifest is not None
+        with self._reopen():  # the same file still
+            ticks = read_ticks(self.path, self.manifest, self.info)
+        inside = ticks >= self._start
+        if self._end is not None:
+            inside &= ticks < self._end
+        ticks = ticks[inside] - self._start
+        return FrameReader(ticks, self._restore_from, ahead=AHEAD_RESTORED)
+
+    def _read_source_from(self, number: int) -> Generator[Frame, None, None]:
+        """Yield the frames of a file without Tinct from a number on."""
+        assert self._source is not None
+        ticks = self._reader.ticks
+        yield from self._source.read_between(int(ticks[number]), int(ticks[-1]))
+
+    def _restore_from(self, number: int) -> Generator[Frame, None, None]:
+        """Yield the frames of a Tinct file from a number on: those of a later cut."""
+        tick = int(self._reader.ticks[number])
+        later = copy(self)
+        later._start = self._start + tick
+        later._entry = dataclasses.replace(self._entry, start=later._start)
+        for frame in later:
+            yield dataclasses.replace(frame, pts=frame.pts + tick)
+
     @property
     def _is_whole(self) -> bool:
         return self._start == 0 and self._end is None
-
-    def _trim_info(self, whole: VideoInfo, first: int) -> VideoInfo:
-        """Return the properties of the cut of a video whose first frame is at tick `first`.
-
-        The number of frames is None where the rate varies. Raises CodecError where there is none.
-        """
-        if self._is_whole:
-            return whole
-        if whole.frame_rate is None or whole.frame_count is None:
-            return dataclasses.replace(
-                whole, frame_count=None, duration_seconds=self._cut_seconds(whole)
-            )
-        end = first + whole.frame_count
-        if self._start >= end:
-            raise CodecError(
-                f"expected --start before the end at {float(end / whole.frame_rate):.3f} s, "
-                f"found {self.start_seconds:.3f} s"
-            )
-        last = end if self._end is None else min(self._end, end)
-        if last <= first:
-            raise CodecError(
-                "expected a frame in the time asked for, "
-                f"the first is at {float(first / whole.frame_rate):.3f} s"
-            )
-        count = last - max(self._start, first)
-        seconds = float((last - self._start) / whole.frame_rate)
-        return dataclasses.replace(whole, frame_count=count, duration_seconds=seconds)
-
-    def _cut_seconds(self, whole: VideoInfo) -> float | None:
-        """Return how long the cut is shown; its last frame is shown to its end."""
-        if whole.duration_seconds is None:
-            return None
-        end = whole.duration_seconds
-        if self._end is not None:
-            end = min(end, float(self._end * whole.time_base))
-        return max(0.0, end - self.start_seconds)
 
     def _restore_frames(self, losses: LossLog) -> Generator[Frame, None, None]:
         """Yield finished frames from where the tracks can be decoded; count damage and `losses`."""
@@ -159,12 +252,12 @@ class Video:
             ExitStack() as stack,
         ):
             tracks = find_tracks(container, self.manifest)
-            decoders = {name: _open_decoder(track, name) for name, track in tracks.items()}
+            decoders = {name: open_decoder(track, name) for name, track in tracks.items()}
             levels = Levels(find_track_base(tracks[LUMA]))
             restorer = stack.enter_context(self._open_restorer(self.manifest, losses, levels))
             try:
                 packets = self._note_packets(self._entry.read(container), levels)
-                pictures = _decode_pictures(packets, decoders, losses)
+                pictures = decode_pictures(packets, decoders, losses)
                 for track, pts, planes in pictures:
                     yield from restorer.push(track, pts, planes)
                     if restorer.is_over:
@@ -295,51 +388,7 @@ class Video:
         self.damage.missing_frames = max(0, expected - count - filled)
 
 
-def _open_decoder(track: VideoStream, name: str) -> PictureDecoder:
-    context = track.codec_context
-    return PictureDecoder(
-        context.extradata,
-        base=find_track_base(track),
-        # frame threads would hold colour back behind the luma that waits for it
-        low_delay=name == COLOUR,
-        kind=PictureKind.of(context),
-    )
-
-
-def _decode_pictures(
-    packets: Iterable[TrackPacket], decoders: dict[str, PictureDecoder], losses: LossLog
-) -> Iterator[TrackPicture]:
-    """Yield the decoded pictures of all tracks; add each packet of the colour track to `losses`."""
-    for packet in packets:
-        pictures = decoders[packet.track].decode(packet.data, packet.pts)
-        if packet.track == COLOUR:  # whose pictures have no delay
-            losses.add_key(packet.pts, is_decoded=bool(pictures))
-        for pts, planes in pictures:
-            yield packet.track, pts, planes
-    for track, decoder in decoders.items():
-        for pts, planes in decoder.flush():
-            yield track, pts, planes
-
-
 def _repeat_frame(frame: Frame, count: int) -> Iterator[Frame]:
     """Yield a frame `count` times, a tick apart."""
     for number in range(1, count + 1):
         yield dataclasses.replace(frame, pts=frame.pts + number)
-
-
-def describe_video(luma: VideoInfo, manifest: Manifest) -> VideoInfo:
-    """Return the properties of a Tinct video: the manifest's, and the luma track's for the rest.
-
-    The time base is the duration of a frame, or a millisecond where the rate varies.
-    """
-    rate = manifest.rate
-    width, height = manifest.size
-    return dataclasses.replace(
-        luma,
-        width=width,
-        height=height,
-        frame_rate=rate,
-        time_base=1 / rate if rate else MILLISECOND,
-        frame_count=manifest.frames,
-        duration_seconds=float(manifest.frames / rate) if rate else luma.duration_seconds,
-    )

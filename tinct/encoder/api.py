@@ -1,12 +1,14 @@
-"""`tinct.encode`: a video file to a Tinct file, whole or not there."""
+"""`tinct.encode`: a video file, or frames of a program, to a Tinct file, whole or not there."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.base import BASES, drop_unknown_tags
@@ -29,9 +31,11 @@ from tinct.encoder.refusals import (
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
 from tinct.encoder.trials import RateSearch, describe_miss, measure_kbps
-from tinct.errors import CodecError
+from tinct.errors import CodecError, OptionError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, Progress, VideoInfo
+from tinct.media.arrays import FrameLike, open_frames
+from tinct.media.file_objects import Input, Output, Readable, hold_input, hold_output
 from tinct.media.source import Source, open_source
 from tinct.media.writers import describe_lost_location
 from tinct.psnr import Psnr
@@ -88,26 +92,73 @@ class EncodeReport:
 
 
 def encode(
-    source: str,
-    destination: str,
+    source: Input | Iterable[FrameLike],
+    destination: Output,
     config: EncodeConfig = EncodeConfig(),
     *,
+    rate: float | Fraction | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     training: "Callable[[Step], None] | None" = None,
 ) -> EncodeReport:
-    """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
+    """Write `source` to `destination`, a Matroska file (*.mkv) or a binary file object.
 
-    The file appears whole or not at all. `progress` takes frames done and frames in all, where
-    known, and begins anew where a bitrate or a training asks for another reading. `training` takes
-    each step of a training. Raise CodecError on bad input, bad options and what the disk refuses.
+    `source` is a path of any video, a binary file object of one, "-" for YUV4MPEG2 on stdin, or an
+    iterable of frames, `rate` of them a second. A frame is R'G'B' [H, W, 3] or [3, H, W] in uint8
+    or uint16 (65535 is white), planes (Y [H, W], Cb and Cr [ceil(H/2), ceil(W/2)]) in uint8 or with
+    0 to 1023 in uint16, NumPy or PyTorch, or a `Frame`. 16-bit R'G'B' is coded in 10 bit. `Frame`s
+    keep their times where no rate is given.
+
+    The file appears whole or not at all; a file object gets all of it at the end. `progress` takes
+    frames done and frames in all, where known, and begins anew where a bitrate or a training asks
+    for another reading. `training` takes each step of a training. Frames and stdin are read once,
+    as they come: choices are made on the first of them, and nothing is trained.
+
+    Raise CodecError on bad input, bad options and what the disk refuses: OptionError for an option,
+    FileError for a file.
     """
+    run = partial(
+        _encode, config=resolve(config), overwrite=overwrite, progress=progress, training=training
+    )
+    is_file = isinstance(source, str | PathLike | Readable)
+    if is_file and rate is not None:
+        raise OptionError("rate", "none with a file, which has its own", repr(rate))
+    with hold_output(destination, ".mkv") as target:
+        if is_file:
+            with hold_input(cast("Input", source)) as path:
+                deinterlaces = config.deinterlace == "auto"
+                open_file = partial(open_source, path, deinterlaces=deinterlaces)
+                return run(path, Path(target), open_video=open_file)
+        open_video = partial(open_frames, _check_iterable(source), rate)
+        return run(PIPE, Path(target), open_video=open_video)
+
+
+def _check_iterable(source: object) -> Iterable[FrameLike]:
+    """Return a source that is no file. Raise CodecError where it cannot be iterated over."""
+    if isinstance(source, bytes | bytearray) or not isinstance(source, Iterable):
+        raise CodecError(
+            "expected a path, a binary file object or frames to encode, "
+            f"found {type(source).__name__}"
+        )
+    return source
+
+
+def _encode(
+    source: str,
+    target: Path,
+    *,
+    config: EncodeConfig,
+    overwrite: bool,
+    progress: Progress | None,
+    training: "Callable[[Step], None] | None",
+    open_video: Callable[[], Source],
+) -> EncodeReport:
+    """Encode what `open_video` opens, with a resolved configuration; PIPE is read once."""
     began = time.monotonic()
-    config = resolve(config)
-    target = Path(destination)
     check_names(source, target, config, overwrite=overwrite)
     make_part = select_colouriser(config).prepare(source, config)
-    video = _open_video(source, config)
+    video = open_video()
+    _check_video(video, config, source)
     make_session = partial(
         _make_session, info=video.info, config=config, folder=target.parent, make_part=make_part
     )
@@ -147,14 +198,12 @@ def encode(
     )
 
 
-def _open_video(source: str, config: EncodeConfig) -> Source:
-    """Open a source, and refuse what no file could hold of it."""
-    video = open_source(source, deinterlaces=config.deinterlace == "auto")
+def _check_video(video: Source, config: EncodeConfig, source: str) -> None:
+    """Refuse what no file could hold of a source."""
     check_rate(video.info, source)
     check_length(video, config, source)
     check_size(video.info, config)
     check_extras(source)
-    return video
 
 
 def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) -> list[str]:

@@ -6,6 +6,7 @@ Outputs that are there already are skipped, so that a call can be repeated.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 from tinct.bitstream.container import read_file_manifest
@@ -41,8 +42,8 @@ class FolderReport:
 
 
 def encode_folder(
-    source: str | Path,
-    destination: str | Path,
+    source: str | PathLike[str],
+    destination: str | PathLike[str],
     config: EncodeConfig = EncodeConfig(),
     *,
     jobs: int = 1,

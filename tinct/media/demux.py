@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
-from tinct.errors import CodecError
+from tinct.errors import FileError
 from tinct.files import identify_file
 from tinct.limits import MAX_ATTACHMENTS, MAX_PIXELS, MAX_TRACKS
 from tinct.media.clock import DISCONTINUOUS_FORMATS, STEADY, Clock, Positions, find_clock
@@ -28,6 +28,7 @@ from tinct.media.mp4_bounds import check_tables
 AnyPacket: TypeAlias = "Packet[Any]"
 TINCT_ATTACHMENTS = tuple(ATTACHMENT_LIMITS)  # belong to the Tinct file, never passed through
 MILLISECOND = Fraction(1, 1000)
+VIDEO = "a video file"  # what is expected of an input
 PROBE_BYTES = 5_000_000  # FFmpeg's own bound on what it reads for that
 LONG_PROBE_BYTES = 64_000_000  # where sound begins late; FFmpeg holds these packets in memory
 LONG_PROBE_SECONDS = 600
@@ -44,36 +45,30 @@ def open_input(path: str) -> InputContainer:
     """Open a video file. Raises CodecError where it is no file, no video or beyond a limit."""
     file = Path(path)
     if not file.exists() or "\0" in path:
-        raise CodecError(f"expected a video file, found nothing at {path}; check the name")
+        raise FileError(path, VIDEO, f"nothing at {path}", advice="check the name")
     if file.is_dir():
-        raise CodecError(f"expected a video file, found a folder at {path}; name a file in it")
+        raise FileError(path, VIDEO, f"a folder at {path}", advice="name a file in it")
     if not file.is_file():
-        raise CodecError(
-            f"expected a video file, found a pipe or device at {path}; give YUV4MPEG2 on stdin as -"
-        )
+        advice = "give YUV4MPEG2 on stdin as -"
+        raise FileError(path, VIDEO, f"a pipe or device at {path}", advice=advice)
     try:
         if file.stat().st_size == 0:
-            raise CodecError(f"expected a video file, found an empty file at {path}")
+            raise FileError(path, VIDEO, f"an empty file at {path}")
         _check_once(path, identify_file(path))
         container = _open_file(file)
         if _lacks_sound(container):
             container.close()
             container = _open_file(file, is_long_probe=True)
     except ArgumentError as error:  # FFmpeg's error for a format that is not on the list
-        raise CodecError(
-            "expected a video file, "
-            f"found text, pictures, a list of files or a rare format in {path}"
-        ) from error
+        found = f"text, pictures, a list of files or a rare format in {path}"
+        raise FileError(path, VIDEO, found) from error
     except (FFmpegError, OSError) as error:
-        raise CodecError(
-            f'expected a video file, found "{describe_error(error)}" in {path}; '
-            "check that ffmpeg plays it"
-        ) from error
+        found = f'"{describe_error(error)}" in {path}'
+        raise FileError(path, VIDEO, found, advice="check that ffmpeg plays it") from error
     if (tracks := len(container.streams) - len(list_attachments(container))) > MAX_TRACKS:
         container.close()
-        raise CodecError(
-            f"expected at most {MAX_TRACKS} tracks, found {tracks} in {path}; take some out first"
-        )
+        found = f"{tracks} in {path}"
+        raise FileError(path, f"at most {MAX_TRACKS} tracks", found, advice="take some out first")
     return container
 
 
@@ -246,11 +241,13 @@ def choose_stream(container: InputContainer, path: str) -> VideoStream:
     stream = find_video(container)
     if stream is None:
         kinds = sorted({str(stream.type) for stream in container.streams}) or ["no track"]
-        raise CodecError(f"expected a video track, found {', '.join(kinds)} in {path}")
+        raise FileError(path, "a video track", f"{', '.join(kinds)} in {path}")
     if stream.codec_context is None:
-        raise CodecError(
-            f"expected a video codec that FFmpeg decodes, found an unknown one in {path}; "
-            "convert it first"
+        raise FileError(
+            path,
+            "a video codec that FFmpeg decodes",
+            found=f"an unknown one in {path}",
+            advice="convert it first",
         )
     return stream
 

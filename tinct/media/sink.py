@@ -14,7 +14,7 @@ from typing import BinaryIO, Self, TypeVar
 
 from av.error import FFmpegError
 
-from tinct.errors import CodecError
+from tinct.errors import CodecError, FileError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, VideoInfo
 from tinct.media.demux import describe_error, open_input
@@ -24,6 +24,7 @@ from tinct.media.writers import MOVIE_FORMATS, MovieWriter, PngWriter, Writer, Y
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
 _DISK_ERRORS |= {errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOTDIR}
 SUFFIXES = (".mp4", ".mov", ".mkv", ".y4m")
+PNG_FOLDER = "a folder for PNGs"  # what is expected of an output without a suffix
 _T = TypeVar("_T")
 
 
@@ -87,26 +88,21 @@ def _check_destination(path: str, *, folder: bool) -> None:
     destination = Path(path)
     suffixes = ", ".join(SUFFIXES)
     if not folder and destination.suffix.lower() not in SUFFIXES:
-        raise CodecError(
-            f"expected a name ending in {suffixes}, or a folder for PNGs, found {path}"
-        )
+        raise FileError(path, f"a name ending in {suffixes}, or a folder for PNGs", path)
     parent = destination.absolute().parent
     if not parent.is_dir():
-        raise CodecError(f"expected the folder {parent} to exist; make it first")
+        raise FileError(path, f"the folder {parent} to exist", found="", advice="make it first")
     if not folder:
         return
     if destination.is_symlink():
-        raise CodecError(
-            f"expected a folder for PNGs, found a symbolic link at {path}; name the folder itself"
-        )
+        found = f"a symbolic link at {path}"
+        raise FileError(path, PNG_FOLDER, found, advice="name the folder itself")
     if destination.exists() and not destination.is_dir():
-        raise CodecError(
-            f"expected a folder for PNGs, found a file at {path}; a video's name ends in {suffixes}"
-        )
+        advice = f"a video's name ends in {suffixes}"
+        raise FileError(path, PNG_FOLDER, f"a file at {path}", advice=advice)
     if destination.exists() and any(destination.iterdir()):
-        raise CodecError(
-            f"expected a new or an empty folder for PNGs, found files in {path}; name another"
-        )
+        expected = "a new or an empty folder for PNGs"
+        raise FileError(path, expected, f"files in {path}", advice="name another")
 
 
 def _describe_omissions(path: str | None) -> list[str]:

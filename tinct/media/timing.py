@@ -186,7 +186,7 @@ def find_constant_rate(
     """
     seconds = (pts - pts[0]).astype(np.float64) * float(base)
     if len(pts) == 1:
-        return guess_rate([_find_usual_rate(rate) for rate in rates[:1]])
+        return guess_rate([find_usual_rate(rate) for rate in rates[:1]])
     if seconds[-1] <= 0:
         return None
     measured = Fraction(len(pts) - 1) / (int(pts[-1] - pts[0]) * base)
@@ -195,7 +195,7 @@ def find_constant_rate(
     if counts_frames and np.ptp(steps) > 0:
         return None
     tolerance = max(float(base), 1e-3) * 1.001
-    usual = map(_find_usual_rate, [*rates, measured])
+    usual = map(find_usual_rate, [*rates, measured])
     for rate in [*usual, *rates, measured.limit_denominator(1001)]:
         places = np.arange(len(pts))
         if (
@@ -249,7 +249,7 @@ def make_pipe_timing(rate: Fraction) -> Timing:
     )
 
 
-def _find_usual_rate(rate: Fraction) -> Fraction:
+def find_usual_rate(rate: Fraction) -> Fraction:
     """Return the nearest of N and N / 1.001 frames a second if it is within 0.02 %, else `rate`."""
     for usual in (Fraction(round(rate)), Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)):
         if usual > 0 and abs(rate - usual) <= usual / 5000:

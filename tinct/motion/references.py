@@ -20,6 +20,7 @@ QP_ZERO = 32
 
 REACH = 2  # frames before and after an in-band frame that it is restored from
 PYRAMID_REACH = 8  # the same where pictures form a pyramid
+PYRAMID_LEVELS = 3  # of a regular pyramid, above level 0
 
 Moved = tuple[np.ndarray, np.ndarray]  # luma [H, W] and colour [2, h, w] of one frame
 
@@ -46,6 +47,15 @@ class References:
         distances = np.log2(self.distances) / DISTANCE_SCALE
         qps = (np.array(self.qps) - QP_ZERO) / QP_SCALE
         return np.concatenate((distances, qps)).astype(np.float32)
+
+
+def find_pyramid_level(place: int) -> int:
+    """Return the level of a picture by its place after the entry point.
+
+    One at an odd multiple of 2^n is coarser than those 2^n before and after it.
+    """
+    apart = place & -place or 1 << PYRAMID_LEVELS
+    return max(PYRAMID_LEVELS + 1 - apart.bit_length(), 0)
 
 
 def gather_references(

@@ -4,6 +4,9 @@
 for 4 x 4 luma samples and 2 x 2 of each chroma plane, which are its channels.
 """
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -93,3 +96,10 @@ def unshuffle(planes: Tensor, side: int) -> Tensor:
     *lead, height, width = planes.shape
     flat = functional.pixel_unshuffle(planes.reshape(-1, 1, height, width), side)
     return flat.reshape(*lead, side * side, height // side, width // side)
+
+
+def load_compact(config: CompactConfig, weights: Mapping[str, np.ndarray]) -> Compact:
+    """Return the module of a configuration with these weights, such as `read_weights` returns."""
+    network = Compact(config)
+    network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+    return network
