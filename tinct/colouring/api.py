@@ -21,15 +21,17 @@ from tinct.colouring.first_pass import (
 from tinct.colouring.lessons import open_correction
 from tinct.colouring.outputs import ColourOutputs, open_outputs
 from tinct.colouring.page import write_page
-from tinct.colouring.pictures import Moment, Picture, Pictures
+from tinct.colouring.pictures import Picture, Pictures
 from tinct.colouring.propagation import Propagation
 from tinct.colouring.report import ColouriseReport, choose_helpful_frames
 from tinct.colouring.scratch import ScratchFile
 from tinct.colouring.statistics import ColourStatistics
 from tinct.errors import CodecError
 from tinct.frames import Frame, Progress
-from tinct.media.sink import open_sink
+from tinct.media.movie_codecs import Coding
+from tinct.media.sink import check_coding, open_sink
 from tinct.media.source import Source
+from tinct.moments import Moment
 
 
 def colourise(
@@ -41,14 +43,16 @@ def colourise(
     adapt_seconds: float | None = None,
     confidence: str | None = None,
     page: str | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
     overwrite: bool = False,
     looked: Progress | None = None,
     progress: Progress | None = None,
 ) -> ColouriseReport:
     """Write the video `source` to `destination` with its own luma and the references' colour.
 
-    The name of `destination` gives its format (see `sink.open_sink`). Colour of the source, if it
-    has any, is ignored.
+    The name of `destination` gives its format (see `sink.open_sink`), `codec` and `crf` what is not
+    usual in it (`media.movie_codecs`). Colour of the source, if it has any, is ignored.
 
     `references` has a picture by the moment that it shows: a whole number is a frame from 0, any
     other number is seconds. A picture is a file that Pillow reads, a Pillow image, uint8 R'G'B' or
@@ -65,14 +69,12 @@ def colourise(
     began = time.monotonic()
     names = [name for name in (destination, confidence, page) if name is not None]
     video = open_grey_video(source, names, overwrite=overwrite)
-    if not references:
-        raise CodecError(
-            "expected references, found none; "
-            "`tinct keyframes VIDEO --out frames/` writes frames to colour"
-        )
+    coding = Coding(codec=codec, crf=crf)
+    check_coding(destination, coding)
+    _refuse_none(references)
     with (
         open_outputs(
-            video.info, destination, confidence, source=source, overwrite=overwrite
+            video.info, (destination, coding), confidence, source=source, overwrite=overwrite
         ) as outputs,
         ScratchFile(_choose_scratch_folder(destination)) as scratch,
     ):
@@ -89,6 +91,14 @@ def colourise(
     if page is not None:
         write_page(Path(page), statistics, report, name=Path(source).name, overwrite=overwrite)
     return report
+
+
+def _refuse_none(references: Pictures) -> None:
+    if not references:
+        raise CodecError(
+            "expected references, found none; "
+            "`tinct keyframes VIDEO --out frames/` writes frames to colour"
+        )
 
 
 def write_keyframes(

@@ -10,10 +10,12 @@ from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.base import BASES, drop_unknown_tags
 from tinct.bitstream.manifest import COLOUR, LUMA
 from tinct.config import EncodeConfig
+from tinct.encoder.adaptation import Part
 from tinct.encoder.blind_plan import make_blind_plan
 from tinct.encoder.coder import Coder
 from tinct.encoder.colourisers import NONE, PIPE, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
+from tinct.encoder.formats import find_format, fit_format
 from tinct.encoder.plan import Plan
 from tinct.encoder.refusals import (
     check_extras,
@@ -22,7 +24,6 @@ from tinct.encoder.refusals import (
     check_rate,
     check_size,
     check_written,
-    resolve,
 )
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
@@ -31,6 +32,7 @@ from tinct.files import AtomicOutput
 from tinct.frames import Frame, Progress, VideoInfo
 from tinct.media.source import Source, open_source
 from tinct.media.writers import describe_lost_location
+from tinct.phases import tell
 from tinct.psnr import Psnr
 
 if TYPE_CHECKING:
@@ -91,29 +93,27 @@ def encode(
     progress: Progress | None = None,
     training: "Callable[[Step], None] | None" = None,
 ) -> EncodeReport:
-    """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the Matroska file `destination`.
+    """Write `source` (any video, or "-" for YUV4MPEG2 on stdin) to the file `destination`.
 
-    The file appears whole or not at all. `progress` takes frames done and frames in all, where
-    known. Where a network is trained on the video, the source is read twice, and `training` takes
-    each step in between. Raise CodecError on bad input, bad options and what the disk refuses.
+    It is Matroska, or .mp4 or .webm for plain video (see `formats`), whole or not there. `progress`
+    takes frames done and frames in all, where known. Where a network is trained on the video, the
+    source is read twice, and `training` takes each step in between. Raise CodecError on bad input,
+    bad options and what the disk refuses.
     """
     began = time.monotonic()
-    config = resolve(config)
     target = Path(destination)
+    config = fit_format(config, target)
     check_names(source, target, config, overwrite=overwrite)
     make_part = select_colouriser(config).prepare(source, config)
     video = _open_video(source, config)
     plan, frames = _plan(video, config)
-    coder = Coder(video.info, plan, config, folder=target.parent)
-    part = make_part(video.info, plan)
+    session = _open_session(video, plan, config, target=target, part=make_part(video.info, plan))
     try:
-        with (
-            AtomicOutput(target, replaces=overwrite) as output,
-            Session(video.info, plan, coder=coder, part=part, is_blind=config.is_blind) as session,
-        ):
-            _report(session.run(frames), progress)
+        with AtomicOutput(target, replaces=overwrite) as output, session:
+            _report(session.run(frames), progress, name="coding")
             damaged = video.damaged  # a second reading counts anew, and only up to the last frame
-            _report(session.adapt(iter(video), training), progress)
+            views = session.adapt(iter(video), _follow(training))
+            _report(views, progress, name="viewing again")
             notes = session.write(output.path, None if source == PIPE else source)
             check_written(output.path)
             size_bytes = output.path.stat().st_size
@@ -126,19 +126,32 @@ def encode(
         ) from error
     sizes = {spool.name: spool.size_bytes for spool in session.tracks()}
     return EncodeReport(
-        frames=coder.frames,
+        frames=session.coder.frames,
         seconds=time.monotonic() - began,
         size_bytes=size_bytes,
         source_bytes=None if source == PIPE else Path(source).stat().st_size,
         luma_bytes=sizes[LUMA],
         colour_bytes=sizes.get(COLOUR, 0),
-        update_bytes=len(part.update or b""),
+        update_bytes=len(session.part.update or b""),
         psnr=session.psnr,
-        saved_share=part.saved_share,
+        saved_share=session.part.saved_share,
         plan=session.final_plan(),
         config=config,
         notes=video.notes + _describe_losses(video.info, session, config) + notes,
         damaged=damaged,
+    )
+
+
+def _open_session(
+    video: Source, plan: Plan, config: EncodeConfig, *, target: Path, part: Part
+) -> Session:
+    return Session(
+        video.info,
+        plan,
+        coder=Coder(video.info, plan, config, folder=target.parent),
+        part=part,
+        container=find_format(target),
+        is_blind=config.is_blind,
     )
 
 
@@ -157,7 +170,8 @@ def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) ->
     base = BASES[config.base]
     _, notes = drop_unknown_tags(info.colour, base)
     is_lost = session.row.has_colour_track and session.coder.is_grey
-    return [*notes, *(describe_lost_location(info) if is_lost else [])]
+    notes += describe_lost_location(info) if is_lost else []
+    return [*notes, *session.describe_padding()]
 
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
@@ -165,13 +179,32 @@ def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
     if config.is_blind:
         return make_blind_plan(video.info, config), iter(video)
     if needs_samples(config):
+        tell("planning", 0)
         samples, frames = sample(video, restores=may_restore(config))
     else:
         samples, frames = Samples([], video.info), iter(video)
     return make_plan(samples, config), frames
 
 
-def _report(steps: Iterator[tuple[int, int | None]], progress: Progress | None) -> None:
+def _follow(training: "Callable[[Step], None] | None") -> "Callable[[Step], None]":
+    """Return what tells of each step of a training, and hands it to `training`."""
+    watched = ""
+
+    def follow(step: "Step") -> None:
+        nonlocal watched
+        if step.watched_db is not None:
+            watched = f", {step.watched_db:.2f} dB"
+        tell("training", step.spent, 1.0, note=f"{step.text()}{watched}")
+        if training is not None:
+            training(step)
+
+    return follow
+
+
+def _report(
+    steps: Iterator[tuple[int, int | None]], progress: Progress | None, *, name: str
+) -> None:
     for count, frame_count in steps:
+        tell(name, count, frame_count, unit="frames")
         if progress is not None:
             progress(count, frame_count)
