@@ -366,7 +366,8 @@ def test_damage_in_a_cut_is_named(tinct_path: Path, tmp_path: Path, folder: Path
     read_message(
         run("decode", tmp_path / "a.mkv", folder / "b.mkv", "--start", 0.4, "--duration", 0.4), 3
     )
-    result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", "--start", 0.8, "--duration", 0.4)
+    cut = ("--start", 0.8, "--duration", 0.4, "--quiet")
+    result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", *cut)
     assert (result.returncode, result.stderr) == (0, b"")
 
 

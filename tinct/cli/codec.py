@@ -75,12 +75,23 @@ def encode(
     config = read_config(preset, options)
     suffix = f".{read_choice('--format', container, FORMATS)}"
     pairs = pair_names(files, out=out, suffix=suffix, overwrite=overwrite)
+    if out is not None:
+        _make_folder(Path(out), config, suffix)
     if len(pairs) > 1:
         _encode_each(pairs, config, overwrite=overwrite, quiet=quiet)
         return
     ((source, target),) = pairs
     report = _encode_one(source, target, config, overwrite=overwrite, quiet=quiet)
     tell(report, [] if quiet else encode_lines(report, target), source=source, done="coded")
+
+
+def _make_folder(folder: Path, config: EncodeConfig, suffix: str) -> None:
+    """Make the folder of outputs, once it is known that the options can be."""
+    from tinct.encoder.batch import make_folder
+    from tinct.encoder.formats import fit_format
+
+    fit_format(config, Path(f"*{suffix}"))
+    make_folder(folder)
 
 
 def _encode_one(
@@ -97,9 +108,9 @@ def _encode_each(
 ) -> None:
     """Encode one file after the other; those that are there, and those that fail, are named."""
     from tinct.encoder.batch import Encoded, check_source, describe_encoded, make_folder_report
-    from tinct.encoder.refusals import resolve
+    from tinct.encoder.formats import fit_format
 
-    resolve(config)
+    fit_format(config, Path(pairs[0][1]))
     skipped: list[Path] = []
     results: list[tuple[Path, Path, Encoded | CodecError]] = []
     try:

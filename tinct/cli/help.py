@@ -77,7 +77,7 @@ def explain(error: TyperException) -> str:
     near = getattr(error, "possibilities", None)
     message = error.message.rstrip(".") if near else error.format_message()
     if near:
-        message += f"; did you mean {' or '.join(near)}?"
+        message += f"; did you mean {near[0]}?"
     context = getattr(error, "ctx", None)
     if context is not None and not near and ": tinct" not in message and "mean" not in message:
         message = f"{message.rstrip('.')}; {context.command_path} -h shows what there is"

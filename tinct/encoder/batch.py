@@ -197,6 +197,16 @@ class Encoded:
     notes: list[str]
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of an output where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CodecError(
+            f"expected to make the folder {folder}, found {error.strerror or error}"
+        ) from error
+
+
 def check_source(source: Path) -> None:
     """Refuse what is a Tinct file already."""
     if source.exists() and read_file_manifest(str(source)) is not None:
@@ -206,12 +216,7 @@ def check_source(source: Path) -> None:
 def _encode_one(source: Path, target: Path, config: EncodeConfig) -> Encoded:
     """Encode a file; called in a worker."""
     check_source(source)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CodecError(
-            f"expected to make the folder {target.parent}, found {error.strerror or error}"
-        ) from error
+    make_folder(target.parent)
     try:
         report = encode(str(source), str(target), config)
         return describe_encoded(source, report)
