@@ -13,6 +13,7 @@ from tinct.bitstream.qp import MAX_QP
 from tinct.declaration import declared_options, describe_options, option
 from tinct.errors import OptionError
 from tinct.limits import MAX_GROUP
+from tinct.moments import parse_seconds
 from tinct.networks.gan_config import (
     MAX_CHANNELS,
     MIN_CHANNELS,
@@ -78,7 +79,8 @@ def _are_levels(text: str) -> bool:
 
 
 def _is_budget(text: str) -> bool:
-    return re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
+    is_count = re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
+    return is_count or 0 < (parse_seconds(text) or 0) < 1e8
 
 
 def _is_path(text: str) -> bool:
@@ -243,8 +245,8 @@ class EncodeConfig:
         "kept where it pays (auto: where PyTorch is installed); gan learns a network of its own "
         "(auto: 600 s)",
         accepts=_is_budget,
-        values="off, auto, seconds, such as 300, or 2000steps or 50epochs",
-        shown="[off|auto|SECONDS|2000steps|50epochs]",
+        values="off, auto, a time, such as 300 or 00:05:00, or 2000steps or 50epochs",
+        shown="[off|auto|TIME|2000steps|50epochs]",
         usual="off; 600 s with gan",
         panel=NETWORK,
     )

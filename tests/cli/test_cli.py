@@ -366,7 +366,8 @@ def test_damage_in_a_cut_is_named(tinct_path: Path, tmp_path: Path, folder: Path
     read_message(
         run("decode", tmp_path / "a.mkv", folder / "b.mkv", "--start", 0.4, "--duration", 0.4), 3
     )
-    result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", "--start", 0.8, "--duration", 0.4)
+    cut = ("--start", 0.8, "--duration", 0.4, "--quiet")
+    result = run("decode", tmp_path / "a.mkv", folder / "c.mkv", *cut)
     assert (result.returncode, result.stderr) == (0, b"")
 
 
@@ -467,7 +468,7 @@ def test_the_input_is_never_the_output(clip_path: Path, folder: Path, command: s
 @pytest.mark.parametrize(
     ("command", "output", "words"),
     [
-        ("encode", "a.mp4", r"ending in \.mkv"),
+        ("encode", "a.avi", r"ending in \.mkv"),
         ("encode", "none/a.mkv", "to exist"),
         ("encode", "", r"ending in \.mkv"),
         ("decode", "a.avi", r"ending in \.mp4"),
@@ -621,7 +622,6 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any], words: str)
         (["--qp", "fine"], "--qp: expected 0 to 51; found fine"),
         (["--preset", "best"], "expected a preset of default, paper"),
         (["--sideways"], "--sideways"),
-        (["third.mkv"], "third.mkv"),
     ],
     ids=str,
 )
