@@ -285,31 +285,23 @@ def test_figure_5_shows_its_frame_of_square_clips_and_is_in_the_report(
 @pytest.mark.nightly
 @linux_only
 def test_a_run_that_was_killed_goes_on_within_its_training(clip_path: Path, tmp_path: Path) -> None:
-    """Its worker notices, interrupts the training, and that saves itself."""
+    """It is killed once the training has saved itself, which it does every minute."""
     out = tmp_path / "results"
-    options = ["--channels", "8", "--recipe", "cpu", "--budget", "20", "--qp", "37"]
+    options = ["--channels", "8", "--recipe", "cpu", "--budget", "90", "--qp", "37"]
     files = ["--clips", str(clip_path), "--out", str(out), "--frames", "13"]
     command = [sys.executable, "-m", "tinct", "reproduce", "table2", *files, *options]
-    for seconds in (5, 10, 20):
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
-            wait_until(lambda: count_points(out) == 2, run, seconds=240)
-            time.sleep(seconds)
-            run.kill()
-        time.sleep(10)
-        if saved := list((out / "files").glob("*.ckpt")):
-            break
-    assert torch.load(saved[0], weights_only=True)["steps"] > 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+        wait_until(lambda: any((out / "files").glob("*.ckpt")), run, seconds=300)
+        run.kill()
+    time.sleep(10)  # until its worker has noticed, and the training has saved itself again
+    (saved,) = (out / "files").glob("*.ckpt")
+    assert torch.load(saved, weights_only=True)["steps"] > 0
     before = (out / "points.jsonl").read_text()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = (out / "points.jsonl").read_text()
     assert after.startswith(before)
     assert json.loads(after.splitlines()[2])["encode_seconds"] is None, "only the rest was trained"
     assert not list((out / "files").glob("*.ckpt"))
-
-
-def count_points(out: Path) -> int:
-    path = out / "points.jsonl"
-    return len(path.read_text().splitlines()) if path.exists() else 0
 
 
 def check_files(out: Path) -> None:
