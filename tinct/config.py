@@ -50,6 +50,7 @@ Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
 Deinterlace = Literal["auto", "off"]
 
+MAX_SEED = 9999
 LOSSES = ("gan", "mse", "content", "colour")
 X265_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
@@ -317,6 +318,13 @@ class EncodeConfig:
         values="a file",
         shown="FILE",
         usual="fetched",
+        panel=PAPER,
+    )
+    seed: int = option(
+        0,
+        "Of the training's random choices: first weights, crops, dropout",
+        kind=int,
+        high=MAX_SEED,
         panel=PAPER,
     )
     device: Device = option("auto", "Where to train", choices=get_args(Device), panel=PAPER)

@@ -28,6 +28,7 @@ from tinct.colour import unit_matrix
 from tinct.config import EncodeConfig
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
+from tinct.limits import MAX_WEIGHTS
 from tinct.networks.gan import list_shapes
 from tinct.networks.gan_config import GanConfig
 from tinct.networks.runtime import raise_memory_errors
@@ -124,7 +125,7 @@ class TrainingSetup:
     checkpoint: Path | None
 
 
-def prepare_training(config: EncodeConfig) -> TrainingSetup:
+def prepare_training(config: EncodeConfig, most_weights: int = MAX_WEIGHTS) -> TrainingSetup:
     """Find all that a training needs.
 
     Raises CodecError for a generator that is too large, a GPU or weights of VGG-19 that are
@@ -132,8 +133,8 @@ def prepare_training(config: EncodeConfig) -> TrainingSetup:
     """
     generator = config.generator_config()
     recipe = RECIPES[config.recipe].with_only(set(config.loss_terms))
-    recipe = replace(recipe, conditional=config.conditional)
-    list_shapes(generator)  # raises if it is too large
+    recipe = replace(recipe, conditional=config.conditional, seed=config.seed)
+    list_shapes(generator, most_weights)  # raises if it is too large
     device = _choose_device(config.device)
     join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None

@@ -31,6 +31,18 @@ Anchors = Annotated[
         help="Codecs: others are compared with the strongest of them on each clip and metric.",
     ),
 ]
+What = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WHAT...",
+        help="published (the printed numbers), or of table2, 3, 4, 6, 7, figure5, "
+        "and channels: from which length of a video on C = 8, 16, 32 pay.",
+    ),
+]
+Square = Annotated[
+    bool,
+    typer.Option("--square", help="Cut clips to their middle square, as the paper's table7."),
+]
 MetricSet = Literal["all", "psnr"]
 HEADLINES = ("psnr_yuv611", "psnr_yuv611_pooled")
 DOUBT = "   does not hold"  # what is printed does not follow from the printed points
@@ -172,19 +184,18 @@ def split_sets(values: list[str] | None) -> list[list[str]]:
     return [value.splitlines() for value in values or []]
 
 
-@take_options(("channels", "recipe", "content_loss", "vgg19"))
+@take_options(("channels", "recipe", "content_loss", "vgg19", "seed"))
 def reproduce(
-    what: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7."
-        ),
-    ],
+    what: What,
     *,
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default the table's own.")] = None,
     budget: Annotated[str, typer.Option(help="Of each training, as encode's --adapt.")] = "auto",
     frames: Annotated[int, typer.Option(help="The first frames of each clip, 0 for all.")] = 96,
+    seeds: Annotated[
+        int, typer.Option(help="Trainings of each variant, with seeds from --seed on.")
+    ] = 1,
+    square: Square = False,
     out: Annotated[
         str | None,
         typer.Option(help="The folder for results; a run that was interrupted goes on in it."),
@@ -195,7 +206,7 @@ def reproduce(
 ) -> None:
     """Do the paper's experiments again; `published` recomputes its figures from its points."""
     with explain_missing("lab", "the lab"):
-        from tinct.evaluation import published
+        from tinct.evaluation import experiments, published
         from tinct.evaluation import reproduce as lab
     if what == ["published"]:
         put(published_lines(published.read_sequences(), published.read_means()))
@@ -206,21 +217,24 @@ def reproduce(
             "reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r"
         )
     config = read_config("paper", options)
-    experiment = lab.Experiment(
+    experiment = experiments.Experiment(
         channels=config.channels,
         recipe=config.recipe,
         budget=budget,
         content_loss=config.content_loss,
         vgg19=config.vgg19,
+        seed=config.seed,
+        seeds=seeds,
     )
     with show_progress("measuring", quiet, "points") as progress:
         outcome = lab.reproduce(
             what,
             clips,
-            qp or lab.choose_qps(what),
+            qp or experiments.choose_qps(what),
             experiment=experiment,
             out=Path(out),
             frames=frames or None,
+            square=square,
             progress=progress,
         )
     say_outcome(outcome, out, "the same call")
