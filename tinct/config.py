@@ -51,6 +51,7 @@ Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
 Deinterlace = Literal["auto", "off"]
 
+MAX_SEED = 9999
 LOSSES = ("gan", "mse", "content", "colour")
 X265_PRESETS = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium"),
@@ -81,10 +82,6 @@ def _are_levels(text: str) -> bool:
 def _is_budget(text: str) -> bool:
     is_count = re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
     return is_count or 0 < (parse_seconds(text) or 0) < 1e8
-
-
-def _is_path(text: str) -> bool:
-    return bool(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,17 +312,24 @@ class EncodeConfig:
     vgg19: str | None = option(
         None,
         "Torchvision's file of VGG-19 weights, for the content loss",
-        accepts=_is_path,
+        accepts=bool,  # every name but an empty one
         values="a file",
         shown="FILE",
         usual="fetched",
+        panel=PAPER,
+    )
+    seed: int = option(
+        0,
+        "Of the training's random choices: first weights, crops, dropout",
+        kind=int,
+        high=MAX_SEED,
         panel=PAPER,
     )
     device: Device = option("auto", "Where to train", choices=get_args(Device), panel=PAPER)
     checkpoint: str | None = option(
         None,
         "A file from which a training that was killed goes on",
-        accepts=_is_path,
+        accepts=bool,  # every name but an empty one
         values="a file",
         shown="FILE",
         panel=PAPER,

@@ -37,6 +37,7 @@ from helpers import (
 from synthetic import write_clip
 
 import tinct
+from tinct.bitstream.schema import VERSION
 from tinct.cli.app import main
 from tinct.encoder.refusals import resolve
 
@@ -171,8 +172,8 @@ def change_keys(source: Path, target: Path, **changes: Any) -> None:
 
 SPOILT: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "newer version": (
-        lambda s, t: change_keys(s, t, tinct=3),
-        "format version 2 or lower, found 3; it takes a newer tinct",
+        lambda s, t: change_keys(s, t, tinct=VERSION + 1),
+        f"format version {VERSION} or lower, found {VERSION + 1}; it takes a newer tinct",
     ),
     "version 0": (
         lambda s, t: change_keys(s, t, tinct=0),
@@ -251,8 +252,9 @@ def test_a_spoilt_tinct_file_is_refused(
 def test_a_newer_version_is_refused_by_every_reader(
     tinct_path: Path, tmp_path: Path, folder: Path, refuse: Callable[..., str], command: str
 ) -> None:
-    change_keys(tinct_path, tmp_path / "a.mkv", tinct=3)
-    assert "version 2 or lower, found 3" in refuse(command, tmp_path / "a.mkv")
+    change_keys(tinct_path, tmp_path / "a.mkv", tinct=VERSION + 1)
+    words = f"version {VERSION} or lower, found {VERSION + 1}"
+    assert words in refuse(command, tmp_path / "a.mkv")
 
 
 @pytest.fixture(scope="module")

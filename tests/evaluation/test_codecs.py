@@ -26,7 +26,10 @@ INFO = make_info(frame_count=40, duration_seconds=1.6)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("x266", "expected a codec of tinct, x265, x264, svt-av1, hm, vtm, vvenc; found x266"),
+        (
+            "x266",
+            "expected a codec of tinct, beside, x265, x264, svt-av1, hm, vtm, vvenc; found x266",
+        ),
         ("", "found nothing in ''"),
         (
             "x265:all-intra",

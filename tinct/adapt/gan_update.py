@@ -29,6 +29,7 @@ from tinct.colour import unit_matrix
 from tinct.config import EncodeConfig
 from tinct.errors import CodecError
 from tinct.frames import Frame, VideoInfo
+from tinct.limits import MAX_WEIGHTS
 from tinct.networks.gan import list_shapes
 from tinct.networks.gan_config import GanConfig
 from tinct.networks.runtime import raise_memory_errors
@@ -126,7 +127,7 @@ class TrainingSetup:
     checkpoint: Path | None
 
 
-def prepare_training(config: EncodeConfig) -> TrainingSetup:
+def prepare_training(config: EncodeConfig, most_weights: int = MAX_WEIGHTS) -> TrainingSetup:
     """Find all that a training needs.
 
     Raises CodecError for a generator that is too large, a GPU or weights of VGG-19 that are
@@ -134,8 +135,8 @@ def prepare_training(config: EncodeConfig) -> TrainingSetup:
     """
     generator = config.generator_config()
     recipe = RECIPES[config.recipe].with_only(set(config.loss_terms))
-    recipe = replace(recipe, conditional=config.conditional)
-    list_shapes(generator)  # raises if it is too large
+    recipe = replace(recipe, conditional=config.conditional, seed=config.seed)
+    list_shapes(generator, most_weights)  # raises if it is too large
     device = _choose_device(config.device)
     join_processes(device)
     checkpoint = Path(config.checkpoint) if config.checkpoint else None
@@ -192,12 +193,11 @@ def _split_budget(setup: TrainingSetup, samples: Samples) -> tuple[Budget, Budge
     budget = Budget.parse(setup.budget, len(samples.luma))
     if budget.seconds is None:
         return budget.split(0.0)
-    tensors = len(list_shapes(setup.config))
-    seconds = _MeasuredCrops(setup.config, samples).time_measurement()
-    mean = torch.tensor(seconds, dtype=torch.float64, device=setup.device)
+    crops = _MeasuredCrops(setup.config, samples)
+    mean = torch.tensor(crops.time_measurement(), dtype=torch.float64, device=setup.device)
     average([mean])  # so that all processes train equally long
-    seconds = float(mean)
-    return budget.split(seconds * (1 + tensors + len(BIT_PRICES) + ROUNDING_MEASUREMENTS))
+    measurements = 1 + crops.tensor_count + len(BIT_PRICES) + ROUNDING_MEASUREMENTS
+    return budget.split(float(mean) * measurements)
 
 
 @raise_memory_errors()
@@ -279,6 +279,11 @@ class _MeasuredCrops:
             )
             for i in numbers
         ]
+
+    @property
+    def tensor_count(self) -> int:
+        """Return how many tensors a generator has, those that are sent."""
+        return len(self._objective.generator.state_dict())
 
     @torch.no_grad()
     def time_measurement(self) -> float:

@@ -40,6 +40,18 @@ Metrics = Annotated[
         "What is measured; PSNR alone takes a tenth of the time. Default all.",
     ),
 ]
+What = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="WHAT...",
+        help="published (the printed numbers), or of table2, 3, 4, 6, 7, figure5, "
+        "and channels: from which length of a video on C = 8, 16, 32 pay.",
+    ),
+]
+Square = Annotated[
+    bool,
+    typer.Option("--square", help="Cut clips to their middle square, as the paper's table7."),
+]
 HEADLINES = ("psnr_yuv611", "psnr_yuv611_pooled")
 DOUBT = "   does not hold"  # what is printed does not follow from the printed points
 
@@ -180,19 +192,18 @@ def split_sets(values: list[str] | None) -> list[list[str]]:
     return [value.splitlines() for value in values or []]
 
 
-@take_options(("channels", "recipe", "content_loss", "vgg19"))
+@take_options(("channels", "recipe", "content_loss", "vgg19", "seed"))
 def reproduce(
-    what: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="WHAT...", help="published (the printed numbers), or of table2, 3, 4, 6, 7."
-        ),
-    ],
+    what: What,
     *,
     clips: Annotated[list[str] | None, typer.Option(help="Videos to train and measure on.")] = None,
     qp: Annotated[list[int] | None, typer.Option(help="Default the table's own.")] = None,
     budget: Annotated[str, typer.Option(help="Of each training, as encode's --adapt.")] = "auto",
     frames: Annotated[int, typer.Option(help="The first frames of each clip, 0 for all.")] = 96,
+    seeds: Annotated[
+        int, typer.Option(help="Trainings of each variant, with seeds from --seed on.")
+    ] = 1,
+    square: Square = False,
     out: Annotated[
         str | None,
         typer.Option(help="The folder for results; a run that was interrupted goes on in it."),
@@ -208,6 +219,7 @@ def reproduce(
         put(published_lines(published.read_sequences(), published.read_means()))
         return
     with explain_missing("lab", "the lab"):
+        from tinct.evaluation import experiments
         from tinct.evaluation import reproduce as lab
     if not clips or out is None:
         raise CodecError(
@@ -215,21 +227,24 @@ def reproduce(
             "reproduce table2 --clips a.mp4 --channels 16 --recipe cpu --out r"
         )
     config = read_config("paper", options)
-    experiment = lab.Experiment(
+    experiment = experiments.Experiment(
         channels=config.channels,
         recipe=config.recipe,
         budget=budget,
         content_loss=config.content_loss,
         vgg19=config.vgg19,
+        seed=config.seed,
+        seeds=seeds,
     )
     with show_phases(quiet) as show:
         outcome = lab.reproduce(
             what,
             clips,
-            qp or lab.choose_qps(what),
+            qp or experiments.choose_qps(what),
             experiment=experiment,
             out=Path(out),
             frames=frames or None,
+            square=square,
             progress=count_phase(show, "measuring", "points"),
         )
     say_outcome(outcome, out, "the same call")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from tinct.errors import CodecError
 from tinct.evaluation.codecs import INPUT
 from tinct.frames import Frame, VideoInfo
@@ -29,16 +31,35 @@ def name_clip(path: str | Path) -> str:
     return Path(path).stem
 
 
-def cut_clip(path: str, target: str, frames: int | None) -> Clip:
+def cut_clip(path: str, target: str, frames: int | None, *, square: bool = False) -> Clip:
     """Write the first frames of a video (None for all) as lossless Matroska without sound.
 
-    A target that exists is used as it is.
+    `square` keeps the largest square in the middle of each. A target that exists is used as it is.
     """
     if not Path(target).exists():
         source = open_source(path)
         info = replace(source.info, frame_count=frames)
-        write_frames(target, info, islice(source, frames))
+        taken: Iterable[Frame] = islice(source, frames)
+        if square:
+            side = min(info.width, info.height) // 2 * 2
+            info = replace(info, width=side, height=side)
+            taken = (_crop_middle(frame, info) for frame in taken)
+        write_frames(target, info, taken)
     return Clip(name_clip(path), target, open_source(target).info)
+
+
+def _crop_middle(frame: Frame, info: VideoInfo) -> Frame:
+    """Return the middle of a frame in the size of `info`, at even places."""
+    sizes = zip(frame.y.shape, (info.height, info.width), strict=True)
+    top, left = ((full - side) // 4 for full, side in sizes)  # in samples of chroma
+
+    def cut(plane: np.ndarray, scale: int) -> np.ndarray:
+        rows = slice(scale * top, scale * top + info.height * scale // 2)
+        columns = slice(scale * left, scale * left + info.width * scale // 2)
+        return np.ascontiguousarray(plane[rows, columns])
+
+    planes = cut(frame.y, 2), cut(frame.cb, 1), cut(frame.cr, 1)
+    return Frame(*planes, pts=frame.pts, info=info)
 
 
 def write_input(clip: Clip, folder: Path, suffix: str) -> None:

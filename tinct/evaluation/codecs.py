@@ -22,11 +22,13 @@ from tinct.encoder.colourisers import select_colouriser
 from tinct.encoder.refusals import resolve
 from tinct.errors import CodecError
 from tinct.frames import VideoInfo
+from tinct.limits import MAX_WEIGHTS
 from tinct.presets import preset
 
 PYTHON = sys.executable
 INPUT, OUTPUT = "clip", "coded"  # file names without suffix, which the family adds
 DECODED = "decoded.y4m"
+NETWORK = ".net"  # suffix of a network beside its video
 STRUCTURES = ("intra", "low-delay", "random-access")
 PLAIN_BASES = {"x265": "hevc", "x264": "avc", "svt-av1": "av1"}  # families that are one alone
 # How the configuration files of HM and VTM name the structures.
@@ -62,7 +64,8 @@ class Family:
 
     The first of `structures` is the default. `presets` are the allowed values of the option
     `preset`; empty where the program checks them itself. `library` is FFmpeg's name of an encoder
-    that PyAV must have, `binary` a program that must be installed.
+    that PyAV must have, `binary` a program that must be installed. `decoder` gives the module, with
+    its arguments, that takes the coded file to a decoded one. A network has at most `most_weights`.
     """
 
     make_command: Callable[[Codec, int, VideoInfo], list[str]]
@@ -74,6 +77,8 @@ class Family:
     writes: str = ".mkv"
     library: str | None = None
     binary: str | None = None
+    decoder: Callable[[Codec], list[str]] = lambda codec: ["tinct", "decode", "--quiet"]
+    most_weights: int = MAX_WEIGHTS
 
 
 # ── Tinct ────────────────────────────────────────────────────────────────────────────────────────
@@ -86,6 +91,22 @@ def make_tinct_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
     command = [PYTHON, "-m", "tinct", "encode", "--quiet"]
     command += [f"--structure={codec.structure}", f"--qp={qp}"]
     return [*command, *options, f"{INPUT}.mkv", f"{OUTPUT}.mkv"]
+
+
+def make_beside_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
+    """Return the program that trains as `tinct encode` does and keeps the network beside."""
+    files = [f"{INPUT}.mkv", f"{OUTPUT}.mkv"]
+    return [PYTHON, "-m", "tinct.evaluation.beside", "encode", codec.name, str(qp), *files]
+
+
+def choose_beside_decoder(codec: Codec) -> list[str]:
+    """Return the program that decodes with the network beside the file."""
+    return ["tinct.evaluation.beside", "decode", codec.name]
+
+
+def place_network(coded: Path) -> Path:
+    """Return where the network lies that belongs to a video file."""
+    return coded.with_suffix(NETWORK)
 
 
 def parse_config(codec: Codec) -> EncodeConfig:
@@ -125,6 +146,11 @@ def make_plain_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
     program = [PYTHON, "-m", "tinct.evaluation.encode", row.name]
     pairs = [f"{name}={value}" for name, value in options.items()]
     return [*program, f"{INPUT}.mkv", f"{OUTPUT}.mkv", *pairs]
+
+
+def choose_plain_decoder(codec: Codec) -> list[str]:
+    """Return Tinct's decoder, or the one that interpolates what `every` left out."""
+    return ["tinct.evaluation.decode"] if EVERY in codec.options else ["tinct", "decode", "--quiet"]
 
 
 # ── programs ─────────────────────────────────────────────────────────────────────────────────────
@@ -205,10 +231,19 @@ FAMILIES: dict[str, Family] = {
         options=("preset", *TINCT_OPTIONS),
         parse_config=parse_config,
     ),
+    "beside": Family(
+        make_command=make_beside_command,
+        structures=("intra",),
+        options=("preset", *TINCT_OPTIONS),
+        parse_config=parse_config,
+        decoder=choose_beside_decoder,
+        most_weights=1 << 28,  # pix2pixHD has 182 million at C = 64
+    ),
     "x265": Family(
         make_command=make_plain_command,
         structures=STRUCTURES,
         options=("preset", "chroma-offset", EVERY, "keyint"),
+        decoder=choose_plain_decoder,
         presets=X265_PRESETS,
         library="libx265",
     ),
@@ -255,9 +290,8 @@ FAMILIES: dict[str, Family] = {
 
 def make_decode_command(codec: Codec) -> list[str]:
     """Return the command line that decodes the file of any family to raw frames."""
-    own = ["tinct", "decode", "--quiet"]
-    program = ["tinct.evaluation.decode"] if EVERY in codec.options else own
-    return [PYTHON, "-m", *program, OUTPUT + FAMILIES[codec.family].writes, DECODED]
+    family = FAMILIES[codec.family]
+    return [PYTHON, "-m", *family.decoder(codec), OUTPUT + family.writes, DECODED]
 
 
 # ── names ────────────────────────────────────────────────────────────────────────────────────────

@@ -31,6 +31,7 @@ from tinct.evaluation.codecs import (
     Codec,
     has_training,
     make_decode_command,
+    place_network,
 )
 from tinct.evaluation.keyframes import find_key_frames
 from tinct.evaluation.metrics import METRIC_SETS, limit_library_threads, measure
@@ -105,6 +106,7 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
     encoding, is_whole = run_encode(command, work, checkpoint)
     decoding = run_command(decode_command, work)
     coded = work / (OUTPUT + family.writes)
+    parts = _count_parts(coded)
     series = _measure_series(task, work / DECODED)
     frames = len(series["psnr_y"])
     point = RDPoint(
@@ -115,9 +117,9 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
         height=clip.info.height,
         frames=frames,
         seconds=float(frames / clip.info.mean_rate),
-        size_bytes=coded.stat().st_size,
+        size_bytes=sum(parts.values()),
         means=average_series(series),
-        parts=_count_parts(coded),
+        parts=parts,
         series=series,
         keys=find_key_frames(str(coded)),
         encode_seconds=round(encoding.seconds, 3) if is_whole else None,
@@ -135,7 +137,10 @@ def _measure_in(work: Path, task: Task) -> RDPoint:
         jobs=task.jobs,
         note="" if family.writes == MATROSKA else RAW,
     )
-    os.replace(coded, Path(task.folder) / task.file)
+    target = Path(task.folder) / task.file
+    if place_network(coded).exists():
+        os.replace(place_network(coded), place_network(target))
+    os.replace(coded, target)
     return point
 
 
@@ -190,10 +195,11 @@ def format_command(command: Sequence[str]) -> str:
 
 
 def _count_parts(coded: Path) -> dict[str, int]:
-    """Return bytes by part; a raw bitstream is all video."""
-    if coded.suffix == MATROSKA:
-        return read_info(str(coded)).bytes_by_part
-    return {"video": coded.stat().st_size}
+    """Return bytes by part; a raw bitstream is all video, a network beside a file an update."""
+    if coded.suffix != MATROSKA:
+        return {"video": coded.stat().st_size}
+    parts, network = dict(read_info(str(coded)).bytes_by_part), place_network(coded)
+    return parts | ({"update": network.stat().st_size} if network.exists() else {})
 
 
 def _describe_machine() -> str:

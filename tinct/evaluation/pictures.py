@@ -101,20 +101,20 @@ def _choose_anchor(anchors: list[RDPoint], test: RDPoint) -> list[RDPoint]:
 def _compare(folder: Path, clip: Path, test: RDPoint, *, points: list[RDPoint]) -> Comparison:
     number = _find_worst_frame(test)
     source = next(islice(iter(open_source(str(clip))), number, None))
-    base = _decode_base(folder / str(test.file), source, number)
+    base = decode_base(folder / str(test.file), source, number)
     pictures = [
         Picture("source", "as it came", source.rgb()),
         Picture("grey base", f"what {test.codec} sends of every frame", base.rgb()),
     ]
     for point in points:
-        decoded = next(islice(_open_file(folder, point), number, None))
+        decoded = next(islice(open_file(folder, point), number, None))
         frame = crop_frame(decoded, source.pts, source.info)
         title = f"{point.codec}, QP {point.qp}"
         pictures.append(Picture(title, _caption(point, number), frame.rgb()))
     return Comparison(number, pictures)
 
 
-def _open_file(folder: Path, point: RDPoint) -> Iterator[Frame]:
+def open_file(folder: Path, point: RDPoint) -> Iterator[Frame]:
     """Return the decoded frames of a point's file, those that were left out among them."""
     path = str(folder / str(point.file))
     return read_frames(path)[1] if EVERY in parse_codec(point.codec).options else iter(Video(path))
@@ -132,7 +132,7 @@ def _find_worst_frame(point: RDPoint) -> int:
     return int(np.argmax(errors))
 
 
-def _decode_base(path: Path, source: Frame, number: int) -> Frame:
+def decode_base(path: Path, source: Frame, number: int) -> Frame:
     """Return a frame of the luma track, grey, as a player without Tinct shows it.
 
     While an interpolated frame is due that is the sent one before it.

@@ -1,7 +1,8 @@
 """The printed numbers of the 2019 paper, and what follows from them.
 
-Its BD-rates are computed again from its rate points, its averages from its rows. The three CSV
-files in `paper/` hold what its tables 2, 3, 4, 6 and 7 print. `reproduce` repeats the experiments.
+Its BD-rates are computed again from its rate points, its averages from its rows. The CSV files in
+`paper/` hold what its tables 2, 3, 4, 6 and 7 and its figure 5 print, whose caption of Johnny is
+that of FourPeople. `reproduce` repeats the experiments.
 """
 
 import csv
@@ -70,6 +71,15 @@ class Printed(NamedTuple):
     kbps: float | None = None
 
 
+class PrintedDeltas(NamedTuple):
+    """What Table 2 prints of a sequence against HM: of one QP (Equation 11), and of all four."""
+
+    rate_percent: float | None = None
+    psnr_db: float | None = None
+    bd_rate_percent: float | None = None
+    bd_psnr_db: float | None = None
+
+
 def read_sequences() -> list[PrintedSequence]:
     """Return Table 2, row by row."""
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -106,7 +116,7 @@ def find_printed(table: str, clip: str, *, qp: int, variant: str) -> Printed:
     """
     if (table, variant) == ("table4", "with SA"):
         table, variant = "table3", "proposed RC"
-    files = {"table2": "table2", "table7": "table7"}
+    files = {name: name for name in ("table2", "table7", "figure5")}
     for row in _read_table(files.get(table, "ablations")):
         is_clip = _simplify(clip).startswith(_simplify(row["sequence"]))
         is_table = row.get("table", table[-1]) == table[-1]
@@ -120,6 +130,15 @@ def find_printed(table: str, clip: str, *, qp: int, variant: str) -> Printed:
         if row.get("variant", row.get("model")) == variant:
             return Printed(float(row["psnr_db"]), float(row["ssim"]))
     return Printed()
+
+
+def find_printed_deltas(clip: str, qp: int) -> PrintedDeltas:
+    """Return what Table 2 prints of the proposed codec for a clip, whose name begins so."""
+    for row in _read_table("table2"):
+        if _simplify(clip).startswith(_simplify(row["sequence"])) and int(row["qp"]) == qp:
+            names = ("delta_rate_percent", "delta_psnr_db", "bd_rate_percent", "bd_psnr_db")
+            return PrintedDeltas(*(float(row[f"printed_{name}"]) for name in names))
+    return PrintedDeltas()
 
 
 def _is_close(computed: float | None, printed: float, tolerance: float) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tinct.errors import CodecError
 from tinct.evaluation.anchors import check_anchors
+from tinct.evaluation.figure5 import FILE
 from tinct.evaluation.markdown import format_report
 from tinct.evaluation.pictures import Comparison, compare_frames, encode_pictures
 from tinct.evaluation.points import RDPoint
@@ -27,9 +28,10 @@ from tinct.evaluation.summary import (
     list_metrics,
     list_notes,
 )
-from tinct.page import fill_template
+from tinct.page import fill_template, make_data_uri
 
 HTML, MARKDOWN = "report.html", "report.md"
+LINK = f"\n## Figure 5 of the paper\n\n![Figure 5 of the paper]({FILE})\n"
 
 
 def write_report(folder: Path, anchors: Sequence[Sequence[str]] = ()) -> list[Path]:
@@ -49,9 +51,13 @@ def write_report(folder: Path, anchors: Sequence[Sequence[str]] = ()) -> list[Pa
     tables = Tables(compare_codecs(outcome), [compare_with_best(outcome, s) for s in sets])
     comparisons = compare_frames(outcome, folder)
     html, markdown = folder / HTML, folder / MARKDOWN
+    figure = folder / FILE
+    picture = figure.read_bytes() if figure.exists() else None
+    text = format_report(outcome, tables) + (LINK if picture else "")
+    page = _make_page(outcome, tables, comparisons, figure=picture)
     try:
-        html.write_text(_make_page(outcome, tables, comparisons), encoding="utf-8")
-        markdown.write_text(format_report(outcome, tables), encoding="utf-8")
+        html.write_text(page, encoding="utf-8")
+        markdown.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CodecError(
             f"expected to write {html} and {markdown}, found {error.strerror}"
@@ -59,8 +65,14 @@ def write_report(folder: Path, anchors: Sequence[Sequence[str]] = ()) -> list[Pa
     return [html, markdown]
 
 
-def _make_page(outcome: Outcome, tables: Tables, comparisons: dict[str, Comparison]) -> str:
-    """Return the HTML with style, script and data inside."""
+def _make_page(
+    outcome: Outcome,
+    tables: Tables,
+    comparisons: dict[str, Comparison],
+    *,
+    figure: bytes | None,
+) -> str:
+    """Return the HTML with style, script and data inside; `figure` is a PNG."""
     pictures, quality = encode_pictures(comparisons)
     data = {
         "clips": outcome.clips,
@@ -74,6 +86,7 @@ def _make_page(outcome: Outcome, tables: Tables, comparisons: dict[str, Comparis
         "pictures": pictures,
         "frames": {clip: comparison.number for clip, comparison in comparisons.items()},
         "pictureQuality": quality,
+        "figure": make_data_uri(figure, "png") if figure else None,
         "parts": PARTS,
         "notes": list_notes(outcome),
         "setup": describe_setup(outcome),

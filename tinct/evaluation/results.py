@@ -30,7 +30,7 @@ class Setup:
 
     `frames` of each clip are measured, None for all, at `jobs` points at a time. `external` are
     files of points measured elsewhere. `anchors` are sets of codecs; others are compared with the
-    strongest of each set. `metrics` is a row of METRIC_SETS.
+    strongest of each set. `metrics` is a row of METRIC_SETS. `square` cuts clips to their middle.
     """
 
     clips: list[str]
@@ -41,6 +41,7 @@ class Setup:
     jobs: int = 1
     anchors: list[list[str]] = field(default_factory=list)
     metrics: str = "all"
+    square: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def _read_setup(folder: Path) -> Setup:
         counts = [*setup.qps, setup.jobs, setup.frames or 1]
         are_names = all(isinstance(name, str) for name in names)
         are_counts = all(type(n) is int for n in counts)
-        if not (are_names and are_sets and are_counts and setup.metrics in METRIC_SETS):
+        are_known = setup.metrics in METRIC_SETS and isinstance(setup.square, bool)
+        if not (are_names and are_sets and are_counts and are_known):
             raise ValueError("values of another kind")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CodecError(

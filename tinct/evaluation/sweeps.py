@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -173,7 +174,8 @@ def _cut_clips(folder: Path, setup: Setup, engine: Engine) -> list[Clip]:
     tasks = [
         (path, str(folder / CLIPS / f"{name_clip(path)}.mkv"), setup.frames) for path in setup.clips
     ]
-    results = dict(run_tasks(cut_clip, tasks, jobs=setup.jobs, engine=engine))
+    cut = partial(cut_clip, square=setup.square)
+    results = dict(run_tasks(cut, tasks, jobs=setup.jobs, engine=engine))
     clips = []
     for _, result in sorted(results.items()):
         if isinstance(result, CodecError):

@@ -36,29 +36,41 @@ LARGEST_OUTPUT = 1e6  # stands for infinity: beyond any sample, and finite in wh
 Generate = Callable[[np.ndarray], np.ndarray]
 
 
-def list_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
+def list_shapes(config: GanConfig, most: int = MAX_WEIGHTS) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor that is sent, by name, without making any of them.
 
-    Raise CodecError where they hold more than MAX_WEIGHTS.
+    Raise CodecError where they hold more than `most` weights: a file has MAX_WEIGHTS.
     """
-    if config.is_paper:
-        shapes = list_paper_shapes(config)
-    else:
-        from tinct.networks.trainable.baselines import list_baseline_shapes
-
-        shapes = list_baseline_shapes(config)
-    count = sum(int(np.prod(shape)) for shape in shapes.values())
-    if count > MAX_WEIGHTS:
+    shapes = _list_all_shapes(config)
+    count = _count(shapes)
+    if count > most:
         raise CodecError(
-            f"expected a generator of at most {MAX_WEIGHTS:,} weights, found {count:,}; "
+            f"expected a generator of at most {most:,} weights, found {count:,}; "
             "encode with fewer --channels"
         )
     return shapes
 
 
-def decode_generator(config: GanConfig, data: bytes) -> Weights:
+def count_weights(config: GanConfig) -> int:
+    """Return how many weights a generator has, without making any of them."""
+    return _count(_list_all_shapes(config))
+
+
+def _list_all_shapes(config: GanConfig) -> dict[str, tuple[int, ...]]:
+    if config.is_paper:
+        return list_paper_shapes(config)
+    from tinct.networks.trainable.baselines import list_baseline_shapes
+
+    return list_baseline_shapes(config)
+
+
+def _count(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(int(np.prod(shape)) for shape in shapes.values())
+
+
+def decode_generator(config: GanConfig, data: bytes, most: int = MAX_WEIGHTS) -> Weights:
     """Decode the weights in an `update.bin`. Raise CodecError for bytes of another generator."""
-    return decode_weights(data, list_shapes(config))
+    return decode_weights(data, list_shapes(config, most))
 
 
 def check_size(config: GanConfig, info: VideoInfo) -> None:

@@ -59,6 +59,6 @@ def encode_webp(rgb: np.ndarray, quality: int) -> bytes:
     return data.tobytes()
 
 
-def make_data_uri(webp: bytes) -> str:
-    """Return a WebP file as the `src` of an image."""
-    return "data:image/webp;base64," + base64.b64encode(webp).decode()
+def make_data_uri(picture: bytes, kind: str = "webp") -> str:
+    """Return a file of a picture as the `src` of an image."""
+    return f"data:image/{kind};base64," + base64.b64encode(picture).decode()

@@ -338,6 +338,7 @@ function start() {
   drawLegend();
   draw();
   choosePictures();
+  if (data.figure) { $("figure5").src = data.figure; $("figure").hidden = false; }
   $("clip").addEventListener("change", () => { draw(); choosePictures(); });
   for (const id of ["metric", "qp"]) $(id).addEventListener("change", draw);
   for (const id of ["against", "kind", "accounting", "keys"]) $(id).addEventListener("change", drawDeltas);
