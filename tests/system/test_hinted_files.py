@@ -12,7 +12,7 @@ from synthetic import Planes, draw_clip, make_info, write_video
 
 import tinct
 from tinct.bitstream.container import read_file_manifest
-from tinct.cli.say import info_lines
+from tinct.cli.reports import info_lines
 
 FRAMES, GROUP = 13, 12
 OPTIONS: dict[str, Any] = {"colour": "track", "colouriser": "none", "interpolate": "off"}

@@ -19,7 +19,7 @@ from synthetic import draw_clip, make_info, write_clip, write_video
 import tinct
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.times import pack_times
-from tinct.cli.say import info_lines
+from tinct.cli.reports import info_lines
 from tinct.errors import CodecError
 
 GROUP, STEP, FRAMES = 12, 4, 40
