@@ -48,13 +48,14 @@ def test_blocks_of_the_page_run_in_order(tmp_path: Path, monkeypatch: pytest.Mon
     names: dict[str, typing.Any] = {}
     for block in BLOCKS:
         exec(block, names)
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11
     assert names["then"].pts_seconds == 0.48
     assert tuple(names["batch"].shape) == (4, 3, 48, 64)
     assert tinct.info("noise.mkv").frames == tinct.info("softer.mkv").frames == 12
     dark, bright = tinct.open("dark.mkv"), tinct.open("talk.mp4")
     assert abs(dark[5].y.mean() - (bright[5].y // 2 + 8).mean()) < 1
     assert set(tinct.info(names["movie"]).bytes_by_part) >= {"video", "audio"}
+    assert tinct.info(names["plain"]).layout is None
     error = abs(names["cr"].astype(float) - names["frames"][4].cr).mean()
     assert error < 4
     assert not Path("talk-2.mkv").exists()
