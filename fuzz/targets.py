@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tinct
 from tinct.bitstream.manifest import read_manifest, write_manifest
-from tinct.cli.say import info_lines
+from tinct.cli.reports import info_lines
 from tinct.decoder.api import decode
 from tinct.decoder.inspection import info
 from tinct.networks.gan_config import GanConfig

@@ -13,6 +13,7 @@ from tinct.bitstream.qp import MAX_QP
 from tinct.declaration import declared_options, describe_options, option
 from tinct.errors import OptionError
 from tinct.limits import MAX_GROUP
+from tinct.moments import parse_seconds
 from tinct.networks.gan_config import (
     MAX_CHANNELS,
     MIN_CHANNELS,
@@ -79,11 +80,8 @@ def _are_levels(text: str) -> bool:
 
 
 def _is_budget(text: str) -> bool:
-    return re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
-
-
-def _is_path(text: str) -> bool:
-    return bool(text)
+    is_count = re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
+    return is_count or 0 < (parse_seconds(text) or 0) < 1e8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,8 +242,8 @@ class EncodeConfig:
         "kept where it pays (auto: where PyTorch is installed); gan learns a network of its own "
         "(auto: 600 s)",
         accepts=_is_budget,
-        values="off, auto, seconds, such as 300, or 2000steps or 50epochs",
-        shown="[off|auto|SECONDS|2000steps|50epochs]",
+        values="off, auto, a time, such as 300 or 00:05:00, or 2000steps or 50epochs",
+        shown="[off|auto|TIME|2000steps|50epochs]",
         usual="off; 600 s with gan",
         panel=NETWORK,
     )
@@ -314,7 +312,7 @@ class EncodeConfig:
     vgg19: str | None = option(
         None,
         "Torchvision's file of VGG-19 weights, for the content loss",
-        accepts=_is_path,
+        accepts=bool,  # every name but an empty one
         values="a file",
         shown="FILE",
         usual="fetched",
@@ -331,7 +329,7 @@ class EncodeConfig:
     checkpoint: str | None = option(
         None,
         "A file from which a training that was killed goes on",
-        accepts=_is_path,
+        accepts=bool,  # every name but an empty one
         values="a file",
         shown="FILE",
         panel=PAPER,

@@ -2,6 +2,7 @@
 
 from tinct.config import EncodeConfig
 from tinct.errors import CodecError
+from tinct.text import suggest
 
 PRESETS: dict[str, dict[str, object]] = {
     "default": {},
@@ -26,7 +27,8 @@ def preset(name: str, **options: object) -> EncodeConfig:
     Raise CodecError for a preset that does not exist, and for values out of range.
     """
     if name not in PRESETS:
-        raise CodecError(f"expected a preset of {', '.join(PRESETS)}; found {name!r}")
+        near = suggest(name, PRESETS)
+        raise CodecError(f"expected a preset of {', '.join(PRESETS)}; found {name!r}{near}")
     named = PRESETS[name]
     if options.get("colouriser", named.get("colouriser")) != named.get("colouriser"):
         named = {key: value for key, value in named.items() if key != "adapt"}  # of its colouriser

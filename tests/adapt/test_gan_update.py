@@ -427,7 +427,8 @@ def run_cli(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
     [
         (
             ["--adapt", "soon"],
-            "--adapt: expected off, auto, seconds, such as 300, or 2000steps or 50epochs; "
+            "--adapt: expected off, auto, a time, such as 300 or 00:05:00, or 2000steps or "
+            "50epochs; "
             "found soon",
         ),
         (

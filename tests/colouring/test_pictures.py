@@ -15,14 +15,13 @@ from synthetic import make_info
 
 import tinct
 from tinct.colouring.pictures import (
-    Moment,
     find_frame_numbers,
     note_broken_profile,
-    parse_moment,
     read_picture,
 )
 from tinct.frames import Frame
 from tinct.media.source import open_source
+from tinct.moments import Moment, parse_moment
 
 
 @pytest.mark.parametrize(

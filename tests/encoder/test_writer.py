@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from helpers import run
@@ -49,6 +50,28 @@ def test_a_pipe_an_iterable_and_a_writer_give_the_same_bytes(
             writer.write(frame)
     assert (tmp_path / "writer.mkv").read_bytes() == coded.getvalue()
     assert writer.report.size_bytes == len(coded.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("format", "config", "codec"),
+    [("mp4", FAST, "HEVC"), ("webm", tinct.EncodeConfig(search="off"), "AV1")],
+)
+def test_a_file_object_gets_plain_video_where_it_is_asked_for(
+    format: Any, config: tinct.EncodeConfig, codec: str
+) -> None:
+    coded, written = io.BytesIO(), io.BytesIO()
+    report = tinct.encode(iter(FRAMES), coded, config, rate=25, format=format)
+    with open_writer(written, config=config, format=format) as writer:
+        for frame in FRAMES:
+            writer.write(frame)
+    assert written.getvalue() == coded.getvalue()
+    with av.open(io.BytesIO(coded.getvalue())) as opened:
+        assert format in opened.format.name
+    found = tinct.info(coded)
+    assert (found.layout, found.codec, found.frames) == (None, codec, len(FRAMES))
+    assert not report.tinct
+    with pytest.raises(tinct.OptionError, match="format: expected one of mkv, mp4, webm"):
+        tinct.encode(iter(FRAMES), coded, config, rate=25, format="y4m")  # type: ignore[arg-type]
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -124,7 +147,7 @@ def test_memory_holds_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"output": "a.mp4"}, "expected an output name ending in .mkv"),
+        ({"output": "a.avi"}, "expected an output name ending in .mkv"),
         ({"output": "no/a.mkv"}, "expected the folder"),
         ({"rate": 0}, "rate: expected frames a second"),
         ({"width": 0}, "width: expected 1 to 16384 pixels; found 0"),

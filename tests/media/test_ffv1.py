@@ -13,8 +13,8 @@ from synthetic import draw_clip, make_info, write_video
 
 from tinct.frames import Hdr
 from tinct.media.ebml import count_broken_checksums
+from tinct.media.movie_codecs import choose_ffv1_slices
 from tinct.media.planes import pixel_format
-from tinct.media.writers import choose_ffv1_slices
 
 
 def opens(size: tuple[int, int], bit_depth: int, slices: int) -> bool:

@@ -121,6 +121,9 @@ def test_the_format_of_an_output(tmp_path: Path) -> None:
     with tempfile.NamedTemporaryFile(suffix=".mov") as file:
         assert choose_suffix(file, None) == ".mov"
         assert name_file(file) == file.name
+    assert choose_suffix(io.BytesIO(), None, usual=".mkv") == ".mkv"
+    with pytest.raises(tinct.OptionError, match="one of mkv, webm; found 'mp4'"):
+        choose_suffix(io.BytesIO(), "mp4", formats=("mkv", "webm"))
     for target, format in ((io.BytesIO(), None), (io.BytesIO(), "avi"), ("a.mp4", "mp4")):
         with pytest.raises(tinct.OptionError) as caught:
             choose_suffix(target, format)

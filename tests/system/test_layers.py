@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "tinct"
 LAYERS = (
     (
         *("errors", "interrupt", "limits", "declaration", "psnr", "frames", "colour"),
-        *("files", "workers", "text"),
+        *("files", "workers", "text", "moments", "phases"),
     ),
     ("media", "motion", "page"),
     ("networks",),

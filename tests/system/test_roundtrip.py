@@ -252,7 +252,7 @@ def test_the_same_encode_gives_the_same_bytes(clip_path: Path, tmp_path: Path, l
 
 @pytest.mark.slow
 def test_another_process_decodes_the_same_pixels(tinct_path: Path, tmp_path: Path) -> None:
-    result = run("decode", tinct_path, tmp_path / "a.mkv")
+    result = run("decode", tinct_path, tmp_path / "a.mkv", "--quiet")
     assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
     assert_same_pixels(
         list(open_source(str(tmp_path / "a.mkv"))), list(tinct.open(str(tinct_path)))

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from tinct.adapt.bits import allocate
-from tinct.adapt.budget import Budget, Step
+from tinct.adapt.bits import BIT_PRICES, allocate
+from tinct.adapt.budget import Budget, Limit, Step
 from tinct.adapt.compact_loss import DECIBELS, log_error, make_batch
 from tinct.adapt.crops import Crop
 from tinct.adapt.optimisation import check_loss, cosine_decay, descend, set_learning_rate
@@ -89,13 +89,17 @@ def train_update(
     watched = [make_batch(batch, peak) for batch in _spread_batches(crops)]
     model = _load_model(config, weights)
     parameters = _attach_update(model, rank)
+    began = time.monotonic()
+    _mean_error(model, watched)
+    seconds = (time.monotonic() - began) * (1 + len(parameters) + len(BIT_PRICES))
+    training, searching = budget.split(seconds)
     _learn(
         model,
         parameters,
         lambda random: make_batch(
             [crops[i] for i in random.integers(len(crops), size=BATCH)], peak
         ),
-        budget=budget,
+        budget=training,
         watched=watched,
         progress=progress,
     )
@@ -107,7 +111,12 @@ def train_update(
         return _mean_error(_load_model(config, tensors), watched)
 
     found = allocate(
-        learnt, lambda _: BITS, error, error_per_bit=error_per_bit, most_ratio=MAX_WORSE
+        learnt,
+        lambda _: BITS,
+        error,
+        error_per_bit=error_per_bit,
+        most_ratio=MAX_WORSE,
+        limit=Limit(searching),
     )
     return CompactUpdate(
         rank, encode_weights(found.tensors), apply_update(network, found.dequantise(learnt))

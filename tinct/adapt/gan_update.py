@@ -6,6 +6,7 @@ calls this module between its two passes.
 
 import copy
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,12 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from tinct.adapt.bits import Allocation, allocate
-from tinct.adapt.budget import Budget, Step
+from tinct.adapt.bits import BIT_PRICES, Allocation, BitSearch
+from tinct.adapt.budget import Budget, Limit, Step
 from tinct.adapt.checkpoint import load_checkpoint
 from tinct.adapt.gan import Samples, Training, hash_options, scale_luma, scale_rgb
 from tinct.adapt.objectives import BASELINES, build_objective
-from tinct.adapt.processes import join_processes
+from tinct.adapt.processes import average, join_processes
 from tinct.adapt.recipes import RECIPES, Recipe
 from tinct.adapt.rounding import learn_rounding
 from tinct.adapt.vgg19 import Vgg19, find_vgg19
@@ -43,6 +44,7 @@ ROUNDING_STEPS = 100
 # How many times smaller learnt rounding is expected to make the quantisation loss, optimistic
 # first. It was 12 times (0.25 to 0.02 dB, 0.69 to 0.06).
 ROUNDING_GAIN = (8, 3, 1)
+ROUNDING_MEASUREMENTS = 130  # that take as long as learnt rounding, about
 
 
 @dataclass(frozen=True)
@@ -166,24 +168,36 @@ def _choose_device(name: str) -> str:
 
 def train_generator(
     setup: TrainingSetup, samples: Samples, progress: Callable[[Step], None] | None
-) -> tuple[nn.Module, int]:
-    """Return the trained generator, batch norm folded, and the number of steps.
+) -> tuple[nn.Module, int, Budget]:
+    """Return the trained generator, batch norm folded, its steps, and what is left to code it.
 
     Raises CodecError where memory runs out.
     """
-    budget = Budget.parse(setup.budget, len(samples.luma))
     try:
         with raise_memory_errors():
+            budget, left = _split_budget(setup, samples)
             training = Training(
                 samples, setup.config, setup.recipe, content=setup.content, device=setup.device
             )
             generator = training.run(budget, checkpoint=setup.checkpoint, progress=progress)
-            return generator, training.steps
+            return generator, training.steps, left
     except MemoryError as error:
         raise CodecError(
             f"expected memory enough to train with --channels {setup.config.channels}, "
             "found none left; use fewer; a checkpoint stays as it is"
         ) from error
+
+
+def _split_budget(setup: TrainingSetup, samples: Samples) -> tuple[Budget, Budget]:
+    """Return the budgets of the training, and of the search for bits with learnt rounding."""
+    budget = Budget.parse(setup.budget, len(samples.luma))
+    if budget.seconds is None:
+        return budget.split(0.0)
+    crops = _MeasuredCrops(setup.config, samples)
+    mean = torch.tensor(crops.time_measurement(), dtype=torch.float64, device=setup.device)
+    average([mean])  # so that all processes train equally long
+    measurements = 1 + crops.tensor_count + len(BIT_PRICES) + ROUNDING_MEASUREMENTS
+    return budget.split(float(mean) * measurements)
 
 
 @raise_memory_errors()
@@ -194,32 +208,31 @@ def encode_generator(
     *,
     error_per_bit: float,
     steps: int,
+    budget: Budget | None = None,
     device: str = "cpu",
 ) -> GanUpdate:
     """Code a generator that was trained for `steps`, the bits of each tensor at the least cost.
 
     `error_per_bit` as in `bits.allocate`. Bits are chosen as if they did only a part of their harm
     (see ROUNDING_GAIN); if learnt rounding then fails to undo the rest, more bits are chosen.
-    Rounding is learnt for at most as many steps as the weights.
+    Rounding is learnt for at most as many steps as the weights. `budget` bounds all of it.
     """
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
     crops = _MeasuredCrops(config, samples)
     exact = crops.error(tensors)
     teacher = copy.deepcopy(generator).to(device)
     inputs = partial(_draw_input, samples, device)
+    limit = Limit(budget)
+    search = BitSearch(tensors, _allowed_bits, crops.error, limit=limit)
     for gain in ROUNDING_GAIN:
-        plain = allocate(
-            tensors,
-            _allowed_bits,
-            crops.error,
-            error_per_bit=gain * error_per_bit,
-            most_ratio=MAX_WORSE**gain,
+        plain = search.choose(error_per_bit=gain * error_per_bit, most_ratio=MAX_WORSE**gain)
+        rounded = learn_rounding(
+            teacher, plain.tensors, inputs, steps=min(ROUNDING_STEPS, steps), limit=limit
         )
-        rounded = learn_rounding(teacher, plain.tensors, inputs, steps=min(ROUNDING_STEPS, steps))
         learnt = Allocation(rounded, 1.0)
         learnt = replace(learnt, ratio=crops.error(learnt.dequantise(tensors)) / exact)
         best = min(plain, learnt, key=lambda allocation: allocation.ratio)
-        if best.ratio <= MAX_WORSE:
+        if best.ratio <= MAX_WORSE or not limit.allows():
             break
     return GanUpdate(
         config=config,
@@ -266,6 +279,19 @@ class _MeasuredCrops:
             )
             for i in numbers
         ]
+
+    @property
+    def tensor_count(self) -> int:
+        """Return how many tensors a generator has, those that are sent."""
+        return len(self._objective.generator.state_dict())
+
+    @torch.no_grad()
+    def time_measurement(self) -> float:
+        """Return the seconds that one measurement takes."""
+        began = time.monotonic()
+        for luma, _ in self._pairs:
+            self._objective.colourise(luma)
+        return time.monotonic() - began
 
     @torch.no_grad()
     def error(self, weights: Mapping[str, np.ndarray]) -> float:

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from tinct.adapt.budget import Limit
 from tinct.adapt.optimisation import cosine_decay, descend, set_learning_rate
 from tinct.networks.weights import FINEST_STEP_LOG2, STEPS_PER_OCTAVE, QuantisedTensor, quantise
+from tinct.phases import tell
 
 LEARNING_RATE = 3e-4
 
@@ -24,12 +26,14 @@ def learn_rounding(
     inputs: Callable[[int], Tensor],
     *,
     steps: int,
+    limit: Limit | None = None,
 ) -> dict[str, QuantisedTensor]:
     """Return the tensors of `sent` with integers that reproduce the outputs of `network` better.
 
     `inputs` returns what the network is given in a training step, by its number. Quantisation steps
     and bits stay those of `sent`; tensors of one dimension are learnt without rounding and
-    quantised afterwards. `network` is not changed.
+    quantised afterwards. `network` is not changed. It ends early where `limit` has no
+    time left.
     """
     learner = copy.deepcopy(network)
     parts = {name: _find_part(learner, name) for name in sent}
@@ -41,6 +45,9 @@ def learn_rounding(
         parametrize.register_parametrization(*parts[name], rounding.to(device))
     optimiser = torch.optim.Adam(learner.parameters(), lr=LEARNING_RATE)
     for step in range(steps):
+        if limit is not None and limit.is_late:
+            break
+        tell("learning rounding", step, steps)
         set_learning_rate(optimiser, LEARNING_RATE * cosine_decay(step, steps))
         given = inputs(step)
         with torch.no_grad():

@@ -1,16 +1,9 @@
-"""Tracks and packets of a Tinct file: the muxer, and the tracks of a file.
+"""Tracks of a Tinct file: which of them is what, the manifest beside them, and their checks.
 
-`manifest` specifies the format and owns the manifest; `base` codes the packets, which wait in
-`spools`.
+`manifest` specifies the format and owns the manifest; `muxer` writes such files.
 """
 
-from dataclasses import replace
-from pathlib import Path
-
-import av
-from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError
-from av.stream import Disposition
+from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from tinct.bitstream.base import BASES, coded_shape, find_base
@@ -22,131 +15,14 @@ from tinct.bitstream.manifest import (
     UPDATE_NAME,
     Manifest,
     read_manifest,
-    write_manifest,
 )
-from tinct.bitstream.pictures import Packet
 from tinct.bitstream.schema import MANIFEST_NAME
-from tinct.bitstream.short_manifest import TAG, read_short, write_short
-from tinct.bitstream.spools import Spool, merge_spools
+from tinct.bitstream.short_manifest import TAG, read_short
 from tinct.errors import CodecError
-from tinct.frames import Hdr, VideoInfo
 from tinct.limits import MAX_UPDATE_BYTES
-from tinct.media.cues import thin_index
-from tinct.media.demux import describe_error, open_input
-from tinct.media.matroska import ROOM, complete_matroska
-from tinct.media.passthrough import Extras
+from tinct.media.demux import open_input
 from tinct.networks.compact_config import SHIPPED_NETWORKS
 from tinct.networks.weights import hash_weights
-
-# ── writing ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def mux(
-    path: Path,
-    info: VideoInfo,
-    spools: list[Spool],
-    *,
-    manifest: Manifest | None,
-    source: str | None,
-    update: bytes | None = None,
-) -> list[str]:
-    """Write the file; return notes on streams of `source` that could not be copied.
-
-    It holds the tracks in order of decoding time, the other streams of `source`, the manifest and
-    the update. Without a manifest it is an ordinary HEVC file. Raises CodecError where Matroska
-    refuses a track.
-    """
-    shape = coded_shape((info.height, info.width), grey=False, base=spools[0].base)
-    try:
-        with av.open(
-            f"file:{path.absolute()}",
-            "w",
-            format="matroska",
-            container_options={"fflags": "+bitexact"},
-        ) as out:
-            short = None if manifest is None else write_short(manifest, shape)
-            named = manifest is not None and short is None
-            streams = [_add_track(out, spool, info, named=named) for spool in spools]
-            if manifest is not None and short is None:
-                out.add_attachment(MANIFEST_NAME, "application/json", write_manifest(manifest))
-            if update is not None:
-                out.add_attachment(UPDATE_NAME, "application/octet-stream", update)
-            extras = Extras(source, out) if source is not None else None
-            if extras is not None:
-                tags = _select_tags(extras.video_metadata, named=named)
-                if "title" in tags and _needs_completion(spools[0], info):
-                    tags["title"] += ROOM
-                streams[0].metadata.update(tags)
-            if short is not None:
-                streams[0].metadata[TAG] = short
-            luma = next(spool for spool in spools if spool.name == LUMA)
-            by_name = dict(zip((spool.name for spool in spools), streams, strict=True))
-            for name, packet in merge_spools(spools):
-                if extras is not None:
-                    extras.mux_until(float(packet.pts * info.time_base))
-                out_packet = _to_av_packet(packet, by_name[name], info)
-                if name == LUMA and packet.pts == luma.last_pts:
-                    out_packet.duration = _last_duration(packet.pts, info)
-                out.mux(out_packet)
-            if extras is not None:
-                extras.finish()
-        if _needs_completion(spools[0], info):
-            complete_matroska(path, replace(info, height=shape[0], width=shape[1], hdr=Hdr()))
-        if manifest is None or not LAYOUTS[manifest.layout].whole_keys:
-            thin_index(path)
-        return extras.notes if extras is not None else []
-    except FFmpegError as error:
-        if isinstance(error, OSError):
-            raise
-        raise CodecError(
-            f'expected Matroska to take the tracks, found "{describe_error(error)}"'
-        ) from error
-
-
-def _select_tags(metadata: dict[str, str], *, named: bool) -> dict[str, str]:
-    """Return the source's tags of video, without its title where the track has a name of ours."""
-    return {key: value for key, value in metadata.items() if not (named and key == "title")}
-
-
-def _add_track(out: OutputContainer, spool: Spool, info: VideoInfo, *, named: bool) -> VideoStream:
-    with spool.open_template() as template:
-        stream = out.add_stream_from_template(template.streams.video[0], opaque=True)
-    stream.time_base = info.time_base
-    if spool.name == LUMA:
-        stream.disposition = Disposition.default
-        if info.rotation:
-            stream.set_display_rotation(-info.rotation)  # FFmpeg's angle is counter-clockwise
-    title = (spool.name if named else "") + (ROOM if _needs_completion(spool, info) else "")
-    if title:
-        stream.metadata["title"] = title
-    return stream
-
-
-def _needs_completion(spool: Spool, info: VideoInfo) -> bool:
-    """Return whether the container has to say what pictures cannot: see `complete_matroska`."""
-    base = spool.base
-    has_shape = base.has_pixel_shape or info.sample_aspect_ratio == 1
-    return not (has_shape and info.chroma_location in base.locations)
-
-
-def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:
-    result = av.Packet(packet.data)
-    result.pts, result.dts, result.time_base = packet.pts, packet.dts, info.time_base
-    result.is_keyframe = packet.keyframe
-    result.stream = stream
-    if info.frame_rate is not None:
-        result.duration = 1
-    return result
-
-
-def _last_duration(pts: int, info: VideoInfo) -> int:
-    """Return how many ticks the last frame is shown; 0 where nobody knows."""
-    if info.frame_rate is not None:
-        return 1
-    return max(0, round((info.duration_seconds or 0.0) / info.time_base) - pts)
-
-
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_file_manifest(path: str) -> Manifest | None:

@@ -1,4 +1,4 @@
-"""Spools: the packets of each track on disk, until `container` muxes the file."""
+"""Spools: the packets of each track on disk, until `muxer` writes the file."""
 
 import heapq
 import io

@@ -8,37 +8,54 @@ import logging
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from tinct.cli import codec, colouring, lab
-from tinct.cli.options import PanelCommand
-from tinct.cli.say import DONE, INTERRUPTED, REFUSED, say
+import tinct
+from tinct.cli import codec, colouring, lab, training
+from tinct.cli.help import NAMES, PanelCommand, PanelGroup, explain
+from tinct.cli.say import DONE, INTERRUPTED, REFUSED, put, say
 from tinct.config import OPTIONS
 from tinct.errors import CodecError, OptionError
 from tinct.interrupt import keep_interrupts
+from tinct.text import suggest
 
 # Options of the lab that take all words up to the next option; those of JOINED are one value.
 SEVERAL = ("--codec", "--qp", "--points", "--clips", "--anchor")
 JOINED = ("--anchor",)
+SAID = (None, DONE, INTERRUPTED)  # codes of an exit that has said what there is to say
 LAB = ("evaluate", "report", "reproduce")
 app = typer.Typer(
     name="tinct",
+    cls=PanelGroup,
     help="A video codec that sends luma and restores colour at the decoder.",
-    add_completion=False,
+    context_settings={"help_option_names": NAMES},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
 )
-COMMANDS = (
-    *(codec.encode, codec.batch, codec.decode),
-    *(colouring.colourise, colouring.keyframes),
-    *(codec.info, codec.verify),
-    *(lab.evaluate, lab.report, lab.reproduce, lab.train),
-)
-for command in COMMANDS:
-    app.command(cls=PanelCommand)(command)
+COMMANDS = {
+    "Videos": (codec.encode, codec.batch, codec.decode, codec.info, codec.verify),
+    "Colour for grey footage": (colouring.keyframes, colouring.colourise),
+    "The lab": (lab.evaluate, lab.report, lab.reproduce, training.train),
+}
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(cls=PanelCommand, rich_help_panel=panel)(command)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """A video codec that sends luma and restores colour at the decoder."""
+    if version:
+        put([f"tinct {tinct.__version__}"])
+        raise typer.Exit(DONE)
+    if context.invoked_subcommand is None:
+        put(context.get_help().splitlines())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,22 +74,26 @@ def main(arguments: list[str] | None = None) -> None:
     keep_interrupts()
     open_standard_streams()
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="tinct", standalone_mode=False)
         sys.stdout.flush()  # what it cannot write is said here, not at Python's exit
         if code == INTERRUPTED:  # typer keeps KeyboardInterrupt to itself
             say(interruption_text(arguments))
     except OptionError as error:
         _log_traceback(debug)
-        say(f"--{OPTIONS[error.option].flag}: expected {error.expected}; found {error.found}")
+        declared = OPTIONS[error.option]
+        near = suggest(error.found, declared.choices)
+        say(f"--{declared.flag}: expected {error.expected}; found {error.found}{near}")
         code = REFUSED
     except (CodecError, TyperException) as error:
         _log_traceback(debug)
-        say(error.format_message() if hasattr(error, "format_message") else str(error))
+        say(explain(error) if isinstance(error, TyperException) else str(error))
         code = REFUSED
     except (KeyboardInterrupt, typer.Abort):
         say(interruption_text(arguments))
         code = INTERRUPTED
     except (OSError, SystemExit) as error:  # typer makes the latter of a reader that has gone
+        if isinstance(error, SystemExit) and error.code in SAID:
+            raise
         if isinstance(error, OSError) and error.filename is not None:
             _log_traceback(debug)
             say(f"expected to use {error.filename}, found {error.strerror}")

@@ -3,80 +3,145 @@
 Video libraries load inside the commands, so that help is quick.
 """
 
+import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinct.cli.bars import frame_counter, open_bars, show_progress, training_counter
+from tinct.cli.bars import count_phase, show_phases
+from tinct.cli.names import pair_names
 from tinct.cli.options import (
+    FORMATS,
+    Codec,
+    Crf,
     Debug,
     EngineName,
+    Format,
     Json,
+    Out,
     Output,
     Overwrite,
     Preset,
     Quiet,
-    Source,
     options_of,
+    read_choice,
     read_config,
     read_engine,
+    read_time,
     take_options,
 )
+from tinct.cli.reports import encode_lines, file_line, info_lines, psnr_text, tell, tell_folder
 from tinct.cli.say import (
     DAMAGED,
-    encode_lines,
+    INTERRUPTED,
     format_json,
-    info_lines,
-    psnr_text,
     put,
     put_report,
     say,
     say_all,
-    tell,
 )
-from tinct.config import EVERYDAY, PANELS, PAPER
+from tinct.config import EVERYDAY, PANELS, PAPER, EncodeConfig
+from tinct.errors import CodecError
+
+if TYPE_CHECKING:
+    from tinct.encoder.api import EncodeReport
+
+
+FILES = (
+    "Any video, or - for YUV4MPEG2 on stdin, and the file to write: *.mkv, or *.mp4 or *.webm for "
+    "plain video that needs no Tinct. Without the second name talk.mp4 becomes talk.mkv beside it, "
+    "talk.mkv becomes talk.tinct.mkv. Three names or more, and all names with --out, are inputs."
+)
 
 
 @take_options(options_of(*PANELS))
 def encode(
-    source: Source,
-    output: Annotated[
-        str, typer.Argument(metavar="OUTPUT", help="The Matroska file to write, *.mkv.")
-    ],
+    files: Annotated[list[str], typer.Argument(metavar="INPUT [OUTPUT]", help=FILES)],
     *,
     preset: Preset = "default",
+    out: Out = None,
+    container: Format = "mkv",
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
     **options: Any,
 ) -> None:
-    """Encode a video to a Tinct file that any player opens."""
+    """Encode videos to files that any player opens."""
     from tinct.adapt.torchrun import is_first_process
-    from tinct.encoder import api
 
     quiet = quiet or not is_first_process()  # of torchrun's processes one speaks
     config = read_config(preset, options)
-    with open_bars(quiet) as bars:
-        report = api.encode(
-            source,
-            output,
-            config,
-            overwrite=overwrite,
-            progress=frame_counter(bars, "encoding"),
-            training=training_counter(bars, quiet),
-        )
-    tell(report, [] if quiet else encode_lines(report, output), source=source, done="coded")
+    suffix = f".{read_choice('--format', container, FORMATS)}"
+    pairs = pair_names(files, out=out, suffix=suffix, overwrite=overwrite)
+    if out is not None:
+        _make_folder(Path(out), config, suffix)
+    if len(pairs) > 1:
+        _encode_each(pairs, config, overwrite=overwrite, quiet=quiet)
+        return
+    ((source, target),) = pairs
+    report = _encode_one(source, target, config, overwrite=overwrite, quiet=quiet)
+    tell(report, [] if quiet else encode_lines(report, target), source=source, done="coded")
+
+
+def _make_folder(folder: Path, config: EncodeConfig, suffix: str) -> None:
+    """Make the folder of outputs, once it is known that the options can be."""
+    from tinct.encoder.batch import make_folder
+    from tinct.encoder.formats import fit_format
+
+    fit_format(config, Path(f"*{suffix}"))
+    make_folder(folder)
+
+
+def _encode_one(
+    source: str, target: str, config: EncodeConfig, *, overwrite: bool, quiet: bool
+) -> "EncodeReport":
+    from tinct.encoder import api
+
+    with show_phases(quiet):
+        return api.encode(source, target, config, overwrite=overwrite)
+
+
+def _encode_each(
+    pairs: list[tuple[str, str]], config: EncodeConfig, *, overwrite: bool, quiet: bool
+) -> None:
+    """Encode one file after the other; those that are there, and those that fail, are named."""
+    from tinct.encoder.batch import Encoded, check_source, describe_encoded, make_folder_report
+    from tinct.encoder.formats import fit_format
+
+    fit_format(config, Path(pairs[0][1]))
+    skipped: list[Path] = []
+    results: list[tuple[Path, Path, Encoded | CodecError]] = []
+    try:
+        for source, target in pairs:
+            if Path(target).is_file() and not overwrite:
+                skipped.append(Path(target))
+                continue
+            try:
+                check_source(Path(source))
+                report = _encode_one(source, target, config, overwrite=overwrite, quiet=quiet)
+            except CodecError as error:
+                results.append((Path(source), Path(target), error))
+                continue
+            results.append((Path(source), Path(target), describe_encoded(Path(source), report)))
+            if not quiet:
+                put_report(encode_lines(report, target)[:2])
+    except KeyboardInterrupt:
+        say("interrupted, what was finished is kept; the same call goes on")
+        raise SystemExit(INTERRUPTED) from None
+    tell_folder(make_folder_report(skipped, results), quiet=quiet)
 
 
 @take_options([name for name in options_of(*PANELS) if name not in options_of(PAPER)])
 def batch(
     source: Annotated[str, typer.Argument(metavar="IN", help="A folder of videos.")],
-    output: Annotated[str, typer.Argument(metavar="OUT", help="The folder for a .mkv of each.")],
+    output: Annotated[str, typer.Argument(metavar="OUT", help="The folder for a file of each.")],
     *,
     jobs: Annotated[int, typer.Option(help="Files at a time.", rich_help_panel=EVERYDAY)] = 1,
     engine: EngineName = "local",
     preset: Preset = "default",
+    container: Format = "mkv",
     quiet: Quiet = False,
     debug: Debug = False,
     **options: Any,
@@ -85,31 +150,32 @@ def batch(
     from tinct.encoder.batch import encode_folder
 
     config = read_config(preset, options)
-    with show_progress("encoding", quiet, "files") as progress:
+    suffix = f".{read_choice('--format', container, FORMATS)}"
+    with show_phases(quiet) as show:
         report = encode_folder(
-            source, output, config, jobs=jobs, engine=read_engine(engine), progress=progress
+            source,
+            output,
+            config,
+            jobs=jobs,
+            engine=read_engine(engine),
+            suffix=suffix,
+            progress=count_phase(show, "encoding", "files"),
         )
-    say_all(report.notes)
-    for path, reason in report.failed.items():
-        say(f"{path} failed: {reason}")
-    if not quiet:
-        counts = (
-            f"{len(report.encoded)} encoded, {len(report.skipped)} there already, "
-            f"{len(report.failed)} failed"
-        )
-        sizes = f"{report.source_bytes:,} bytes became {report.size_bytes:,}"
-        if report.source_bytes:
-            sizes += f", {report.size_bytes / report.source_bytes:.0%} of them"
-        put_report([f"{counts}; {sizes}"])
-    if report.failed:
-        raise typer.Exit(DAMAGED)
+    tell_folder(report, quiet=quiet)
 
 
 def decode(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="A Tinct file, or any video.")],
     output: Output,
-    start: Annotated[float, typer.Option(help="Seconds to skip.")] = 0.0,
-    duration: Annotated[float | None, typer.Option(help="Seconds to decode; default all.")] = None,
+    start: Annotated[
+        str, typer.Option(metavar="TIME", help="Where to begin: 72.5 or 00:01:12.5.")
+    ] = "0",
+    duration: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How much to decode: 30 or 00:00:30; default all."),
+    ] = None,
+    codec: Codec = None,
+    crf: Crf = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -117,14 +183,18 @@ def decode(
     """Decode a Tinct file to an ordinary video in colour."""
     from tinct.decoder import api
 
-    with show_progress("decoding", quiet or output == "-") as progress:
+    seconds, length = read_time("--start", start), read_time("--duration", duration)
+    began = time.monotonic()
+    with show_phases(quiet or output == "-") as show:
         report = api.decode(
             source,
             output,
-            start_seconds=start,
-            duration_seconds=duration,
+            start_seconds=seconds or 0.0,
+            duration_seconds=length,
+            codec=codec,
+            crf=crf,
             overwrite=overwrite,
-            progress=progress,
+            progress=count_phase(show, "decoding"),
         )
     say_all(report.notes)
     if not report.tinct:
@@ -132,6 +202,8 @@ def decode(
     if report.damage:
         say(f"{source} is damaged: {report.frames} frames written, {report.damage}")
         raise typer.Exit(DAMAGED)
+    if report.tinct and not quiet and output != "-":
+        put_report([file_line(output, report.frames, time.monotonic() - began)])
 
 
 def info(
@@ -158,8 +230,8 @@ def verify(
     """Decode every frame of a file; with the source, measure PSNR by plane."""
     from tinct.decoder import inspection
 
-    with show_progress("verifying", quiet) as progress:
-        result = inspection.verify(source, against, progress=progress)
+    with show_phases(quiet) as show:
+        result = inspection.verify(source, against, progress=count_phase(show, "verifying"))
     if as_json:
         put(format_json(asdict(result)))
     elif not quiet:

@@ -4,10 +4,39 @@ from typing import Annotated, Literal
 
 import typer
 
-from tinct.cli.bars import frame_counter, open_bars
-from tinct.cli.options import Debug, Output, Overwrite, Quiet
-from tinct.cli.say import colour_lines, explain_missing, put_report, say_all, tell
+from tinct.cli.bars import count_phase, show_phases
+from tinct.cli.options import Codec, Crf, Debug, Output, Overwrite, Quiet, read_time
+from tinct.cli.reports import colour_lines, tell
+from tinct.cli.say import explain_missing, put_report, say_all
 from tinct.errors import CodecError
+
+Reference = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MOMENT=FILE",
+        help="A coloured picture of a frame, by number or time; may be repeated.",
+    ),
+]
+References = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")
+]
+LeaveGrey = Annotated[
+    bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")
+]
+Adapt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME", help="Train on three references or more first, for 90 or 00:01:30."
+    ),
+]
+Confidence = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv."),
+]
+Page = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="An HTML page of how colour goes along the video."),
+]
 
 
 def colourise(
@@ -15,32 +44,14 @@ def colourise(
         str, typer.Argument(metavar="INPUT", help="Any video; its own colour is not looked at.")
     ],
     output: Output,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MOMENT=FILE",
-            help="A coloured picture of a frame, by number or time; may be repeated.",
-        ),
-    ] = None,
-    references: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Pictures named by frame number or time.")
-    ] = None,
-    leave_grey: Annotated[
-        bool, typer.Option("--leave-grey", help="Shots without a reference stay grey.")
-    ] = False,
-    adapt: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Train on the references first.")
-    ] = None,
-    confidence: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="A video of how far colour can be trusted, such as c.mkv."
-        ),
-    ] = None,
-    page: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="An HTML page of how colour goes along the video."),
-    ] = None,
+    reference: Reference = None,
+    references: References = None,
+    leave_grey: LeaveGrey = False,
+    adapt: Adapt = None,
+    confidence: Confidence = None,
+    page: Page = None,
+    codec: Codec = None,
+    crf: Crf = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,24 +60,27 @@ def colourise(
     from tinct.colouring import colourise as run
     from tinct.colouring.pictures import find_pictures, parse_references
 
-    if adapt is not None:
+    seconds = read_time("--adapt", adapt)
+    if seconds is not None:
         with explain_missing("networks", "--adapt"):
             import tinct.colouring.adaptation  # noqa: F401  before anything is looked at
     pictures = parse_references(reference or [])
     if references is not None:
         pictures = {**find_pictures(references), **pictures}
-    with open_bars(quiet) as bars:
+    with show_phases(quiet or output == "-") as show:
         report = run(
             source,
             output,
             references=pictures,
             leave_grey=leave_grey,
-            adapt_seconds=adapt,
+            adapt_seconds=seconds,
             confidence=confidence,
             page=page,
+            codec=codec,
+            crf=crf,
             overwrite=overwrite,
-            looked=frame_counter(bars, "looking"),
-            progress=frame_counter(bars, "colouring", waits=True),
+            looked=count_phase(show, "looking"),
+            progress=count_phase(show, "colouring"),
         )
     tell(report, [] if quiet else colour_lines(report, output), source=source, done="coloured")
 
@@ -74,7 +88,13 @@ def colourise(
 def keyframes(
     source: Annotated[str, typer.Argument(metavar="INPUT", help="Any video.")],
     out: Annotated[
-        str, typer.Option(metavar="FOLDER", help="The new folder for PNGs, named by frame number.")
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FOLDER",
+            help="The new folder for PNGs, named by frame number.",
+        ),
     ],
     count: Annotated[str, typer.Option(help="How many frames: auto or a number.")] = "auto",
     quiet: Quiet = False,
@@ -84,18 +104,23 @@ def keyframes(
     from tinct.colouring import write_keyframes as run
 
     number = read_count(count)
-    with open_bars(quiet) as bars:
-        looked, written = frame_counter(bars, "looking"), frame_counter(bars, "writing", waits=True)
+    with show_phases(quiet) as show:
         numbers, notes = run(
             source,
             out,
             count=number,
-            looked=looked,
-            progress=written,
+            looked=count_phase(show, "looking"),
+            progress=count_phase(show, "writing"),
         )
     say_all(notes)
     if not quiet:
-        put_report([f"{out}: frames {', '.join(map(str, numbers))}"])
+        next_step = f"tinct colourise {source} colour.mp4 --references {out}"
+        put_report(
+            [
+                f"{out}: frames {', '.join(map(str, numbers))}",
+                f"paint them in any program under their names, then: {next_step}",
+            ]
+        )
 
 
 def read_count(text: str) -> int | Literal["auto"]:

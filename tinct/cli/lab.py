@@ -1,34 +1,43 @@
-"""The commands of the lab and of training: `evaluate`, `report`, `reproduce`, `train`."""
+"""The commands of the lab: `evaluate`, `report`, `reproduce`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinct.cli.bars import show_progress
+from tinct.cli.bars import count_phase, show_phases
 from tinct.cli.options import (
     Debug,
     EngineName,
     Overwrite,
     Quiet,
+    read_choice,
     read_config,
     read_engine,
+    take_choice,
     take_options,
 )
 from tinct.cli.say import DAMAGED, explain_missing, put, say
-from tinct.config import TaskName
 from tinct.errors import CodecError
 
 if TYPE_CHECKING:
     from tinct.evaluation.published import PrintedMean, PrintedSequence
     from tinct.evaluation.results import Outcome
-    from tinct.training.compact import Point
 
 Anchors = Annotated[
     list[str] | None,
     typer.Option(
         "--anchor",
         help="Codecs: others are compared with the strongest of them on each clip and metric.",
+    ),
+]
+METRIC_SETS = ("all", "psnr")
+Metrics = Annotated[
+    str | None,
+    take_choice(
+        "--metrics",
+        METRIC_SETS,
+        "What is measured; PSNR alone takes a tenth of the time. Default all.",
     ),
 ]
 What = Annotated[
@@ -43,7 +52,6 @@ Square = Annotated[
     bool,
     typer.Option("--square", help="Cut clips to their middle square, as the paper's table7."),
 ]
-MetricSet = Literal["all", "psnr"]
 HEADLINES = ("psnr_yuv611", "psnr_yuv611_pooled")
 DOUBT = "   does not hold"  # what is printed does not follow from the printed points
 
@@ -68,10 +76,7 @@ def evaluate(
         list[str] | None, typer.Option(help="JSON of points measured elsewhere, of the same clips.")
     ] = None,
     anchor: Anchors = None,
-    metrics: Annotated[
-        MetricSet | None,
-        typer.Option(help="What is measured; PSNR alone takes a tenth of the time. Default all."),
-    ] = None,
+    metrics: Metrics = None,
     jobs: Annotated[
         int | None,
         typer.Option(help="Points at a time; times are comparable only at 1. Default 1."),
@@ -87,7 +92,9 @@ def evaluate(
     asked = any(given) or frames is not None or out is not None
     _check_sweep(is_new=bool(clips and codec and out), is_resumed=resume is not None, asked=asked)
     workers = read_engine(engine)
-    with show_progress("measuring", quiet, "points") as progress:
+    measured = read_choice("--metrics", metrics or "all", METRIC_SETS)
+    with show_phases(quiet) as show:
+        progress = count_phase(show, "measuring", "points")
         if resume is not None:
             outcome = sweeps.resume(Path(resume), jobs=jobs, engine=workers, progress=progress)
         else:
@@ -100,7 +107,7 @@ def evaluate(
                 external=points or [],
                 jobs=1 if jobs is None else jobs,
                 anchors=split_sets(anchor),
-                metrics=metrics or "all",
+                metrics=measured,
             )
             outcome = sweeps.start(setup, Path(out), engine=workers, progress=progress)
     say_outcome(outcome, resume or str(out), f"--resume {resume or out}")
@@ -171,7 +178,8 @@ def report_file(
             f"expected a folder of results or a video, found nothing at {path}; check the name"
         )
     page = out or str(Path(path).with_suffix(".html"))
-    with show_progress("measuring", quiet) as progress:
+    with show_phases(quiet) as show:
+        progress = count_phase(show, "measuring")
         damage = write_page(path, page, source=source, overwrite=overwrite, progress=progress)
     put([page])
     if damage:
@@ -205,12 +213,14 @@ def reproduce(
     **options: Any,
 ) -> None:
     """Do the paper's experiments again; `published` recomputes its figures from its points."""
-    with explain_missing("lab", "the lab"):
-        from tinct.evaluation import experiments, published
-        from tinct.evaluation import reproduce as lab
     if what == ["published"]:
+        from tinct.evaluation import published
+
         put(published_lines(published.read_sequences(), published.read_means()))
         return
+    with explain_missing("lab", "the lab"):
+        from tinct.evaluation import experiments
+        from tinct.evaluation import reproduce as lab
     if not clips or out is None:
         raise CodecError(
             "expected --clips and --out; such as: "
@@ -226,7 +236,7 @@ def reproduce(
         seed=config.seed,
         seeds=seeds,
     )
-    with show_progress("measuring", quiet, "points") as progress:
+    with show_phases(quiet) as show:
         outcome = lab.reproduce(
             what,
             clips,
@@ -235,79 +245,13 @@ def reproduce(
             out=Path(out),
             frames=frames or None,
             square=square,
-            progress=progress,
+            progress=count_phase(show, "measuring", "points"),
         )
     say_outcome(outcome, out, "the same call")
     for table in what:
         put((Path(out) / f"{table}.md").read_text().splitlines())
     if outcome.failures:
         raise typer.Exit(DAMAGED)
-
-
-def train(
-    data: Annotated[str, typer.Option(help="A folder of videos to learn from.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            help="The weights to write, *.safetensors; a run that was interrupted goes on."
-        ),
-    ],
-    task: Annotated[
-        TaskName,
-        typer.Option(
-            help="To restore frames that were sent, in a first or a second pass; to make those "
-            "between that were not; to restore what HEVC (in-band) "
-            "or AV1 (near-av1, pyramid-av1) coded with its colour."
-        ),
-    ] = "first",
-    first: Annotated[
-        str | None,
-        typer.Option(help="Weights of a first pass, on whose frames second and between learn."),
-    ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 16 crops.")] = 30_000,
-    width: Annotated[int, typer.Option(min=1, help="Channels of the network.")] = 32,
-    depth: Annotated[int, typer.Option(min=1, help="3x3 convolutions of the network.")] = 3,
-    stretches: Annotated[
-        int, typer.Option(min=1, help="Stretches of each video to make samples of.")
-    ] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="Of every random choice.")] = 0,
-    cache: Annotated[
-        str | None, typer.Option(help="Where samples are kept, beside the weights unless given.")
-    ] = None,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Train the colouriser `compact` on a folder of videos."""
-    with explain_missing("networks", "training"):
-        from tinct.networks.compact_config import CompactConfig
-        from tinct.training import compact as loop
-        from tinct.training.stretches import TASKS
-    recipe = loop.Recipe(
-        config=CompactConfig(width, depth, TASKS[task].kind),
-        steps=steps,
-        seed=seed,
-    )
-    with show_progress("samples", quiet, "stretches") as prepared:
-        made = loop.train(
-            Path(data),
-            Path(out),
-            recipe,
-            task=task,
-            first=Path(first) if first else None,
-            stretches=stretches,
-            cache=Path(cache) if cache else None,
-            prepared=prepared,
-            progress=None if quiet else say_point,
-        )
-    for clip, reason in made.failed.items():
-        say(f"{clip} is left out: {reason}")
-
-
-def say_point(point: "Point") -> None:
-    say(
-        f"step {point.step}, {point.seconds:.0f} s: loss {point.loss:.3f}, "
-        f"Y of held-out crops {point.psnr_y_db:.3f} dB, {point.before_db:.3f} before the network"
-    )
 
 
 def say_outcome(outcome: "Outcome", folder: str, again: str) -> None:

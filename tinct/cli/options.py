@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
-from typer.core import TyperCommand
 
 from tinct.config import EVERYDAY, OPTIONS, PANELS, EncodeConfig
 from tinct.declaration import Option
 from tinct.errors import CodecError
+from tinct.moments import read_seconds
 from tinct.presets import PRESETS, preset
+from tinct.text import suggest
 
 if TYPE_CHECKING:
     from tinct.workers import Engine
@@ -22,56 +23,94 @@ Source = Annotated[
 Output = Annotated[
     str,
     typer.Argument(
-        metavar="OUTPUT", help="*.mp4, *.mkv (lossless), *.y4m, a folder, or - for y4m."
+        metavar="OUTPUT",
+        help="*.mp4, *.mov, *.webm, *.mkv (lossless), *.y4m, a folder of PNGs, or - for y4m.",
     ),
 ]
 # What the commands have beside the configuration's options, with its help.
 SHARED = {
     "preset": "A set of options; paper: the 2019 paper's system, all-intra, whole key frames, "
     "groups of 6, a network trained on the video",
+    "out": "The folder for outputs whose names are left out; without it they lie beside their "
+    "sources",
+    "format": "The container where the name is left out; .mp4 and .webm take plain video alone, "
+    "without a network",
     "overwrite": "Replace an existing output",
     "quiet": "No progress bar and no report",
     "debug": "Show the traceback of an error",
 }
 
 
-def _shared(name: str, **settings: Any) -> Any:
-    flag, text = f"--{name}", f"{SHARED[name]}."
-    return typer.Option(flag, help=text, rich_help_panel=EVERYDAY, **settings)
+FORMATS = ("mkv", "mp4", "webm")
+# Values and default in the guide's table, of those that are no flags.
+SHARED_VALUES = {
+    "preset": (", ".join(PRESETS), "default"),
+    "out": ("FOLDER", ""),
+    "format": (", ".join(FORMATS), "mkv"),
+}
 
 
-Preset = Annotated[str, _shared("preset", metavar=f"[{'|'.join(PRESETS)}]")]
-Overwrite = Annotated[bool, _shared("overwrite")]
-Quiet = Annotated[bool, _shared("quiet")]
+def _shared(name: str, *short: str, **settings: Any) -> Any:
+    flags, text = (*short, f"--{name}"), f"{SHARED[name]}."
+    return typer.Option(*flags, help=text, rich_help_panel=EVERYDAY, **settings)
+
+
+def take_choice(flag: str, values: Sequence[str], help: str, **settings: Any) -> Any:
+    """Return an option that is one of `values`, which `read_choice` checks."""
+    return typer.Option(
+        flag,
+        metavar=f"[{'|'.join(values)}]",
+        help=help,
+        autocompletion=lambda: list(values),
+        **settings,
+    )
+
+
+Preset = Annotated[
+    str,
+    _shared("preset", metavar=f"[{'|'.join(PRESETS)}]", autocompletion=lambda: list(PRESETS)),
+]
+Out = Annotated[str | None, _shared("out", "-o", metavar="FOLDER")]
+Format = Annotated[
+    str, _shared("format", metavar=f"[{'|'.join(FORMATS)}]", autocompletion=lambda: list(FORMATS))
+]
+Overwrite = Annotated[bool, _shared("overwrite", "-y")]
+Quiet = Annotated[bool, _shared("quiet", "-q")]
 Debug = Annotated[bool, _shared("debug")]  # `main` looks for it
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ENGINES = ("local", "ray")
 EngineName = Annotated[
     str,
+    take_choice(
+        "--engine",
+        ENGINES,
+        "Where to run: this machine, or a Ray cluster whose nodes see the same folders.",
+    ),
+]
+MOVIE = "Movies"  # the panel of what becomes of pictures in .mp4, .mov, .webm and .mkv
+Codec = Annotated[
+    str | None,
+    take_choice(
+        "--codec",
+        ("h264", "hevc", "av1", "vp9", "ffv1"),
+        "The codec of a movie: h264 (.mp4, .mov, .mkv), hevc (.mp4, .mov, .mkv), av1 (.mp4, "
+        ".webm, .mkv), vp9 (.webm, .mp4, .mkv), ffv1 (.mkv, lossless). "
+        "[default: h264; vp9 in .webm, ffv1 in .mkv]",
+        rich_help_panel=MOVIE,
+    ),
+]
+Crf = Annotated[
+    float | None,
     typer.Option(
-        metavar="[local|ray]",
-        help="Where to run: this machine, or a Ray cluster whose nodes see the same folders.",
+        metavar="NUMBER",
+        help="Quality of a movie: lower is better and larger, to 51, of av1 and vp9 to 63. "
+        "[default: h264 16, hevc 18, av1 20, vp9 23]",
+        rich_help_panel=MOVIE,
     ),
 ]
 Command = TypeVar("Command", bound=Callable[..., None])
 EXCLUSIVE = ("qp", "crf", "bitrate_kbps")  # at most one of them may be given
 WITHOUT = "-"  # in the guide's table: no value
-
-
-class PanelCommand(TyperCommand):
-    """A command whose help shows its options under the headings of their panels."""
-
-    def format_options(self, context: Any, formatter: Any) -> None:
-        """Write one section a panel, without loading Rich."""
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(context):
-            record = parameter.get_help_record(context)
-            if record is not None:
-                panel = getattr(parameter, "rich_help_panel", None) or "Options"
-                kind = "Arguments" if parameter.param_type_name == "argument" else panel
-                panels.setdefault(kind, []).append(record)
-        for panel, records in panels.items():
-            with formatter.section(panel):
-                formatter.write_dl(records)
 
 
 def typer_option(name: str) -> Any:
@@ -86,6 +125,7 @@ def typer_option(name: str) -> Any:
         metavar=None if declared.is_flag else declared.metavar,
         help=help_text(declared, name),
         rich_help_panel=declared.panel,
+        autocompletion=(lambda: list(declared.choices)) if declared.choices else None,
     )
     return Annotated[kind, shown]
 
@@ -154,7 +194,7 @@ def option_table() -> str:
     """Return the options of `tinct encode` as the Markdown tables of `docs/guide.md`."""
     rows: dict[str, list[tuple[str, str, str, str]]] = {panel: [] for panel in PANELS}
     for name, text in SHARED.items():
-        values, default = (", ".join(PRESETS), "default") if name == "preset" else (WITHOUT, "")
+        values, default = SHARED_VALUES.get(name, (WITHOUT, ""))
         rows[EVERYDAY].append((name, values, default, text))
     for name, declared in OPTIONS.items():
         values = WITHOUT if declared.is_flag else declared.metavar.strip("[]").replace("|", ", ")
@@ -170,6 +210,18 @@ def option_table() -> str:
 
 def read_engine(name: str) -> "Engine":
     """Return the engine of that name. Raise CodecError where there is none."""
-    if name not in ("local", "ray"):
-        raise CodecError(f"--engine: expected one of local, ray; found {name}")
-    return cast("Engine", name)
+    return cast("Engine", read_choice("--engine", name, ENGINES))
+
+
+def read_choice(flag: str, value: str, values: Sequence[str]) -> str:
+    """Return `value`. Raise CodecError where it is none of the option's values."""
+    if value not in values:
+        raise CodecError(
+            f"{flag}: expected one of {', '.join(values)}; found {value}{suggest(value, values)}"
+        )
+    return value
+
+
+def read_time(flag: str, text: str | None) -> float | None:
+    """Return the seconds that an option was given. Raise CodecError for what is no time."""
+    return None if text is None else read_seconds(text, flag)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tinct.adapt.budget import Budget
 from tinct.colouring.blending import BlendedColour, Reference
 from tinct.motion.views import LumaView
+from tinct.phases import tell
 
 CHANNELS = 24
 DILATIONS = (1, 2, 4)  # of the 3x3 convolutions: the receptive field is 17 x 17 chroma samples
@@ -101,6 +102,7 @@ def _train(lessons: Sequence[Lesson], budget: Budget) -> AdaptationResult:
     optimiser = torch.optim.Adam(network.parameters(), RATE)
     steps = 0
     while (spent := budget.spent(steps, time.monotonic() - began)) < 1:
+        tell("training", spent, 1.0, note=f"step {steps}")
         for group in optimiser.param_groups:
             group["lr"] = RATE * (1 - spent)
         crops = zip(*_draw_batch(blended, own), strict=True)

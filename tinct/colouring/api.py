@@ -23,7 +23,7 @@ from tinct.colouring.first_pass import (
 from tinct.colouring.lessons import open_correction
 from tinct.colouring.outputs import ColourOutputs, open_outputs
 from tinct.colouring.page import write_page
-from tinct.colouring.pictures import Moment, Picture, Pictures
+from tinct.colouring.pictures import Picture, Pictures
 from tinct.colouring.propagation import Propagation
 from tinct.colouring.report import ColouriseReport, choose_helpful_frames
 from tinct.colouring.scratch import ScratchFile
@@ -38,8 +38,10 @@ from tinct.media.file_objects import (
     hold_input,
     hold_output,
 )
-from tinct.media.sink import open_sink
+from tinct.media.movie_codecs import Coding
+from tinct.media.sink import check_coding, open_sink
 from tinct.media.source import Source
+from tinct.moments import Moment
 
 
 def colourise(
@@ -52,6 +54,8 @@ def colourise(
     adapt_seconds: float | None = None,
     confidence: Output | None = None,
     page: Output | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
     overwrite: bool = False,
     looked: Progress | None = None,
     progress: Progress | None = None,
@@ -59,8 +63,8 @@ def colourise(
     """Write the video `source` to `destination` with its own luma and the references' colour.
 
     The name of `destination` gives its format, as in `tinct.decode`; `format` is that of a file
-    object. Each input and output may be a binary file object. Colour of the source, if it has any,
-    is ignored.
+    object. `codec` and `crf` are `tinct.decode`'s. Each input and output may be a binary file
+    object. Colour of the source, if it has any, is ignored.
 
     `references` has a picture by the moment that it shows: a whole number is a frame from 0, any
     other number is seconds. A picture is a file that Pillow reads, a Pillow image, uint8 R'G'B' or
@@ -88,6 +92,7 @@ def colourise(
             adapt_seconds=adapt_seconds,
             confidence=hold(confidence, suffix or ".mkv"),
             page=hold(page, ".html"),
+            coding=Coding(codec=codec, crf=crf),
             overwrite=overwrite,
             looked=looked,
             progress=progress,
@@ -103,6 +108,7 @@ def _colourise(
     adapt_seconds: float | None,
     confidence: str | None,
     page: str | None,
+    coding: Coding,
     overwrite: bool,
     looked: Progress | None,
     progress: Progress | None,
@@ -111,14 +117,11 @@ def _colourise(
     began = time.monotonic()
     names = [name for name in (destination, confidence, page) if name is not None]
     video = open_grey_video(source, names, overwrite=overwrite)
-    if not references:
-        raise CodecError(
-            "expected references, found none; "
-            "`tinct keyframes VIDEO --out frames/` writes frames to colour"
-        )
+    check_coding(destination, coding)
+    _refuse_none(references)
     with (
         open_outputs(
-            video.info, destination, confidence, source=source, overwrite=overwrite
+            video.info, (destination, coding), confidence, source=source, overwrite=overwrite
         ) as outputs,
         ScratchFile(_choose_scratch_folder(destination)) as scratch,
     ):
@@ -135,6 +138,14 @@ def _colourise(
     if page is not None:
         write_page(Path(page), statistics, report, name=Path(source).name, overwrite=overwrite)
     return report
+
+
+def _refuse_none(references: Pictures) -> None:
+    if not references:
+        raise CodecError(
+            "expected references, found none; "
+            "`tinct keyframes VIDEO --out frames/` writes frames to colour"
+        )
 
 
 def write_keyframes(

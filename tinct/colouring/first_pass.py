@@ -12,7 +12,6 @@ import numpy as np
 from tinct.bitstream.container import read_file_manifest
 from tinct.colouring.analysis import VideoAnalysis, analyse_video, format_shots
 from tinct.colouring.pictures import (
-    Moment,
     Picture,
     find_frame_numbers,
     name_picture,
@@ -25,6 +24,7 @@ from tinct.errors import CodecError
 from tinct.files import check_output
 from tinct.frames import Frame, Progress
 from tinct.media.source import Source, open_source
+from tinct.moments import Moment
 
 COLOURLESS = 2.0  # root mean square of chroma, 8-bit levels, below which a picture has no colour
 

@@ -10,6 +10,7 @@ import numpy as np
 from tinct.colouring.chroma import make_grey_frame
 from tinct.colouring.propagation import ColouredFrame
 from tinct.frames import ColourTags, Frame, Hdr, VideoInfo
+from tinct.media.movie_codecs import Coding
 from tinct.media.sink import Sink, open_sink
 
 
@@ -35,14 +36,24 @@ class ColourOutputs:
 
 @contextmanager
 def open_outputs(
-    info: VideoInfo, destination: str, confidence: str | None, *, source: str, overwrite: bool
+    info: VideoInfo,
+    movie: tuple[str, Coding],
+    confidence: str | None,
+    *,
+    source: str,
+    overwrite: bool,
 ) -> Iterator[ColourOutputs]:
     """Open the outputs of a video with this `info`; sound and tags come from the file `source`.
+
+    `movie` is the name of the coloured one and how it is coded.
 
     They appear when the context ends, and are removed when an exception passes through.
     """
     with ExitStack() as stack:
-        video = open_sink(destination, info, source, keep_luma=True, overwrite=overwrite)
+        destination, coding = movie
+        video = open_sink(
+            destination, info, source, keep_luma=True, coding=coding, overwrite=overwrite
+        )
         stack.enter_context(video)
         trust = None
         if confidence is not None:

@@ -3,7 +3,6 @@
 `registration` lays them onto those frames.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from os import PathLike
@@ -17,26 +16,10 @@ from tinct.errors import CodecError, FileError
 from tinct.frames import Frame
 from tinct.limits import MAX_SIDE
 from tinct.media.file_objects import Readable
+from tinct.moments import MOMENT, Moment, parse_moment
 
-Moment: TypeAlias = int | float  # a frame's number from 0, or a time in seconds
 Picture: TypeAlias = str | PathLike[str] | Readable | Image.Image | np.ndarray | Frame
 Pictures: TypeAlias = Mapping[int, Picture] | Mapping[float, Picture] | Mapping[Moment, Picture]
-MOMENT = "a frame's number (120) or a time (12.5, 12.5s, 00:00:12.5; in a file's name 00-00-12.5)"
-_NUMBER = re.compile(r"\d+")
-_SECONDS = re.compile(r"(\d+\.\d*|\.\d+)s?|\d+s")
-_CLOCK = re.compile(r"(?:(\d+)[:-])?(\d+)[:-](\d+(?:\.\d*)?)")
-
-
-def parse_moment(text: str) -> Moment | None:
-    """Return the frame number (digits alone) or seconds (all else) in `text`; None if neither."""
-    if _NUMBER.fullmatch(text):
-        return int(text)
-    if _SECONDS.fullmatch(text):
-        return float(text.removesuffix("s"))
-    if clock := _CLOCK.fullmatch(text):
-        hours, minutes, seconds = (float(part or 0) for part in clock.groups())
-        return 3600 * hours + 60 * minutes + seconds
-    return None
 
 
 def parse_references(words: Sequence[str]) -> dict[Moment, Picture]:

@@ -14,7 +14,8 @@ from tinct.media.file_objects import (
     hold_input,
     hold_output,
 )
-from tinct.media.sink import open_sink
+from tinct.media.movie_codecs import Coding
+from tinct.media.sink import check_coding, open_sink
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,18 @@ def decode(
     format: Format | None = None,
     start_seconds: float = 0.0,
     duration_seconds: float | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> DecodeReport:
     """Write the video of `source` in colour to `destination`, in the format of its name.
 
     `source` is the path of a Tinct file or of any other video, a binary file object of one, or "-"
-    for YUV4MPEG2 on stdin. `destination` is a path ending in .mkv, .mp4, .mov or .y4m, a folder for
-    PNGs, "-" for YUV4MPEG2 on stdout, or a binary file object, whose `format` has to be named
-    unless its own name says it. It is there whole or not at all.
+    for YUV4MPEG2 on stdin. `destination` is a path ending in .mkv, .mp4, .mov, .webm or .y4m, a
+    folder for PNGs, "-" for YUV4MPEG2 on stdout, or a binary file object, whose `format` has to be
+    named unless its own name says it. It is there whole or not at all. `codec` (h264, hevc, av1,
+    vp9, ffv1) and `crf` replace the usual codec and quality of a movie.
 
     The cut of `duration_seconds` from `start_seconds` on consists of whole frames. `progress` takes
     frames done and frames in all, where known. Undamaged parts of a damaged file are decoded; the
@@ -60,6 +64,7 @@ def decode(
             target,
             start_seconds=start_seconds,
             duration_seconds=duration_seconds,
+            coding=Coding(codec=codec, crf=crf),
             overwrite=overwrite,
             progress=progress,
         )
@@ -71,11 +76,13 @@ def _decode(
     *,
     start_seconds: float,
     duration_seconds: float | None,
+    coding: Coding,
     overwrite: bool,
     progress: Progress | None,
 ) -> DecodeReport:
     """Decode a file to a file."""
     check_output(destination, source, overwrite=overwrite)
+    check_coding(destination, coding)
     video = Video(source, start_seconds=start_seconds, duration_seconds=duration_seconds)
     extras = None if source == "-" else source
     count = 0
@@ -85,6 +92,7 @@ def _decode(
         extras,
         start_seconds=video.start_seconds,
         duration_seconds=duration_seconds,
+        coding=coding,
         overwrite=overwrite,
     ) as sink:
         for frame in video:

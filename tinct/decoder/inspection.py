@@ -34,15 +34,16 @@ logger = logging.getLogger(__name__)
 class FileInfo:
     """Contents of a file.
 
-    `layout` and `colouriser` are None without Tinct, `key_frames` without a colour track.
-    `interpolated_frames` were not sent: other players do not show them. `longest_run` is the number
-    of them in a row. With `has_hints` the luma track has coarse colour. `bytes_by_part` adds up to
-    `size_bytes`.
+    `codec` is that of the pictures as users call it. `layout` and `colouriser` are None without
+    Tinct, `key_frames` without a colour track. `interpolated_frames` were not sent: other players
+    do not show them. `longest_run` is the number of them in a row. With `has_hints` the luma track
+    has coarse colour. `bytes_by_part` adds up to `size_bytes`.
     """
 
     path: str
     size_bytes: int
     layout: str | None
+    codec: str
     structure: str
     colouriser: str | None
     width: int
@@ -95,6 +96,7 @@ class TrackCount:
     """
 
     part: str
+    codec: str = ""
     size_bytes: int = 0
     packets: int = 0
     keyframes: int = 0
@@ -131,6 +133,7 @@ def _inspect(path: str) -> FileInfo:
         path=path,
         size_bytes=size,
         layout=manifest.layout if manifest else None,
+        codec=_name_codec([t for t in tracks if t.part in (LUMA, "video")]),
         structure=_find_structure([t for t in tracks if t.part in (LUMA, "video")]),
         colouriser=manifest.colouriser if manifest else None,
         width=video.width,
@@ -153,7 +156,10 @@ def count_packets(container: InputContainer, manifest: Manifest | None) -> list[
     if manifest is not None:
         names = {s.index: name for name, s in find_tracks(container, manifest).items()}
     tracks = {
-        s.index: TrackCount(names.get(s.index, s.type))
+        s.index: TrackCount(
+            names.get(s.index, s.type),
+            s.codec_context.codec.canonical_name if s.codec_context is not None else "",
+        )
         for s in container.streams
         if s.type in ("video", "audio", "subtitle")
     }
@@ -189,6 +195,13 @@ def _find_longest_run(tracks: list[TrackCount], video: VideoInfo, manifest: Mani
     places = np.searchsorted(manifest.interpolated, np.rint(np.concatenate(sent)))
     edges = np.concatenate([[0], np.sort(places), [len(manifest.interpolated)]])
     return int(np.diff(edges).max())
+
+
+def _name_codec(video: list[TrackCount]) -> str:
+    """Return what users call the codec of the first video track."""
+    name = video[0].codec if video else ""
+    base = find_base(name)
+    return base.title if base is not None else name.upper() or "of no known codec"
 
 
 def _find_structure(video: list[TrackCount]) -> str:

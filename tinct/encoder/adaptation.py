@@ -238,13 +238,14 @@ class GanPart(Part):
         if self._coder.keys == count:
             return  # every frame is a key frame: a network has nothing to make
         samples, self._key_frames = self._key_frames.build_samples(), None
-        generator, steps = train_generator(self._setup, samples, training)
+        generator, steps, left = train_generator(self._setup, samples, training)
         update = encode_generator(
             generator,
             self._setup.config,
             samples,
             error_per_bit=self._plan.slope / count,
             steps=steps,
+            budget=left,
             device=self._setup.device,
         )
         self.generator, self.update = update.config, update.data

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import count
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 from tinct.adapt.torchrun import is_first_process
 from tinct.bitstream.base import BASES, drop_unknown_tags
@@ -18,6 +19,7 @@ from tinct.encoder.blind_plan import make_blind_plan
 from tinct.encoder.coder import Coder
 from tinct.encoder.colourisers import NONE, PIPE, MakePart, may_restore, select_colouriser
 from tinct.encoder.decide import make_plan, needs_samples
+from tinct.encoder.formats import EncodeFormat, find_format, fit_format
 from tinct.encoder.plan import Plan
 from tinct.encoder.refusals import (
     check_extras,
@@ -26,7 +28,6 @@ from tinct.encoder.refusals import (
     check_rate,
     check_size,
     check_written,
-    resolve,
 )
 from tinct.encoder.samples import Samples, sample
 from tinct.encoder.session import Session
@@ -35,9 +36,17 @@ from tinct.errors import CodecError, OptionError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, Progress, VideoInfo
 from tinct.media.arrays import FrameLike, open_frames
-from tinct.media.file_objects import Input, Output, Readable, hold_input, hold_output
+from tinct.media.file_objects import (
+    Input,
+    Output,
+    Readable,
+    choose_suffix,
+    hold_input,
+    hold_output,
+)
 from tinct.media.source import Source, open_source
 from tinct.media.writers import describe_lost_location
+from tinct.phases import tell
 from tinct.psnr import Psnr
 
 if TYPE_CHECKING:
@@ -97,17 +106,22 @@ def encode(
     config: EncodeConfig = EncodeConfig(),
     *,
     rate: float | Fraction | None = None,
+    format: EncodeFormat | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     training: "Callable[[Step], None] | None" = None,
 ) -> EncodeReport:
-    """Write `source` to `destination`, a Matroska file (*.mkv) or a binary file object.
+    """Write `source` to `destination`, a file or a binary file object.
 
     `source` is a path of any video, a binary file object of one, "-" for YUV4MPEG2 on stdin, or an
     iterable of frames, `rate` of them a second. A frame is R'G'B' [H, W, 3] or [3, H, W] in uint8
     or uint16 (65535 is white), planes (Y [H, W], Cb and Cr [ceil(H/2), ceil(W/2)]) in uint8 or with
     0 to 1023 in uint16, NumPy or PyTorch, or a `Frame`. 16-bit R'G'B' is coded in 10 bit. `Frame`s
     keep their times where no rate is given.
+
+    The name of `destination` gives its format: Matroska (.mkv), or plain video that leaves nothing
+    to the decoder (.mp4, .webm). `format` is that of a file object, whose own name says it, too;
+    without either it is Matroska.
 
     The file appears whole or not at all; a file object gets all of it at the end. `progress` takes
     frames done and frames in all, where known, and begins anew where a bitrate or a training asks
@@ -117,20 +131,24 @@ def encode(
     Raise CodecError on bad input, bad options and what the disk refuses: OptionError for an option,
     FileError for a file.
     """
-    run = partial(
-        _encode, config=resolve(config), overwrite=overwrite, progress=progress, training=training
-    )
     is_file = isinstance(source, str | PathLike | Readable)
     if is_file and rate is not None:
         raise OptionError("rate", "none with a file, which has its own", repr(rate))
-    with hold_output(destination, ".mkv") as target:
+    suffix = choose_suffix(destination, format, formats=get_args(EncodeFormat), usual=".mkv")
+    with hold_output(destination, suffix) as target:
+        run = partial(
+            _encode,
+            target=Path(target),
+            config=fit_format(config, Path(target)),
+            overwrite=overwrite,
+            progress=progress,
+            training=training,
+        )
         if is_file:
             with hold_input(cast("Input", source)) as path:
                 deinterlaces = config.deinterlace == "auto"
-                open_file = partial(open_source, path, deinterlaces=deinterlaces)
-                return run(path, Path(target), open_video=open_file)
-        open_video = partial(open_frames, _check_iterable(source), rate)
-        return run(PIPE, Path(target), open_video=open_video)
+                return run(path, open_video=partial(open_source, path, deinterlaces=deinterlaces))
+        return run(PIPE, open_video=partial(open_frames, _check_iterable(source), rate))
 
 
 def _check_iterable(source: object) -> Iterable[FrameLike]:
@@ -145,8 +163,8 @@ def _check_iterable(source: object) -> Iterable[FrameLike]:
 
 def _encode(
     source: str,
-    target: Path,
     *,
+    target: Path,
     config: EncodeConfig,
     overwrite: bool,
     progress: Progress | None,
@@ -160,7 +178,7 @@ def _encode(
     video = open_video()
     _check_video(video, config, source)
     make_session = partial(
-        _make_session, info=video.info, config=config, folder=target.parent, make_part=make_part
+        _make_session, info=video.info, config=config, target=target, make_part=make_part
     )
     try:
         with (
@@ -168,7 +186,8 @@ def _encode(
             _code(video, config, make_session=make_session, progress=progress) as session,
         ):
             damaged = video.damaged  # a second reading counts anew, and only up to the last frame
-            _report(session.adapt(iter(video), training), progress)
+            views = session.adapt(iter(video), _follow(training))
+            _report(views, progress, name="viewing again")
             notes = session.write(output.path, None if source == PIPE else source)
             check_written(output.path)
             size_bytes = output.path.stat().st_size
@@ -214,8 +233,9 @@ def _describe_losses(info: VideoInfo, session: Session, config: EncodeConfig) ->
     base = BASES[config.base]
     _, notes = drop_unknown_tags(info.colour, base)
     is_lost = session.row.has_colour_track and session.coder.is_grey
+    notes += describe_lost_location(info) if is_lost else []
     missed = describe_miss(measure_kbps(session.coder, info), session.final_plan(), config)
-    return [*missed, *notes, *(describe_lost_location(info) if is_lost else [])]
+    return [*missed, *notes, *session.describe_padding()]
 
 
 def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
@@ -223,6 +243,7 @@ def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
     if config.is_blind:
         return make_blind_plan(video.info, config), iter(video)
     if needs_samples(config):
+        tell("planning", 0)
         samples, frames = sample(video, restores=may_restore(config))
     else:
         samples, frames = Samples([], video.info), iter(video)
@@ -230,10 +251,16 @@ def _plan(video: Source, config: EncodeConfig) -> tuple[Plan, Iterator[Frame]]:
 
 
 def _make_session(
-    plan: Plan, *, info: VideoInfo, config: EncodeConfig, folder: Path, make_part: MakePart
+    plan: Plan, *, info: VideoInfo, config: EncodeConfig, target: Path, make_part: MakePart
 ) -> Session:
-    coder = Coder(info, plan, config, folder=folder)
-    return Session(info, plan, coder=coder, part=make_part(info, plan), is_blind=config.is_blind)
+    return Session(
+        info,
+        plan,
+        coder=Coder(info, plan, config, folder=target.parent),
+        part=make_part(info, plan),
+        container=find_format(target),
+        is_blind=config.is_blind,
+    )
 
 
 @contextmanager
@@ -247,18 +274,37 @@ def _code(
     """Yield the session that has coded the video: of those that a bitrate takes, the nearest."""
     search = RateSearch(config, video.info)
     plan, frames = _plan(video, config)
-    following: Plan | None = search.start(plan)
-    while following is not None:
-        plan = following
+    plan = search.start(plan)
+    for number in count(1):
         with make_session(plan) as session:
-            _report(session.run(frames), progress)
+            name = "coding" if number == 1 else f"coding, trial {number}"
+            _report(session.run(frames), progress, name=name)
             following = search.correct(plan, session.coder)
             if following is None:
                 yield session
-        frames = iter(video)
+                return
+        plan, frames = following, iter(video)
 
 
-def _report(steps: Iterator[tuple[int, int | None]], progress: Progress | None) -> None:
-    for count, frame_count in steps:
+def _follow(training: "Callable[[Step], None] | None") -> "Callable[[Step], None]":
+    """Return what tells of each step of a training, and hands it to `training`."""
+    watched = ""
+
+    def follow(step: "Step") -> None:
+        nonlocal watched
+        if step.watched_db is not None:
+            watched = f", {step.watched_db:.2f} dB"
+        tell("training", step.spent, 1.0, note=f"{step.text()}{watched}")
+        if training is not None:
+            training(step)
+
+    return follow
+
+
+def _report(
+    steps: Iterator[tuple[int, int | None]], progress: Progress | None, *, name: str
+) -> None:
+    for done, total in steps:
+        tell(name, done, total, unit="frames")
         if progress is not None:
-            progress(count, frame_count)
+            progress(done, total)

@@ -163,11 +163,6 @@ def _blind_rules(config: EncodeConfig, *, trains: bool) -> Rules:
 
 def check_names(source: str, target: Path, config: EncodeConfig, *, overwrite: bool) -> None:
     """Refuse an output that cannot be written, and a source that is encoded already."""
-    if target.suffix.lower() != ".mkv" or target.is_dir():
-        raise CodecError(
-            f"expected an output name ending in .mkv, found {target}; "
-            "a Tinct file is a Matroska file"
-        )
     check_output(str(target), source, overwrite=overwrite)
     if source != PIPE and read_file_manifest(source) is not None:
         raise CodecError(

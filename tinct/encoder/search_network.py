@@ -30,6 +30,7 @@ from tinct.encoder.rehearsal import Rehearsal
 from tinct.encoder.samples import Samples
 from tinct.encoder.sending import SEND_ALL, Sending
 from tinct.networks.compact_config import FAST_NETWORK
+from tinct.phases import tell
 from tinct.psnr import PLANE_WEIGHTS
 
 BOOSTS = (0, 4, 8, 12, 16, 20, 24)  # QP steps that key frames are finer
@@ -121,7 +122,9 @@ def search_network(
         return gain(found, plain, rate) - penalty + BOUND_WORTH * at[BOUND_AXIS]
 
     at = axes.start(qp)
-    for axis in SEARCH_ORDER * ROUNDS[config.search]:
+    order = SEARCH_ORDER * ROUNDS[config.search]
+    for number, axis in enumerate(order):
+        tell("planning", number, len(order))
         if axis == HINT_AXIS and not block_penalty(cost(axes.choice(at)), plain):
             continue  # no block has a colour that hints could mend
         at = _climb(axes, at, axis=axis, gain_of=partial(gain_of, axis=axis))

@@ -7,6 +7,7 @@ frames, but no luma. Where a shipped network improves luma from finer key frames
 
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import count
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from tinct.media.planes import Planes
 from tinct.motion.prior import propagate
 from tinct.motion.shots import ScannedFrame, scan_frames
 from tinct.motion.views import KeyView, LumaView
+from tinct.phases import tell
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
 # Of a sent frame's bits, how many its price counts: small copies show only a part of what
@@ -56,9 +58,11 @@ def search_plain(samples: Samples, config: EncodeConfig, measured: Plan) -> Plan
     base_qp = chroma_qp(key_qp(measured.qp, _boost(config)))
     # a set, since several offsets may come to QP 0
     qps = sorted({max(0, base_qp + offset) for offset in COLOUR_OFFSETS})
+    tried = count()
 
     @cache
     def plan(index: int) -> Plan:
+        tell("planning", next(tried), len(qps))  # or fewer
         trial = replace(measured, layout=CHROMA.name, colour_qp=qps[index])
         return _measure_track(seen, luma, plan=trial, config=config)
 

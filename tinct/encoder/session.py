@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from tinct.bitstream.base import coded_shape
 from tinct.bitstream.codecs import Shape
-from tinct.bitstream.container import mux
 from tinct.bitstream.layouts import IN_BAND, LAYOUTS, LayoutRow
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA, Manifest, write_manifest
+from tinct.bitstream.muxer import mux
 from tinct.bitstream.short_manifest import TAG_BYTES, write_short
 from tinct.bitstream.spools import Spool
 from tinct.decoder.postfilter import PostFilter
@@ -22,6 +22,7 @@ from tinct.encoder.coder import Coder
 from tinct.encoder.plan import Plan
 from tinct.encoder.view import View
 from tinct.frames import Frame, VideoInfo
+from tinct.media.containers import MATROSKA, Container
 from tinct.networks.weights import hash_weights
 from tinct.psnr import Psnr
 
@@ -39,11 +40,18 @@ class Session:
     """
 
     def __init__(
-        self, info: VideoInfo, plan: Plan, *, coder: Coder, part: Part, is_blind: bool = False
+        self,
+        info: VideoInfo,
+        plan: Plan,
+        *,
+        coder: Coder,
+        part: Part,
+        container: Container = MATROSKA,
+        is_blind: bool = False,
     ) -> None:
         self._info, self._plan, self.coder, self.part = info, plan, coder, part
         self.view = None if is_blind else View(info, plan.layout, coder, watch=part.watch)
-        self._stack = ExitStack()
+        self._container, self._stack = container, ExitStack()
 
     def __enter__(self) -> "Session":
         self._stack.enter_context(self.coder)
@@ -126,14 +134,23 @@ class Session:
             manifest=self.manifest(),
             source=source,
             update=self.part.update,
+            container=self._container,
         )
+
+    def describe_padding(self) -> list[str]:
+        """Return a note where a file without a manifest cannot say what of its pictures to show."""
+        if self._is_whole or self._container is MATROSKA:
+            return []
+        (height, width), info = self._coded_shape, self._info
+        return [f"{info.width}x{info.height} is padded to {width}x{height}"]
 
     def manifest(self) -> Manifest | None:
         """Return the manifest; None for a plain video, which has no need of one."""
         info, part, coder = self._info, self.part, self.coder
         shown_with = PostFilter() if self.view is None else self.view.post_filter
-        is_whole = self._coded_shape == (info.height, info.width)
-        if not self.row.has_colour_track and part.network is None and is_whole:
+        has_room = self._container is MATROSKA
+        is_plain = not self.row.has_colour_track and part.network is None
+        if is_plain and (self._is_whole or not has_room):
             return None
         return Manifest(
             size=(info.width, info.height),
@@ -153,6 +170,11 @@ class Session:
             interpolated=array("q", self.coder.interpolated),
             hints=coder.has_hints and self.row.has_colour_track,
         )
+
+    @property
+    def _is_whole(self) -> bool:
+        """Return whether in-band pictures are coded without padding."""
+        return self._coded_shape == (self._info.height, self._info.width)
 
     @property
     def _coded_shape(self) -> Shape:

@@ -18,6 +18,7 @@ from typing import Self
 
 from tinct.config import EncodeConfig
 from tinct.encoder.api import EncodeReport, encode
+from tinct.encoder.formats import EncodeFormat
 from tinct.errors import CodecError, OptionError
 from tinct.limits import MAX_PIXELS, MAX_SIDE
 from tinct.media.arrays import FrameLike, Picture, copy_picture, read_rate
@@ -27,7 +28,7 @@ QUEUED_FRAMES = 4
 
 
 class Writer:
-    """Write frames one by one to a Matroska file (*.mkv) or a binary file object.
+    """Write frames one by one to a file or a binary file object, in a format as `encode` has it.
 
         with tinct.Writer("talk.mkv", 1280, 720, rate=25) as writer:
             for rgb in pictures:  # NumPy or PyTorch, uint8 [720, 1280, 3]
@@ -49,6 +50,7 @@ class Writer:
         *,
         rate: float | Fraction,
         config: EncodeConfig = EncodeConfig(),
+        format: EncodeFormat | None = None,
         overwrite: bool = False,
     ) -> None:
         for name, side in (("width", width), ("height", height)):
@@ -61,7 +63,8 @@ class Writer:
         self._count, self._pixels = 0, ""  # of the first frame
         self._feed = _Feed()
         self._encoding: Future[EncodeReport] = Future()
-        run = partial(encode, self._feed, output, config, rate=self.rate, overwrite=overwrite)
+        run = partial(encode, self._feed, output, config, rate=self.rate, format=format)
+        run = partial(run, overwrite=overwrite)
         arguments = (self._encoding, self._feed, run)  # not the writer, which may be forgotten
         self._thread = threading.Thread(target=_run, args=arguments, daemon=True)
         self._thread.start()

@@ -43,7 +43,7 @@ def encode_beside(source: str, target: str, *, config: EncodeConfig, most_weight
     collector, keys = KeyFrameCollector(video.info), set(find_key_frames(target))
     for number, (original, shown) in enumerate(zip(video, Video(target), strict=True)):
         collector.add(original, shown.y, key=number in keys)
-    generator, _ = train_generator(setup, collector.build_samples(), None)
+    generator, *_ = train_generator(setup, collector.build_samples(), None)
     tensors = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
     coded = encode_weights({name: quantise(tensor, BITS) for name, tensor in tensors.items()})
     place_network(Path(target)).write_bytes(coded)

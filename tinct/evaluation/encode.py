@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tinct.bitstream.base import BASES, PictureEncoder
 from tinct.bitstream.codecs import BaseSettings
-from tinct.bitstream.container import mux
 from tinct.bitstream.layouts import IN_BAND
 from tinct.bitstream.manifest import LUMA, Manifest
+from tinct.bitstream.muxer import mux
 from tinct.bitstream.spools import Spool
 from tinct.frames import Frame, VideoInfo
 from tinct.media.source import open_source

@@ -8,7 +8,7 @@ not be seekable, and memory does not grow with it.
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +33,7 @@ class Writable(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
 
-Format = Literal["mkv", "mp4", "mov", "y4m"]  # of a video that a file object gets
+Format = Literal["mkv", "mp4", "mov", "webm", "y4m"]  # of a video that a file object gets
 FilePath = str | os.PathLike[str]
 Input = FilePath | Readable
 Output = FilePath | Writable
@@ -86,11 +86,18 @@ def name_file(file: Input | Output) -> str:
     return name if isinstance(name, str) else f"<{type(file).__name__}>"
 
 
-def choose_suffix(destination: Output, format: str | None) -> str:
+def choose_suffix(
+    destination: Output,
+    format: str | None,
+    *,
+    formats: Collection[str] = get_args(Format),
+    usual: str = "",
+) -> str:
     """Return the suffix of an output that is a file object, such as ".mp4".
 
-    It is `format`'s, else that of the file object's name; "" for a path, whose own name says it.
-    Raise OptionError where nothing says it, or two do.
+    It is that of `format`, which is one of `formats`, else that of the file object's name, else
+    the `usual` one; "" for a path, whose own name says it. Raise OptionError where nothing says it,
+    or two do.
     """
     if isinstance(destination, str | os.PathLike):
         if format is not None:
@@ -98,10 +105,10 @@ def choose_suffix(destination: Output, format: str | None) -> str:
         return ""
     _check_writable(destination)
     if format is not None:
-        if format not in get_args(Format):
-            raise OptionError("format", f"one of {', '.join(get_args(Format))}", repr(format))
+        if format not in formats:
+            raise OptionError("format", f"one of {', '.join(formats)}", repr(format))
         return f".{format}"
-    if not (suffix := Path(name_file(destination)).suffix):
+    if not (suffix := Path(name_file(destination)).suffix or usual):
         raise OptionError("format", 'one for a file object, such as "mp4"', "none")
     return suffix
 

@@ -20,6 +20,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
 
+from tinct.media.containers import find_container
 from tinct.media.demux import (
     LONG_PROBE_BYTES,
     MILLISECOND,
@@ -68,7 +69,7 @@ class Extras:
         self.notes: list[str] = []
         self.video_metadata: dict[str, str] = {}
         self._out, self._path = out, path
-        self._is_matroska = out.format.name == "matroska"
+        self._to = find_container(out.format.name)
         self._container = open_input(path)
         start = Fraction(start_seconds).limit_denominator(1_000_000)
         self._shift = find_origin(self._container) + start
@@ -272,17 +273,17 @@ class Extras:
         _copy_tags(stream, target)
         # Matroska would move every track, video too, to make room for what comes before 0 (AAC's
         # priming).
-        can_be_early = not self._is_matroska or stream.codec_context.name == "opus"
+        can_be_early = not self._to.is_matroska or stream.codec_context.name == "opus"
         keep_early = not self._starts_later and can_be_early
         self._tracks[stream.index] = CopiedTrack(target, keep_early=keep_early)
         return True
 
     def _add_converted(self, stream: AudioStream) -> bool:
-        """Add sound that the output cannot hold as it is: FLAC in Matroska, else AAC."""
+        """Add sound that the output cannot hold as it is, in the codec of the container's row."""
         context = stream.codec_context
         if context is None or not context.sample_rate:
             return False
-        codec = "flac" if self._is_matroska else "aac"
+        codec = self._to.sound
         layout = choose_layout(context, codec)
         target = self._out.add_stream(codec, rate=choose_rate(context, codec))
         assert isinstance(target, AudioStream)
@@ -291,7 +292,8 @@ class Extras:
             target.codec_context.format = choose_flac_format(context)
         _copy_tags(stream, target)
         self._tracks[stream.index] = ConvertedTrack(stream, target)
-        note = f"audio track {stream.index} ({context.name}) is converted to {codec.upper()}"
+        made = codec.removeprefix("lib").upper()
+        note = f"audio track {stream.index} ({context.name}) is converted to {made}"
         if av.AudioLayout(layout).nb_channels < context.channels:
             note += f"; its {context.channels} channels are mixed down to {layout}"
         self.notes.append(note)
@@ -300,15 +302,14 @@ class Extras:
     def _add_text(self, stream: SubtitleStream) -> bool:
         if stream.codec_context is None or stream.codec_context.name not in _TEXT_CODECS:
             return False
-        target = self._out.add_stream(
-            "subrip" if self._is_matroska else "mov_text", time_base=MILLISECOND
-        )
+        target = self._out.add_stream(self._to.texts, time_base=MILLISECOND)
+        assert isinstance(target, SubtitleStream)
         _copy_tags(stream, target)
         self._tracks[stream.index] = TextTrack(stream, target)
         return True
 
     def _add_attachment(self, stream: AttachmentStream) -> bool:
-        if not self._is_matroska:
+        if not self._to.holds_files:
             return False
         self._out.add_attachment(
             stream.name or f"attachment{stream.index}",
@@ -319,12 +320,12 @@ class Extras:
 
     def _add_cover(self, stream: VideoStream) -> bool:
         """Add a cover picture: an attachment in Matroska, an attached picture in MP4."""
-        if not self._is_matroska:
+        if self._to.holds_covers:
             if not self._add_copy(stream):
                 return False
             self._tracks[stream.index] = CoverTrack(self._out.streams[-1])
             return True
-        data = read_first_packet(self._path, stream.index)
+        data = read_first_packet(self._path, stream.index) if self._to.holds_files else None
         if data is None or stream.codec_context is None:
             return False
         kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)

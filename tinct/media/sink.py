@@ -17,13 +17,16 @@ from av.error import FFmpegError
 from tinct.errors import CodecError, FileError
 from tinct.files import AtomicOutput
 from tinct.frames import Frame, VideoInfo
+from tinct.media.containers import CONTAINERS
 from tinct.media.demux import describe_error, open_input
-from tinct.media.writers import MOVIE_FORMATS, MovieWriter, PngWriter, Writer, Y4mWriter
+from tinct.media.movie_codecs import Coding, choose_codec
+from tinct.media.writers import MovieWriter, PngWriter, Writer, Y4mWriter
 
 # Errors that the folder or the disk of an output gives.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT}
 _DISK_ERRORS |= {errno.EIO, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOTDIR}
-SUFFIXES = (".mp4", ".mov", ".mkv", ".y4m")
+SUFFIXES = (*CONTAINERS, ".y4m")
+USUAL = Coding()
 PNG_FOLDER = "a folder for PNGs"  # what is expected of an output without a suffix
 _T = TypeVar("_T")
 
@@ -37,11 +40,13 @@ def open_sink(
     duration_seconds: float | None = None,
     names: Iterable[int] | None = None,
     keep_luma: bool = False,
+    coding: Coding = USUAL,
     overwrite: bool = False,
 ) -> "Sink":
     """Open an output for decoded frames, which are written with the times that they carry.
 
     The suffix of `path` gives the format; without one it is a folder of PNGs, and "-" is stdout.
+    `coding` says which codec and quality a movie has.
     `extras_from` names the file whose sound, subtitles and tags are passed through, trimmed as
     given; a pipe ("-") has none.
 
@@ -50,6 +55,7 @@ def open_sink(
     the new one is whole is replaced only with `overwrite`.
     """
     extras_from = None if extras_from == "-" else extras_from
+    check_coding(path, coding)
     if path == "-":
         return Sink(
             None,
@@ -66,11 +72,12 @@ def open_sink(
             numbers = count() if names is None else iter(names)
             omitted = _describe_omissions(extras_from)
             return PngWriter(temporary, info, omitted, names=numbers, keep_luma=keep_luma)
-        if suffix in MOVIE_FORMATS:
+        if suffix in CONTAINERS:
             return MovieWriter(
                 temporary,
                 suffix,
                 info,
+                coding=coding,
                 extras_from=extras_from,
                 start_seconds=start_seconds,
                 duration_seconds=duration_seconds,
@@ -81,6 +88,17 @@ def open_sink(
         return AtomicOutput(destination, folder=folder, replaces=overwrite)
 
     return Sink(make_output, make_writer, path)
+
+
+def check_coding(path: str, coding: Coding) -> None:
+    """Refuse a codec or a quality that an output of this name does not have."""
+    suffix = Path(path).suffix.lower()
+    if suffix in CONTAINERS and not Path(path).is_dir():
+        choose_codec(coding, CONTAINERS[suffix])
+    elif coding != USUAL:
+        flag = "--crf" if coding.codec is None else "--codec"
+        movies = ", ".join(CONTAINERS)
+        raise CodecError(f"{flag}: expected an output ending in {movies}, found {path}")
 
 
 def _check_destination(path: str, *, folder: bool) -> None:

@@ -10,6 +10,11 @@ _AAC_LAYOUTS = {
     name: name for name in ("mono", "stereo", "2.1", "3.0", "4.0", "quad", "5.0", "5.1", "7.1")
 } | {"5.0(side)": "5.0", "5.1(side)": "5.1", "quad(side)": "quad"}
 _FLAC_CHANNELS = 8
+_OPUS_RATE = 48000
+_OPUS_LAYOUTS = {
+    name: name for name in ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+} | {"5.0(side)": "5.0", "5.1(side)": "5.1"}
+_LAYOUTS = {"aac": _AAC_LAYOUTS, "libopus": _OPUS_LAYOUTS}
 
 
 class SoundTimes:
@@ -43,6 +48,8 @@ def choose_rate(context: AudioCodecContext, codec: str) -> int:
     """Return the samples per second of converted sound: the source's own where the codec has it."""
     if codec == "flac":
         return context.sample_rate
+    if codec == "libopus":
+        return _OPUS_RATE
     return min((near for near in _AAC_RATES if near >= context.sample_rate), default=_AAC_RATES[-1])
 
 
@@ -51,7 +58,7 @@ def choose_layout(context: AudioCodecContext, codec: str) -> str:
     if codec == "flac":
         return context.layout.name if context.channels <= _FLAC_CHANNELS else "stereo"
     fallback = "mono" if context.channels == 1 else "5.1" if context.channels >= 6 else "stereo"
-    return _AAC_LAYOUTS.get(context.layout.name, fallback)
+    return _LAYOUTS[codec].get(context.layout.name, fallback)
 
 
 def choose_flac_format(context: AudioCodecContext) -> str:

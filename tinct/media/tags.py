@@ -8,6 +8,8 @@ import io
 import av
 from av.container import InputContainer, OutputContainer
 
+from tinct.media.containers import find_container
+
 ELEMENT_BYTES = 32  # of a tag's or chapter's elements in Matroska, about
 # Tags that describe the file they came from, not the work.
 _FILE_TAGS = {
@@ -29,7 +31,8 @@ _FILE_TAGS = {
 # Keys that MP4 and MOV hold in a list of keys alone, and the one of them that has capitals.
 _KEYED = ("com.apple.quicktime.", "com.android.", "com.samsung.")
 _MIXED_CASE = {"com.apple.quicktime.location.iso6709": "com.apple.quicktime.location.ISO6709"}
-_WITH_KEYS = {"movflags": "use_metadata_tags"}
+_FLAGS = "movflags"
+_WITH_KEYS = {_FLAGS: "+use_metadata_tags"}
 
 
 def select_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -63,13 +66,14 @@ def add_tags(out: OutputContainer, tags: dict[str, str]) -> list[str]:
     with dots, as phones write them, which FFmpeg writes where it is told to.
     """
     name = out.format.name
-    if name == "matroska":
+    if find_container(name).is_matroska:
         out.metadata.update(tags)
         return []
     lost = find_lost_tags(tags, name)
     if any(key.lower().startswith(_KEYED) for key in lost):
         tags = {_restore_case(key): value for key, value in tags.items()}
-        out.container_options.update(_WITH_KEYS)
+        flags = out.container_options.get(_FLAGS, "")
+        out.container_options[_FLAGS] = flags + _WITH_KEYS[_FLAGS]
         lost = find_lost_tags(tags, name, options=_WITH_KEYS)
     out.metadata.update(tags)
     return lost

@@ -1,7 +1,7 @@
 """Writers of decoded video, one class for each kind of output; `sink` opens and publishes them.
 
-MovieWriter writes H.264 in MP4 or MOV and FFV1 in Matroska, Y4mWriter YUV4MPEG2, PngWriter a
-folder of pictures.
+MovieWriter writes movies by the codecs of `movie_codecs`, Y4mWriter YUV4MPEG2, PngWriter a folder
+of pictures.
 """
 
 import logging
@@ -19,16 +19,15 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tinct.colour import to_rgb, to_rgb16
-from tinct.frames import CHROMA_LOCATIONS, Frame, Hdr, VideoInfo
+from tinct.errors import CodecError
+from tinct.frames import Frame, Hdr, VideoInfo
+from tinct.media.containers import CONTAINERS
 from tinct.media.matroska import ROOM, complete_matroska
+from tinct.media.movie_codecs import Coding, MovieCodec, choose_codec
 from tinct.media.passthrough import Extras
 from tinct.media.planes import colour_range, pixel_format, to_av_frame
 
 logger = logging.getLogger(__name__)
-MOVIE_FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}  # FFmpeg's names by suffix
-X264_CRF = "16"
-# Limits of FFmpeg's FFV1 encoder: rows of slices, slices in all, and bits of one slice's planes.
-MAX_FFV1_ROWS, MAX_FFV1_SLICES, MAX_FFV1_SLICE_BITS = 32, 256, 8 << 24
 MAX_BASE_TERM = 1 << 24  # numerator and denominator of a time base in MP4
 MAX_TITLE = 1000  # characters of a track's name; `matroska` writes sizes of up to 16 KB
 
@@ -50,9 +49,10 @@ class Writer(Protocol):
 
 
 class MovieWriter:
-    """H.264 in MP4 or MOV, FFV1 in Matroska, with the other streams beside it.
+    """Pictures in a container of CONTAINERS, with the other streams beside them.
 
-    `extras_from` names the file that these come from, trimmed as given.
+    `coding` says which codec and quality. `extras_from` names the file that the others come from,
+    trimmed as given.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class MovieWriter:
         suffix: str,
         info: VideoInfo,
         *,
+        coding: Coding,
         extras_from: str | None,
         start_seconds: float,
         duration_seconds: float | None,
@@ -68,19 +69,17 @@ class MovieWriter:
         self.notes: list[str] = []
         self._path, self._info = path, info
         self._held: Frame | None = None  # its duration is known with the next
-        container = MOVIE_FORMATS[suffix]
-        is_matroska = container == "matroska"
+        container = CONTAINERS[suffix]
+        row = choose_codec(coding, container)
         # bitexact: no random identifiers, so that the same frames make the same file
-        options = {"fflags": "+bitexact"} | ({"write_crc": "0"} if is_matroska else {})
+        options = {"fflags": "+bitexact"} | ({"write_crc": "0"} if container.is_matroska else {})
         self._out = av.open(
-            f"file:{path.absolute()}", "w", format=container, container_options=options
+            f"file:{path.absolute()}", "w", format=container.name, container_options=options
         )
-        if is_matroska:
-            self._stream = _add_ffv1(self._out, info)
+        self._stream = _add_stream(self._out, info, row, crf=coding.crf)
+        self.notes += _describe_padding(info, self._stream, row.title)
+        if row.crf is None:
             self.notes += describe_lost_location(info)
-        else:
-            self._stream = _add_h264(self._out, info)
-            self.notes += _describe_padding(info, self._stream)
         _set_properties(self._stream, info)
         self._extras = None
         if extras_from is not None:
@@ -93,7 +92,7 @@ class MovieWriter:
             self._stream.metadata.update(self._extras.video_metadata)
             self._extras.notes += self.notes
             self.notes = self._extras.notes  # one list: more is noted on the way
-        self._needs_completion = is_matroska and (
+        self._needs_completion = container.is_matroska and (
             info.sample_aspect_ratio != 1 or info.hdr != Hdr()
         )
         if self._needs_completion:
@@ -141,72 +140,36 @@ class MovieWriter:
             logger.debug("closing a dropped file: %s", error)
 
 
-def _add_h264(out: OutputContainer, info: VideoInfo) -> VideoStream:
-    """Add an x264 stream; H.264 has even sides only."""
-    options = {"crf": X264_CRF}
-    parameters = {"mastering-display": info.hdr.master_display, "cll": info.hdr.max_cll}
-    if info.chroma_location is not None:
-        parameters["chromaloc"] = str(CHROMA_LOCATIONS[info.chroma_location])
-    given = [f"{key}={value}" for key, value in parameters.items() if value]
-    # Macroblock tree reads unset memory behind rows that are no multiple of 8 macroblocks: other
-    # bytes from run to run.
-    given += ["mbtree=0"] if (info.width + 15) // 16 % 8 else []
-    if info.frame_rate is None:
-        options["bf"] = "0"  # MP4 keeps steps between coded pictures: in order they are durations
-    if given:
-        options["x264-params"] = ":".join(given)
-    stream = out.add_stream("libx264", rate=info.mean_rate, options=options)
-    stream.width, stream.height = info.width + info.width % 2, info.height + info.height % 2
+def _add_stream(
+    out: OutputContainer, info: VideoInfo, row: MovieCodec, *, crf: float | None
+) -> VideoStream:
+    """Add a stream of a codec, for pictures padded to even sides where it has no others."""
+    if min(info.width, info.height) < row.least:
+        raise CodecError(
+            f"expected pictures of {row.least} pixels a side or more for {row.title}, found "
+            f"{info.width}x{info.height}; take another --codec, such as h264"
+        )
+    options = row.make_options(info)
+    quality = row.crf if crf is None else crf
+    if quality is not None:
+        options = {"crf": f"{quality:g}", **options}
+    stream = out.add_stream(row.library, rate=info.mean_rate, options=options)
+    assert isinstance(stream, VideoStream)
+    padding = (info.width % 2, info.height % 2) if row.needs_even else (0, 0)
+    stream.width, stream.height = info.width + padding[0], info.height + padding[1]
+    if row.crf is None:
+        stream.thread_type = "SLICE"
     return stream
 
 
-def _describe_padding(info: VideoInfo, stream: VideoStream) -> list[str]:
+def _describe_padding(info: VideoInfo, stream: VideoStream, title: str) -> list[str]:
     """Return a note if the stream is larger than the video."""
     if (stream.width, stream.height) == (info.width, info.height):
         return []
     return [
         f"{info.width}x{info.height} is padded to {stream.width}x{stream.height}: "
-        "H.264 has even sides only"
+        f"{title} has even sides only"
     ]
-
-
-def _add_ffv1(out: OutputContainer, info: VideoInfo) -> VideoStream:
-    slices = choose_ffv1_slices(info.width, info.height, bit_depth=info.bit_depth)
-    options = {"level": "3", "slices": str(slices), "slicecrc": "1"}
-    if slices == 0:
-        options = {"level": "1"}  # one stream for the whole picture, without checksums
-    stream = out.add_stream("ffv1", rate=info.mean_rate, options=options)
-    stream.width, stream.height = info.width, info.height
-    stream.thread_type = "SLICE"
-    return stream
-
-
-def choose_ffv1_slices(width: int, height: int, *, bit_depth: int) -> int:
-    """Return a number of slices that FFmpeg's FFV1 version 3 takes for a 4:2:0 picture, or 0.
-
-    FFmpeg looks for v rows of h slices, v <= h <= 2 v, as `encode_init` of its ffv1enc.c does: each
-    slice has chroma and at most 128 Mbit, and a picture of more than 352x288 has two rows at
-    least. Few of the narrow pictures of more than 352x288 have no such grid: 0.
-    """
-    preferred = 4 if min(width, height) >= 64 and width % 4 != 3 and height % 4 != 3 else 1
-    most_h, most_v = (width + 1) // 2, (height + 1) // 2
-    least = min(2 if width > 352 or height > 288 else 1, most_v)
-    found = [
-        h * v
-        for v in range(least, min(MAX_FFV1_ROWS, most_v) + 1)
-        if _fits_ffv1(height, v)
-        for h in range(v, min(2 * v, most_h) + 1)
-        if _fits_ffv1(width, h)
-        and -(-width // h) * -(-height // v) * (bit_depth + 1) * 3 <= MAX_FFV1_SLICE_BITS
-        and h * v <= MAX_FFV1_SLICES
-    ]
-    return preferred if preferred in found else min(found, default=0)
-
-
-def _fits_ffv1(side: int, count: int) -> bool:
-    """Return whether chroma fits where an odd side is divided: the last part has to be odd too."""
-    last = side - side * (count - 1) // count
-    return side % 2 == 0 or last % 2 == 1
 
 
 def _set_properties(stream: VideoStream, info: VideoInfo) -> None:

@@ -40,6 +40,7 @@ from tinct.networks.compact_config import (
     write_weights,
 )
 from tinct.networks.trainable.compact import Batch, Compact, mean_squared_error, plane_errors
+from tinct.phases import tell
 from tinct.training.samples import PreparedSamples, Samples, prepare_samples
 from tinct.training.shots import CROP
 from tinct.training.stretches import HELD_OUT, TASKS
@@ -128,6 +129,7 @@ class Training:
                 following = reader.submit(self._draw_batch, self.steps + 1)
                 losses.append(self._take_step(batch))
                 self.steps += 1
+                tell("training", self.steps, end, unit="steps")
                 self.seconds += time.monotonic() - began
                 if self.steps % LOG_STEPS == 0 or self.steps == self.recipe.steps:
                     self.points.append(self._validate(float(np.mean(losses))))
