@@ -51,7 +51,7 @@ def test_a_folder_of_recordings(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_colour_for_a_grey_film(folder: Path) -> None:
-    """Somebody paints between the first two lines: here the clip's own colour goes into the PNGs."""
+    """Somebody paints between the first two lines: here the clip's own colour goes in."""
     coloured = [frame.rgb() for frame in tinct.open("talk.mp4")]
     greys = (
         tinct.Frame(f.y, np.full_like(f.cb, 128), np.full_like(f.cr, 128), pts=f.pts, info=f.info)
