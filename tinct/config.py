@@ -225,7 +225,7 @@ class EncodeConfig:
     network: NetworkName = option(
         "fast",
         "The network of compact: one pass over each frame, or a second, larger one on top; "
-        "in-band a small or a large one, with hevc the large one alone",
+        "in-band a small or a large one, of AV1 and HEVC",
         choices=get_args(NetworkName),
         panel=NETWORK,
     )

@@ -48,6 +48,7 @@ CONFIGS = {
     )
     for base, network, structure in (
         ("hevc", "best", "low-delay"),
+        ("hevc", "fast", "random-access"),
         ("hevc", "best", "random-access"),
         ("av1", "fast", "random-access"),
         ("av1", "best", "random-access"),
@@ -267,7 +268,7 @@ def test_a_cut_in_the_middle_shows_what_the_whole_shows(coded: Path) -> None:
 )
 @pytest.mark.parametrize(
     ("name", "network"),
-    [("hevc-best-random-access", "in-band"), ("av1-fast-random-access", "fast-av1")],
+    [("hevc-best-random-access", "best-hevc"), ("av1-fast-random-access", "fast-av1")],
 )
 def test_any_size_depth_length_and_rate(
     clip: dict[str, Any], name: str, network: str, tmp_path: Path

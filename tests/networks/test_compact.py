@@ -98,6 +98,8 @@ def test_sizes_that_are_no_multiple_of_four_are_padded_and_cropped() -> None:
         ("in-band", 10_000),
         ("fast-av1", 2002),
         ("best-av1", 10_000),
+        ("fast-hevc", 2002),
+        ("best-hevc", 10_000),
     ],
 )
 def test_the_networks_keep_to_their_budget(name: str, most: int) -> None:
@@ -115,6 +117,8 @@ def test_the_networks_keep_to_their_budget(name: str, most: int) -> None:
         ("in-band", "best", ("in-band",), True),
         ("fast-av1", "fast", ("fast-av1",), True),
         ("best-av1", "best", ("best-av1",), True),
+        ("fast-hevc", "fast", ("fast-hevc",), True),
+        ("best-hevc", "best", ("best-hevc",), True),
     ],
 )
 def test_a_shipped_network_is_one_row(
@@ -124,13 +128,17 @@ def test_a_shipped_network_is_one_row(
     row = SHIPPED_NETWORKS[name]
     assert (row.name, row.size, row.passes, row.in_band) == (name, size, passes, in_band)
     assert [path.name for path in row.paths] == [f"{stem}.safetensors" for stem in passes]
-    kinds = {"in-band": ["second"], "fast-av1": ["near"], "best-av1": ["pyramid"]}
+    kinds = {"in-band": ["second"]} | {
+        f"{of}-{base}": [kind]
+        for of, kind in (("fast", "near"), ("best", "pyramid"))
+        for base in ("av1", "hevc")
+    }
     expected = kinds.get(name, ["first", "second"][: len(passes)])
     assert [config.kind for config, _ in load_network(name).passes] == expected
 
 
 def test_the_option_has_every_size_of_network_that_ships() -> None:
-    assert len(SHIPPED_NETWORKS) == 5
+    assert len(SHIPPED_NETWORKS) == 7
     assert {row.size for row in SHIPPED_NETWORKS.values()} == set(get_args(NetworkName))
 
 

@@ -58,7 +58,7 @@ def test_tensors_give_tensors() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bit_depth", [8, 10])
-@pytest.mark.parametrize("name", ["in-band", "fast-av1", "best-av1"])
+@pytest.mark.parametrize("name", ["in-band", "fast-av1", "best-av1", "best-hevc"])
 def test_coded_pictures_stay_what_they_are(name: str, bit_depth: int) -> None:
     planes = draw_clip(5, bit_depth=bit_depth)
     frames = make_frames(planes, make_info(bit_depth=bit_depth))

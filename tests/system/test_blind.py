@@ -105,7 +105,7 @@ def test_nothing_that_was_coded_is_looked_at(
     ("options", "network"),
     [
         ({"structure": "intra"}, "fast"),
-        ({"structure": "random-access", "base": "hevc", "network": "best"}, "in-band"),
+        ({"structure": "random-access", "base": "hevc", "network": "best"}, "best-hevc"),
     ],
     ids=["intra", "random-access"],
 )

@@ -181,7 +181,7 @@ def test_the_recipe_runs_from_clips_to_weights(tmp_path: Path) -> None:
         done = run("train", *options, "--task", task, "--first", after, "--out", out)
         assert done.returncode == 0, done.stderr
         assert read_weights(out)[0].kind == task
-    for task, kind in (("in-band", "second"), ("near-av1", "near"), ("pyramid-av1", "pyramid")):
+    for task, kind in (("in-band", "second"), ("near-hevc", "near"), ("pyramid-av1", "pyramid")):
         out = tmp_path / f"{task}.safetensors"
         done = run("train", *options, "--task", task, "--out", out)
         assert done.returncode == 0, done.stderr

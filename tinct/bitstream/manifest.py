@@ -71,10 +71,10 @@ and repeated keys.
 
 - Times are in ascending order: frame numbers where the frame rate is constant, else milliseconds.
 - A hash is the first 16 hexadecimal digits of a SHA-256.
-- `network`: the names are `"fast"` and `"best"`, and in-band `"in-band"`, `"fast-av1"` and
-  `"best-av1"`. The hash is that of the network's weights. A decoder must have the network with that
-  name and hash. What the network is told of the distance to both key frames counts interpolated
-  frames too.
+- `network`: the names are `"fast"` and `"best"`, and in-band `"fast-av1"`, `"best-av1"`,
+  `"fast-hevc"`, `"best-hevc"` and `"in-band"`. The hash is that of the network's weights. A decoder
+  must have the network with that name and hash. What the network is told of the distance to both
+  key frames counts interpolated frames too.
 - `qps`: the QPs of luma, 0 to 51. Each pair of QPs holds from its time until the next time; the
   first pair also holds before its time. For each frame the network receives two QPs: that of the
   earlier key frame (of the later one where there is no earlier one), and that of the frame itself.

@@ -155,6 +155,8 @@ BEST_NETWORK = ShippedNetwork(name="best", size="best", passes=("first", "second
 # and those before it are for the files that name them.
 IN_BAND_ROWS = (
     ShippedNetwork(name="in-band", size="best", passes=("in-band",), base="hevc"),
+    ShippedNetwork(name="fast-hevc", size="fast", passes=("fast-hevc",), base="hevc"),
+    ShippedNetwork(name="best-hevc", size="best", passes=("best-hevc",), base="hevc"),
     ShippedNetwork(name="fast-av1", size="fast", passes=("fast-av1",), base="av1"),
     ShippedNetwork(name="best-av1", size="best", passes=("best-av1",), base="av1"),
 )

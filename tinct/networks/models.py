@@ -46,9 +46,10 @@ class RestorationNetwork:
         restored = network.restore_between(luma, before=first, after=last)  # [(Y, Cb, Cr), ...]
 
     `fast` and `best` give frames between two key frames their colour and finer luma:
-    `restore_between`. `fast-av1`, `best-av1` (for AV1) and `in-band` (for HEVC) restore pictures
-    that were coded with their colour: `restore`. They mix each sample from pictures that optical
-    flow has moved onto it, so they take no training of their own on a video.
+    `restore_between`. `fast-av1` and `best-av1` (for AV1), `fast-hevc`, `best-hevc` and the older
+    `in-band` (for HEVC) restore pictures that were coded with their colour: `restore`. They mix
+    each sample from pictures that optical flow has moved onto it, so they take no training of their
+    own on a video.
 
     Planes are 4:2:0, Y [H, W], Cb and Cr [ceil(H/2), ceil(W/2)], in uint8, or with 0 to 1023 in
     uint16. They are NumPy arrays or tensors of PyTorch, and what comes back is of the same kind.
@@ -121,21 +122,31 @@ class RestorationNetwork:
             restored = colourise(views, keys, pool, wanted=range(len(views)))
             return _collect(restored, like=luma[0])
 
-    def restore(self, pictures: Sequence[Picture], *, qp: int = MIDDLE_QP) -> list[Restored]:
+    def restore(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        qp: int = MIDDLE_QP,
+        levels: Sequence[int] | None = None,
+    ) -> list[Restored]:
         """Return Y, Cb and Cr of decoded `pictures`, which begin at an entry point of their codec.
 
         They are in order of time; each is restored from itself and those around it, which AV1
-        codes as a pyramid of 8: every second one is coarser than its neighbours. `qp` is about
-        that at which they were coded, on HEVC's scale. Raise CodecError for another kind of
-        network and for planes that do not fit.
+        codes as a pyramid of 8: every second one is coarser than its neighbours. HEVC's are no
+        regular pyramid: `levels` say how coarse each picture is, 0 for those that are shown later
+        than all before them in the stream, 1 for others that pictures are predicted from, else 2.
+        `qp` is about that at which they were coded, on HEVC's scale. Raise CodecError for another
+        kind of network and for planes that do not fit.
         """
         if not self.is_in_band:
-            raise CodecError(
-                f"expected fast-av1, best-av1 or in-band for pictures, found {self.name}"
-            )
+            raise CodecError(f"expected a network for pictures, found {self.name}")
+        if levels is None:
+            levels = [find_pyramid_level(place) for place in range(len(pictures))]
+        if len(levels) != len(pictures):
+            raise OptionError("levels", f"{len(pictures)}, one a picture", str(len(levels)))
         views = [
-            _view_picture(picture, pts=pts, qp=qp, level=find_pyramid_level(pts))
-            for pts, picture in enumerate(pictures)
+            _view_picture(picture, pts=pts, qp=qp, level=level)
+            for pts, (picture, level) in enumerate(zip(pictures, levels, strict=True))
         ]
         if not views:
             return []
