@@ -1,6 +1,6 @@
 """The base codecs: their table, and planes to packets by one of them; `decoding` is the way back.
 
-A row says what a codec is, see `codecs`. `container` stores the packets.
+A row says what a codec is, see `codecs`. `spools` stores the packets.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """The Tinct file: its specification, and the reader and writer of its manifest.
 
-The module `container` has the tracks and packets.
+The module `container` has the tracks, `muxer` writes them.
 
 # Format, versions 1 to 4
 
