@@ -24,8 +24,8 @@ Task = Annotated[
         "--task",
         TASK_NAMES,
         "To restore frames that were sent, in a first or a second pass; to make those between that "
-        "were not; to restore what a base codec coded with its colour, from two finer frames around "
-        "(near-...) or four (pyramid-...), or as in-band, HEVC's from four neighbours.",
+        "were not; to restore what a base codec coded with its colour, from two finer frames "
+        "around (near-...) or four (pyramid-...), or as in-band, HEVC's from four neighbours.",
     ),
 ]
 First = Annotated[
