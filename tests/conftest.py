@@ -78,7 +78,7 @@ def tinct_path(clip_path: Path, make_once: MakeOnce) -> Path:
 @pytest.fixture(scope="session")
 def plain_path(clip_path: Path, make_once: MakeOnce) -> Path:
     """The clip as plain HEVC, without a byte of Tinct."""
-    config = tinct.EncodeConfig(base="hevc")
+    config = tinct.EncodeConfig(base="hevc", colouriser="none")
 
     def make(folder: Path) -> None:
         tinct.encode(str(clip_path), str(folder / "plain.mkv"), config)

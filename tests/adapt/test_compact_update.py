@@ -248,7 +248,7 @@ def test_auto_is_counted_in_steps() -> None:
             ["--adapt", "9", "--colour", "in-band"],
             "contradictory options: --adapt needs --colour track",
         ),
-        (["--adapt", "soon"], "--adapt: expected off, auto, seconds"),
+        (["--adapt", "soon"], "--adapt: expected off, auto, a time"),
     ],
 )
 def test_bad_options_are_refused(

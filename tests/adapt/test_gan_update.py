@@ -241,7 +241,9 @@ def test_learning_the_rounding_takes_no_longer_than_the_weights(
 ) -> None:
     asked = []
 
-    def note_steps(network: object, sent: object, inputs: object, *, steps: int) -> object:
+    def note_steps(
+        network: object, sent: object, inputs: object, *, steps: int, limit: object
+    ) -> object:
         asked.append(steps)
         return sent
 

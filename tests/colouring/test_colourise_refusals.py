@@ -87,7 +87,7 @@ def test_bad_options_are_refused(
         ([grey, folder / "a.avi", *given], "expected a name ending in .mp4"),
         ([grey, grey, *given], "expected an output other than the input"),
         ([grey, out, *given, "--confidence", out], "found .* twice"),
-        ([grey, out, *given, "--adapt", "-1"], "--adapt: expected seconds above 0"),
+        ([grey, out, *given, "--adapt", "-1"], "--adapt: expected a time such as 90"),
         (["-", out, *given], "expected a file, found stdin"),
         ([tinct_path, out, *given], "expected grey footage, found a Tinct file"),
     ]

@@ -24,7 +24,7 @@ def test_both_halves_have_the_same_names() -> None:
         ({"structure": "intra", "colouriser": "none"}, "auto", "none", 0),
         ({"colouriser": "none", "key_boost": 4}, "auto", "none", 4),
         ({"structure": "random-access"}, "in-band", "auto", 0),
-        ({"base": "hevc"}, "in-band", "none", 0),
+        ({"base": "hevc"}, "in-band", "auto", 0),
         ({"network": "best", "base": "hevc"}, "in-band", "auto", 0),
         ({"crf": 30.0}, "in-band", "auto", 0),
         ({"key_form": "full", "group": 6}, "track", "none", 0),

@@ -93,7 +93,7 @@ def test_the_network_gains_on_a_real_clip(coded: Path, tmp_path: Path) -> None:
     """Of frames between key frames luma must gain 1.5 dB, not 8; colour must lose nothing."""
 
     def leave_out_network(manifest: dict[str, Any]) -> dict[str, Any]:
-        network = ("colouriser", "network", "qps", "plain")
+        network = ("colouriser", "network", "qps", "plain", "strengths")
         return {name: value for name, value in manifest.items() if name not in network}
 
     change_manifest(coded, tmp_path / "none.mkv", leave_out_network)
