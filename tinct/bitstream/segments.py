@@ -27,7 +27,7 @@ from tinct.errors import CodecError
 from tinct.frames import CHROMA_LOCATIONS, VideoInfo
 from tinct.media.planes import Planes, colour_range, pad_plane, pixel_format
 
-SILENT_SECONDS = 1800.0  # without a word or a byte: reference encoders take minutes for a picture
+SILENT_SECONDS = 1800.0  # without a word or a byte: reference encoders are slow
 MAX_SEGMENT_BYTES = 512 << 20  # of pictures as they wait, beside one picture at least
 # Pictures by which decoding may run ahead of showing, HEVC's bound on pictures kept.
 MAX_REORDER = {"intra": 0, "intra-main": 0, "low-delay": 0, "random-access": 16}
