@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from tinct.bitstream.base import BASES
 from tinct.files import AtomicOutput
 from tinct.frames import Frame
 
@@ -29,6 +30,8 @@ OUTPUTS = (
     ("encode", "a.mkv"),
     *(("decode", name) for name in ("a.mkv", "a.mp4", "a.y4m", "pictures")),
 )
+# Base codecs whose pictures a library codes, which is here; `test_hm` is about a program.
+LIBRARY_BASES = [name for name, row in BASES.items() if row.make_command is None]
 # PYTHONPATH of a process that imports a test module.
 TEST_PATH = os.pathsep.join(
     str(p) for p in (Path(__file__).parent, *Path(__file__).parent.iterdir()) if p.is_dir()

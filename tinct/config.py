@@ -46,7 +46,7 @@ RecipeName = Literal["paper", "cpu"]
 ContentLoss = Literal["vgg19", "none"]
 Device = Literal["auto", "cpu", "cuda"]
 AutoNumber = int | Literal["auto"]
-Base = Literal["auto", "hevc", "avc", "av1"]
+Base = Literal["auto", "hevc", "avc", "av1", "hm"]
 Interpolate = int | Literal["auto", "off"]
 Hints = Literal["auto", "on", "off"]
 Deinterlace = Literal["auto", "off"]
@@ -82,6 +82,11 @@ def _are_levels(text: str) -> bool:
 def _is_budget(text: str) -> bool:
     is_count = re.fullmatch(r"auto|off|[1-9][0-9]{0,7}(steps|epochs)?", text) is not None
     return is_count or 0 < (parse_seconds(text) or 0) < 1e8
+
+
+def _file_option(help: str, panel: str, **declaration: Any) -> Any:
+    more = {"accepts": bool, "values": "a file", "shown": "FILE"}
+    return option(None, help, panel, **more, **declaration)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +134,16 @@ class EncodeConfig:
     base: Base = option(
         "auto",
         "The codec of the pictures: HEVC by x265, H.264 by x264 for old devices or a quick "
-        "all-intra encode, AV1 by SVT-AV1 with in-band colour; auto: av1, or hevc all-intra and "
-        "with an option that needs it",
+        "all-intra encode, AV1 by SVT-AV1 with in-band colour, HEVC by HM, a program of yours, "
+        "see --encoder; auto: av1, or hevc all-intra and with an option that needs it",
         choices=get_args(Base),
         panel=EVERYDAY,
+    )
+    encoder: str | None = _file_option(
+        "The program that codes the pictures, with --base hm: HM's TAppEncoder", EVERYDAY
+    )
+    encoder_config: str | None = _file_option(
+        "The program's configuration, such as encoder_intra_main.cfg, for --structure", EVERYDAY
     )
     base_preset: str | None = option(
         None,
@@ -309,12 +320,8 @@ class EncodeConfig:
         usual="as --losses says",
         panel=PAPER,
     )
-    vgg19: str | None = option(
-        None,
+    vgg19: str | None = _file_option(
         "Torchvision's file of VGG-19 weights, for the content loss",
-        accepts=bool,  # every name but an empty one
-        values="a file",
-        shown="FILE",
         usual="fetched",
         panel=PAPER,
     )
@@ -326,13 +333,8 @@ class EncodeConfig:
         panel=PAPER,
     )
     device: Device = option("auto", "Where to train", choices=get_args(Device), panel=PAPER)
-    checkpoint: str | None = option(
-        None,
-        "A file from which a training that was killed goes on",
-        accepts=bool,  # every name but an empty one
-        values="a file",
-        shown="FILE",
-        panel=PAPER,
+    checkpoint: str | None = _file_option(
+        "A file from which a training that was killed goes on", PAPER
     )
 
     def __post_init__(self) -> None:

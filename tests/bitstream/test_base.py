@@ -21,7 +21,7 @@ OTHERS = [p for p in PACKAGE.rglob("*.py") if p.relative_to(PACKAGE).parts[0] no
 def test_no_other_folder_asks_a_codec_for_its_name() -> None:
     """What a codec can stands in its row."""
     assert len(OTHERS) > 50
-    asks = re.compile(r"\b(base|name|codec) (==|!=|in) \(?[\"'](hevc|avc|av1)")
+    asks = re.compile(r"\b(base|name|codec) (==|!=|in) \(?[\"'](hevc|avc|av1|hm)")
     assert [str(path) for path in OTHERS if asks.search(path.read_text())] == []
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import av
 import pytest
+from helpers import LIBRARY_BASES
 from synthetic import write_clip
 
 import tinct
-from tinct.bitstream.base import BASES
 from tinct.encoder.tracks import EntryClock
 from tinct.media.source import open_source
 
@@ -28,7 +28,7 @@ def read_entries(path: Path) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("times", [None, UNEVEN], ids=["10 frames/s", "variable"])
 @pytest.mark.parametrize("structure", ["low-delay", "random-access"])
-@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("base", LIBRARY_BASES)
 def test_they_are_at_most_5_seconds_apart(
     tmp_path: Path, base: str, structure: str, times: list[int] | None
 ) -> None:

@@ -128,6 +128,8 @@ def test_paths_of_programs_mean_the_same_from_every_folder(
     monkeypatch.chdir(tmp_path)
     found = make_paths_absolute("hm:intra,binary=./hm,config=cfg")
     assert found == f"hm:intra,binary={tmp_path}/hm,config={tmp_path}/cfg"
+    found = make_paths_absolute("tinct:intra,base=hm,encoder=./hm,encoder-config=a.cfg")
+    assert found == f"tinct:intra,base=hm,encoder={tmp_path}/hm,encoder-config={tmp_path}/a.cfg"
     for name in ("x265:intra,chroma-offset=6", "tinct", "vvenc,binary=vvencapp"):
         assert make_paths_absolute(name) == name
 

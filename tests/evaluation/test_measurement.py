@@ -167,7 +167,7 @@ def test_a_training_goes_on_from_what_a_killed_lab_left(
     assert run_encode(whole, tmp_path, checkpoint)[1], "the cost is that of the whole"
     checkpoint.unlink()
     with monkeypatch.context() as patched:
-        patched.setattr("tinct.evaluation.measurement.subprocess.run", interrupt)
+        patched.setattr("tinct.evaluation.measurement.run_program", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_encode(whole, tmp_path, checkpoint)
     assert not run_encode(whole, tmp_path, checkpoint)[1], "the cost is that of the rest"

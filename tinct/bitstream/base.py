@@ -1,6 +1,7 @@
 """The base codecs: their table, and planes to packets by one of them; `decoding` is the way back.
 
-A row says what a codec is, see `codecs`. `spools` stores the packets.
+A row says what a codec is, see `codecs`. `segments` has the pictures coded by a program instead,
+where a row has one; `spools` stores the packets.
 """
 
 import dataclasses
@@ -19,12 +20,13 @@ from tinct.bitstream.avc import AVC
 from tinct.bitstream.codecs import BaseCodec, BaseSettings, Shape
 from tinct.bitstream.decoding import PictureDecoder
 from tinct.bitstream.hevc import HEVC
+from tinct.bitstream.hm import HM
 from tinct.bitstream.pictures import Packet
 from tinct.errors import CodecError
 from tinct.frames import ColourTags
 from tinct.media.planes import Planes, colour_range, pixel_format, to_av_frame
 
-BASES = {row.name: row for row in (HEVC, AVC, AV1)}
+BASES = {row.name: row for row in (HEVC, AVC, AV1, HM)}
 REORDER_DELAY = 2  # pictures by which B pictures delay decoding in x265
 MAX_OPEN_ENCODERS = 4  # of one all-intra track
 

@@ -1,11 +1,12 @@
 """What a base codec is to Tinct: a row with its encoder, its decoder and what it can, and what an
 encode asks of it.
 
-`hevc`, `avc` and `av1` have the rows, `base` their table.
+`hevc`, `hm`, `avc` and `av1` have the rows, `base` their table.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from tinct.frames import CHROMA_LOCATIONS, ColourTags, VideoInfo
@@ -21,12 +22,23 @@ PRIMARIES, TRANSFERS, MATRICES = (  # that H.273 defines, but for those of late 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Program:
+    """An encoder that is a program: its `path`, its configuration file `config`, and the `folder`
+    in which pictures and packets wait, in files without a name."""
+
+    path: str
+    config: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class BaseSettings:
     """What an encode asks of the base codec `base`. Exactly one of the first three is set.
 
     `qp` is nominal, about HEVC's; `crf` and `preset` are the codec's own. `structure` is one of the
     row's. `chroma_qp_offset`, -12 to 12, applies to Cb and Cr, not in AV1. `keyint` frames
-    lie between entry points, in place of ENTRY_SECONDS.
+    lie between entry points, in place of ENTRY_SECONDS. `program` is the encoder of a row that has
+    `make_command`.
     """
 
     qp: int | None = None
@@ -39,6 +51,7 @@ class BaseSettings:
     tune: str = "psnr"
     chroma_qp_offset: int = 0
     keyint: int | None = None
+    program: Program | None = None
 
     def __post_init__(self) -> None:
         rates = (self.qp, self.crf, self.bitrate_kbps)
@@ -56,6 +69,15 @@ class MakeOptions(Protocol):
     """Takes settings, and height and width of the pictures; returns options of a library."""
 
     def __call__(self, settings: BaseSettings, shape: Shape, *, grey: bool) -> dict[str, str]: ...
+
+
+class MakeCommand(Protocol):
+    """Takes settings, and height and width of the pictures; returns the words of a command line.
+
+    Those of input (-i), number of pictures (-f) and output (-b) follow.
+    """
+
+    def __call__(self, settings: BaseSettings, shape: Shape, *, grey: bool) -> list[str]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +103,10 @@ class BaseCodec:
     pictures form a regular pyramid from each entry point on. `tags` are the code numbers of H.273
     that it takes, by field of ColourTags, `locations` are the places of chroma; without
     `has_pixel_shape` its pictures do not say how wide a pixel is. Tracks of luma and of colour need
-    `codes_grey`; with `has_own_qps` every intra picture may have a QP of its own.
+    `codes_grey`; with `has_own_qps` every intra picture may have a QP of its own. With
+    `make_command` a program codes the pictures of a file in place of the library, which stands in
+    for it on samples and for key frames' colour. Without `has_hdr` HDR10 metadata stand in the
+    container alone.
     """
 
     name: str
@@ -113,3 +138,5 @@ class BaseCodec:
     has_pixel_shape: bool = True
     codes_grey: bool = False
     has_own_qps: bool = False
+    has_hdr: bool = True
+    make_command: MakeCommand | None = None

@@ -186,7 +186,7 @@ def _check_codec(path: str, track: VideoStream, *, name: str, row: LayoutRow) ->
     found = "an unknown codec" if codec is None else codec.codec.canonical_name
     wanted = [base for base in BASES.values() if base.codes_grey or not row.has_colour_track]
     if found not in [base.coded_as for base in wanted]:
-        titles = " or ".join(base.title for base in wanted)
+        titles = " or ".join(dict.fromkeys(base.title for base in wanted))
         raise CodecError(f"expected {titles} in track {name}, found {found} in {path}")
 
 

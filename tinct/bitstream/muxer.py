@@ -75,10 +75,11 @@ def mux(
                 streams[0].metadata[TAG] = short
             _mux_packets(out, info, spools, streams=streams, extras=extras)
         if is_completed:
-            complete_matroska(path, replace(info, height=shape[0], width=shape[1], hdr=Hdr()))
+            complete_matroska(path, _select_unsaid(spools[0], info))
         if container.is_matroska and (manifest is None or not LAYOUTS[manifest.layout].whole_keys):
             thin_index(path)
-        return extras.notes if extras is not None else []
+        lost = _describe_lost_hdr(spools[0], info, container)
+        return [*lost, *(extras.notes if extras is not None else [])]
     except FFmpegError as error:
         if isinstance(error, OSError):
             raise
@@ -137,7 +138,23 @@ def _needs_completion(spool: Spool, info: VideoInfo) -> bool:
     """Return whether the container has to say what pictures cannot: see `complete_matroska`."""
     base = spool.base
     has_shape = base.has_pixel_shape or info.sample_aspect_ratio == 1
-    return not (has_shape and info.chroma_location in base.locations)
+    has_hdr = base.has_hdr or info.hdr == Hdr()
+    return not (has_shape and has_hdr and info.chroma_location in base.locations)
+
+
+def _select_unsaid(spool: Spool, info: VideoInfo) -> VideoInfo:
+    """Return what the container says of coded pictures: HDR10's metadata only where they do not."""
+    shape = coded_shape((info.height, info.width), grey=False, base=spool.base)
+    hdr = Hdr() if spool.base.has_hdr else info.hdr
+    return replace(info, height=shape[0], width=shape[1], hdr=hdr)
+
+
+def _describe_lost_hdr(spool: Spool, info: VideoInfo, container: Container) -> list[str]:
+    """Return a note on HDR10's metadata that neither pictures nor container hold."""
+    if spool.base.has_hdr or info.hdr == Hdr() or container.is_matroska:
+        return []
+    maker = spool.base.maker
+    return [f"HDR10's metadata are left out: {maker} does not write them, .mkv holds them"]
 
 
 def _to_av_packet(packet: Packet, stream: VideoStream, info: VideoInfo) -> av.Packet:

@@ -107,7 +107,7 @@ class Coder:
 
     def code(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame | None, TrackPackets]]:
         """Code the video; yield each frame with the packets that are ready by then."""
-        settings = base_settings(self._config, self._info, qp=self._plan.qp)
+        settings = base_settings(self._config, self._info, qp=self._plan.qp, folder=self._folder)
         # the library has to keep to a bitrate itself where pictures depend on each other
         base, config = self.base, self._config
         by_library = not (config.is_intra and base.has_own_qps) or config.crf is not None

@@ -58,7 +58,8 @@ def fit_format(config: EncodeConfig, target: Path) -> EncodeConfig:
     if config.base == "auto":
         held = next(row for row in BASES.values() if row.coded_as in container.codecs)
         return resolve(replace(plain, base=cast("Base", held.name)))
-    titles = [row.title for row in BASES.values() if row.coded_as in container.codecs]
+    held_rows = [row for row in BASES.values() if row.coded_as in container.codecs]
+    titles = dict.fromkeys(row.title for row in held_rows)
     raise CodecError(
         f"expected {' or '.join(titles)} in {container.title}, found --base {config.base}; "
         "name the output .mkv or .mp4"

@@ -4,6 +4,7 @@ Values are checked by `config` where they are given. A rule on combinations stan
 colouriser or the layout that owns it; `resolve` asks them all.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tinct.bitstream.base import BASES
 from tinct.bitstream.container import read_file_manifest
 from tinct.bitstream.hevc import HEVC
 from tinct.bitstream.manifest import ATTACHMENT_BYTES, COLOUR, LUMA
+from tinct.bitstream.programs import find_program
 from tinct.config import Colour, EncodeConfig
 from tinct.encoder.colourisers import OF_GAN, PIPE, name_changed, select_colouriser
 from tinct.encoder.kinds import fill_kind
@@ -48,6 +50,7 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
         *([] if colouriser.trains else _training_rules(filled)),
         *_rate_rules(filled),
         *_base_rules(filled),
+        *_program_rules(filled),
         *_whole_key_rules(filled),
         *_in_band_rules(filled),
         *_key_boost_rules(filled),
@@ -59,8 +62,14 @@ def resolve(config: EncodeConfig) -> EncodeConfig:
     for is_broken, message in rules:
         if is_broken:
             raise CodecError(f"contradictory options: {message}")
-    if filled.interpolate == "auto" and (not filled.is_intra or colouriser.trains):
+    _check_program(filled)
+    has_own_qps = BASES[filled.base].has_own_qps
+    if filled.interpolate == "auto" and not (
+        filled.is_intra and has_own_qps and not colouriser.trains
+    ):
         filled = replace(filled, interpolate="off")
+    if filled.key_boost == "auto" and not has_own_qps:
+        filled = replace(filled, key_boost=0)
     filled = colouriser.complete(filled)
     return replace(
         filled,
@@ -111,12 +120,48 @@ def _base_rules(config: EncodeConfig) -> Rules:
         yield (
             config.base_preset not in base.presets,
             f"--base-preset {config.base_preset} is none of {named}, which has "
-            f"{', '.join(base.presets)}",
+            f"{', '.join(base.presets) or 'none'}",
         )
     if config.crf is not None:
         yield config.crf > base.highest_crf, f"--crf {config.crf:g} needs --base av1"
     lossless = config.crf == 0 or (config.crf is None and config.qp == 0)
     yield base is AVC and lossless, "--base avc needs a QP of 1 or more: at 0 it is lossless"
+
+
+def _program_rules(config: EncodeConfig) -> Rules:
+    """Yield what a program needs, and what it does not do: it codes all pictures at one QP."""
+    base, named = BASES[config.base], f"--base {config.base}"
+    if base.make_command is None:
+        owners = [row.name for row in BASES.values() if row.make_command is not None]
+        given = name_changed(config, ("encoder", "encoder_config"))
+        yield bool(given), f"{given} needs --base {' or '.join(owners)}"
+        return
+    yield (
+        config.encoder is None,
+        f"{named} needs --encoder FILE, a program",
+    )
+    yield config.encoder_config is None, f"{named} needs --encoder-config FILE, that of the program"
+    rate = name_changed(config, ("crf", "bitrate_kbps"))
+    yield bool(rate), f"{rate} does not go with {named}, which has --qp alone"
+    boost = f"--key-boost {config.key_boost} does not go with {named}, which has one QP for all"
+    yield config.key_boost not in ("auto", 0), boost
+    left_out = f"--interpolate {config.interpolate} does not go with {named}"
+    yield isinstance(config.interpolate, int), left_out
+
+
+def _check_program(config: EncodeConfig) -> None:
+    """Refuse a program that is not there, or whose configuration is not."""
+    if config.encoder is None or config.encoder_config is None:
+        return
+    if find_program(config.encoder) is None:
+        is_there = Path(config.encoder).exists()
+        found = "none that can be run" if is_there else "none"
+        raise CodecError(f"--encoder: expected a program, found {found} at {config.encoder}")
+    if not os.access(config.encoder_config, os.R_OK) or Path(config.encoder_config).is_dir():
+        raise CodecError(
+            f"--encoder-config: expected a file that can be read, found none at "
+            f"{config.encoder_config}"
+        )
 
 
 def _whole_key_rules(config: EncodeConfig) -> Rules:

@@ -14,6 +14,7 @@ from tinct.bitstream.codecs import ENTRY_SECONDS, BaseSettings
 from tinct.bitstream.manifest import IDR_SECONDS
 from tinct.bitstream.pictures import Packet, stack_chroma
 from tinct.bitstream.qp import MAX_QP, chroma_qp, key_qp, other_qp
+from tinct.bitstream.segments import SegmentEncoder
 from tinct.encoder.keyframes import Group
 from tinct.encoder.plan import Plan
 from tinct.frames import Frame, Hdr, VideoInfo
@@ -30,24 +31,31 @@ class PictureTrack:
     """One track of pictures, with a QP for each frame where the structure allows it."""
 
     def __init__(self, settings: BaseSettings, info: VideoInfo, *, grey: bool) -> None:
-        shape = (info.height, info.width)
-        is_intra = settings.structure in ("intra", "intra-main") and settings.qp is not None
-        self._coder = (
-            IntraEncoder(settings, shape, grey=grey)
-            if is_intra and BASES[settings.base].has_own_qps
-            else PictureEncoder(settings, shape, grey=grey)
-        )
+        self._coder = _open_encoder(settings, info, grey=grey)
         self.header = self._coder.header
         self._entries = EntryClock(info)
 
     def encode(self, planes: Planes, pts: int, qp: int) -> list[Packet]:
         """Return the packets that are ready; `qp` counts where each frame may have its own."""
-        if isinstance(self._coder, IntraEncoder):
-            return self._coder.encode(planes, pts, qp)
-        return self._coder.encode(planes, pts, idr=self._entries.is_due(pts))
+        if isinstance(self._coder, PictureEncoder):
+            return self._coder.encode(planes, pts, idr=self._entries.is_due(pts))
+        return self._coder.encode(planes, pts, qp)
 
     def flush(self) -> list[Packet]:
         return self._coder.flush()
+
+
+def _open_encoder(
+    settings: BaseSettings, info: VideoInfo, *, grey: bool
+) -> PictureEncoder | IntraEncoder | SegmentEncoder:
+    """Return what codes the pictures of a track by the row of its base codec."""
+    shape, base = (info.height, info.width), BASES[settings.base]
+    is_intra = settings.structure in ("intra", "intra-main") and settings.qp is not None
+    if base.make_command is not None:
+        return SegmentEncoder(settings, shape, grey=grey)
+    if is_intra and base.has_own_qps:
+        return IntraEncoder(settings, shape, grey=grey)
+    return PictureEncoder(settings, shape, grey=grey)
 
 
 class EntryClock:
@@ -116,7 +124,7 @@ class FullTrack:
     """Whole key frames, 4:2:0, intra: track 2 of layout `full`."""
 
     def __init__(self, settings: BaseSettings, info: VideoInfo) -> None:
-        self._coder = IntraEncoder(settings, (info.height, info.width), grey=False)
+        self._coder = PictureTrack(settings, info, grey=False)
         self.header = self._coder.header
 
     def encode(self, group: Group, key_qp: int) -> list[Packet]:

@@ -7,7 +7,6 @@ current folder. `measurement` runs it, and decodes the file in another process.
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,9 @@ from typing import Literal
 
 import av
 
+from tinct.bitstream import hm
 from tinct.bitstream.base import BASES
+from tinct.bitstream.programs import find_program
 from tinct.config import OPTIONS, SVT_AV1_PRESETS, X265_PRESETS, EncodeConfig
 from tinct.encoder.colourisers import select_colouriser
 from tinct.encoder.refusals import resolve
@@ -163,13 +164,7 @@ def make_hm_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
     return [
         *(_find_binary(codec), "-c", _config_path(codec, f"encoder_{structure}_{main}.cfg")),
         *_raw_input(qp, info),
-        f"--InputBitDepth={info.bit_depth}",
-        f"--InternalBitDepth={info.bit_depth}",
-        "--InputChromaFormat=420",
-        "--ConformanceMode=1",
-        f"--Profile={main}",
-        "--Level=6.2",
-        "--SEIDecodedPictureHash=0",
+        *hm.list_options(info.bit_depth),
         *("-b", f"{OUTPUT}.hevc"),
     ]
 
@@ -197,9 +192,9 @@ def make_vvenc_command(codec: Codec, qp: int, info: VideoInfo) -> list[str]:
 def _find_binary(codec: Codec) -> str:
     binary = codec.options.get("binary", FAMILIES[codec.family].binary)
     assert binary is not None
-    found = shutil.which(binary)
+    found = find_program(binary)
     assert found is not None, f"`find_missing` was not asked about {codec.name}"
-    return str(Path(found).absolute())
+    return found
 
 
 def _config_path(codec: Codec, name: str) -> str:
@@ -357,7 +352,8 @@ def make_paths_absolute(text: str) -> str:
 def _make_path_absolute(pair: str) -> str:
     option, _, value = pair.partition("=")
     # A program's name without a folder is looked for in PATH.
-    is_path = option in ("config", "vgg19") or (option == "binary" and os.sep in value)
+    is_file = option in ("config", "vgg19", "encoder-config")
+    is_path = is_file or (option in ("binary", "encoder") and os.sep in value)
     return f"{option}={Path(value).absolute()}" if is_path and value else pair
 
 
@@ -370,7 +366,7 @@ def find_missing(codec: Codec) -> str | None:
         return None
     binary = codec.options.get("binary", family.binary)
     head = f"{codec.family}:{codec.structure}"
-    if shutil.which(binary) is None:
+    if find_program(binary) is None:
         return f"no program {binary}; install it, or name it: {head},binary=PATH"
     if "config" in family.options and not Path(codec.options.get("config", os.devnull)).is_dir():
         return f"no folder of configuration files; name it: {head},config=FOLDER"

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import av
 
+from tinct.bitstream.programs import run_program
 from tinct.decoder.inspection import info as read_info
 from tinct.errors import CodecError
 from tinct.evaluation import usage
@@ -182,11 +182,10 @@ def run_command(command: Sequence[str], work: Path) -> Cost:
     Raise CodecError with the last line of its errors where it fails.
     """
     program = [sys.executable, "-I", "-S", str(usage.__file__), *command]
-    done = subprocess.run(program, cwd=work, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode} and no word"]
-        raise CodecError(f"{format_command(command)} failed: {lines[-1]}")
-    return Cost(**json.loads(done.stdout))
+    outcome = run_program(program, folder=work)
+    if outcome.code:
+        raise CodecError(f"{format_command(command)} failed: {outcome.complaint()}")
+    return Cost(**json.loads(outcome.output))
 
 
 def format_command(command: Sequence[str]) -> str:
