@@ -20,7 +20,7 @@ import synthetic
 from helpers import leave_to_nightly
 
 import tinct
-from tinct.adapt.budget import Budget
+from tinct.adapt.budget import Budget, Step
 from tinct.adapt.gan import Samples, Training
 from tinct.adapt.gan_update import ROUNDING_STEPS, KeyFrameCollector, encode_generator
 from tinct.adapt.recipes import CPU
@@ -590,18 +590,17 @@ def test_the_content_loss_trains_with_weights_of_vgg(
     clip_path: Path,
     vgg_file: Path,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The paper's own loss, G4 of Table 6, from --vgg19 to a file that decodes."""
     monkeypatch.setattr(
         "tinct.adapt.vgg19.VGG19_SHA256", hashlib.sha256(vgg_file.read_bytes()).hexdigest()
     )
-    options = ["--preset", "paper", "--channels", "8", "--adapt", "2steps"]
-    options += ["--vgg19", str(vgg_file)]
-    code, said = run_cli(["encode", str(clip_path), str(tmp_path / "a.mkv"), *options], capsys)
-    assert code == 0
-    assert all(f" {term} " in said for term in ("gan", "mse", "content", "colour", "discriminator"))
+    config = tinct.preset("paper", channels=8, adapt="2steps", vgg19=str(vgg_file))
+    steps: list[Step] = []
+    tinct.encode(str(clip_path), str(tmp_path / "a.mkv"), config, training=steps.append)
+    assert len(steps) == 2
+    assert set(steps[0].terms) == {"gan", "mse", "content", "colour", "discriminator"}
     assert len(list(tinct.open(str(tmp_path / "a.mkv")))) == 40
 
 
