@@ -110,7 +110,7 @@ def test_an_aborted_or_forgotten_writer_leaves_no_file_and_no_thread(tmp_path: P
     del forgotten, writer
     gc.collect()
     assert list_names(tmp_path) == []
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # those of other tests may end meanwhile
 
 
 def test_memory_holds_few_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
