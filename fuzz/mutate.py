@@ -43,10 +43,13 @@ VALUES: tuple[Any, ...] = (
     *map(pack_times, ([1, 2], range(9), [(1 << 35) - 2])),
     b64encode(compress(bytes([1]) * (1 << 24), wbits=-15)).decode(),
     pack_times(range(9))[:-2],
+    # texts of `strengths`: the strongest, a share of the network that no file may ask for
+    *(["0w___", "0gAAA", "0wA_A,1oggg,2g_A_"], ["", "", "0xggg"], ["0k", "", ""]),
 )
 KEYS = (
     *("tinct", "layout", "size", "rate", "frames", "keys", "open", "colouriser"),
-    *("network", "qps", "generator", "rank", "update", "plain", "interpolated", "hints", "x"),
+    *("network", "qps", "generator", "rank", "update", "plain", "strengths", "interpolated"),
+    *("hints", "x"),
 )
 Tree = list[Node]
 # Repetitions of repetitions would take the fuzzer's own memory: an element grows to this at most.
