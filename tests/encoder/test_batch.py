@@ -204,7 +204,7 @@ def test_an_interrupt_leaves_whole_files_only(tmp_path: Path, number: int) -> No
     else:
         process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said.decode()
     assert said == b"tinct: interrupted, what was finished is kept; the same call goes on\n"
     names = sorted(path.name for path in out.iterdir())
     assert "a.mkv" in names
