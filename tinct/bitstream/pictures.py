@@ -1,6 +1,6 @@
 """Pictures on their way into and out of a base codec: packets, formats, and stacked chroma.
 
-`hevc` codes them.
+`base` codes them.
 """
 
 from dataclasses import dataclass

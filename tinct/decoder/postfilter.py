@@ -66,9 +66,6 @@ class PostFilter:
             for strengths, places in zip(found, self.plain, strict=True)
         ]
 
-    def is_neutral(self, place: int | None) -> bool:
-        return all(strengths == NEUTRAL for strengths in self.find(place))
-
     def needs_network(self, place: int | None) -> bool:
         return any(strengths.network for strengths in self.find(place))
 
@@ -174,7 +171,7 @@ def finish_when_done(
     def pass_on(task: Future[Planes]) -> None:
         try:
             finished.set_result(finish(task.result()))
-        except BaseException as error:  # noqa: BLE001  raised where the planes are waited for
+        except Exception as error:  # noqa: BLE001  raised where the planes are waited for
             finished.set_exception(error)
 
     restored.add_done_callback(pass_on)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tinct.config import EncodeConfig
 from tinct.decoder.postfilter import PostFilter
 from tinct.encoder.coder import Coder
-from tinct.encoder.cost import Cost
+from tinct.encoder.cost import BITS_WORTH, Cost
 from tinct.encoder.plan import Plan
 from tinct.encoder.view import PlaneErrors, View
 from tinct.errors import CodecError
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from tinct.adapt.gan_update import KeyFrameCollector, TrainingSetup
     from tinct.motion.references import References
     from tinct.networks.compact import Network
-
-# Of the logarithm of the error, for as much of that of bits, where pictures are predicted: akiyo
-# has 1.2 and carphone 1.3, AV1 from QP 27 to 37.
-BITS_WORTH = 1.2
 
 Progress = Iterator[tuple[int, int | None]]  # frames done, frames in all
 

@@ -11,14 +11,12 @@ import numpy as np
 
 from tinct.bitstream.strengths import LEAST, MAX_SHARE, MOST, UNIT, Strengths
 from tinct.decoder.postfilter import filter_plane, mix_planes, smooth_lines, smooth_within_edges
-from tinct.encoder.cost import FLAT_ERROR
+from tinct.encoder.cost import BITS_WORTH, FLAT_ERROR
 from tinct.frames import Frame
 from tinct.media.planes import Planes
 from tinct.psnr import PLANE_WEIGHTS, squared_error
 
 CHANGE_BITS, PLAIN_BITS = 8 * 7, 8 * 2  # of a change and of a plain place in a manifest
-# Of the logarithm of the error, for as much of that of bits.
-WORTH = 1.2
 RIDGE = 1e-3  # of the mean square of what a filter changes: filters that change next to nothing
 MOST_FRAMES = 8  # that strengths are found on, spread over those of a place
 
@@ -58,7 +56,7 @@ def choose_strengths(
         options = {found: CHANGE_BITS, replace(kept, network=0): PLAIN_BITS, kept: 0}
         errors = [max(_measure(some, one, depth), FLAT_ERROR) for one in options]
         spent = [
-            bits * weight * math.log(error) / WORTH + more
+            bits * weight * math.log(error) / BITS_WORTH + more
             for error, more in zip(errors, options.values(), strict=True)
         ]
         chosen.append(list(options)[int(np.argmin(spent))])
